@@ -1,0 +1,23 @@
+"""The few conditions a caller handles. Each message names the field, the value and what is allowed."""
+
+from __future__ import annotations
+
+
+class RnnmuseError(Exception):
+    """Base of every error that rnnmuse raises on purpose."""
+
+
+class ReadError(RnnmuseError):
+    """A file could not be read as music; the message is one line."""
+
+
+class BundleError(RnnmuseError):
+    """A model bundle is missing, damaged or of another version; names the file."""
+
+
+class MissingExtraError(RnnmuseError):
+    """An optional part of the install is needed; names the extra."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the '{extra}' extra: pip install 'rnnmuse[{extra}]'")
+        self.extra = extra
