@@ -1,0 +1,262 @@
+"""Pieces to and from the stream model's events: human timing in, human timing out.
+
+A piece becomes note-on and note-off events in order of time. Each event has seven fields, which the model
+predicts in this order:
+
+======== ======= ==========================================================================
+field    classes meaning
+======== ======= ==========================================================================
+beats    32      whole beats since the previous event's grid position
+sub      24      rest of that distance, in 24ths of a beat (16ths are 6, triplet eighths 8)
+kind     2       0 = note-off, 1 = note-on (as input also 2 = start of the piece)
+part     P       index into the model's part classes
+pitch    128     MIDI note number; drums too
+velocity 32      MIDI velocity // 4; 0 for note-offs
+micro    21      distance from the grid in 480ths of a beat, -10 to 10, stored + 10
+======== ======= ==========================================================================
+
+Grid position and micro-timing together resolve a beat into 480 steps, about 1 ms at 120 bpm, while the
+place in the bar stays exact. Waits beyond 32 beats are shortened to just under 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmuse.events import Note
+from rnnmuse.music.piece import Part, Piece
+from rnnmuse.music.theory import QUALITIES, parse_chord
+
+GRID = 24
+MICRO = 20
+MAX_WAIT = 32 * GRID - 1
+BEATS, SUB, KIND, PART, PITCH, VELOCITY, MICROTIME = range(7)
+FIELDS = ("beats", "sub", "kind", "part", "pitch", "velocity", "micro")
+OFF, ON, START = 0, 1, 2
+
+CONTEXT = ("bar_beat", "bar_sub", "bar_length", "key", "root", "quality", "density", "tempo")
+CONTEXT_SIZES = (17, 25, 17, 25, 13, len(QUALITIES) + 1, 9, 9)
+BAR_BEAT, BAR_SUB, BAR_LENGTH, KEY, ROOT, QUALITY, DENSITY, TEMPO = range(8)
+UNKNOWN = tuple(size - 1 for size in CONTEXT_SIZES)
+# note-ons per beat that separate the density classes
+DENSITY_EDGES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0)
+TEMPO_EDGES = (60.0, 75.0, 90.0, 105.0, 120.0, 140.0, 170.0)
+
+VOICE_NAMES = ("voice", "vocal", "singstimme", "gesang", "chant", "canto", "voix", "sopran", "tenor", "baritone",
+               "alto", "melody", "lead", "sings")
+
+Array = NDArray[np.int16]
+
+
+def field_sizes(parts: int) -> tuple[int, ...]:
+    """Number of classes of each field, for a model with ``parts`` part classes."""
+    return (32, GRID, 2, parts, 128, 32, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class PartClass:
+    """One kind of part that a model knows.
+
+    ``families`` are the General MIDI program families (program // 8) that belong to it, ``program`` is what it
+    is written with, ``sung`` takes parts with lyrics or a singer's name first.
+    """
+
+    name: str
+    program: int = 0
+    families: tuple[int, ...] = ()
+    drum: bool = False
+    sung: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A piece as arrays: ``events`` (N, 7) and ``context`` (N, 8), int16, columns as FIELDS and CONTEXT."""
+
+    events: Array
+    context: Array
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+def assign(part: Part, classes: tuple[PartClass, ...]) -> int | None:
+    """Which of the model's part classes plays ``part``; None where the model has no place for it."""
+    fitting = [i for i, c in enumerate(classes) if c.drum == part.drum]
+    if not fitting:
+        return None
+    sung = bool(part.lyrics) or any(word in part.name.lower() for word in VOICE_NAMES)
+    if not part.drum:
+        for i in fitting:
+            if classes[i].sung and sung:
+                return i
+        for i in fitting:
+            if part.program // 8 in classes[i].families and not classes[i].sung:
+                return i
+        for i in fitting:
+            if part.program // 8 in classes[i].families:
+                return i
+    return fitting[-1]
+
+
+def to_grid(beat: float) -> tuple[int, int]:
+    """Nearest grid position and the rest in micro steps (-10 to 10)."""
+    grid = round(beat * GRID)
+    return grid, max(-10, min(10, round((beat * GRID - grid) * MICRO)))
+
+
+def from_grid(grid: int, micro: int) -> float:
+    """The beat of a grid position and its micro-timing; the inverse of `to_grid`."""
+    return (grid + micro / MICRO) / GRID
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Edge:
+    grid: int
+    micro: int
+    kind: int
+    part: int
+    pitch: int
+    velocity: int
+
+
+def edges(notes: Iterable[Note]) -> list[_Edge]:
+    """Note-ons and note-offs in playing order; a note still sounding is ended where its pitch starts again."""
+    by_pitch: dict[tuple[int, int], list[Note]] = {}
+    for note in notes:
+        by_pitch.setdefault((note.part, note.pitch), []).append(note)
+    found: list[_Edge] = []
+    for (part, pitch), line in by_pitch.items():
+        line.sort()
+        for index, note in enumerate(line):
+            on = to_grid(note.start)
+            if index + 1 < len(line) and to_grid(line[index + 1].start) <= on:
+                continue  # the same note twice: the later one, often the longer, stands
+            off = to_grid(note.end)
+            if index + 1 < len(line):
+                off = min(off, to_grid(line[index + 1].start))
+            if off <= on:
+                off = (on[0] + 1, 0)
+                if index + 1 < len(line) and off > to_grid(line[index + 1].start):
+                    continue  # two strokes closer than a grid step: the later one stands
+            found.append(_Edge(*on, ON, part, pitch, max(1, note.velocity)))
+            found.append(_Edge(*off, OFF, part, pitch, 0))
+    return sorted(found)
+
+
+def encode(piece: Piece, classes: tuple[PartClass, ...]) -> Encoded:
+    """Events and context of a piece; parts without a class in the model are left out."""
+    places = [assign(part, classes) for part in piece.parts]
+    notes = [
+        Note(n.start, n.pitch, n.duration, n.velocity, place)
+        for part, place in zip(piece.parts, places, strict=True)
+        if place is not None
+        for n in part.notes
+    ]
+    return encode_notes(notes, piece)
+
+
+def encode_notes(notes: list[Note], piece: Piece) -> Encoded:
+    """As `encode`, for notes whose ``part`` is already a class of the model; ``piece`` gives the maps."""
+    stream = edges(notes)
+    if not stream:
+        return Encoded(np.zeros((0, 7), np.int16), np.zeros((0, 8), np.int16))
+    events = np.zeros((len(stream), 7), np.int16)
+    previous = stream[0].grid // GRID * GRID
+    for row, edge in zip(events, stream, strict=True):
+        wait = min(max(0, edge.grid - previous), MAX_WAIT)
+        row[:] = (wait // GRID, wait % GRID, edge.kind, edge.part, edge.pitch, edge.velocity // 4, edge.micro + 10)
+        previous = edge.grid
+    grids = np.array([edge.grid for edge in stream])
+    onsets = grids[events[:, KIND] == ON]
+    return Encoded(events, context_of(piece, grids, onsets))
+
+
+def context_of(piece: Piece, grids: NDArray[np.int64], onsets: NDArray[np.int64] | None = None) -> Array:
+    """Context rows (N, 8) at grid positions; density only where the ``onsets`` of the piece are given."""
+    out = np.tile(np.array(UNKNOWN, np.int16), (len(grids), 1))
+    beats = grids / GRID
+    metre_starts = np.array([m.beat for m in piece.metres] or [0.0])
+    lengths = np.array([m.bar_beats for m in piece.metres] or [4.0])
+    at = np.maximum(np.searchsorted(metre_starts, beats + 1e-6, side="right") - 1, 0)
+    bar_grid = np.maximum(1, np.round(lengths[at] * GRID).astype(np.int64))
+    in_bar = (grids - np.round(metre_starts[at] * GRID).astype(np.int64)) % bar_grid
+    out[:, BAR_BEAT] = np.minimum(in_bar // GRID, 15)
+    out[:, BAR_SUB] = in_bar % GRID
+    out[:, BAR_LENGTH] = np.clip(np.round(lengths[at] * 2), 1, 15)
+    if piece.keys:
+        index = np.maximum(np.searchsorted([k.beat for k in piece.keys], beats + 1e-6, side="right") - 1, 0)
+        out[:, KEY] = np.array([k.tonic + 12 * k.minor for k in piece.keys])[index]
+    if piece.chords:
+        index = np.searchsorted([c.beat for c in piece.chords], beats + 1e-6, side="right") - 1
+        known = [chord_classes(c.text) for c in piece.chords]
+        rows = np.array(known)[np.maximum(index, 0)]
+        rows[index < 0] = (UNKNOWN[ROOT], UNKNOWN[QUALITY])
+        out[:, ROOT], out[:, QUALITY] = rows[:, 0], rows[:, 1]
+    tempos = np.array([t.bpm for t in piece.tempos] or [120.0])
+    index = np.maximum(np.searchsorted([t.beat for t in piece.tempos] or [0.0], beats + 1e-6, side="right") - 1, 0)
+    out[:, TEMPO] = np.searchsorted(TEMPO_EDGES, tempos[index])
+    if onsets is not None and len(onsets):
+        starts = grids - in_bar
+        count = np.searchsorted(onsets, starts + bar_grid) - np.searchsorted(onsets, starts)
+        out[:, DENSITY] = np.searchsorted(DENSITY_EDGES, count * GRID / bar_grid)
+    return out
+
+
+def chord_classes(text: str) -> tuple[int, int]:
+    """Root (0-11) and quality index of a chord symbol; the unknown classes where it names no chord."""
+    try:
+        chord = parse_chord(text)
+    except ValueError:
+        return UNKNOWN[ROOT], UNKNOWN[QUALITY]
+    if chord is None or chord.root < 0 or chord.quality not in QUALITIES:
+        return UNKNOWN[ROOT], UNKNOWN[QUALITY]
+    return chord.root, QUALITIES.index(chord.quality)
+
+
+def density_class(notes_per_beat: float) -> int:
+    """The density class (0-7) of so many note-ons a beat."""
+    return int(np.searchsorted(DENSITY_EDGES, notes_per_beat))
+
+
+def transposed(encoded: Encoded, semitones: int, drum_parts: frozenset[int] = frozenset()) -> Encoded:
+    """The same music ``semitones`` higher; drums stay. Raises ValueError where a pitch would leave 0-127."""
+    if semitones == 0:
+        return encoded
+    events, context = encoded.events.copy(), encoded.context.copy()
+    moving = ~np.isin(events[:, PART], list(drum_parts))
+    events[moving, PITCH] += semitones
+    if events[:, PITCH].min(initial=0) < 0 or events[:, PITCH].max(initial=0) > 127:
+        raise ValueError(f"semitones: {semitones}; a pitch would leave 0-127")
+    known = context[:, KEY] < 24
+    context[known, KEY] = context[known, KEY] // 12 * 12 + (context[known, KEY] + semitones) % 12
+    known = context[:, ROOT] < 12
+    context[known, ROOT] = (context[known, ROOT] + semitones) % 12
+    return Encoded(events, context)
+
+
+def decode(events: Array, start: int = 0) -> list[Note]:
+    """Notes of an event array (N, 7), counted from grid position ``start``; unended notes end with the last event."""
+    notes: list[Note] = []
+    sounding: dict[tuple[int, int], tuple[float, int]] = {}
+    grid, beat = start, start / GRID
+    for row in events.tolist():
+        grid += row[BEATS] * GRID + row[SUB]
+        beat = from_grid(grid, row[MICROTIME] - 10)
+        key = (row[PART], row[PITCH])
+        if key in sounding:
+            began, velocity = sounding.pop(key)
+            notes.append(Note(began, key[1], max(beat - began, 1 / 480), velocity, key[0]))
+        if row[KIND] == ON:
+            sounding[key] = (beat, velocity_of(row[VELOCITY]))
+    for (part, pitch), (began, velocity) in sounding.items():
+        notes.append(Note(began, pitch, max(beat - began, 1 / 480), velocity, part))
+    return sorted(notes)
+
+
+def velocity_of(bin_: int) -> int:
+    """The MIDI velocity at the middle of a velocity class."""
+    return max(1, min(127, bin_ * 4 + 2))

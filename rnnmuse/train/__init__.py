@@ -1,0 +1,1 @@
+"""Training, evaluation and export: the only place where torch is imported."""
