@@ -194,7 +194,7 @@ def _note(start: int, end: int, pitch: int, velocity: int, per_beat: int) -> Not
 
 def _finished(piece: Piece) -> Piece:
     for changes in (piece.tempos, piece.metres, piece.keys, piece.chords):
-        changes.sort(key=lambda change: change.beat)  # type: ignore[attr-defined]
+        changes.sort(key=lambda change: change.beat)
     return piece
 
 
@@ -252,9 +252,7 @@ def _conductor(piece: Piece) -> list[_Timed]:
         micros = min(max(mido.bpm2tempo(tempo.bpm), 1), 0xFFFFFF)
         timed.append((tempo.beat, 1, mido.MetaMessage("set_tempo", tempo=micros)))
     for metre in piece.metres or [Metre(0.0, 4, 4)]:
-        signature = mido.MetaMessage(
-            "time_signature", numerator=metre.numerator, denominator=metre.denominator
-        )
+        signature = mido.MetaMessage("time_signature", numerator=metre.numerator, denominator=metre.denominator)
         timed.append((metre.beat, 1, signature))
     for key in piece.keys:
         timed.append((key.beat, 1, mido.MetaMessage("key_signature", key=_signature(key))))
@@ -287,8 +285,9 @@ def _part_messages(part: Part, channel: int) -> list[_Timed]:
 
 
 def _track(timed: list[_Timed], per_beat: int) -> mido.MidiTrack:
-    ticked = sorted(((round(beat * per_beat), order, message) for beat, order, message in timed),
-                    key=lambda entry: entry[:2])
+    ticked = sorted(
+        ((round(beat * per_beat), order, message) for beat, order, message in timed), key=lambda entry: entry[:2]
+    )
     track, previous = mido.MidiTrack(), 0
     for tick, _, message in ticked:
         track.append(message.copy(time=tick - previous))

@@ -159,9 +159,7 @@ class Chord:
     bass: int
 
 
-def _bad(
-    field: str, value: str, allowed: str, known: Iterable[str] = (), typed: str | None = None
-) -> ValueError:
+def _bad(field: str, value: str, allowed: str, known: Iterable[str] = (), typed: str | None = None) -> ValueError:
     near = get_close_matches(value if typed is None else typed, list(known), n=3, cutoff=0.5)
     hint = f"; near: {', '.join(near)}" if near else ""
     return ValueError(f"{field} {value!r} is not known: {allowed}{hint}")
@@ -223,20 +221,12 @@ def scale_pitch_classes(tonic: int, name: str) -> frozenset[int]:
 
 def _suffix(text: str) -> tuple[tuple[int, ...], str] | None:
     """The template of chord suffix ``text`` in any of its usual spellings."""
-    plain = (
-        re.sub(r"[()\s,]", "", text)
-        .replace("♯", "#")
-        .replace("♭", "b")
-        .replace("△", "maj7")
-        .replace("Δ", "maj7")
-    )
+    plain = re.sub(r"[()\s,]", "", text).replace("♯", "#").replace("♭", "b").replace("△", "maj7").replace("Δ", "maj7")
     plain = plain.replace("maj77", "maj7")
     for form in (plain, _ALIASES.get(plain, plain)):
         if form in _SUFFIXES:
             return _SUFFIXES[form]
-    major = re.sub(
-        r"^(mi|m|-)?(?:maj|Maj|MAJ|Ma|ma|M|j)(?=\d|$)", lambda m: ("m" if m[1] else "") + "maj", plain
-    )
+    major = re.sub(r"^(mi|m|-)?(?:maj|Maj|MAJ|Ma|ma|M|j)(?=\d|$)", lambda m: ("m" if m[1] else "") + "maj", plain)
     minor = re.sub(r"^(?:minor|min|Min|mi|-)(?!or)", "m", major)
     minor = re.sub(r"^mmaj$", "mmaj7", minor)
     altered = re.sub(r"(?<=[79m])-(?=5|9)", "b", minor).replace("+5", "#5").replace("+9", "#9")

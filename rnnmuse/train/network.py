@@ -41,9 +41,10 @@ FIRST_PLACED = 2  # heads from ``kind`` on know where in the bar the event falls
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Sizes of a stream network."""
+    """Sizes of a stream network; ``drums`` is the part class of the drums, -1 without."""
 
     parts: int
+    drums: int = -1
     embed: int = 256
     hidden: int = 512
     head: int = 128
@@ -60,9 +61,10 @@ class Shape:
 class StreamNet(nn.Module):
     """Trunk and heads; see the module's docstring."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, dropout: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
+        self.drop = nn.Dropout(dropout)
         sizes = field_sizes(shape.parts)
         inputs = [size + 1 if i == KIND else size for i, size in enumerate(sizes)]
         self.fields = nn.ModuleList(nn.Embedding(size, shape.embed) for size in inputs)
@@ -107,12 +109,13 @@ class StreamNet(nn.Module):
 
     def forward(self, batch: Batch, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Negative log-likelihood in nats, (B, T, 7), zero where padded or not applicable, and the new state."""
-        played = batch.sounding()
+        played = batch.sounding(self.shape.drums)
         heard = played if self.shape.parts <= 4 else played.amax(-2, keepdim=True)
         h, state = self.trunk(
-            self.embed(batch.inputs, batch.input_context, heard.flatten(-2).to(self.sounding.weight.dtype)), state
+            self.drop(self.embed(batch.inputs, batch.input_context, heard.flatten(-2).to(self.sounding.weight.dtype))),
+            state,
         )
-        logits = self.logits(h, batch.targets, batch.context, possible(played, batch.targets))
+        logits = self.logits(self.drop(h), batch.targets, batch.context, possible(played, batch.targets))
         losses = [
             functional.cross_entropy(scores.flatten(0, -2), batch.targets[..., k].flatten(), reduction="none")
             for k, scores in enumerate(logits)
@@ -151,13 +154,14 @@ class Batch:
     mask: Tensor
     before: Tensor
 
-    def sounding(self) -> Tensor:
-        """What sounds after each input event, bool (B, T, P, 128)."""
+    def sounding(self, drums: int = -1) -> Tensor:
+        """What sounds after each input event, bool (B, T, P, 128); strokes of the part ``drums`` do not sound on."""
         batch, steps, _ = self.inputs.shape
         parts = self.before.shape[1]
         change = torch.zeros(batch, steps, parts * 128, dtype=torch.int8, device=self.inputs.device)
         kind = self.inputs[..., KIND]
         delta = (kind == ON).to(torch.int8) - (kind == OFF).to(torch.int8)
+        delta = delta * (self.inputs[..., PART] != drums)
         where = (self.inputs[..., PART] * 128 + self.inputs[..., PITCH]).unsqueeze(-1)
         change.scatter_(-1, where, delta.unsqueeze(-1))
         total = change.cumsum(1, dtype=torch.int8) + self.before.flatten(1).to(torch.int8).unsqueeze(1)

@@ -9,8 +9,14 @@ SHAPE = Shape(parts=2, embed=16, hidden=24, head=8)
 def batch_of(events: torch.Tensor) -> Batch:
     inputs = torch.cat((torch.tensor([[start_row()]] * len(events)), events[:, :-1]), 1)
     context = torch.zeros(*events.shape[:2], 8, dtype=torch.long)
-    return Batch(inputs, context, events, context, torch.ones(events.shape[:2]),
-                 torch.zeros(len(events), 2, 128, dtype=torch.bool))
+    return Batch(
+        inputs,
+        context,
+        events,
+        context,
+        torch.ones(events.shape[:2]),
+        torch.zeros(len(events), 2, 128, dtype=torch.bool),
+    )
 
 
 def valid_events(steps: int) -> torch.Tensor:
@@ -32,8 +38,14 @@ def test_steps_equal_the_full_pass():
     sounding = full.sounding()
     for t in range(12):
         before = sounding[:, t - 1] if t else torch.zeros(1, 2, 128, dtype=torch.bool)
-        one = Batch(full.inputs[:, t:t + 1], full.input_context[:, t:t + 1], full.targets[:, t:t + 1],
-                    full.context[:, t:t + 1], full.mask[:, t:t + 1], before)
+        one = Batch(
+            full.inputs[:, t : t + 1],
+            full.input_context[:, t : t + 1],
+            full.targets[:, t : t + 1],
+            full.context[:, t : t + 1],
+            full.mask[:, t : t + 1],
+            before,
+        )
         nll, state = net(one, state)
         parts.append(nll)
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=1e-5)

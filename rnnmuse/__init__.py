@@ -1,0 +1,42 @@
+"""rnnmuse: a recurrent model that plays along. `load` a model, then `continue_` a piece or `generate` one.
+
+Names are imported when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnnmuse.compose import Muse, Settings, joined, load
+    from rnnmuse.events import Note
+    from rnnmuse.music.midi import write_midi
+    from rnnmuse.music.piece import Part, Piece
+    from rnnmuse.music.read import read_music
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Muse": "rnnmuse.compose",
+    "Settings": "rnnmuse.compose",
+    "joined": "rnnmuse.compose",
+    "load": "rnnmuse.compose",
+    "Note": "rnnmuse.events",
+    "Part": "rnnmuse.music.piece",
+    "Piece": "rnnmuse.music.piece",
+    "read_music": "rnnmuse.music.read",
+    "write_midi": "rnnmuse.music.midi",
+}
+__all__ = ["Muse", "Note", "Part", "Piece", "Settings", "joined", "load", "read_music", "write_midi"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rnnmuse' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

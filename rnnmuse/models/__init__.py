@@ -1,0 +1,1 @@
+"""Models as they are played: one architecture a file, loaded from bundles, without torch."""

@@ -1,0 +1,49 @@
+"""Drawing one class from logits, with a mask, a temperature and a nucleus."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def sample(
+    logits: NDArray[np.float32],
+    random: Random,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    mask: NDArray[np.bool_] | None = None,
+) -> int:
+    """One class of ``logits`` (classes,), only where ``mask`` is True.
+
+    ``temperature`` 0 takes the likeliest; ``top_p`` under 1 draws from the smallest set of classes that holds
+    that share of the probability (nucleus sampling, Holtzman et al. 2020). ValueError if the mask allows none.
+    """
+    if mask is not None:
+        if not mask.any():
+            raise ValueError("mask: allows no class")
+        logits = np.where(mask, logits, -np.inf)
+    if temperature <= 0:
+        return int(logits.argmax())
+    weights = np.exp((logits - logits.max()) / temperature)
+    total = float(weights.sum())
+    if top_p < 1:
+        order = np.argsort(-weights)
+        running = np.cumsum(weights[order])
+        keep = int(np.searchsorted(running, top_p * total)) + 1
+        at = int(np.searchsorted(running[:keep], random.random() * running[min(keep, len(order)) - 1], side="right"))
+        return int(order[min(at, keep - 1)])
+    at = int(np.searchsorted(np.cumsum(weights), random.random() * total, side="right"))
+    while at >= len(weights) or weights[at] == 0:  # a rounding error at the very end
+        at -= 1
+    return at
+
+
+def check(temperature: float, top_p: float) -> None:
+    """ValueError unless 0 <= temperature <= 5 and 0 < top_p <= 1."""
+    if not (math.isfinite(temperature) and 0 <= temperature <= 5):
+        raise ValueError(f"temperature: {temperature!r}; must be 0 to 5")
+    if not (math.isfinite(top_p) and 0 < top_p <= 1):
+        raise ValueError(f"top_p: {top_p!r}; must be above 0, up to 1")

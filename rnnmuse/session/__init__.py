@@ -1,0 +1,1 @@
+"""Musical decisions: what may be played when, and the loop that plays it."""

@@ -1,0 +1,126 @@
+"""What may be played: musical limits as masks on the heads of a stream model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmuse.music.codec import GRID
+from rnnmuse.music.piece import Piece
+from rnnmuse.music.theory import parse_chord
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Limits on what is generated; each is off where it is None.
+
+    ``scale``: pitch classes 0-11. ``low``, ``high``: MIDI notes 0-127, both allowed. ``polyphony``: notes that
+    sound at once in one part. ``density``: at most so many note-ons a beat, in each bar. ``parts``: indexes of
+    the model's part classes that play. ``chord_tones``: notes that start on a strong beat are tones of the
+    piece's chord there. ``longest``: beats after which a note is ended. ``rest``: beats of silence at most. ``ranges``:
+    lowest and highest note by part. ``voices``: ``polyphony`` by part, where it differs.
+    Drums know only ``density``, ``parts`` and ``rest``.
+    """
+
+    scale: frozenset[int] | None = None
+    low: int = 0
+    high: int = 127
+    polyphony: int | None = None
+    density: float | None = None
+    parts: frozenset[int] | None = None
+    chord_tones: bool = False
+    longest: float | None = 16.0
+    rest: float | None = 4.0
+    ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    voices: Mapping[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not (self.scale and all(0 <= pc <= 11 for pc in self.scale)):
+            raise ValueError(f"scale: {sorted(self.scale)}; must be pitch classes 0 to 11, at least one")
+        if not 0 <= self.low <= self.high <= 127:
+            raise ValueError(f"low, high: {self.low}, {self.high}; must be 0 to 127, low not above high")
+        if self.scale is not None and not any(p % 12 in self.scale for p in range(self.low, self.high + 1)):
+            raise ValueError(f"low, high: {self.low}, {self.high}; no note of the scale lies between them")
+        if self.polyphony is not None and self.polyphony < 1:
+            raise ValueError(f"polyphony: {self.polyphony}; must be at least 1")
+        for name in ("density", "longest", "rest"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}: {value}; must be above 0")
+        if self.parts is not None and not self.parts:
+            raise ValueError("parts: none; at least one part must play")
+
+
+class Rules:
+    """Constraints made ready for one piece: masks by part and grid position."""
+
+    def __init__(self, constraints: Constraints, piece: Piece, drums: int, parts: int) -> None:
+        self.constraints, self.drums = constraints, drums
+        chosen = constraints.parts if constraints.parts is not None else range(parts)
+        self.parts = frozenset(part for part in chosen if 0 <= part < parts)
+        if not self.parts:
+            raise ValueError(f"parts: {sorted(chosen)}; the model has parts 0 to {parts - 1}")
+        self._free = np.ones(128, np.bool_)
+        self._pitched = {part: self._pitch_mask(part) for part in self.parts}
+        self._chords = (
+            [(round(c.beat * GRID), _classes(c.text)) for c in piece.chords] if constraints.chord_tones else []
+        )
+        self._piece = piece
+        self._tones: dict[tuple[int, frozenset[int]], Mask] = {}
+
+    def _pitch_mask(self, part: int) -> Mask:
+        if part == self.drums:
+            return self._free
+        c = self.constraints
+        low, high = c.ranges.get(part, (0, 127))
+        pitches = np.arange(128)
+        mask = (pitches >= max(low, c.low)) & (pitches <= min(high, c.high))
+        if c.scale is not None:
+            mask &= np.isin(pitches % 12, list(c.scale))
+        return mask
+
+    def pitches(self, part: int, grid: int) -> Mask:
+        """Pitches (128,) that may start in ``part`` at a grid position, whatever sounds."""
+        own = self._pitched[part]
+        if part == self.drums or not self._chords or not self.strong(grid):
+            return own
+        tones = self._chord_at(grid)
+        if not tones:
+            return own
+        key = (part, tones)
+        if key not in self._tones:
+            both = own & np.isin(np.arange(128) % 12, list(tones))
+            self._tones[key] = both if both.any() else own  # the scale outranks a chord that has none of it
+        return self._tones[key]
+
+    def strong(self, grid: int) -> bool:
+        """Whether a grid position is a strong beat: a bar line, or the middle of a bar that halves."""
+        metre = self._piece.metre_at(grid / GRID)
+        bar = round(metre.bar_beats * GRID)
+        place = (grid - round(metre.beat * GRID)) % bar
+        return place == 0 or (metre.numerator % 2 == 0 and 2 * place == bar)
+
+    def _chord_at(self, grid: int) -> frozenset[int]:
+        tones: frozenset[int] = frozenset()
+        for at, classes in self._chords:
+            if at > grid:
+                break
+            tones = classes
+        return tones
+
+    def room(self, sounding: Iterable[tuple[int, int]], part: int) -> bool:
+        """Whether ``part`` may start another note beside what sounds."""
+        limit = self.constraints.voices.get(part, self.constraints.polyphony)
+        return limit is None or part == self.drums or sum(p == part for p, _ in sounding) < limit
+
+
+def _classes(text: str) -> frozenset[int]:
+    try:
+        return parse_chord(text).pitch_classes
+    except ValueError:
+        return frozenset()

@@ -1,0 +1,203 @@
+"""From a trained network to a bundle: half-precision weights, the trunk's step as an ONNX graph, its int8 form."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
+
+from rnnmuse.models.bundle import FORMAT, Bundle, read_weights, write_sums
+from rnnmuse.models.stream import START_EVENT, StreamModel
+from rnnmuse.music.codec import BEATS, FIELDS, KIND, OFF, PART, PITCH, SUB, VELOCITY, Encoded
+from rnnmuse.train.network import Shape, StreamNet
+from rnnmuse.train.recipe import Recipe, recipe_text
+from rnnmuse.train.stream import shape_of
+
+INT8_LIMIT = 0.01
+
+
+def step_graph(weights: dict[str, NDArray[Any]]) -> onnx.ModelProto:
+    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and the heads' inputs (1, 7 x head).
+
+    Written with plain matrix products (the equations of `torch.nn.GRU`), which the dynamic quantiser understands.
+    """
+    w = {key: value.astype(np.float32) for key, value in weights.items()}
+    hidden = w["trunk.weight_hh_l0"].shape[1]
+    embed = w["trunk.weight_ih_l0"].shape[1]
+    out = w["project.weight"].shape[0]
+    constants = {
+        "w_ih": w["trunk.weight_ih_l0"].T,
+        "b_ih": w["trunk.bias_ih_l0"],
+        "w_hh": w["trunk.weight_hh_l0"].T,
+        "b_hh": w["trunk.bias_hh_l0"],
+        "w_out": w["project.weight"].T,
+        "b_out": w["project.bias"],
+    }
+    node = helper.make_node
+    thirds = [[f"{side}_{gate}" for gate in "rzn"] for side in "ih"]
+    nodes = [
+        node("MatMul", ["x", "w_ih"], ["i_"]),
+        node("Add", ["i_", "b_ih"], ["i"]),
+        node("MatMul", ["state", "w_hh"], ["h_"]),
+        node("Add", ["h_", "b_hh"], ["h"]),
+        node("Split", ["i"], thirds[0], axis=1, num_outputs=3),
+        node("Split", ["h"], thirds[1], axis=1, num_outputs=3),
+        node("Add", ["i_r", "h_r"], ["r_"]),
+        node("Sigmoid", ["r_"], ["r"]),
+        node("Add", ["i_z", "h_z"], ["z_"]),
+        node("Sigmoid", ["z_"], ["z"]),
+        node("Mul", ["r", "h_n"], ["rn"]),
+        node("Add", ["i_n", "rn"], ["n_"]),
+        node("Tanh", ["n_"], ["n"]),
+        node("Sub", ["state", "n"], ["d"]),
+        node("Mul", ["z", "d"], ["zd"]),
+        node("Add", ["n", "zd"], ["new_state"]),
+        node("MatMul", ["new_state", "w_out"], ["o_"]),
+        node("Add", ["o_", "b_out"], ["heads"]),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "step",
+        [value("x", TensorProto.FLOAT, [1, embed]), value("state", TensorProto.FLOAT, [1, hidden])],
+        [value("new_state", TensorProto.FLOAT, [1, hidden]), value("heads", TensorProto.FLOAT, [1, out])],
+        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="rnnmuse")
+    model.ir_version = 9
+    onnx.checker.check_model(model)
+    return model
+
+
+def quantised(model: onnx.ModelProto) -> bytes:
+    """The graph with int8 weights, one scale a column, and activations scaled as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(logging.ERROR)  # it warns of a preparation that this graph does not need
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "step.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)
+        quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+        return target.read_bytes()
+
+
+def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 4000) -> float:
+    """Mean nats an event of ``pieces``, read step by step as they are live; up to ``events`` in all."""
+    total, count = 0.0, 0
+    for piece in pieces:
+        state, previous = model.start(), START_EVENT
+        rows, contexts = piece.events.tolist(), piece.context.tolist()
+        before = contexts[0] if contexts else []
+        for row, context in zip(rows, contexts, strict=True):
+            expected, state = model.step(state, previous, before)
+            total -= log_likelihood(expected, state.sounding, row, context, len(model.parts))
+            previous, before = tuple(row), context
+            count += 1
+            if count >= events:
+                return total / count
+    return total / max(1, count)
+
+
+def log_likelihood(
+    expected: Any, sounding: frozenset[tuple[int, int]], row: Sequence[int], context: Sequence[int], parts: int
+) -> float:
+    """Log-probability in nats of the event ``row`` under a Distribution, impossible classes masked."""
+    total = 0.0
+    for head in range(len(FIELDS)):
+        if head == KIND:
+            expected.place(context)
+        scores = expected.logits(head).astype(np.float64)
+        allowed = possible(head, sounding, row, parts)
+        if allowed is not None:
+            scores = np.where(allowed, scores, -np.inf)
+        if not (head == VELOCITY and row[KIND] == OFF):
+            total += scores[row[head]] - scores.max() - np.log(np.exp(scores - scores.max()).sum())
+        expected.choose(head, row[head])
+    return float(total)
+
+
+def possible(
+    head: int, sounding: frozenset[tuple[int, int]], row: Sequence[int], parts: int
+) -> NDArray[np.bool_] | None:
+    if head in (BEATS, SUB):
+        return None
+    if head == KIND:
+        return np.array([bool(sounding), True])
+    if head == PART and row[KIND] == OFF:
+        playing = {part for part, _ in sounding}
+        return np.array([part in playing for part in range(parts)])
+    if head == PITCH:
+        own = np.zeros(128, np.bool_)
+        own[[pitch for part, pitch in sounding if part == row[PART]]] = True
+        return own if row[KIND] == OFF else ~own
+    return None
+
+
+def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded] = (), about: str = "") -> Bundle:
+    """Write the bundle ``folder`` (its name is the model's) and return it.
+
+    The int8 step graph is kept if it costs at most 1 % of the likelihood of the pieces in ``check``; the loss is
+    written to model.toml.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    save_file(
+        {key: value.detach().half().contiguous() for key, value in net.state_dict().items()},
+        partial / "weights.safetensors",
+    )
+    bundle = Bundle(folder.name, partial, {})
+    weights = read_weights(bundle)
+    exact = step_graph(weights)
+    small = quantised(exact)
+    precision, loss = "float32", float("nan")
+    if check:
+        full = stepped_nll(StreamModel(folder.name, recipe.parts, weights, exact.SerializeToString()), check)
+        loss = stepped_nll(StreamModel(folder.name, recipe.parts, weights, small), check) / full - 1
+        precision = "int8" if loss <= INT8_LIMIT else "float32"
+    (partial / "step.onnx").write_bytes(small if precision == "int8" else exact.SerializeToString())
+    lines = [
+        f"format = {FORMAT}",
+        f'name = "{folder.name}"',
+        'kind = "stream"',
+        f'about = "{about}"',
+        f'step = "{precision}"',
+        f"int8_loss = {loss:.5f}",
+        "",
+        "[shape]",
+    ]
+    lines += [f"{key} = {value}" for key, value in asdict(shape_of(recipe)).items()]
+    (partial / "recipe.toml").write_text(recipe_text(recipe.changed(name=folder.name)), "utf-8")
+    parts = recipe_text(recipe.changed(data=())).partition("\n[[parts]]")
+    (partial / "model.toml").write_text("\n".join(lines) + "\n\n[[parts]]" + parts[2], "utf-8")
+    if folder.is_dir():  # what people wrote stays
+        for kept in folder.iterdir():
+            if kept.is_file() and not (partial / kept.name).exists() and kept.name not in ("SHA256SUMS", "eval.json"):
+                shutil.copy2(kept, partial / kept.name)
+    write_sums(partial)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+    from rnnmuse.models.bundle import read_about
+
+    return Bundle(folder.name, folder, read_about(folder))
+
+
+def network_of(bundle: Bundle) -> tuple[StreamNet, Shape]:
+    """The torch network of a bundle, to fine-tune or to evaluate."""
+    shape = Shape(**bundle.about["shape"])
+    net = StreamNet(shape)
+    net.load_state_dict({key: torch.from_numpy(value).float() for key, value in read_weights(bundle).items()})
+    return net, shape

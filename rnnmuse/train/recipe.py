@@ -1,0 +1,104 @@
+"""How a stream model is made: its part classes, its data, its size and its training; one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rnnmuse.music.codec import PartClass
+
+PREPARE = ("as_written", "estimate_chords", "lead_sheet")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of one training run.
+
+    ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
+    ``midi_filename`` and ``split``, without it pieces are split by name and content. ``lanes`` pieces are read
+    side by side, ``chunk`` events at a time, with carried state.
+    """
+
+    name: str
+    parts: tuple[PartClass, ...]
+    prepare: str = "estimate_chords"
+    splits: str = ""
+    data: tuple[dict[str, str], ...] = field(default=())
+    embed: int = 256
+    hidden: int = 512
+    head: int = 128
+    lanes: int = 48
+    chunk: int = 128
+    epochs: int = 30
+    patience: int = 4
+    learning_rate: float = 2e-3
+    dropout: float = 0.1
+    transpose: tuple[int, int] = (-5, 6)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.prepare not in PREPARE:
+            raise ValueError(f"prepare: {self.prepare!r}; use one of {', '.join(PREPARE)}")
+        for name in ("embed", "hidden", "head", "lanes", "chunk", "epochs", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)}; must be at least 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: {self.dropout}; must be from 0 to under 1")
+        if not self.parts:
+            raise ValueError("parts: none; a recipe needs at least one part class")
+        if sum(part.drum for part in self.parts) > 1:
+            raise ValueError("parts: at most one of them can be drums")
+
+    @property
+    def drums(self) -> int:
+        """Index of the drum class, -1 without."""
+        return next((i for i, part in enumerate(self.parts) if part.drum), -1)
+
+    def changed(self, **settings: Any) -> Recipe:
+        return replace(self, **settings)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read ``recipe.toml``; ValueError names what is wrong in it."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    known = {f.name for f in fields(Recipe)}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; use one of {', '.join(sorted(known))}")
+    try:
+        table["parts"] = tuple(
+            PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in table.get("parts", ())
+        )
+        table["transpose"] = tuple(table.get("transpose", (-5, 6)))
+        table["data"] = tuple(table.get("data", ()))
+        return Recipe(**table)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """A recipe as TOML; `read_recipe` reads it back."""
+    lines = []
+    for name, value in asdict(recipe).items():
+        if name not in ("parts", "data"):
+            lines.append(f"{name} = {_toml(value)}")
+    for name, tables in (("data", recipe.data), ("parts", [asdict(part) for part in recipe.parts])):
+        for table in tables:
+            lines += ["", f"[[{name}]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
