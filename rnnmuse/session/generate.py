@@ -95,10 +95,9 @@ class Player:
 
         Nothing is lost by a None: the same distribution is drawn from when asked again.
         """
-        last = end - 1
-        if deadline := self._deadline():
-            last = min(last, max(deadline, earliest))
-        if last < earliest:
+        deadline = self._deadline()
+        last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest)
+        if end <= earliest:
             return None
         event = self._draw(earliest, last, end)
         if event is not None:
@@ -170,10 +169,8 @@ class Player:
 
     def _draw_wait(self, expected: Distribution, low: int, high: int, end: int) -> int | None:
         """A wait of ``low`` to ``high`` grid steps; None where the model would rather wait beyond ``end``."""
-        low = min(low, MAX_WAIT)
-        high = min(high, MAX_WAIT)
         # a model that would wait past the end stops here; one that would wait past a deadline acts on it
-        bound = MAX_WAIT if high >= end - 1 else high
+        low, bound = min(low, MAX_WAIT), min(high, MAX_WAIT)
         beats = self._pick(expected, BEATS, _between(32, low // GRID, bound // GRID))
         first = low - beats * GRID if beats == low // GRID else 0
         final = bound - beats * GRID if beats == bound // GRID else GRID - 1

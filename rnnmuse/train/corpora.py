@@ -101,6 +101,7 @@ def load_corpus(
                 progress(done, len(files))
     for job in jobs:
         _read_shard(cache / f"{job[1]}.npz", corpus)
+    corpus.items = [item for item in corpus.items if not any(word in item.name for word in recipe.exclude)]
     if not corpus.items:
         why = f" ({corpus.unread[0]})" if corpus.unread else ""
         raise ReadError(f"{', '.join(map(str, folders))}: no piece could be used{why}")

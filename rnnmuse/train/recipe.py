@@ -17,7 +17,8 @@ class Recipe:
     """Settings of one training run.
 
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
-    ``midi_filename`` and ``split``, without it pieces are split by name and content. ``lanes`` pieces are read
+    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
+    in ``exclude`` in its path is left out. ``lanes`` pieces are read
     side by side, ``chunk`` events at a time, with carried state.
     """
 
@@ -25,6 +26,7 @@ class Recipe:
     parts: tuple[PartClass, ...]
     prepare: str = "estimate_chords"
     splits: str = ""
+    exclude: tuple[str, ...] = ()
     data: tuple[dict[str, str], ...] = field(default=())
     embed: int = 256
     hidden: int = 512
@@ -76,6 +78,7 @@ def read_recipe(path: Path) -> Recipe:
         )
         table["transpose"] = tuple(table.get("transpose", (-5, 6)))
         table["data"] = tuple(table.get("data", ()))
+        table["exclude"] = tuple(table.get("exclude", ()))
         return Recipe(**table)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None

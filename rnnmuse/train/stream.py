@@ -139,57 +139,63 @@ def train(
         fabric.save(path, {"net": net, "optimiser": optimiser, "progress": asdict(now)})
 
     net.train()
-    while now.epoch < recipe.epochs:
-        batch, fresh = lanes.next()
-        batch = _to(batch, fabric.device)
-        if state is not None:
-            state = state.detach() * (~fresh).to(state).view(1, -1, 1)
-        now.seconds = before + time.monotonic() - began
-        done = (now.epoch * now.steps + now.step) / run_steps
-        if minutes is not None:
-            done = max(done, now.seconds / (60 * minutes))
-        done = float(fabric.broadcast(min(1.0, done))) if world > 1 else min(1.0, done)
-        position = now.epoch * now.steps + now.step
-        rate = (
-            recipe.learning_rate
-            * min(1.0, (position + 1) / WARM_UP)
-            * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        nll, state = net(batch, state)
-        # a constant divisor, so that processes with more padding than others weigh the same as in one process
-        loss = nll.sum() / (len(fresh) * recipe.chunk)
-        fabric.backward(loss)
-        fabric.clip_gradients(net, optimiser, max_norm=1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        count = float(batch.mask.sum())
-        shown = float(nll.detach().sum()) / max(1.0, count)
-        now.loss = shown if math.isnan(now.loss) else 0.98 * now.loss + 0.02 * shown
-        now.events += int(count) * world
-        now.step += 1
-        now.left = (now.seconds - before) * (1 - done) / max(done, 1e-6) if before == 0 else now.left
-        if minutes is not None:
-            now.left = max(0.0, 60 * minutes - now.seconds)
-        over = done >= 1.0
-        if now.step >= now.steps or over:
-            now.step, now.epoch = 0, now.epoch + 1
-            if rank == 0:
-                _end_epoch(inner, validation, now, folder)
-                if epoch_end:
-                    epoch_end(inner, now)
-            now.best, now.best_epoch = fabric.broadcast((now.best, now.best_epoch))
-            net.train()
-            save(last)
-            saved = time.monotonic()
-            if over or now.epoch - now.best_epoch >= recipe.patience:
-                break
-        elif time.monotonic() - saved > SAVE_EVERY:
-            save(last)
-            saved = time.monotonic()
-        if report and rank == 0:
-            report(now)
+    try:
+        while now.epoch < recipe.epochs:
+            batch, fresh = lanes.next()
+            batch = _to(batch, fabric.device)
+            if state is not None:
+                state = state.detach() * (~fresh).to(state).view(1, -1, 1)
+            now.seconds = before + time.monotonic() - began
+            done = (now.epoch * now.steps + now.step) / run_steps
+            if minutes is not None:
+                done = max(done, now.seconds / (60 * minutes))
+            done = float(fabric.broadcast(min(1.0, done))) if world > 1 else min(1.0, done)
+            position = now.epoch * now.steps + now.step
+            rate = (
+                recipe.learning_rate
+                * min(1.0, (position + 1) / WARM_UP)
+                * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+            )
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            nll, state = net(batch, state)
+            # a constant divisor, so that processes with more padding than others weigh the same as in one process
+            loss = nll.sum() / (len(fresh) * recipe.chunk)
+            fabric.backward(loss)
+            fabric.clip_gradients(net, optimiser, max_norm=1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            count = float(batch.mask.sum())
+            shown = float(nll.detach().sum()) / max(1.0, count)
+            share = max(0.02, 1 / (now.step + 1))  # the mean of the epoch at first, then a running one
+            now.loss = shown if math.isnan(now.loss) else (1 - share) * now.loss + share * shown
+            now.events += int(count) * world
+            now.step += 1
+            now.left = (now.seconds - before) * (1 - done) / max(done, 1e-6) if before == 0 else now.left
+            if minutes is not None:
+                now.left = max(0.0, 60 * minutes - now.seconds)
+            over = done >= 1.0
+            if now.step >= now.steps or over:
+                now.step, now.epoch = 0, now.epoch + 1
+                if rank == 0:
+                    _end_epoch(inner, validation, now, folder)
+                    if epoch_end:
+                        epoch_end(inner, now)
+                now.best, now.best_epoch = fabric.broadcast((now.best, now.best_epoch))
+                net.train()
+                save(last)
+                saved = time.monotonic()
+                if over or now.epoch - now.best_epoch >= recipe.patience:
+                    break
+            elif time.monotonic() - saved > SAVE_EVERY:
+                save(last)
+                saved = time.monotonic()
+            if report and rank == 0:
+                report(now)
+    except KeyboardInterrupt:
+        save(last)
+        raise
+    fabric.barrier()
     inner.load_state_dict(torch.load(folder / "best.ckpt", weights_only=True))
     return inner.cpu().eval(), now
 

@@ -1,0 +1,133 @@
+"""`rnnmuse generate` and `rnnmuse continue`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rnnmuse.music.piece import Piece
+
+Model = Annotated[str, typer.Option(help="Which model plays; `rnnmuse models` lists them.")]
+Bars = Annotated[int, typer.Option(help="How many new bars.")]
+Tempo = Annotated[float | None, typer.Option(help="Tempo in bpm, 10 to 400.")]
+Key = Annotated[str | None, typer.Option(help='Key such as "D minor"; every note stays in its scale.')]
+Scale = Annotated[str | None, typer.Option(help='Scale on the key\'s tonic, such as "dorian" or "blues".')]
+Chords = Annotated[str | None, typer.Option(help='Chords, one a bar, such as "Am F C G".')]
+Metre = Annotated[str | None, typer.Option(help="Time signature such as 3/4.")]
+Density = Annotated[float | None, typer.Option(help="Notes a beat to aim at, 0.05 to 24.")]
+Temperature = Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")]
+TopP = Annotated[float, typer.Option(help="Draw from the likeliest classes that hold this share, above 0 to 1.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
+Players = Annotated[str | None, typer.Option(help='How many parts play, or which: 2, or "voice,piano".')]
+Low = Annotated[int, typer.Option(help="Lowest MIDI note.")]
+High = Annotated[int, typer.Option(help="Highest MIDI note.")]
+Polyphony = Annotated[int | None, typer.Option(help="Most notes at once in one part.")]
+Out = Annotated[Path | None, typer.Option(help="The MIDI file to write.")]
+Wav = Annotated[Path | None, typer.Option(help="Write the sound too.")]
+Roll = Annotated[Path | None, typer.Option(help="Write the piano roll too (.png or .svg).")]
+
+
+def generate(
+    model: Model = "lieder",
+    prompt: Annotated[Path | None, typer.Option(help="A piece to go on from; as `rnnmuse continue`.")] = None,
+    bars: Bars = 8,
+    tempo: Tempo = None,
+    key: Key = None,
+    scale: Scale = None,
+    chords: Chords = None,
+    metre: Metre = None,
+    density: Density = None,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 0.96,
+    seed: Seed = None,
+    players: Players = None,
+    low: Low = 0,
+    high: High = 127,
+    polyphony: Polyphony = None,
+    out: Out = None,
+    wav: Wav = None,
+    roll: Roll = None,
+) -> None:
+    """Write new music, from nothing or from a --prompt."""
+    from rnnmuse.compose import Settings
+
+    seed = secrets.randbits(31) if seed is None else seed
+    settings = Settings(
+        temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony
+    )
+    if prompt is not None:
+        _continue(prompt, model, bars, settings, out, wav, roll)
+        return
+    from rnnmuse.compose import load
+
+    piece = load(model).generate(bars, settings)
+    _write(piece, out or Path(f"{model}-{seed}.mid"), wav, roll, None, seed)
+
+
+def continue_(
+    file: Annotated[Path, typer.Argument(help="A MIDI file (or MusicXML, ABC, kern with the train extra).")],
+    model: Model = "lieder",
+    bars: Bars = 8,
+    tempo: Tempo = None,
+    key: Key = None,
+    scale: Scale = None,
+    chords: Chords = None,
+    density: Density = None,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 0.96,
+    seed: Seed = None,
+    players: Players = None,
+    low: Low = 0,
+    high: High = 127,
+    polyphony: Polyphony = None,
+    out: Out = None,
+    wav: Wav = None,
+    roll: Roll = None,
+) -> None:
+    """Play on where FILE stops; the result holds the piece and its continuation."""
+    from rnnmuse.compose import Settings
+
+    seed = secrets.randbits(31) if seed is None else seed
+    settings = Settings(
+        temperature, top_p, seed, key, scale, chords, density, tempo, None, players, low, high, polyphony
+    )
+    _continue(file, model, bars, settings, out, wav, roll)
+
+
+def _continue(
+    file: Path, model: str, bars: int, settings: object, out: Path | None, wav: Path | None, roll: Path | None
+) -> None:
+    from rnnmuse.compose import Settings, joined, load
+    from rnnmuse.music.read import read_music
+
+    assert isinstance(settings, Settings)
+    piece = read_music(file)
+    new = load(model).continue_(piece, bars, settings)
+    notes = new.notes
+    mark = piece.bar_start_after(max(0.0, piece.end - 0.2))
+    whole = joined(piece, new) if notes else piece
+    _write(whole, out or Path(f"{file.stem}-continued.mid"), wav, roll, mark, settings.seed)
+
+
+def _write(piece: Piece, out: Path, wav: Path | None, roll: Path | None, mark: float | None, seed: int | None) -> None:
+    from rnnmuse.music.midi import write_midi
+
+    if out.suffix.lower() not in (".mid", ".midi"):
+        raise ValueError(f"out: {str(out)!r}; must end in .mid")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_midi(piece, out)
+    new = [n for n in piece.notes if mark is None or n.start >= mark - 1e-3]
+    print(f"{out}: {len(new)} new notes, {piece.seconds_at(piece.end):.0f} s in all, seed {seed}")
+    if roll:
+        from rnnmuse.music.pianoroll import save_roll
+
+        print(save_roll(piece, roll, mark))
+    if wav:
+        from rnnmuse.music.sound import render, write_wav
+
+        write_wav(wav, render(piece))
+        print(wav)

@@ -1,0 +1,45 @@
+"""`rnnmuse demo`: a real song goes on for sixteen bars."""
+
+from __future__ import annotations
+
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("out"),
+    model: Annotated[str, typer.Option(help="Which model plays on.")] = "lieder",
+    bars: Annotated[int, typer.Option(help="How many new bars.")] = 16,
+    seed: Annotated[int, typer.Option(help="Another seed, another continuation.")] = 1,
+    soundfont: Annotated[Path | None, typer.Option(help="A SoundFont to hear it with, by fluidsynth.")] = None,
+) -> None:
+    """Continue a song of Schumann's with two players; write MIDI, sound and a piano roll."""
+    from rnnmuse.compose import joined, load
+    from rnnmuse.music.midi import read_midi, write_midi
+    from rnnmuse.music.pianoroll import save_roll
+    from rnnmuse.music.sound import render, write_wav
+
+    began = time.perf_counter()
+    song = read_midi((resources.files("rnnmuse") / "music" / "data" / "schumann.mid").read_bytes())
+    print(f"{song.title}: the first {song.end / song.metre_at(0).bar_beats:.0f} bars.")
+    new = load(model).continue_(song, bars, players=2, seed=seed)
+    whole = joined(song, new)
+    mark = song.bar_start_after(song.end - 0.2)
+    out.mkdir(parents=True, exist_ok=True)
+    write_midi(whole, out / "demo.mid")
+    print(f"{model} plays on for {bars} bars: {len(new.notes)} notes after {time.perf_counter() - began:.1f} s.")
+    save_roll(whole, out / "demo.png", mark)
+    write_wav(out / "demo.wav", render(whole, soundfont))
+    print(f"  MIDI        {out / 'demo.mid'}\n  sound       {out / 'demo.wav'}  ({whole.seconds_at(whole.end):.0f} s)")
+    print(f"  piano roll  {out / 'demo.png'}  (grey: Schumann, colour: {model})")
+    print(
+        "Try next:\n"
+        "  rnnmuse demo --seed 2\n"
+        "  rnnmuse continue YOUR.mid --bars 8\n"
+        "  rnnmuse generate --model grooves --bars 4 --wav beat.wav\n"
+        '  rnnmuse generate --key "D minor" --chords "Dm Gm A Dm"'
+    )

@@ -1,0 +1,45 @@
+"""`rnnmuse doctor`: what is installed, what works, what to do about the rest."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from importlib import metadata, util
+
+
+def doctor() -> None:
+    """Check the installation: packages, models, speed, sound."""
+    import rnnmuse
+    from rnnmuse.models.bundle import bundles, load_stream, verify
+    from rnnmuse.models.stream import START_EVENT
+    from rnnmuse.music.codec import UNKNOWN
+
+    print(f"rnnmuse {rnnmuse.__version__}, Python {platform.python_version()}, {platform.system()}")
+    for name in ("numpy", "onnxruntime", "mido", "python-osc", "safetensors", "pillow"):
+        print(f"  ok    {name} {metadata.version(name)}")
+    for name, module, use in (("torch", "torch", "training"), ("music21", "music21", "MusicXML, ABC and kern")):
+        there = util.find_spec(module) is not None
+        hint = metadata.version(name) if there else f"not installed; for {use}: pip install 'rnnmuse[train]'"
+        print(f"  {'ok   ' if there else '-    '} {name} {hint}")
+    program = shutil.which("fluidsynth")
+    print(f"  {'ok   ' if program else '-    '} fluidsynth {program or 'not found; only SoundFonts need it'}")
+    broken = 0
+    for bundle in bundles().values():
+        try:
+            verify(bundle)
+            if bundle.about.get("kind") == "stream":
+                load_stream(bundle.name)
+        except Exception as error:
+            broken += 1
+            print(f"  WRONG {error}")
+        else:
+            print(f"  ok    model {bundle.name}")
+    streams = [b for b in bundles().values() if b.about.get("kind") == "stream"]
+    if streams and not broken:
+        model = load_stream(streams[0].name)
+        state, began = model.start(), time.perf_counter()
+        for _ in range(200):
+            _, state = model.step(state, START_EVENT, UNKNOWN)
+        print(f"  ok    a step of {model.name} takes {(time.perf_counter() - began) * 5:.2f} ms")
+    print("All well." if not broken else f"{broken} model(s) are damaged: install rnnmuse again.")

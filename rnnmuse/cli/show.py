@@ -1,0 +1,35 @@
+"""`rnnmuse show`: the piano roll of a file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def show(
+    file: Annotated[Path, typer.Argument(help="The piece to look at.")],
+    out: Annotated[Path | None, typer.Option(help="Write a picture (.png or .svg).")] = None,
+    width: Annotated[int, typer.Option(help="Width of the picture in pixels.")] = 1600,
+) -> None:
+    """Draw the piano roll of FILE in the terminal, and as a picture with --out."""
+    from rnnmuse.music.pianoroll import save_roll, text_roll
+    from rnnmuse.music.read import read_music
+    from rnnmuse.music.theory import key_name
+
+    piece = read_music(file)
+    metre = piece.metre_at(0.0)
+    key = f", {key_name(piece.keys[0])}" if piece.keys else ""
+    print(
+        f"{piece.title or file.name}: {len(piece.notes)} notes, {piece.end:g} beats, {piece.seconds_at(piece.end):.1f} "
+        f"s, {piece.tempo_at(0.0):g} bpm, {metre.numerator}/{metre.denominator}{key}"
+    )
+    for part in piece.parts:
+        if part.notes:
+            kind = "drums" if part.drum else f"program {part.program}"
+            print(f"  {part.name or 'unnamed'} ({kind}): {len(part.notes)} notes")
+    print(text_roll(piece, shutil.get_terminal_size().columns))
+    if out:
+        print(save_roll(piece, out, width=width))

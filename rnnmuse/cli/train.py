@@ -1,0 +1,46 @@
+"""`rnnmuse train`: models from your own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Train a model on your own files (needs the train extra).", no_args_is_help=True)
+
+
+@app.callback()
+def train() -> None:
+    """Keeps `stream` a sub-command while it is the only one."""
+
+
+@app.command()
+def stream(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files.")],
+    name: Annotated[str, typer.Option(help="What to call the model.")],
+    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Stop after so many rounds through the files.")] = None,
+    devices: Annotated[int, typer.Option(help="Processes (or GPUs) on this machine.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines; torchrun starts the command on each.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")] = None,
+    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
+) -> None:
+    """Train a stream model; run the same command again after an interruption and it goes on."""
+    from rnnmuse.errors import MissingExtraError
+
+    try:
+        from rnnmuse.train.run import train_stream
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in ("torch", "lightning_fabric", "onnx", "music21"):
+            raise
+        raise MissingExtraError("training", "train") from None
+    bundle = train_stream(
+        folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, devices=devices, nodes=nodes,
+        seed=seed, work=work, again=again,
+    )  # fmt: skip
+    if bundle is not None:
+        print(f"{bundle.folder}\nTry: rnnmuse generate --model {bundle.name}")

@@ -1,0 +1,64 @@
+"""Pictures of training and evaluation, by matplotlib."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(rows, columns, figsize=(width, height), constrained_layout=True)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    from matplotlib import pyplot
+
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return path
+
+
+def save_loss_curve(log: Path, path: Path) -> Path:
+    """Training loss and validation by epoch, from a run's ``log.jsonl``."""
+    rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    figure, axes = _figure(6, 3.5)
+    epochs = [row["epoch"] for row in rows]
+    axes.plot(epochs, [row["loss"] for row in rows], label="training", color="#a0aec0", marker=".")
+    axes.plot(epochs, [row["validation"] for row in rows], label="validation", color="#2b6cb0", marker=".")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("nats an event")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return _save(figure, path)
+
+
+def save_statistics(real: Mapping[str, Sequence[float]], made: Mapping[str, Sequence[float]], path: Path) -> Path:
+    """Histograms of each musical statistic: real pieces and generated ones, the real 5-95 % band shaded."""
+    columns = 4
+    figure, axes = _figure(13, 5.6, -(-len(real) // columns), columns)
+    for axis, name in zip(np.ravel(axes), real, strict=False):
+        values = np.array(real[name])
+        low, high = np.percentile(values, [5, 95])
+        every = np.concatenate([values, np.array(made[name])])
+        bins = np.linspace(every.min(), max(every.max(), every.min() + 1e-6), 28)
+        axis.axvspan(low, high, color="#ebf4ff")
+        axis.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color="#718096", alpha=0.6, label="real")
+        generated = np.array(made[name])
+        axis.hist(
+            generated, bins, weights=np.full(len(generated), 1 / max(1, len(generated))), histtype="step",
+            color="#dd6b20", linewidth=1.8, label="generated",
+        )  # fmt: skip
+        axis.axvline(float(np.median(generated)), color="#dd6b20", linestyle="--", linewidth=1)
+        axis.set_title(name, fontsize=10)
+        axis.tick_params(labelsize=8)
+    np.ravel(axes)[0].legend(fontsize=8)
+    return _save(figure, path)

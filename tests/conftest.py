@@ -1,0 +1,29 @@
+"""What tests share: a small untrained model as a bundle, and a short piece."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rnnmuse.events import Note
+from rnnmuse.music.piece import Key, Part, Piece
+
+TUNE = [60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62, 60, 60]
+
+
+@pytest.fixture
+def piece() -> Piece:
+    """Four bars of C major in two parts, with a human touch in the melody."""
+    melody = [Note(i + 0.01 * (i % 3 - 1) * (i > 0), p, 0.9, 60 + i) for i, p in enumerate(TUNE)]
+    bass = [Note(4.0 * i, p, 4.0, 70) for i, p in enumerate([36, 41, 43, 36])]
+    return Piece([Part("Voice", 53, notes=melody), Part("Piano", 0, notes=bass)], keys=[Key(0.0, 0)])
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for the user's models."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("RNNMUSE_MODELS", str(folder))
+    return folder
