@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -18,14 +18,18 @@ $(VENV)/bin/python:
 	touch $@ .stamp-play
 
 demo: .stamp-play
-	$(BIN)/python examples/01_read_and_write.py
+	$(BIN)/rnnmuse demo
 
 test: .stamp-dev
 	$(BIN)/python -m pytest
 
 lint: .stamp-dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: .stamp-dev
+	$(BIN)/python tests/bench.py
 
 clean:
 	rm -rf $(VENV) .stamp-* out build dist

@@ -35,7 +35,7 @@ from rnnmuse.train.corpora import Item
 from rnnmuse.train.export import network_of, stepped_nll
 from rnnmuse.train.ngram import NGram
 from rnnmuse.train.pictures import save_statistics
-from rnnmuse.train.recipe import read_recipe
+from rnnmuse.train.recipe import Recipe, read_recipe
 from rnnmuse.train.run import read_corpus
 from rnnmuse.train.stream import nll_by_head
 
@@ -67,6 +67,7 @@ def evaluate_stream(model: str, folders: Sequence[Path], pieces: int, bars: int,
     if pieces:
         result["statistics"] = compared(Muse(load_stream(model)), test, pieces, bars, out)
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    (out / "card.md").write_text(card(recipe, result), "utf-8")
     if out == bundle.folder:
         write_sums(out)
     return report(result)
@@ -196,3 +197,48 @@ def report(result: dict[str, Any]) -> str:
                 f"{row['generated median']:.3f} | {100 * row['inside']:.0f} % | {'yes' if row['holds'] else 'no'} |"
             )
     return "\n".join(lines)
+
+
+def card(recipe: Recipe, result: dict[str, Any]) -> str:
+    """The model's card in Markdown: what it is, what it was trained on and how, how well it does."""
+    lines = [f"# {recipe.name}", "", recipe.about, "", "## Data", ""]
+    for source in recipe.data:
+        if "origin" in source:
+            lines.append(f"- {source['origin']}. Licence: {source['licence']}. sha256 `{source['sha256']}`")
+        else:
+            lines.append(f"- {', '.join(source.values())}")
+    how = {
+        "as_written": "as written",
+        "estimate_chords": "with chord symbols estimated from the notes",
+        "lead_sheet": "as melody and block chords, the chords estimated where none are written",
+    }[recipe.prepare]
+    low, high = recipe.transpose
+    lines += [
+        "",
+        f"{result['training']} pieces to train, {result['test']} to test; copies, transpositions and arrangements of a "
+        f"work share a split. Pieces are read {how}"
+        + (f", transposed by {low} to {high} semitones." if high > low else "."),
+        "",
+        "## Parts",
+        "",
+        ", ".join(part.name for part in recipe.parts),
+        "",
+        "## Network",
+        "",
+        f"GRU of {recipe.hidden} units, one step an event, seven heads in turn; dropout {recipe.dropout}, rate "
+        f"{recipe.learning_rate}, {recipe.lanes} lanes of {recipe.chunk} events. The whole recipe is in recipe.toml.",
+        "",
+        "## How well it does",
+        "",
+        report(result),
+    ]
+    if "statistics" in result:
+        lines += [
+            "",
+            "![statistics of real and generated pieces](statistics.png)",
+            "",
+            "Three generated pieces, not chosen:",
+            "",
+        ]
+        lines += [f"![sample {i}](sample-{i}.png)" for i in (1, 2, 3)]
+    return "\n".join(lines) + "\n"

@@ -21,7 +21,7 @@ from rnnmuse.models.bundle import FORMAT, Bundle, read_weights, write_sums
 from rnnmuse.models.stream import START_EVENT, StreamModel
 from rnnmuse.music.codec import BEATS, FIELDS, KIND, OFF, PART, PITCH, SUB, VELOCITY, Encoded
 from rnnmuse.train.network import Shape, StreamNet
-from rnnmuse.train.recipe import Recipe, recipe_text
+from rnnmuse.train.recipe import Recipe, recipe_text, toml_value
 from rnnmuse.train.stream import shape_of
 
 INT8_LIMIT = 0.01
@@ -144,7 +144,7 @@ def possible(
     return None
 
 
-def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded] = (), about: str = "") -> Bundle:
+def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded] = ()) -> Bundle:
     """Write the bundle ``folder`` (its name is the model's) and return it.
 
     The int8 step graph is kept if it costs at most 1 % of the likelihood of the pieces in ``check``; the loss is
@@ -172,7 +172,7 @@ def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded
         f"format = {FORMAT}",
         f'name = "{folder.name}"',
         'kind = "stream"',
-        f'about = "{about}"',
+        f"about = {toml_value(recipe.about)}",
         f'step = "{precision}"',
         f"int8_loss = {loss:.5f}",
         "",

@@ -24,6 +24,7 @@ class Recipe:
 
     name: str
     parts: tuple[PartClass, ...]
+    about: str = ""
     prepare: str = "estimate_chords"
     splits: str = ""
     exclude: tuple[str, ...] = ()
@@ -89,19 +90,20 @@ def recipe_text(recipe: Recipe) -> str:
     lines = []
     for name, value in asdict(recipe).items():
         if name not in ("parts", "data"):
-            lines.append(f"{name} = {_toml(value)}")
+            lines.append(f"{name} = {toml_value(value)}")
     for name, tables in (("data", recipe.data), ("parts", [asdict(part) for part in recipe.parts])):
         for table in tables:
-            lines += ["", f"[[{name}]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+            lines += ["", f"[[{name}]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A string, number, bool or list of them in TOML's spelling."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
     return repr(value)

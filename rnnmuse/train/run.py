@@ -108,8 +108,8 @@ def train_stream(
         return None
     console.print(f"best validation {now.best:.4f} nats an event, after epoch {now.best_epoch}; exporting")
     check = [item.encoded for item in held or training][:6]
-    about = f"Trained on {len(training)} pieces" + (f", from {start}." if start else ".")
-    return export(net, plan, user_folder() / name, check, about)
+    plan = plan.changed(about=f"Trained on {len(training)} pieces" + (f", from {start}." if start else "."))
+    return export(net, plan, user_folder() / name, check)
 
 
 def read_corpus(folders: Sequence[Path], plan: Recipe, cache: Path | None, console: Console | None) -> Corpus:
