@@ -18,14 +18,14 @@ def sample(
 ) -> int:
     """One class of ``logits`` (classes,), only where ``mask`` is True.
 
-    ``temperature`` 0 takes the likeliest; ``top_p`` under 1 draws from the smallest set of classes that holds
+    ``temperature`` 0 (under 0.001) takes the likeliest; ``top_p`` under 1 draws from the smallest set of classes that holds
     that share of the probability (nucleus sampling, Holtzman et al. 2020). ValueError if the mask allows none.
     """
     if mask is not None:
         if not mask.any():
             raise ValueError("mask: allows no class")
         logits = np.where(mask, logits, -np.inf)
-    if temperature <= 0:
+    if temperature < 1e-3:
         return int(logits.argmax())
     weights = np.exp((logits - logits.max()) / temperature)
     total = float(weights.sum())

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from rnnmuse.music.codec import PartClass
+from rnnmuse.train.recipe import Recipe, read_recipe, recipe_text
+
+PARTS = (PartClass("voice", 53, (6,), sung=True), PartClass("drums", drum=True))
+
+
+def test_a_recipe_survives_its_file(tmp_path):
+    recipe = Recipe("x", PARTS, 'a "quoted" \\ text', data=({"origin": "here"},), exclude=("a'b",), transpose=(-2, 3))
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_text(recipe))
+    assert read_recipe(path) == recipe
+    assert recipe.drums == 1
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "models").glob("*/recipe.toml")), ids=str)
+def test_shipped_recipes_read_and_name_their_licences(path):
+    recipe = read_recipe(path)
+    assert recipe.name == path.parent.name
+    assert recipe.about
+    assert all({"origin", "licence", "sha256"} <= set(source) for source in recipe.data)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"prepare": "magic"}, "prepare: 'magic'"),
+        ({"lanes": 0}, "lanes: 0"),
+        ({"dropout": 1.0}, "dropout: 1.0"),
+        ({"parts": ()}, "parts"),
+        ({"parts": (PARTS[1], PARTS[1])}, "at most one"),
+    ],
+)
+def test_a_wrong_setting_is_named(change, named):
+    with pytest.raises(ValueError, match=named):
+        Recipe("x", PARTS).changed(**change)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("name = ", "recipe.toml"), ('nmae = "x"', "nmae"), ('name = "x"', "parts")]
+)
+def test_a_wrong_file_is_named(tmp_path, text, named):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=named):
+        read_recipe(path)
