@@ -18,8 +18,10 @@ def sample(
 ) -> int:
     """One class of ``logits`` (classes,), only where ``mask`` is True.
 
-    ``temperature`` 0 (under 0.001) takes the likeliest; ``top_p`` under 1 draws from the smallest set of classes that holds
-    that share of the probability (nucleus sampling, Holtzman et al. 2020). ValueError if the mask allows none.
+    ``temperature`` 0 (under 0.001) takes the likeliest; ``top_p`` under 1 draws from the smallest set of classes
+    that holds that share of the probability (nucleus sampling, Holtzman et al. 2020).
+
+    ValueError if the mask allows none.
     """
     if mask is not None:
         if not mask.any():

@@ -23,7 +23,8 @@ class Constraints:
     sound at once in one part. ``density``: at most so many note-ons a beat, in each bar. ``parts``: indexes of
     the model's part classes that play. ``chord_tones``: notes that start on a strong beat are tones of the
     piece's chord there. ``longest``: beats after which a note is ended. ``rest``: beats of silence at most. ``ranges``:
-    lowest and highest note by part. ``voices``: ``polyphony`` by part, where it differs.
+    lowest and highest note by part. ``voices``: ``polyphony`` by part, where it differs. ``together``,
+    ``sounding``: notes of all parts that start at one grid position, and that sound, at most.
     Drums know only ``density``, ``parts`` and ``rest``.
     """
 
@@ -38,6 +39,8 @@ class Constraints:
     rest: float | None = 4.0
     ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     voices: Mapping[int, int] = field(default_factory=dict)
+    together: int = 16
+    sounding: int = 32
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (self.scale and all(0 <= pc <= 11 for pc in self.scale)):
@@ -48,6 +51,9 @@ class Constraints:
             raise ValueError(f"low, high: {self.low}, {self.high}; no note of the scale lies between them")
         if self.polyphony is not None and self.polyphony < 1:
             raise ValueError(f"polyphony: {self.polyphony}; must be at least 1")
+        for name in ("together", "sounding"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)}; must be at least 1")
         for name in ("density", "longest", "rest"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -149,16 +149,19 @@ class Player:
         playable = self._playable(grid, wait)
         c = self.rules.constraints
         overdue = [key for key, at in self.started.items() if c.longest is not None and grid - at >= c.longest * GRID]
-        full = not playable or self._dense(grid) or bool(overdue)
-        if full and not self.started:
+        crowded = len(self.started) >= c.sounding or (not wait and len(self._struck) >= c.together)
+        full = not playable or crowded or self._dense(grid) or bool(overdue)
+        ending = overdue or [key for key, at in self.started.items() if at < grid]  # a note lasts a grid step at least
+        if full and not ending:
+            if self.started:
+                return self._draw(self.grid + 1, max(last, self.grid + 1), end)
             return self._nudged(grid, end)
-        kind = self._pick(expected, KIND, np.array([bool(self.started), not full]))
+        kind = self._pick(expected, KIND, np.array([bool(ending), not full]))
         if kind == ON:
             part = self._pick(expected, PART, np.isin(np.arange(len(self.model.parts)), list(playable)))
             pitch = self._pick(expected, PITCH, playable[part])
             velocity = self._pick(expected, VELOCITY, None)
         else:
-            ending = overdue or list(self.started)
             part = self._pick(expected, PART, np.isin(np.arange(len(self.model.parts)), [p for p, _ in ending]))
             pitch = self._pick(expected, PITCH, np.isin(np.arange(128), [n for p, n in ending if p == part]))
             velocity = 0

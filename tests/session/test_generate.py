@@ -76,7 +76,7 @@ def test_every_limit_holds_and_no_note_hangs(seed, scale, low, width, polyphony,
                 assert sum(part == event[PART] for part, _ in sounding) <= polyphony
         else:
             last = grid
-            assert grid - sounding.pop(key) <= longest * GRID
+            assert 0 < grid - sounding.pop(key) <= longest * GRID
     assert not sounding
 
 
@@ -91,6 +91,24 @@ def test_density_is_never_exceeded_in_a_bar():
     notes = decode(np.array(events, np.int16), 0, frozenset({2}))
     for bar in range(8):
         assert sum(4 * bar <= round(n.start * 24) / 24 < 4 * bar + 4 for n in notes) <= 4
+
+
+def test_a_model_that_never_waits_is_made_to():
+    one = player(Constraints(together=5, sounding=7), 1)
+    model = untrained(1)
+    model.heads[0][1][0] += 50
+    model.heads[1][1][0] += 50
+    one = Player(model, one.frame, one.rules, Random(1))
+    events = list(events_until(one, 0, 2 * GRID))
+    grid, starts, most = 0, {}, 0
+    for event in events:
+        grid += event[0] * GRID + event[1]
+        if event[KIND] == ON:
+            starts[grid] = starts.get(grid, 0) + 1
+    most = max(starts.values())
+    assert most == 5
+    assert grid == 2 * GRID or not one.started
+    assert len(events) < 2 * GRID * 7 * 2
 
 
 def test_only_allowed_parts_play():
