@@ -21,7 +21,7 @@ def stream(
     name: Annotated[str, typer.Option(help="What to call the model.")],
     start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes; 10 for fine-tuning.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Stop after so many rounds through the files.")] = None,
     devices: Annotated[int, typer.Option(help="Processes (or GPUs) on this machine.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines; torchrun starts the command on each.")] = 1,

@@ -29,6 +29,7 @@ from rnnmuse.train.pictures import save_loss_curve
 from rnnmuse.train.recipe import Recipe, read_recipe
 from rnnmuse.train.stream import Progress, train
 
+TUNING_MINUTES = 10.0
 FAMILIES = (
     ("piano", 0), ("tuned percussion", 11), ("organ", 16), ("guitar", 25), ("bass", 33), ("strings", 40),
     ("ensemble", 48), ("brass", 61), ("reed", 65), ("pipe", 73), ("lead", 80), ("pad", 89), ("effects", 98),
@@ -62,8 +63,8 @@ def train_stream(
     console = Console(stderr=True)
     first = int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("GROUP_RANK", "0")) == 0
     plan, weights = _plan(folders, name, start, recipe)
-    if epochs is not None:
-        plan = plan.changed(epochs=epochs)
+    if weights is not None and minutes is None and epochs is None:
+        minutes = TUNING_MINUTES
     if seed is not None:
         plan = plan.changed(seed=seed)
     work = work or user_folder().parent / "runs" / name
@@ -74,6 +75,8 @@ def train_stream(
     if not training:
         training = held = corpus.items
     plan = _fitted(plan, sum(len(item.encoded) for item in training), weights is not None)
+    if epochs is not None:
+        plan = plan.changed(epochs=epochs)
     if first:
         _tell(console, corpus, plan, work)
     with _bar(console, first) as bar:
@@ -142,11 +145,11 @@ def _plan(
 
 
 def _fitted(plan: Recipe, events: int, tuning: bool) -> Recipe:
-    """Fewer lanes for little music; for fine-tuning a gentler rate, few rounds and no long patience."""
+    """Fewer lanes for little music; for fine-tuning a gentler rate, and rounds as the minutes allow."""
     plan = plan.changed(lanes=max(4, min(plan.lanes, events // (plan.chunk * 8) // 4 * 4)))
     if not tuning:
         return plan
-    return plan.changed(epochs=12, patience=3, learning_rate=5e-4, dropout=max(0.2, plan.dropout))
+    return plan.changed(epochs=300, patience=12, learning_rate=1e-3, dropout=max(0.2, plan.dropout))
 
 
 def recipe_for(folders: Sequence[Path], name: str, sample: int = 60) -> Recipe:

@@ -134,6 +134,7 @@ def train(
     state: torch.Tensor | None = None
     began = saved = time.monotonic()
     run_steps = recipe.epochs * now.steps
+    warm_up = min(WARM_UP, max(1, 2 * now.steps))
 
     def save(path: Path) -> None:
         fabric.save(path, {"net": net, "optimiser": optimiser, "progress": asdict(now)})
@@ -153,7 +154,7 @@ def train(
             position = now.epoch * now.steps + now.step
             rate = (
                 recipe.learning_rate
-                * min(1.0, (position + 1) / WARM_UP)
+                * min(1.0, (position + 1) / warm_up)
                 * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
             )
             for group in optimiser.param_groups:
