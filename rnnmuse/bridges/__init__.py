@@ -1,0 +1,1 @@
+"""Between the wire and events: no musical decisions."""

@@ -1,0 +1,181 @@
+"""Every OSC address that rnnmuse knows: one table, from which dispatch, checks, errors and the docs are made.
+
+An argument's kind is ``i`` (whole number), ``f`` (number) or ``s`` (text); one with ``optional`` may be left out.
+``{p}`` in an address is a player, 1 to 16. Every setter without arguments is a getter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PORT = 7707
+PLAYERS = 16
+MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop")
+
+
+class ProtocolError(ValueError):
+    """A message that cannot be taken; ``code`` is a short word for programs, the text for people."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: its name, kind, range and unit."""
+
+    name: str
+    kind: str = "f"
+    low: float | None = None
+    high: float | None = None
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+
+    def check(self, address: str, value: Any) -> Any:
+        """The value in its own type; ProtocolError names the address, the argument, the value, what is allowed."""
+        where = f"{address} {self.name}"
+        if self.kind == "s":
+            if not isinstance(value, str):
+                raise ProtocolError("type", f"{where}: {value!r}; must be text")
+            if self.choices and value not in self.choices:
+                raise ProtocolError("range", f"{where}: {value!r}; must be one of {', '.join(self.choices)}")
+            if len(value) > 1000:
+                raise ProtocolError("range", f"{where}: {len(value)} characters; must be up to 1000")
+            return value
+        if isinstance(value, str | bytes) or not isinstance(value, int | float):
+            raise ProtocolError("type", f"{where}: {value!r}; must be a number")
+        if not math.isfinite(value):
+            raise ProtocolError("range", f"{where}: {value}; must be finite")
+        number = float(value)
+        if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
+            raise ProtocolError("range", f"{where}: {value}; must be {self.low:g} to {self.high:g}")
+        return round(number) if self.kind == "i" else number
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One address. ``access`` is r (sent or asked), w (a command) or rw (a setter that is a getter too)."""
+
+    address: str
+    access: str
+    arguments: tuple[Argument, ...]
+    doc: str
+    act: str
+
+    def check(self, address: str, values: Sequence[Any]) -> list[Any]:
+        """The arguments checked; optional ones that were left out are missing at the end."""
+        if len(values) > len(self.arguments):
+            raise ProtocolError("count", f"{address}: {len(values)} arguments; takes {self.shape() or 'none'}")
+        needed = [a for a in self.arguments if not a.optional]
+        if len(values) < len(needed):
+            raise ProtocolError("count", f"{address}: {len(values)} arguments; takes {self.shape()}")
+        return [a.check(address, v) for a, v in zip(self.arguments, values, strict=False)]
+
+    def shape(self) -> str:
+        return ", ".join(f"{a.kind}{'?' if a.optional else ''} {a.name}" for a in self.arguments)
+
+
+def _n(name: str, low: float, high: float, kind: str = "f", unit: str = "", optional: bool = False) -> Argument:
+    return Argument(name, kind, low, high, optional, unit=unit)
+
+
+def _s(name: str, *choices: str, optional: bool = False) -> Argument:
+    return Argument(name, "s", optional=optional, choices=choices)
+
+
+PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
+    "temperature": (_n("value", 0, 5), 1.0, "0 the likeliest, 1 as the model learned"),
+    "top_p": (_n("value", 0.01, 1), 0.96, "draw from the likeliest classes that hold this share"),
+    "density": (_n("value", 0, 24, unit="notes a beat"), 0.0, "notes a beat to aim at; 0 leaves it to the model"),
+    "low": (_n("value", 0, 127, "i", "MIDI note"), 0, "lowest note"),
+    "high": (_n("value", 0, 127, "i", "MIDI note"), 127, "highest note"),
+    "polyphony": (_n("value", 0, 16, "i"), 0, "notes at once in one part; 0 for no limit"),
+    "key": (_s("value"), "", 'a key such as "D minor" that every note lies in; empty for none'),
+    "scale": (_s("value"), "", "another scale on the key's tonic; empty for the key's own"),
+    "chord": (_s("value"), "", "a chord that strong beats play; empty for none"),
+    "velocity": (_n("value", 0, 2), 1.0, "factor on the velocity of what is played"),
+    "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
+    "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
+    "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
+}
+"""Name, argument, default and meaning of each parameter of a player."""
+
+_P = "/rnnmuse/player/{p}"
+
+TABLE: tuple[Row, ...] = (
+    Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "hello"),
+    Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with it", "ping"),
+    Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced after all before it", "sync"),
+    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so", "list"),
+    Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "describe"),
+    Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, optional=True),),
+        "send notes, beats and errors here; the lease is 60 s unless it is renewed", "subscribe"),
+    Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "unsubscribe"),
+    Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender", "reply_to"),
+    Row("/rnnmuse/stats", "w", (), "answers notes in, notes out, median and worst lateness in ms, dropped", "stats"),
+    Row("/rnnmuse/models", "w", (), "answers the models that can be named", "models"),
+    Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi_ports"),
+    Row("/rnnmuse/transport/play", "w", (), "run from the start", "play"),
+    Row("/rnnmuse/transport/stop", "w", (), "stand still; every note is ended", "stop"),
+    Row("/rnnmuse/transport/continue", "w", (), "run on", "resume"),
+    Row("/rnnmuse/transport/panic", "w", (), "end every note at once, never queued", "panic"),
+    Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "tempo"),
+    Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "position"),
+    Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls", "swing"),
+    Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
+        "the player hears a note; velocity 0 ends it, or it ends after so many beats", "note"),
+    Row(_P + "/start", "w", (), "begin to play", "player_start"),
+    Row(_P + "/stop", "w", (), "stop, and end its notes", "player_stop"),
+    Row(_P + "/reset", "w", (), "forget what was heard", "player_reset"),
+    Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "mode"),
+    Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "model"),
+    Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10", "channel"),
+    *(Row(f"{_P}/param/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "parameter")
+      for name, (argument, default, doc) in PARAMETERS.items()),
+    *(Row(f"{_P}/norm/{name}", "rw", (_n("value", 0, 1),), f"{name} from 0 to 1, for faders", "norm")
+      for name, (argument, _, _) in PARAMETERS.items() if argument.kind != "s"),
+    Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
+        _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends", ""),
+    Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat", ""),
+    Row("/rnnmuse/error", "r", (_s("address"), _s("code"), _s("text")), "sent: what could not be done, and why", ""),
+)  # fmt: skip
+
+
+def addresses() -> dict[str, tuple[Row, int]]:
+    """Every address written out, with its row and player (0 where it has none)."""
+    out: dict[str, tuple[Row, int]] = {}
+    for row in TABLE:
+        if "{p}" in row.address:
+            for player in range(1, PLAYERS + 1):
+                out[row.address.replace("{p}", str(player))] = (row, player)
+        else:
+            out[row.address] = (row, 0)
+    return out
+
+
+def normal(name: str, value: float) -> float:
+    """A parameter's value from 0-1, in its own range."""
+    argument = PARAMETERS[name][0]
+    assert argument.low is not None
+    assert argument.high is not None
+    scaled = argument.low + value * (argument.high - argument.low)
+    return round(scaled) if argument.kind == "i" else scaled
+
+
+def reference() -> str:
+    """The table as Markdown, for docs/osc.md."""
+    lines = ["| address | | arguments | meaning |", "| --- | --- | --- | --- |"]
+    for row in TABLE:
+        arguments = []
+        for a in row.arguments:
+            limits = f" {a.low:g}–{a.high:g}" if a.low is not None and a.high is not None else ""
+            choice = f" ({', '.join(a.choices)})" if a.choices else ""
+            unit = f" {a.unit}" if a.unit else ""
+            arguments.append(f"{a.kind}{'?' if a.optional else ''} {a.name}{limits}{unit}{choice}")
+        lines.append(f"| `{row.address}` | {row.access} | {'; '.join(arguments)} | {row.doc} |")
+    return "\n".join(lines) + "\n"
