@@ -53,11 +53,27 @@ class Frame:
         return self._blocks[block][grid % _BLOCK]
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A player's place in the music, as `Player.save` gives it."""
+
+    grid: int
+    micro: int
+    state: State
+    started: dict[tuple[int, int], int]
+    foreign: frozenset[tuple[int, int]]
+    expected: Distribution | None
+    previous: tuple[Event, Sequence[int]] | None
+    onsets: tuple[int, ...]
+    struck: frozenset[tuple[int, int]]
+
+
 @dataclass(slots=True)
 class Player:
     """One model at one place in the music. `hear` what was played, `next` what to play.
 
-    ``grid`` is the position reached, in 24ths of a beat; ``started`` when each sounding note began.
+    ``grid`` is the position reached, in 24ths of a beat; ``started`` when each of its sounding notes began;
+    ``foreign`` what others let sound.
     """
 
     model: StreamModel
@@ -70,6 +86,7 @@ class Player:
     micro: int = 0
     state: State = field(init=False)
     started: dict[tuple[int, int], int] = field(default_factory=dict)
+    foreign: set[tuple[int, int]] = field(default_factory=set)
     _expected: Distribution | None = None
     _previous: tuple[Event, Sequence[int]] | None = None
     _onsets: list[int] = field(default_factory=list)
@@ -89,6 +106,37 @@ class Player:
         """Take ``event`` (seven classes) as played."""
         self._expect()
         self._take(event)
+
+    def listen(self, event: Event) -> None:
+        """Take ``event`` as played by somebody else, whose notes are not ours to end."""
+        own, key = dict(self.started), (event[PART], event[PITCH])
+        self.hear(event)
+        self.started = own
+        if event[KIND] == ON and key[0] != self.model.drums:
+            self.foreign.add(key)
+        else:
+            self.foreign.discard(key)
+
+    def save(self) -> Saved:
+        """Everything that `hear`, `listen` and `next` change, for `restore`."""
+        return Saved(
+            self.grid,
+            self.micro,
+            self.state,
+            dict(self.started),
+            frozenset(self.foreign),
+            self._expected,
+            self._previous,
+            tuple(self._onsets[-256:]),
+            frozenset(self._struck),
+        )
+
+    def restore(self, saved: Saved) -> None:
+        """Go back to a saved place, as if nothing had been played since."""
+        self.grid, self.micro, self.state = saved.grid, saved.micro, saved.state
+        self.started, self.foreign = dict(saved.started), set(saved.foreign)
+        self._expected, self._previous = saved.expected, saved.previous
+        self._onsets, self._struck = list(saved.onsets), set(saved.struck)
 
     def next(self, earliest: int, end: int) -> Event | None:
         """Draw the next event at or after grid position ``earliest``; None if the next would fall at or after ``end``.
@@ -193,7 +241,7 @@ class Player:
             if not self.rules.room(self.started, part):
                 continue
             mask = self.rules.pitches(part, grid)
-            taken = [pitch for p, pitch in self.started if p == part]
+            taken = [pitch for p, pitch in (*self.started, *self.foreign) if p == part]
             if not wait:
                 taken += [pitch for p, pitch in self._struck if p == part]
             if taken:

@@ -1,0 +1,1 @@
+"""The process that steps the models, a little ahead of the beat."""

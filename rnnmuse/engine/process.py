@@ -1,0 +1,149 @@
+"""The engine: players and their models in a process of their own, driven by messages over a pipe.
+
+Messages in: ("clock", Clock), ("hear", player, beat, pitch, velocity), ("mode" | "model", player, value, beat),
+("set", player, name, value, beat), ("start" | "stop" | "reset", player, beat), ("models",), ("bye",).
+Messages out: the orders of `rnnmuse.session.live`, ("ready",), ("models", names), ("error", player, text).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.bundle import bundles, load_stream
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.realtime.clock import Clock
+from rnnmuse.session.live import LivePlayer
+
+DEFAULT_MODEL = "lieder"
+
+
+class Engine:
+    """Players by number; ``send`` takes each message out, ``now`` reads the monotonic clock in nanoseconds."""
+
+    def __init__(self, send: Callable[[tuple[Any, ...]], None], now: Callable[[], int] = time.monotonic_ns) -> None:
+        self.send, self.now = send, now
+        self.clock = Clock()
+        self.players: dict[int, LivePlayer] = {}
+        self._models: dict[str, StreamModel] = {}
+
+    def model(self, name: str) -> StreamModel:
+        """A loaded model; players of the same name share its weights."""
+        if name not in self._models:
+            self._models[name] = load_stream(name)
+        return self._models[name]
+
+    def player(self, number: int) -> LivePlayer:
+        """The player, made with the default model when it is first spoken of."""
+        if number not in self.players:
+            made = LivePlayer(number, self.model(DEFAULT_MODEL), tempo=float(self.clock.tempo))
+            made.reset(self.beat)
+            self.players[number] = made
+        return self.players[number]
+
+    @property
+    def beat(self) -> float:
+        return self.clock.beat_at(self.now())
+
+    def take(self, message: tuple[Any, ...]) -> None:
+        """Act on one message; a mistake in it is sent back as an error."""
+        kind, *rest = message
+        if kind == "clock":
+            self._follow(rest[0])
+            return
+        if kind == "models":
+            self.send(("models", sorted(n for n, b in bundles().items() if b.about.get("kind") == "stream")))
+            return
+        number = rest[0]
+        try:
+            self._act(kind, number, rest[1:])
+        except (ValueError, RnnmuseError) as error:
+            self.send(("error", number, str(error)))
+
+    def _act(self, kind: str, number: int, rest: list[Any]) -> None:
+        player = self.player(number)
+        match kind, rest:
+            case "hear", [beat, pitch, velocity]:
+                self._send(player.hear(beat, pitch, velocity))
+                if self.clock.running:
+                    self._send(player.advance(self.beat, 1))
+            case "mode", [mode, beat]:
+                self._send(player.set_mode(mode, beat))
+                if mode in ("free", "loop") and self.clock.running:
+                    self._send(player.start(beat))
+            case "model", [name, beat]:
+                model = self.model(name)
+                self._send(player.swap(model, beat))
+            case "set", [name, value, beat]:
+                self._send(player.change(name, value, beat))
+            case "start", [beat]:
+                self._send(player.start(beat))
+            case "stop", [beat]:
+                self._send(player.stop(beat))
+            case "reset", [beat]:
+                self._send(player.reset(beat))
+            case _:
+                raise ValueError(f"message: {kind!r} is not known")
+
+    def _follow(self, clock: Clock) -> None:
+        """The stage's clock started, stopped, moved or changed its tempo."""
+        moved = abs(clock.beat_at(self.now()) - self.beat) > 0.25 or clock.running != self.clock.running
+        self.clock = clock
+        for player in self.players.values():
+            player.tempo = float(clock.tempo)
+            if moved:
+                playing = player.playing
+                self._send(player.reset(self.beat))
+                if playing and clock.running:
+                    self._send(player.start(self.beat))
+            elif clock.running and player.mode == "free" and not player.playing:
+                self._send(player.start(self.beat))
+
+    def advance(self) -> bool:
+        """Play a little ahead for every player; False when nothing is left to do for now."""
+        busy = False
+        if self.clock.running:
+            for player in self.players.values():
+                orders = player.advance(self.beat, 4)
+                self._send(orders)
+                busy = busy or bool(orders)
+        return busy
+
+    def wait(self) -> float | None:
+        """Seconds until there is something to do; None while nothing is."""
+        if not self.clock.running:
+            return None
+        beat = self.beat
+        due = min((player.wake(beat) for player in self.players.values()), default=float("inf"))
+        if due == float("inf"):
+            return None
+        return max(0.0, (due - beat) * 60 / float(self.clock.tempo))
+
+    def _send(self, orders: Iterable[tuple[Any, ...]]) -> None:
+        for order in orders:
+            self.send(order)
+
+
+def main(connection: Connection, preload: str = DEFAULT_MODEL) -> None:
+    """Serve until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage decides when it is over
+    engine = Engine(connection.send)
+    with contextlib.suppress(EOFError, OSError):
+        try:
+            engine.model(preload)
+        except RnnmuseError as error:
+            connection.send(("error", 0, str(error)))
+        connection.send(("ready",))
+        while True:
+            busy = engine.advance()
+            timeout = 0.0 if busy else engine.wait()
+            if connection.poll(timeout):
+                message = connection.recv()
+                if message[0] == "bye":
+                    return
+                engine.take(message)

@@ -1,0 +1,370 @@
+"""A player on stage: hears the performer, plays by its mode, takes back what has not sounded.
+
+It plays ahead of the beat into a queue; a snapshot of the model's state is kept for each event that may still be
+recalled. Beats are those of the stage's clock; the player's grid positions are the same beats in 24ths.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import ceil
+from random import Random
+from typing import Any
+
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import (
+    GRID,
+    KIND,
+    MAX_WAIT,
+    MICRO,
+    MICROTIME,
+    OFF,
+    ON,
+    PART,
+    PITCH,
+    VELOCITY,
+    to_grid,
+    velocity_of,
+)
+from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
+from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.protocol import PARAMETERS
+from rnnmuse.session.constraints import Constraints, Rules
+from rnnmuse.session.generate import Event, Frame, Player, Saved
+
+AHEAD = 2.0
+"""Beats that are played ahead."""
+
+REACTION = 0.02
+"""Beats between the beat that is now and the earliest that can still be played."""
+
+FOREVER = 1 << 60
+TICKS = 40  # clock ticks in a grid step (960 and 24 to a beat)
+
+Order = tuple[Any, ...]
+"""For the realtime process: ("on", player, tick, pitch, velocity, drum), ("off", player, tick, pitch),
+("off_all", player, tick), ("recall", player, tick) for what is planned at or after a tick, ("end", player) at once."""
+
+
+@dataclass(slots=True)
+class LivePlayer:
+    """Player ``number`` (1-16) of a stage, with one model.
+
+    Modes: ``free`` plays once started. ``accompany`` plays along and hears each note as it happens. ``continue``
+    takes over when the performer has been silent for ``silence`` beats, until the performer plays again.
+    ``answer`` likewise, for as many bars as the phrase it heard. ``loop`` repeats the last ``bars`` bars it played.
+    ``hold`` plays nothing new and lets its notes ring. ``off`` is silent.
+    """
+
+    number: int
+    model: StreamModel
+    mode: str = "off"
+    parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
+    tempo: float = 120.0
+    player: Player = field(init=False)
+    playing: bool = False
+    _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
+    _sent: deque[tuple[int, Saved]] = field(default_factory=deque)
+    _until: float = float("inf")
+    _earliest: int = 0
+    _held: dict[int, int] = field(default_factory=dict)
+    _phrase: float | None = None
+    _last: float = 0.0
+    _loop: deque[tuple[int, Order]] = field(default_factory=deque)
+    _loop_from: int = 0
+
+    def __post_init__(self) -> None:
+        self.player = self._made(0)
+
+    # -- what the performer does ----------------------------------------------------------------------------
+
+    def hear(self, beat: float, pitch: int, velocity: int) -> list[Order]:
+        """The performer starts (or, velocity 0, ends) a note at ``beat``."""
+        orders: list[Order] = []
+        if velocity:
+            if self.mode in ("continue", "answer") and self.playing:
+                orders += self._hush(beat)
+            self._phrase = beat if self._phrase is None else self._phrase
+        elif pitch not in self._held:
+            return orders
+        self._last = max(self._last, beat)
+        if self.mode == "accompany" and self.playing:
+            orders += self._back_to(beat)
+        part = self._hearing()
+        if velocity and pitch in self._held:
+            self._listen(beat, OFF, part, pitch, 0)
+        if velocity:
+            self._held[pitch] = part
+            self._listen(beat, ON, part, pitch, velocity)
+        else:
+            self._listen(beat, OFF, self._held.pop(pitch), pitch, 0)
+        if velocity and self.mode == "accompany":
+            self.playing = True
+            self._earliest = self.player.grid
+        return orders
+
+    def set_mode(self, mode: str, beat: float) -> list[Order]:
+        """Change what it does; what it was playing ends, but for ``hold`` and ``loop``."""
+        if mode == self.mode:
+            return []
+        keep = mode in ("hold", "loop")
+        orders: list[Order] = [("recall", self.number, tick_of(beat))] if keep else self._hush(beat)
+        if keep:
+            self._rewind(beat)
+        if mode == "loop":
+            self._begin_loop(beat)
+        self.mode = mode
+        self.player.rules = self._rules()  # beside a performer it leaves the performer's part alone
+        self.playing = mode == "loop"
+        self._phrase = None
+        return orders
+
+    def start(self, beat: float) -> list[Order]:
+        """Play from the next beat on; `free` if it had no mode."""
+        if self.mode == "off":
+            self.mode = "free"
+        self._play_from(ceil(beat + REACTION - 1e-9))
+        return []
+
+    def stop(self, beat: float) -> list[Order]:
+        """Fall silent; listen on."""
+        return self._hush(beat)
+
+    def reset(self, beat: float) -> list[Order]:
+        """Forget what was heard and played."""
+        orders = self._hush(beat)
+        self.player = self._made(to_grid(beat)[0])
+        self._held.clear()
+        self._phrase = None
+        return orders
+
+    def change(self, name: str, value: Any, beat: float) -> list[Order]:
+        """Set a parameter; what was played ahead is played anew. ValueError for a value that cannot be."""
+        before = self.parameters[name]
+        self.parameters[name] = value
+        try:
+            rules, frame = self._rules(), self._frame()
+        except ValueError:
+            self.parameters[name] = before
+            raise
+        orders = self._back_to(beat) if self.playing and self.mode != "loop" else []
+        self.player.rules, self.player.frame = rules, frame
+        self.player.temperature, self.player.top_p = self.parameters["temperature"], self.parameters["top_p"]
+        if name == "seed":
+            self.player.random.seed(value)
+        return orders
+
+    def swap(self, model: StreamModel, beat: float) -> list[Order]:
+        """Another model from ``beat`` on. It begins without a memory: the two do not share their parts."""
+        orders = [*self._back_to(beat), ("end", self.number)]
+        self.model = model
+        self.player = self._made(to_grid(beat)[0])
+        self._sent.clear()
+        self._earliest = self.player.grid
+        return orders
+
+    # -- what it plays --------------------------------------------------------------------------------------
+
+    def advance(self, now: float, limit: int = 8) -> list[Order]:
+        """Up to ``limit`` orders for what is due within AHEAD beats of ``now``; none when all is done."""
+        orders: list[Order] = []
+        self._decide(now)
+        if self.mode == "loop" and self.playing:
+            return self._looped(now)
+        while self.playing and len(orders) < limit:
+            if not self._queue:
+                saved = self.player.save()
+                earliest = max(self._earliest, to_grid(now + REACTION)[0])
+                event = self.player.next(earliest, FOREVER)
+                assert event is not None
+                self._queue.append((self.player.grid, event, saved))
+            grid, event, saved = self._queue[0]
+            if grid >= self._until * GRID:
+                orders += self._finish(self._until)
+                break
+            if grid > (now + AHEAD) * GRID:
+                break
+            self._queue.popleft()
+            self._sent.append((grid, saved))
+            orders.append(self._order(grid, event))
+        while self._sent and self._sent[0][0] < (now - 1) * GRID:
+            self._sent.popleft()
+        return orders
+
+    def wake(self, now: float) -> float:
+        """The beat at which `advance` has something to do; infinity for never, unless something is heard."""
+        if self.playing:
+            if self.mode == "loop":
+                return now + 1.0
+            if not self._queue:
+                return now
+            return max(now, min(self._queue[0][0] / GRID - AHEAD, self._until - AHEAD))
+        if self.mode in ("continue", "answer") and self._phrase is not None and not self._held:
+            return self._last + float(self.parameters["silence"])
+        return float("inf")
+
+    def _decide(self, now: float) -> None:
+        """Take over when the performer's phrase is over."""
+        if self.playing or self.mode not in ("continue", "answer") or self._phrase is None or self._held:
+            return
+        if now < self._last + float(self.parameters["silence"]) - 1e-6:
+            return
+        start = ceil(now + REACTION)
+        length = max(1.0, ceil((self._last - self._phrase) / 4 - 1e-6)) * 4
+        self._play_from(start)
+        self._until = start + length if self.mode == "answer" else float("inf")
+        self._phrase = None
+
+    def _play_from(self, beat: float) -> None:
+        self.playing, self._earliest, self._until = True, round(beat * GRID), float("inf")
+        self._queue.clear()
+
+    def _hush(self, beat: float) -> list[Order]:
+        orders: list[Order] = [*self._back_to(beat), ("end", self.number)]
+        self._silence(beat)
+        return orders
+
+    def _finish(self, beat: float) -> list[Order]:
+        """Its turn is over at ``beat``, which is yet to come."""
+        self.player.restore(self._queue[0][2])
+        self._queue.clear()
+        self._silence(beat)
+        return [("off_all", self.number, tick_of(beat))]
+
+    def _silence(self, beat: float) -> None:
+        for part, pitch in sorted(self.player.started):
+            self._told(beat, (OFF, part, pitch, 0))
+        self.player.started.clear()
+        self.playing = False
+
+    def _back_to(self, beat: float) -> list[Order]:
+        """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""
+        return [("recall", self.number, tick_of(beat))] if self._rewind(beat) else []
+
+    def _rewind(self, beat: float) -> bool:
+        grid, found = to_grid(beat)[0], None
+        if self._queue:
+            found = self._queue[0][2]
+            self._queue.clear()
+        while self._sent and self._sent[-1][0] > grid:
+            found = self._sent.pop()[1]
+        if found is not None:
+            self.player.restore(found)
+        return found is not None
+
+    def _listen(self, beat: float, kind: int, part: int, pitch: int, velocity: int) -> None:
+        if self._queue:  # what was drawn ahead did not know of this note
+            self.player.restore(self._queue[0][2])
+            self._queue.clear()
+        self._told(beat, (kind, part, pitch, velocity), foreign=True)
+
+    def _told(self, beat: float, what: tuple[int, int, int, int], foreign: bool = False) -> None:
+        kind, part, pitch, velocity = what
+        grid, micro = to_grid(beat)
+        wait = min(max(0, grid - self.player.grid), MAX_WAIT)
+        micro = max(micro + 10, self.player.micro if not wait else 0)
+        event = (wait // GRID, wait % GRID, kind, part, pitch, velocity // 4, micro)
+        (self.player.listen if foreign else self.player.hear)(event)
+        self.player.grid = max(self.player.grid, grid)
+
+    def _order(self, grid: int, event: Event) -> Order:
+        tick = grid * TICKS + (event[MICROTIME] - 10) * TICKS // MICRO
+        drum = event[PART] == self.model.drums
+        if event[KIND] == OFF:
+            order: Order = ("off", self.number, tick, event[PITCH])
+        else:
+            velocity = round(velocity_of(event[VELOCITY]) * float(self.parameters["velocity"]))
+            order = ("on", self.number, tick, event[PITCH], max(1, min(127, velocity)), drum)
+        self._loop.append((tick, order))
+        while self._loop and self._loop[0][0] < tick - 64 * 4 * GRID * TICKS:
+            self._loop.popleft()
+        return order
+
+    # -- the loop -------------------------------------------------------------------------------------------
+
+    def _begin_loop(self, beat: float) -> None:
+        length = int(self.parameters["bars"]) * 4
+        now = tick_of(beat)
+        first = now - length * GRID * TICKS
+        kept = [(tick, order) for tick, order in self._loop if first <= tick < now]
+        self._loop = deque(kept)
+        self._loop_from = ceil(beat)
+
+    def _looped(self, now: float) -> list[Order]:
+        """The next round of the loop, when the one before is nearly over."""
+        length = int(self.parameters["bars"]) * 4
+        orders: list[Order] = []
+        while self._loop_from < now + AHEAD:
+            shift_to = self._loop_from
+            ticks = length * GRID * TICKS
+            for tick, order in self._loop:
+                moved = shift_to * GRID * TICKS + (tick - shift_to * GRID * TICKS) % ticks
+                orders.append((order[0], order[1], moved, *order[3:]))
+            orders.append(("off_all", self.number, (shift_to + length) * GRID * TICKS - 1))
+            self._loop_from += length
+        return sorted(orders, key=lambda order: (order[2], order[0] != "off"))
+
+    # -- model and rules ------------------------------------------------------------------------------------
+
+    def _hearing(self) -> int:
+        """The part class that the performer is heard as: the first pitched one, or the drums of a drummer."""
+        return next((i for i, part in enumerate(self.model.parts) if not part.drum), 0)
+
+    def _own(self) -> frozenset[int]:
+        """The parts it plays: beside a performer the others, if there are any."""
+        every = frozenset(range(len(self.model.parts)))
+        if self.mode == "accompany" and len(every) > 1:
+            return every - {self._hearing()}
+        return every
+
+    def _made(self, grid: int) -> Player:
+        made = Player(
+            self.model,
+            self._frame(),
+            self._rules(),
+            Random(self.parameters["seed"]),
+            self.parameters["temperature"],
+            self.parameters["top_p"],
+        )
+        made.at(grid)
+        self._queue.clear()
+        self._sent.clear()
+        return made
+
+    def _frame(self) -> Frame:
+        piece = Piece(tempos=[Tempo(0.0, self.tempo)], metres=[Metre(0.0, 4, 4)])
+        if self.parameters["key"]:
+            piece.keys = [parse_key(self.parameters["key"])]
+        elif self.parameters["scale"]:
+            piece.keys = [Key(0.0, 0)]
+        if self.parameters["chord"]:
+            parse_chord(self.parameters["chord"])
+            piece.chords = [ChordSymbol(0.0, self.parameters["chord"])]
+        return Frame(piece, self.parameters["density"] or None)
+
+    def _rules(self) -> Rules:
+        p = self.parameters
+        frame = self._frame()
+        scale = None
+        if p["key"] or p["scale"]:
+            key = frame.piece.keys[-1]
+            scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))
+        limits = Constraints(
+            scale=scale,
+            low=p["low"],
+            high=p["high"],
+            polyphony=p["polyphony"] or None,
+            density=p["density"] * 1.5 if p["density"] else None,
+            parts=self._own(),
+            chord_tones=bool(p["chord"]),
+            rest=4.0,
+            longest=8.0,
+            voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
+        )
+        return Rules(limits, frame.piece, self.model.drums, len(self.model.parts))
+
+
+def tick_of(beat: float) -> int:
+    """The clock tick of a beat."""
+    return round(beat * GRID * TICKS)
