@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, models, show, train
+from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, show, train
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
 app.command("demo")(demo.demo)
+app.command("live")(live.live)
 app.command("show")(show.show)
 app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)

@@ -1,1 +1,12 @@
 """The process that steps the models, a little ahead of the beat."""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+
+
+def run(connection: Connection, preload: str) -> None:
+    """The engine's process begins here; only here are numpy and onnxruntime loaded."""
+    from rnnmuse.engine.process import main
+
+    main(connection, preload)

@@ -70,8 +70,6 @@ class Engine:
         match kind, rest:
             case "hear", [beat, pitch, velocity]:
                 self._send(player.hear(beat, pitch, velocity))
-                if self.clock.running:
-                    self._send(player.advance(self.beat, 1))
             case "mode", [mode, beat]:
                 self._send(player.set_mode(mode, beat))
                 if mode in ("free", "loop") and self.clock.running:

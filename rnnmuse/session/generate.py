@@ -138,13 +138,15 @@ class Player:
         self._expected, self._previous = saved.expected, saved.previous
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
 
-    def next(self, earliest: int, end: int) -> Event | None:
+    def next(self, earliest: int, end: int, latest: int | None = None) -> Event | None:
         """Draw the next event at or after grid position ``earliest``; None if the next would fall at or after ``end``.
 
-        Nothing is lost by a None: the same distribution is drawn from when asked again.
+        ``latest`` is a grid position by which it must fall. Nothing is lost by a None: the same distribution is drawn from when asked again.
         """
         deadline = self._deadline()
         last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest)
+        if latest is not None:
+            last = max(earliest, min(last, latest))
         if end <= earliest:
             return None
         event = self._draw(earliest, last, end)

@@ -39,6 +39,9 @@ AHEAD = 2.0
 REACTION = 0.02
 """Beats between the beat that is now and the earliest that can still be played."""
 
+OWED = 8
+"""Note-offs that may come before the note that answers one just heard."""
+
 FOREVER = 1 << 60
 TICKS = 40  # clock ticks in a grid step (960 and 24 to a beat)
 
@@ -68,6 +71,7 @@ class LivePlayer:
     _sent: deque[tuple[int, Saved]] = field(default_factory=deque)
     _until: float = float("inf")
     _earliest: int = 0
+    _owed: int = 0
     _held: dict[int, int] = field(default_factory=dict)
     _phrase: float | None = None
     _last: float = 0.0
@@ -102,6 +106,7 @@ class LivePlayer:
         if velocity and self.mode == "accompany":
             self.playing = True
             self._earliest = self.player.grid
+            self._owed = OWED
         return orders
 
     def set_mode(self, mode: str, beat: float) -> list[Order]:
@@ -176,7 +181,11 @@ class LivePlayer:
             if not self._queue:
                 saved = self.player.save()
                 earliest = max(self._earliest, to_grid(now + REACTION)[0])
-                event = self.player.next(earliest, FOREVER)
+                if self._owed:  # a note heard is answered on the spot
+                    event = self.player.next(self.player.grid, FOREVER, self.player.grid)
+                    self._owed = 0 if event is None or event[KIND] == ON else self._owed - 1
+                else:
+                    event = self.player.next(earliest, FOREVER)
                 assert event is not None
                 self._queue.append((self.player.grid, event, saved))
             grid, event, saved = self._queue[0]
@@ -236,7 +245,7 @@ class LivePlayer:
         for part, pitch in sorted(self.player.started):
             self._told(beat, (OFF, part, pitch, 0))
         self.player.started.clear()
-        self.playing = False
+        self.playing, self._owed = False, 0
 
     def _back_to(self, beat: float) -> list[Order]:
         """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""
