@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -23,6 +24,7 @@ def live(
         raise ValueError(f"port: {port}; must be 0 to 65535")
     find(model)
     stage = Stage(Settings(port=port, tempo=tempo, model=model))
+    sys.setswitchinterval(0.0005)  # the scheduler's thread must not wait 5 ms for the other
     stage.open()
     lines = [f"OSC   udp 127.0.0.1:{stage.port}"]
     if midi:

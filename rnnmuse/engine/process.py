@@ -107,7 +107,7 @@ class Engine:
         busy = False
         if self.clock.running:
             for player in self.players.values():
-                orders = player.advance(self.beat, 4)
+                orders = player.advance(self.beat, 1)  # sent at once: the first may be an answer
                 self._send(orders)
                 busy = busy or bool(orders)
         return busy

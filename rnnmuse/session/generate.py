@@ -138,18 +138,20 @@ class Player:
         self._expected, self._previous = saved.expected, saved.previous
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
 
-    def next(self, earliest: int, end: int, latest: int | None = None) -> Event | None:
-        """Draw the next event at or after grid position ``earliest``; None if the next would fall at or after ``end``.
+    def next(self, earliest: int, end: int, now: bool = False) -> Event | None:
+        """Draw the next event at or after grid position ``earliest``; None if it would fall at or after ``end``.
 
-        ``latest`` is a grid position by which it must fall. Nothing is lost by a None: the same distribution is drawn from when asked again.
+        ``now`` asks for a note-on at ``earliest``, if the rules let one start. Nothing is lost by a None: the same
+        distribution is
+        drawn from when asked again.
         """
         deadline = self._deadline()
         last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest)
-        if latest is not None:
-            last = max(earliest, min(last, latest))
+        if now:
+            last = earliest
         if end <= earliest:
             return None
-        event = self._draw(earliest, last, end)
+        event = self._draw(earliest, last, end, now)
         if event is not None:
             self._take(event)
         return event
@@ -189,7 +191,7 @@ class Player:
             found.append(self.grid + round(c.rest * GRID))
         return min(found, default=None)
 
-    def _draw(self, earliest: int, last: int, end: int) -> Event | None:
+    def _draw(self, earliest: int, last: int, end: int, now: bool = False) -> Event | None:
         expected = self._expect().copy()
         wait = self._draw_wait(expected, max(0, earliest - self.grid), last - self.grid, end - self.grid)
         if wait is None:
@@ -206,7 +208,7 @@ class Player:
             if self.started:
                 return self._draw(self.grid + 1, max(last, self.grid + 1), end)
             return self._nudged(grid, end)
-        kind = self._pick(expected, KIND, np.array([bool(ending), not full]))
+        kind = self._pick(expected, KIND, np.array([bool(ending) and (full or not now), not full]))
         if kind == ON:
             part = self._pick(expected, PART, np.isin(np.arange(len(self.model.parts)), list(playable)))
             pitch = self._pick(expected, PITCH, playable[part])

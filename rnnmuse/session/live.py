@@ -39,9 +39,6 @@ AHEAD = 2.0
 REACTION = 0.02
 """Beats between the beat that is now and the earliest that can still be played."""
 
-OWED = 8
-"""Note-offs that may come before the note that answers one just heard."""
-
 FOREVER = 1 << 60
 TICKS = 40  # clock ticks in a grid step (960 and 24 to a beat)
 
@@ -71,7 +68,7 @@ class LivePlayer:
     _sent: deque[tuple[int, Saved]] = field(default_factory=deque)
     _until: float = float("inf")
     _earliest: int = 0
-    _owed: int = 0
+    _owed: float | None = None
     _held: dict[int, int] = field(default_factory=dict)
     _phrase: float | None = None
     _last: float = 0.0
@@ -106,7 +103,7 @@ class LivePlayer:
         if velocity and self.mode == "accompany":
             self.playing = True
             self._earliest = self.player.grid
-            self._owed = OWED
+            self._owed = beat
         return orders
 
     def set_mode(self, mode: str, beat: float) -> list[Order]:
@@ -181,11 +178,15 @@ class LivePlayer:
             if not self._queue:
                 saved = self.player.save()
                 earliest = max(self._earliest, to_grid(now + REACTION)[0])
-                if self._owed:  # a note heard is answered on the spot
-                    event = self.player.next(self.player.grid, FOREVER, self.player.grid)
-                    self._owed = 0 if event is None or event[KIND] == ON else self._owed - 1
-                else:
-                    event = self.player.next(earliest, FOREVER)
+                if self._owed is not None:  # a note heard is answered on the spot, not on the grid
+                    event = self.player.next(self.player.grid, FOREVER, now=True)
+                    assert event is not None
+                    order = self._order(self.player.grid, event)
+                    self._sent.append((self.player.grid, saved))
+                    orders.append((*order[:2], min(order[2], tick_of(self._owed)), *order[3:]))
+                    self._owed = None
+                    continue
+                event = self.player.next(earliest, FOREVER)
                 assert event is not None
                 self._queue.append((self.player.grid, event, saved))
             grid, event, saved = self._queue[0]
@@ -245,7 +246,7 @@ class LivePlayer:
         for part, pitch in sorted(self.player.started):
             self._told(beat, (OFF, part, pitch, 0))
         self.player.started.clear()
-        self.playing, self._owed = False, 0
+        self.playing, self._owed = False, None
 
     def _back_to(self, beat: float) -> list[Order]:
         """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""
