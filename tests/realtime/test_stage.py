@@ -1,0 +1,222 @@
+"""The stage with its real engine, over real sockets on this machine."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from rnnmuse.bridges import osc
+from rnnmuse.realtime.stage import Settings, Stage
+
+PATIENCE = 20.0
+
+
+class Client:
+    """An OSC program on the other side; waits for messages, never for time."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.to = ("127.0.0.1", port)
+        self.sounding: set[tuple[str, int]] = set()
+
+    def send(self, address, *values):
+        self.socket.sendto(osc.build(address, values), self.to)
+
+    def next(self, patience=PATIENCE):
+        self.socket.settimeout(patience)
+        (message,) = osc.parse(self.socket.recv(65536))
+        if message.address.endswith("/note"):
+            key = (message.address, message.arguments[0])
+            (self.sounding.add if message.arguments[1] else self.sounding.discard)(key)
+        return message
+
+    def wait(self, address, test=lambda message: True):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            message = self.next(max(0.01, end - time.monotonic()))
+            if message.address == address and test(message):
+                return message
+        raise AssertionError(f"{address} did not come")
+
+    def ask(self, address, *values, answer=None):
+        self.send(address, *values)
+        return self.wait(answer or address).arguments
+
+
+@pytest.fixture(scope="module")
+def stage():
+    made = Stage(Settings(port=0))
+    made.open()
+    thread = threading.Thread(target=made.serve, daemon=True)
+    thread.start()
+    assert made.engine_ready.wait(60)
+    yield made
+    made.close()
+    thread.join(5)
+    assert not made.ledger.sounding
+
+
+@pytest.fixture
+def client(stage):
+    made = Client(stage.port)
+    yield made
+    made.send("/rnnmuse/transport/panic")
+    made.ask("/rnnmuse/sync", 1, answer="/rnnmuse/synced")
+    made.send("/rnnmuse/unsubscribe")
+    made.ask("/rnnmuse/sync", 2, answer="/rnnmuse/synced")
+    made.socket.close()
+
+
+def test_it_says_hello_and_what_it_knows(client, stage):
+    assert client.ask("/rnnmuse/hello")[0] == "rnnmuse"
+    assert client.ask("/rnnmuse/ping", 7, answer="/rnnmuse/pong") == (7,)
+    assert "/rnnmuse/transport/tempo" in client.ask("/rnnmuse/list", "/rnnmuse/transport")
+    assert client.ask("/rnnmuse/describe", "/rnnmuse/transport/tempo")[1] == "rw"
+    assert {"lieder", "grooves"} <= set(client.ask("/rnnmuse/models"))
+
+
+def test_setters_are_getters_and_patterns_address_several(client):
+    client.send("/rnnmuse/transport/tempo", 90)
+    assert client.ask("/rnnmuse/transport/tempo") == (90.0,)
+    client.send("/rnnmuse/player/[1-3]/param/temperature", 0.5)
+    assert [client.ask(f"/rnnmuse/player/{p}/param/temperature")[0] for p in (1, 2, 3, 4)] == [0.5, 0.5, 0.5, 1.0]
+    client.send("/rnnmuse/player/4/norm/low", 0.5)
+    assert client.ask("/rnnmuse/player/4/param/low") == (64,)
+    assert client.ask("/rnnmuse/player/4/norm/low")[0] == pytest.approx(64 / 127)
+    client.send("/rnnmuse/player/4/param/low", 0)
+    client.send("/rnnmuse/transport/tempo", 120)
+
+
+@pytest.mark.parametrize(
+    ("address", "values", "code"),
+    [
+        ("/rnnmuse/transport/tempo", (1e9,), "range"),
+        ("/rnnmuse/transport/tempo", (float("nan"),), "range"),
+        ("/rnnmuse/transport/tempo", ("fast",), "type"),
+        ("/rnnmuse/nothing", (), "address"),
+        ("/rnnmuse/player/17/start", (), "address"),
+        ("/rnnmuse/player/1/note", (60,), "count"),
+        ("/rnnmuse/out/1/note", (60, 1, 1.0, 1.0), "access"),
+        ("/" + "*" * 1000, (), "pattern"),
+    ],
+)
+def test_mistakes_are_answered(client, address, values, code):
+    assert client.ask(address, *values, answer="/rnnmuse/error")[1] == code
+    assert client.ask("/rnnmuse/ping", 1, answer="/rnnmuse/pong") == (1,)
+
+
+def test_attacks_do_not_disturb(client):
+    year = osc.bundle(osc.tag_of(time.time() + 3e7), [osc.build("/rnnmuse/transport/tempo", [50.0])])
+    deep = osc.build("/a", [])
+    for _ in range(400):
+        deep = osc.bundle(osc.NOW, [deep])
+    attacks = [
+        b"",
+        b"x",
+        b"#bundle\0" + bytes(8) + struct.pack(">i", -4),
+        deep,
+        b"/" + bytes(9000),
+        year,
+        b"/\xff\xff\0",
+    ]
+    for attack in attacks:
+        client.socket.sendto(attack, client.to)
+        assert client.ask("/rnnmuse/ping", 3, answer="/rnnmuse/pong") == (3,)
+    assert client.ask("/rnnmuse/transport/tempo") == (120.0,)
+
+
+def test_a_note_in_is_a_note_out(client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/transport/play")
+    client.send("/rnnmuse/player/2/mode", "accompany")
+    client.send("/rnnmuse/player/2/note", 60, 90, 1.0)
+    heard = client.wait("/rnnmuse/out/2/note", lambda m: m.arguments[1] > 0)
+    assert 0 <= heard.arguments[0] <= 127
+    client.send("/rnnmuse/transport/panic")
+    client.ask("/rnnmuse/sync", 5, answer="/rnnmuse/synced")
+    assert not client.sounding
+
+
+def test_free_play_stays_in_key_and_every_note_ends(client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/player/1/param/key", "E major")
+    client.send("/rnnmuse/player/1/mode", "free")
+    client.send("/rnnmuse/transport/tempo", 240)
+    client.send("/rnnmuse/player/1/start")
+    notes = [client.wait("/rnnmuse/out/1/note", lambda m: m.arguments[1] > 0).arguments[0] for _ in range(30)]
+    assert all(pitch % 12 in (4, 6, 8, 9, 11, 1, 3) for pitch in notes)
+    client.send("/rnnmuse/transport/stop")
+    client.ask("/rnnmuse/sync", 6, answer="/rnnmuse/synced")
+    assert not client.sounding
+    client.send("/rnnmuse/transport/tempo", 120)
+    client.send("/rnnmuse/player/1/param/key", "")
+
+
+def test_a_wrong_parameter_is_told_to_subscribers(client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/player/3/param/key", "H moll")
+    assert "key" in client.wait("/rnnmuse/error", lambda m: m.arguments[1] == "value").arguments[2]
+    client.send("/rnnmuse/player/3/param/key", "")
+
+
+def test_a_time_tag_is_a_due_time(client):
+    client.send("/rnnmuse/transport/play")
+    tag = osc.tag_of(time.time() + 0.2)
+    began = time.monotonic()
+    client.socket.sendto(osc.bundle(tag, [osc.build("/rnnmuse/ping", [9])]), client.to)
+    assert client.wait("/rnnmuse/pong").arguments == (9,)
+    assert time.monotonic() - began > 0.19
+
+
+def test_an_engine_that_dies_mid_chord_leaves_no_note_and_comes_back(stage, client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/player/5/mode", "free")
+    client.send("/rnnmuse/player/5/start")
+    for _ in range(3):
+        client.wait("/rnnmuse/out/5/note", lambda m: m.arguments[1] > 0)
+    position = client.ask("/rnnmuse/transport/position")[0]
+    restarts = stage.restarts
+    os.kill(stage._engine.pid, signal.SIGKILL)
+    client.wait("/rnnmuse/error", lambda m: m.arguments[1] == "engine")
+    assert not client.sounding
+    assert client.ask("/rnnmuse/transport/position")[0] > position
+    client.wait("/rnnmuse/out/5/note", lambda m: m.arguments[1] > 0)
+    assert stage.restarts == restarts + 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends_with_every_note_ended(number):
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--demo", "--no-midi"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    port = int(process.stdout.readline().rsplit(":", 1)[1])
+    client = Client(port)
+    client.send("/rnnmuse/subscribe")
+    for _ in range(5):
+        client.wait("/rnnmuse/out/1/note", lambda m: m.arguments[1] > 0)
+    process.send_signal(number)
+    assert process.wait(20) == 0
+    try:
+        while True:
+            client.next(0.3)
+    except TimeoutError:
+        pass
+    assert not client.sounding
+
+
+def test_a_port_that_is_taken_is_named(stage):
+    with pytest.raises(OSError, match=f"port {stage.port}"):
+        Stage(Settings(port=stage.port)).open()
+
+
+def test_the_stage_imports_no_numpy():
+    heavy = ("numpy", "onnxruntime", "torch", "music21")
+    code = f"import sys, rnnmuse.realtime.stage; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
