@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,8 @@ def test_defaults_are_legal_and_norms_span_the_range():
             assert normal(name, 0) == argument.low
             assert normal(name, 1) == argument.high
     assert "accompany" in MODES
+
+
+def test_the_page_is_the_table():
+    page = Path(__file__).parents[1] / "docs" / "osc.md"
+    assert page.read_text("utf-8").endswith(reference()), "write it anew: rnnmuse.protocol.reference()"
