@@ -37,8 +37,8 @@ def open_ports(stage: Stage) -> tuple[str, str]:
     for api in apis:
         try:
             out, into = rtmidi.MidiOut(api, NAME), rtmidi.MidiIn(api, NAME)
-            out.open_virtual_port("out")
-            into.open_virtual_port("in")
+            out.open_virtual_port("rnnmuse out")
+            into.open_virtual_port("rnnmuse in")
         except Exception as error:  # each driver raises its own kinds
             reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
             continue

@@ -13,15 +13,19 @@ def live(
     model: Annotated[str, typer.Option(help="The model that players begin with.")] = "lieder",
     port: Annotated[int, typer.Option(help="UDP port for OSC on this machine, 1 to 65535; 0 takes a free one.")] = 7707,
     tempo: Annotated[float, typer.Option(help="Tempo in bpm, 20 to 999.")] = 120.0,
+    mode: Annotated[str, typer.Option(help="What player 1 does: off, free, accompany, continue, answer.")] = "off",
     demo: Annotated[bool, typer.Option(help="Player 1 plays by itself at once.")] = False,
     midi: Annotated[bool, typer.Option(help="Open virtual MIDI ports where the system has them.")] = True,
 ) -> None:
     """Play live: OSC in and out, MIDI out, until Ctrl-C."""
     from rnnmuse.models.bundle import find
+    from rnnmuse.protocol import MODES
     from rnnmuse.realtime.stage import Settings, Stage
 
     if not 0 <= port <= 65535:
         raise ValueError(f"port: {port}; must be 0 to 65535")
+    if mode not in MODES:
+        raise ValueError(f"mode: {mode!r}; must be one of {', '.join(MODES)}")
     find(model)
     stage = Stage(Settings(port=port, tempo=tempo, model=model))
     sys.setswitchinterval(0.0005)  # the scheduler's thread must not wait 5 ms for the other
@@ -38,7 +42,11 @@ def live(
               "Every address: docs/osc.md. Ctrl-C ends."]  # fmt: skip
     print("\n".join(lines), flush=True)
     if demo:
-        stage.handle_local("/rnnmuse/player/1/mode", "free")
+        mode = "free"
+    if mode != "off":
+        stage.handle_local("/rnnmuse/transport/play")
+        stage.handle_local("/rnnmuse/player/1/mode", mode)
+    if mode == "free":
         stage.handle_local("/rnnmuse/player/1/start")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stage.close())

@@ -1,0 +1,100 @@
+"""MIDI through a real JACK server (the dummy driver): a note goes in, the player's notes come out."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+TOOLS = ("jackd", "jack_lsp", "jack_connect")
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(tool) is None for tool in TOOLS) or rtmidi.API_UNIX_JACK not in rtmidi.get_compiled_api(),
+    reason="jackd with its tools, or python-rtmidi's JACK, is not installed",
+)
+
+PLAYER = """
+import sys, rtmidi
+api = rtmidi.API_UNIX_JACK
+out, into = rtmidi.MidiOut(api, "tester"), rtmidi.MidiIn(api, "tester")
+out.open_virtual_port("out"); into.open_virtual_port("in")
+into.set_callback(lambda message, _: print("heard", *message[0], flush=True))
+print("open", flush=True)
+for line in sys.stdin:
+    out.send_message([int(word) for word in line.split()])
+into.close_port(); out.close_port(); into.delete(); out.delete()
+"""
+
+
+class Lines:
+    """What a process prints, line by line, with patience instead of sleep."""
+
+    def __init__(self, command, env):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self.timer = threading.Timer(60, self.process.kill)
+        self.timer.start()
+
+    def until(self, test):
+        for line in self.process.stdout:
+            if test(line):
+                return line
+        raise AssertionError("it ended before it said so")
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        self.timer.cancel()
+        return code
+
+
+@pytest.fixture
+def jack(tmp_path):
+    name = f"rnnmuse-{os.getpid()}"
+    env = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+    command = f"jackd -n {name} -S --no-realtime -t 5000 -d dummy -r 48000 -p 256 -C 2 -P 2"
+    server = subprocess.Popen(command.split(), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if subprocess.run(["jack_wait", "-w", "-t", "10"], env=env, capture_output=True).returncode == 0:
+                break
+        yield env
+    finally:
+        server.kill()  # clients that were killed may keep it from ending by itself
+        server.wait(10)
+
+
+def ports(env):
+    return subprocess.run(["jack_lsp"], env=env, capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+def test_a_midi_note_in_is_midi_notes_out(jack):
+    live = Lines([sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--mode", "accompany"], jack)
+    player = Lines([sys.executable, "-c", PLAYER], jack)
+    try:
+        assert "rnnmuse in" in live.until(lambda line: line.startswith("MIDI"))
+        player.until(lambda line: line.startswith("open"))
+        known = ports(jack)
+        for source, target in ((":out", ":rnnmuse in"), (":rnnmuse out", ":in")):
+            first = next(port for port in known if port.endswith(source))
+            second = next(port for port in known if port.endswith(target))
+            subprocess.run(["jack_connect", first, second], env=jack, check=True)
+        sounding = set()
+        for pitch in (60, 64, 67):
+            player.process.stdin.write(f"144 {pitch} 90\n")
+            player.process.stdin.flush()
+            line = player.until(lambda text: text.startswith("heard 144"))
+            sounding.add(int(line.split()[2]))
+        player.process.stdin.write("176 123 0\n")
+        player.process.stdin.flush()
+        while sounding:
+            words = player.until(lambda text: text.startswith("heard")).split()
+            (sounding.discard if words[1] == "128" else sounding.add)(int(words[2]))
+        assert live.end() == 0
+    finally:
+        for one in (live, player):
+            if one.process.poll() is None:
+                one.end(signal.SIGKILL)
