@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -138,20 +138,22 @@ class Player:
         self._expected, self._previous = saved.expected, saved.previous
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
 
-    def next(self, earliest: int, end: int, now: bool = False) -> Event | None:
+    def next(
+        self, earliest: int, end: int, at: int | None = None, pitches: Collection[int] | None = None
+    ) -> Event | None:
         """Draw the next event at or after grid position ``earliest``; None if it would fall at or after ``end``.
 
-        ``now`` asks for a note-on at ``earliest``, if the rules let one start. Nothing is lost by a None: the same
-        distribution is
-        drawn from when asked again.
+        ``at`` gives the time: a note-on at that grid position, if the rules let one start; ``pitches`` gives its
+        pitch, as one or several of which one is drawn. Nothing is lost by a None: the same distribution is drawn
+        from when asked again.
         """
         deadline = self._deadline()
         last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest)
-        if now:
-            last = earliest
+        if at is not None:
+            earliest = last = max(at, self.grid)
         if end <= earliest:
             return None
-        event = self._draw(earliest, last, end, now)
+        event = self._draw(earliest, last, end, at is not None, pitches)
         if event is not None:
             self._take(event)
         return event
@@ -191,14 +193,16 @@ class Player:
             found.append(self.grid + round(c.rest * GRID))
         return min(found, default=None)
 
-    def _draw(self, earliest: int, last: int, end: int, now: bool = False) -> Event | None:
+    def _draw(
+        self, earliest: int, last: int, end: int, now: bool = False, pitches: Collection[int] | None = None
+    ) -> Event | None:
         expected = self._expect().copy()
         wait = self._draw_wait(expected, max(0, earliest - self.grid), last - self.grid, end - self.grid)
         if wait is None:
             return None
         grid = self.grid + wait
         expected.place(self.frame.at(grid))
-        playable = self._playable(grid, wait)
+        playable = self._playable(grid, wait, pitches)
         c = self.rules.constraints
         overdue = [key for key, at in self.started.items() if c.longest is not None and grid - at >= c.longest * GRID]
         crowded = len(self.started) >= c.sounding or (not wait and len(self._struck) >= c.together)
@@ -238,7 +242,7 @@ class Player:
         expected.choose(head, value)
         return value
 
-    def _playable(self, grid: int, wait: int) -> dict[int, NDArray[np.bool_]]:
+    def _playable(self, grid: int, wait: int, pitches: Collection[int] | None = None) -> dict[int, NDArray[np.bool_]]:
         """The pitches that each part may start at ``grid``; parts without any are left out."""
         out: dict[int, NDArray[np.bool_]] = {}
         for part in sorted(self.rules.parts):
@@ -251,6 +255,8 @@ class Player:
             if taken:
                 mask = mask.copy()
                 mask[taken] = False
+            if pitches is not None:
+                mask = mask & np.isin(np.arange(128), list(pitches))
             if mask.any():
                 out[part] = mask
         return out

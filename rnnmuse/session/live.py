@@ -179,7 +179,7 @@ class LivePlayer:
                 saved = self.player.save()
                 earliest = max(self._earliest, to_grid(now + REACTION)[0])
                 if self._owed is not None:  # a note heard is answered on the spot, not on the grid
-                    event = self.player.next(self.player.grid, FOREVER, now=True)
+                    event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
                     assert event is not None
                     order = self._order(self.player.grid, event)
                     self._sent.append((self.player.grid, saved))

@@ -93,6 +93,17 @@ def test_density_is_never_exceeded_in_a_bar():
         assert sum(4 * bar <= round(n.start * 24) / 24 < 4 * bar + 4 for n in notes) <= 4
 
 
+def test_a_given_time_and_a_given_pitch_are_kept():
+    one, grid = player(Constraints(parts=frozenset({0, 1}), scale=frozenset({0, 4, 7})), 4), 0
+    for at, pitches in ((5, {60}), (5, {64, 67}), (30, {60, 61}), (31, {72})):
+        event = one.next(0, 1000, at=at, pitches=pitches)
+        assert event is not None
+        grid += event[0] * GRID + event[1]
+        assert (grid, event[KIND]) == (at, ON)
+        assert event[PITCH] in pitches
+        assert event[PITCH] % 12 in {0, 4, 7}
+
+
 def test_a_model_that_never_waits_is_made_to():
     one = player(Constraints(together=5, sounding=7), 1)
     model = untrained(1)
