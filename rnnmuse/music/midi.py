@@ -18,8 +18,8 @@ from rnnmuse.errors import ReadError
 from rnnmuse.events import Control, Lyric, Note
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 
-MAX_BYTES = 8 * 1024 * 1024
-MAX_EVENTS = 1_000_000
+MAX_BYTES = 400_000  # read in about a second; half an hour of piano with its pedal is some 300 KB
+MAX_EVENTS = 140_000
 MAX_BEATS = 40_000.0  # five hours and a half at 120 bpm; damaged delta times claim days
 DRUM_CHANNEL = 9
 CHORD_PREFIX = "chord:"

@@ -1,5 +1,6 @@
 """A thousand damaged files: each reads, or gives one line, soon and in little memory."""
 
+import struct
 import time
 import tracemalloc
 from random import Random
@@ -90,3 +91,44 @@ def test_mutants_take_little_memory():
         assert tracemalloc.get_traced_memory()[1] < 256 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def repeated(notes: int) -> bytes:
+    """The densest file there can be: one note over and over in running status."""
+    body = b"\x00\x90\x3c\x40" + b"\x01\x3c\x00\x00\x3c\x40" * notes + b"\x00\xff\x2f\x00"
+    return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 480) + b"MTrk" + struct.pack(">I", len(body)) + body
+
+
+@pytest.mark.parametrize("notes", [100_000, 1_400_000])
+def test_a_huge_file_is_refused_at_once(notes):
+    began = time.process_time()
+    with pytest.raises(ReadError, match="400,000"):
+        read_midi(repeated(notes))
+    assert time.process_time() - began < 1.0
+
+
+def test_what_is_just_small_enough_is_read_in_a_ratio_to_its_size():
+    def seconds(notes: int) -> float:
+        began = time.process_time()
+        assert len(read_midi(repeated(notes)).notes) == notes + 1
+        return time.process_time() - began
+
+    small = min(seconds(6_000) for _ in range(3))
+    assert seconds(60_000) < 25 * small, "reading takes time in proportion to the size"
+
+
+def test_music21_reads_the_notes_and_tempos_that_we_write():
+    music21 = pytest.importorskip("music21")
+    notes = [Note(i * 0.5, 50 + i, 0.5, 20 + i) for i in range(30)] + [
+        Note(i * 0.5, 84 - i, 0.5, 90) for i in range(16)
+    ]
+    piece = Piece([Part("A", 40, notes=sorted(notes))], tempos=[Tempo(0, 90), Tempo(4, 132)], metres=[Metre(0, 3, 4)])
+    stream = music21.midi.translate.midiStringToStream(midi_bytes(piece))
+    got = [
+        (float(element.getOffsetInHierarchy(stream)), note.pitch.midi, note.volume.velocity)
+        for element in stream.recurse().notes
+        for note in (element.notes if element.isChord else [element])
+    ]
+    assert sorted(got) == sorted((n.start, n.pitch, n.velocity) for n in notes)
+    marks = stream.recurse().getElementsByClass("MetronomeMark")
+    assert sorted({round(mark.number) for mark in marks}) == [90, 132]
