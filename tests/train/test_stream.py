@@ -1,7 +1,4 @@
-"""The loop: it learns, it stops, it goes on where it was, and two processes learn what one does."""
-
-import subprocess
-import sys
+"""The loop: it learns, it stops, it goes on where it was."""
 
 import numpy as np
 import pytest
@@ -88,30 +85,3 @@ def test_carried_state_gives_the_same_likelihood_as_one_pass():
     music = pieces(5)
     whole = nll_by_head(net, music, lanes=1, chunk=1000)
     np.testing.assert_allclose(nll_by_head(net, music, lanes=3, chunk=16), whole, rtol=1e-4, atol=1e-4)
-
-
-SCRIPT = """
-import sys, torch
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from test_stream import RECIPE, pieces
-from rnnmuse.train.stream import train
-torch.set_num_threads(1)
-music, work = pieces(), Path({work!r})
-net, now = train(RECIPE.changed(epochs=2), music, music[:2], work, precision="32-true", devices={devices})
-print("best", now.best)
-"""
-
-
-def test_two_processes_learn_what_one_does(tmp_path, request):
-    best = {}
-    for devices in (1, 2):
-        work = tmp_path / str(devices)
-        script = tmp_path / f"run{devices}.py"
-        script.write_text(SCRIPT.format(tests=str(request.path.parent), work=str(work), devices=devices))
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"] if devices == 2 else []
-        done = subprocess.run([sys.executable, *launch, str(script)], capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stderr[-2000:]
-        best[devices] = torch.load(work / "best.ckpt", weights_only=True)
-    for key, value in best[1].items():
-        torch.testing.assert_close(best[2][key], value, atol=1e-4, rtol=1e-3)
