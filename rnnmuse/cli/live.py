@@ -49,7 +49,7 @@ def live(
     if mode == "free":
         stage.handle_local("/rnnmuse/player/1/start")
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stage.close())
+        signal.signal(number, lambda *_: stage.leave())
     try:
         stage.serve()
     finally:

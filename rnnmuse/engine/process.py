@@ -56,6 +56,9 @@ class Engine:
         if kind == "clock":
             self._follow(rest[0])
             return
+        if kind == "alive":
+            self.send(("alive",))
+            return
         if kind == "models":
             self.send(("models", sorted(n for n, b in bundles().items() if b.about.get("kind") == "stream")))
             return

@@ -15,26 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.music.codec import (
-    BAR_BEAT,
-    BAR_SUB,
     CONTEXT_SIZES,
     FIELDS,
-    KEY,
+    FIRST_PLACED,
     KIND,
     OFF,
     ON,
     PART,
     PITCH,
-    QUALITY,
-    ROOT,
+    POSITION,
     START,
     PartClass,
     field_sizes,
 )
 
 Floats = NDArray[np.float32]
-POSITION = (BAR_BEAT, BAR_SUB, KEY, ROOT, QUALITY)
-FIRST_PLACED = 2
 START_EVENT = tuple(START if i == KIND else 0 for i in range(len(FIELDS)))
 
 

@@ -42,6 +42,10 @@ OFF, ON, START = 0, 1, 2
 CONTEXT = ("bar_beat", "bar_sub", "bar_length", "key", "root", "quality", "density", "tempo")
 CONTEXT_SIZES = (17, 25, 17, 25, 13, len(QUALITIES) + 1, 9, 9)
 BAR_BEAT, BAR_SUB, BAR_LENGTH, KEY, ROOT, QUALITY, DENSITY, TEMPO = range(8)
+POSITION = (BAR_BEAT, BAR_SUB, KEY, ROOT, QUALITY)
+"""Context columns that tell the heads where the event to come falls."""
+FIRST_PLACED = KIND
+"""The first head that is told: those before it choose the time."""
 UNKNOWN = tuple(size - 1 for size in CONTEXT_SIZES)
 STROKE = 0.125  # beats that a decoded drum stroke is written with
 # note-ons per beat that separate the density classes

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import selectors
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any, Protocol
 
 from rnnmuse import __version__
 from rnnmuse.bridges import osc
-from rnnmuse.engine import run
 from rnnmuse.protocol import PARAMETERS, PORT, TABLE, ProtocolError, Row, addresses, normal
 from rnnmuse.realtime.clock import PPQ, Clock
+from rnnmuse.realtime.engine_link import EngineLink
 from rnnmuse.realtime.ledger import Key, Ledger
 from rnnmuse.realtime.scheduler import Scheduler
 
@@ -34,7 +31,6 @@ log = logging.getLogger("rnnmuse.stage")
 Address = tuple[str, int]
 LEASE = 60.0
 FARTHEST = 60.0
-STALLED = 5.0
 OSC_OUT = "osc"
 
 
@@ -93,9 +89,9 @@ class Stage:
         self._waiting_for_models: list[Address] = []
         self._ends: dict[tuple[int, int, int], int] = {}
         self._closing = threading.Event()
+        self._leaving = False
         self._socket: socket.socket | None = None
-        self._engine: multiprocessing.process.BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._engine: EngineLink | None = None
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
 
@@ -118,10 +114,17 @@ class Stage:
         self._plan_beat()
 
     def serve(self) -> None:
-        """Take packets and orders until `close`."""
-        while not self._closing.is_set():
+        """Take packets and orders until `leave` or `close`."""
+        while not (self._leaving or self._closing.is_set()):
             for key, _ in self._selector.select():
-                key.data()
+                if not self._closing.is_set():
+                    key.data()
+
+    def leave(self) -> None:
+        """Let `serve` return; safe in a signal handler."""
+        self._leaving = True
+        with contextlib.suppress(OSError):
+            self._wake_out.send(b"x")
 
     def close(self) -> None:
         """End every note, let the engine go, close the ports."""
@@ -134,13 +137,8 @@ class Stage:
             self.scheduler.changed.notify_all()
         with contextlib.suppress(OSError):
             self._wake_out.send(b"x")
-        if self._pipe is not None:
-            with contextlib.suppress(OSError):
-                self._pipe.send(("bye",))
         if self._engine is not None:
-            self._engine.join(1.0)
-            if self._engine.is_alive():
-                self._engine.kill()
+            self._engine.close()
         for source in self.inputs:
             with contextlib.suppress(Exception):
                 source.close_port()
@@ -149,9 +147,6 @@ class Stage:
             output.close()
         if self._socket is not None:
             self._socket.close()
-
-    def _woken(self) -> None:
-        self._wake_in.recv(64)
 
     # -- the scheduler's thread -----------------------------------------------------------------------------
 
@@ -168,37 +163,31 @@ class Stage:
         def tell() -> None:
             self._broadcast("/rnnmuse/beat", beat, float(self.clock.tempo))
             self._plan_beat()
+            with contextlib.suppress(OSError):
+                self._wake_out.send(b"b")
 
         self.scheduler.plan(beat * PPQ, tell, sure=True)
 
     # -- the engine -----------------------------------------------------------------------------------------
 
     def _start_engine(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._engine = context.Process(target=run, args=(theirs, self.settings.model), name="engine", daemon=True)
-        with _hidden_main():
-            self._engine.start()
-        theirs.close()
-        self._pipe = ours
-        self._selector.register(ours, selectors.EVENT_READ, self._orders)
+        self._engine = EngineLink(self.settings.model)
+        self._selector.register(self._engine.pipe, selectors.EVENT_READ, self._orders)
         self._tell_clock()
 
-    def _engine_lost(self) -> None:
+    def _engine_lost(self, why: str) -> None:
         """End what sounds, keep the clock, start another engine as the old one was."""
-        if self._pipe is None:
+        assert self._engine is not None
+        if self._closing.is_set():
             return
-        self._selector.unregister(self._pipe)
-        self._pipe.close()
-        self._pipe = None
-        self.engine_ready.clear()
         with self.lock:
             self.scheduler.recall()
             self.ledger.end()
-        if self._closing.is_set():
-            return
+        self._selector.unregister(self._engine.pipe)
+        self._engine.close(0)
+        self.engine_ready.clear()
         self.restarts += 1
-        self._broadcast("/rnnmuse/error", "engine", "engine", "the engine was lost and is started again")
+        self._broadcast("/rnnmuse/error", "engine", "engine", f"{why}; it is started again")
         self._start_engine()
         for number, seat in self._seats.items():
             if seat.model:
@@ -210,23 +199,25 @@ class Stage:
                 self._tell("start", number, self._beat())
 
     def _tell(self, *message: Any) -> None:
-        with self.lock:
-            if self._pipe is not None:
-                with contextlib.suppress(OSError):  # serve() sees that the engine is gone
-                    self._pipe.send(message)
+        if self._engine is not None:
+            self._engine.send(*message)
 
     def _tell_clock(self) -> None:
         self._tell("clock", self.clock)
 
     def _orders(self) -> None:
-        pipe = self._pipe
-        if pipe is None:
-            return
+        assert self._engine is not None
         try:
-            while pipe.poll():
-                self._order(pipe.recv())
+            for order in self._engine.messages():
+                self._order(order)
         except (EOFError, OSError):
-            self._engine_lost()
+            self._engine_lost("the engine was lost")
+
+    def _woken(self) -> None:
+        """A beat has passed (or the stage closes): see that the engine lives."""
+        self._wake_in.recv(64)
+        if self._engine is not None and not self._closing.is_set() and not self._engine.watch(self.now()):
+            self._engine_lost("the engine did not answer")
 
     def _order(self, order: tuple[Any, ...]) -> None:
         match order:
@@ -522,18 +513,6 @@ class Stage:
                 continue
             with contextlib.suppress(OSError):
                 self._socket.sendto(data, client)
-
-
-@contextlib.contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Keep multiprocessing from running the main script again in the engine: it needs nothing of it."""
-    main = sys.modules["__main__"]
-    held: dict[str, Any] = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__dict__.update(held)
 
 
 def realtime_priority() -> bool:

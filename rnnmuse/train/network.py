@@ -18,25 +18,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnmuse.music.codec import (
-    BAR_BEAT,
-    BAR_SUB,
     CONTEXT_SIZES,
     FIELDS,
-    KEY,
+    FIRST_PLACED,
     KIND,
     OFF,
     ON,
     PART,
     PITCH,
-    QUALITY,
-    ROOT,
+    POSITION,
     START,
     VELOCITY,
     field_sizes,
 )
-
-POSITION = (BAR_BEAT, BAR_SUB, KEY, ROOT, QUALITY)
-FIRST_PLACED = 2  # heads from ``kind`` on know where in the bar the event falls
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,17 @@ def test_an_engine_that_dies_mid_chord_leaves_no_note_and_comes_back(stage, clie
     assert stage.restarts == restarts + 1
 
 
+def test_an_engine_that_hangs_is_replaced(stage, client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/player/6/mode", "free")
+    client.send("/rnnmuse/player/6/start")
+    client.wait("/rnnmuse/out/6/note", lambda m: m.arguments[1] > 0)
+    os.kill(stage._engine.pid, signal.SIGSTOP)
+    assert "did not answer" in client.wait("/rnnmuse/error", lambda m: m.arguments[1] == "engine").arguments[2]
+    assert not client.sounding
+    client.wait("/rnnmuse/out/6/note", lambda m: m.arguments[1] > 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_ends_with_every_note_ended(number):
     command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--demo", "--no-midi"]
