@@ -20,7 +20,8 @@ def live(
     """Play live: OSC in and out, MIDI out, until Ctrl-C."""
     from rnnmuse.models.bundle import find
     from rnnmuse.protocol import MODES
-    from rnnmuse.realtime.stage import Settings, Stage
+    from rnnmuse.realtime.seats import Settings
+    from rnnmuse.realtime.stage import Stage
 
     if not 0 <= port <= 65535:
         raise ValueError(f"port: {port}; must be 0 to 65535")

@@ -14,17 +14,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 from rnnmuse import __version__
 from rnnmuse.bridges import osc
-from rnnmuse.protocol import PARAMETERS, PORT, TABLE, ProtocolError, Row, addresses, normal
+from rnnmuse.protocol import PARAMETERS, TABLE, ProtocolError, Row, addresses, normal
 from rnnmuse.realtime.clock import PPQ, Clock
 from rnnmuse.realtime.engine_link import EngineLink
 from rnnmuse.realtime.ledger import Key, Ledger
 from rnnmuse.realtime.scheduler import Scheduler
+from rnnmuse.realtime.seats import Output, Seat, Settings
 
 log = logging.getLogger("rnnmuse.stage")
 
@@ -32,38 +32,6 @@ Address = tuple[str, int]
 LEASE = 60.0
 FARTHEST = 60.0
 OSC_OUT = "osc"
-
-
-class Output(Protocol):
-    """Where notes go besides OSC: a MIDI port."""
-
-    name: str
-
-    def send(self, channel: int, pitch: int, velocity: int) -> None: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(slots=True)
-class Settings:
-    """What a rig says of the stage; times in milliseconds."""
-
-    host: str = "127.0.0.1"
-    port: int = PORT
-    tempo: float = 120.0
-    model: str = "lieder"
-    players: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Seat:
-    """What the stage knows of a player: for getters, and to set up a new engine as the old one was."""
-
-    mode: str = "off"
-    model: str = ""
-    channel: int = 0
-    started: bool = False
-    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 class Stage:
@@ -83,7 +51,7 @@ class Stage:
         self.port = self.settings.port
         self.engine_ready = threading.Event()
         self._addresses = addresses()
-        self._seats: dict[int, _Seat] = {}
+        self._seats: dict[int, Seat] = {}
         self._subscribers: dict[Address, float] = {}
         self._reply_ports: dict[Address, int] = {}
         self._waiting_for_models: list[Address] = []
@@ -353,7 +321,7 @@ class Stage:
 
     def _value(self, row: Row, address: str, player: int) -> Any:
         """What a getter answers."""
-        seat = self._seats.get(player, _Seat())
+        seat = self._seats.get(player, Seat())
         name = address.rsplit("/", 1)[1]
         match row.act:
             case "tempo":
@@ -377,7 +345,7 @@ class Stage:
         return value
 
     def _player(self, act: str, player: int, name: str, values: list[Any], client: Address) -> None:
-        seat = self._seats.setdefault(player, _Seat())
+        seat = self._seats.setdefault(player, Seat())
         beat = self._beat()
         match act, values:
             case "note", [pitch, velocity, *length]:

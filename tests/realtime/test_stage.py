@@ -12,7 +12,8 @@ import time
 import pytest
 
 from rnnmuse.bridges import osc
-from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.realtime.seats import Settings
+from rnnmuse.realtime.stage import Stage
 
 PATIENCE = 20.0
 
