@@ -13,6 +13,7 @@ from typing import Any
 
 PORT = 7707
 PLAYERS = 16
+SOURCES = ("internal", "midi")
 MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop")
 
 
@@ -126,6 +127,7 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/panic", "w", (), "end every note at once, never queued", "panic"),
     Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "tempo"),
     Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "position"),
+    Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "source"),
     Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls", "swing"),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
         "the player hears a note; velocity 0 ends it, or it ends after so many beats", "note"),

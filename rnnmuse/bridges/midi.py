@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Any
 
+from rnnmuse.realtime.leader import ClockLeader
 from rnnmuse.realtime.stage import Stage
 
 NAME = "rnnmuse"
+CLOCK = (0xF2, 0xF8, 0xFA, 0xFB, 0xFC)
 
 
 class MidiOut:
@@ -42,15 +45,24 @@ def open_ports(stage: Stage) -> tuple[str, str]:
         except Exception as error:  # each driver raises its own kinds
             reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
             continue
-        into.set_callback(lambda message, _: receive(stage, message[0]))
+        into.ignore_types(sysex=True, timing=False, active_sense=True)
+        into.set_callback(partial(_called, ClockLeader(stage)))
         stage.outputs["rnnmuse out"] = MidiOut(out, "rnnmuse out")
         stage.inputs.append(into)
         return "rnnmuse in, rnnmuse out", ""
     return "", "; ".join(reasons) or "this system has no virtual ports"
 
 
-def receive(stage: Stage, data: list[int]) -> None:
-    """One MIDI message of bytes; notes go to the player of its channel, CC 120 and 123 end every note."""
+def _called(leader: ClockLeader, message: tuple[list[int], float], _: object = None) -> None:
+    receive(leader.stage, leader, message[0])
+
+
+def receive(stage: Stage, leader: ClockLeader, data: list[int]) -> None:
+    """One MIDI message: clock goes to the leader, notes to the player of the channel; CC 120, 123 end every note."""
+    if data[0] in CLOCK:
+        sixteenths = data[1] | data[2] << 7 if data[0] == 0xF2 and len(data) == 3 else 0
+        leader.message(data[0], stage.now(), sixteenths)
+        return
     if len(data) < 3:
         return
     status, channel = data[0] & 0xF0, data[0] & 0x0F

@@ -63,6 +63,11 @@ class Clock:
         self._place, self._time = self._at(now), now
         self.tempo = tempo
 
+    def align(self, time: Nanoseconds, tick: int, bpm: float) -> None:
+        """Follow another clock, on which ``tick`` falls on ``time`` at this tempo."""
+        self.tempo = checked_tempo(bpm)
+        self._time, self._place = time, tick * FINE
+
     def _at(self, now: Nanoseconds) -> int:
         if not self.running:
             return self._place

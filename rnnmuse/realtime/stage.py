@@ -47,6 +47,7 @@ class Stage:
         self.ledger = Ledger(self._send_note)
         self.outputs: dict[str, Output] = {}
         self.inputs: list[Any] = []
+        self.source = "internal"
         self.notes_in = self.notes_out = self.restarts = 0
         self.port = self.settings.port
         self.engine_ready = threading.Event()
@@ -141,7 +142,7 @@ class Stage:
     def _start_engine(self) -> None:
         self._engine = EngineLink(self.settings.model)
         self._selector.register(self._engine.pipe, selectors.EVENT_READ, self._orders)
-        self._tell_clock()
+        self.tell_clock()
 
     def _engine_lost(self, why: str) -> None:
         """End what sounds, keep the clock, start another engine as the old one was."""
@@ -170,7 +171,7 @@ class Stage:
         if self._engine is not None:
             self._engine.send(*message)
 
-    def _tell_clock(self) -> None:
+    def tell_clock(self) -> None:
         self._tell("clock", self.clock)
 
     def _orders(self) -> None:
@@ -330,6 +331,8 @@ class Stage:
                 return self._beat()
             case "swing":
                 return self.clock.swing
+            case "source":
+                return self.source
             case "mode":
                 return seat.mode
             case "model":
@@ -358,7 +361,7 @@ class Stage:
                 seat.started = True
                 seat.mode = "free" if seat.mode == "off" else seat.mode
                 if not self.clock.running:
-                    self._run(self.clock.resume)
+                    self.run(self.clock.resume)
                 self._tell("start", player, self._beat())
             case "player_stop", []:
                 seat.started = False
@@ -422,14 +425,11 @@ class Stage:
             case "midi_ports", []:
                 self._reply(client, "/rnnmuse/midi/ports", *self.outputs)
             case "play", []:
-                self._run(lambda now: self.clock.start(now, 0))
+                self.run(lambda now: self.clock.start(now, 0))
             case "resume", []:
-                self._run(self.clock.resume)
+                self.run(self.clock.resume)
             case "stop", []:
-                self.clock.stop(self.now())
-                self.scheduler.clear()
-                self.ledger.end()
-                self._tell_clock()
+                self.halt()
             case "panic", []:
                 self.scheduler.recall()
                 self.ledger.end()
@@ -439,21 +439,30 @@ class Stage:
             case "tempo", [bpm]:
                 self.clock.set_tempo(bpm, self.now())
                 self.scheduler.changed.notify()
-                self._tell_clock()
+                self.tell_clock()
             case "position", [beat]:
-                self._run(lambda now: self.clock.locate(now, round(beat * PPQ)))
+                self.run(lambda now: self.clock.locate(now, round(beat * PPQ)))
+            case "source", [source]:
+                self.source = source
             case "swing", [place]:
                 self.clock.swing = place
                 self.scheduler.changed.notify()
 
-    def _run(self, change: Callable[[int], None]) -> None:
+    def halt(self) -> None:
+        """Stand still; every note is ended."""
+        self.clock.stop(self.now())
+        self.scheduler.clear()
+        self.ledger.end()
+        self.tell_clock()
+
+    def run(self, change: Callable[[int], None]) -> None:
         """Start or move the clock: what was planned for another place is void."""
         self.scheduler.clear()
         self.ledger.end()
         change(self.now())
         self._plan_beat()
         self.scheduler.changed.notify()
-        self._tell_clock()
+        self.tell_clock()
 
     def _beat(self) -> float:
         return self.clock.beat_at(self.now())
