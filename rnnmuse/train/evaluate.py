@@ -226,7 +226,8 @@ def card(recipe: Recipe, result: dict[str, Any]) -> str:
         "## Network",
         "",
         f"GRU of {recipe.hidden} units, one step an event, seven heads in turn; dropout {recipe.dropout}, rate "
-        f"{recipe.learning_rate}, {recipe.lanes} lanes of {recipe.chunk} events. The whole recipe is in recipe.toml.",
+        f"{recipe.learning_rate}, {recipe.lanes} lanes of {recipe.chunk} events. {recipe.note}".rstrip(),
+        "The whole recipe is in recipe.toml.",
         "",
         "## How well it does",
         "",

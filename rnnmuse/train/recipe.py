@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -19,12 +21,13 @@ class Recipe:
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
     ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
     in ``exclude`` in its path is left out. ``lanes`` pieces are read
-    side by side, ``chunk`` events at a time, with carried state.
+    side by side, ``chunk`` events at a time, with carried state. ``note`` says in words what a setting cannot.
     """
 
     name: str
     parts: tuple[PartClass, ...]
     about: str = ""
+    note: str = ""
     prepare: str = "estimate_chords"
     splits: str = ""
     exclude: tuple[str, ...] = ()
@@ -44,11 +47,17 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.prepare not in PREPARE:
             raise ValueError(f"prepare: {self.prepare!r}; use one of {', '.join(PREPARE)}")
-        for name in ("embed", "hidden", "head", "lanes", "chunk", "epochs", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)}; must be at least 1")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: {self.dropout}; must be from 0 to under 1")
+        for name in ("embed", "hidden", "head", "lanes", "chunk", "epochs", "patience", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < (name != "seed"):
+                raise ValueError(f"{name}: {value!r}; must be a whole number of at least {int(name != 'seed')}")
+        if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
+            raise ValueError(f"dropout: {self.dropout!r}; must be from 0 to under 1")
+        rate = self.learning_rate
+        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
+            raise ValueError(f"learning_rate: {rate!r}; must be above 0")
+        if len(self.transpose) != 2 or not -24 <= self.transpose[0] <= self.transpose[1] <= 24:
+            raise ValueError(f"transpose: {self.transpose!r}; must be two numbers, -24 to 24, the lower first")
         if not self.parts:
             raise ValueError("parts: none; a recipe needs at least one part class")
         if sum(part.drum for part in self.parts) > 1:
@@ -73,6 +82,9 @@ def read_recipe(path: Path) -> Recipe:
     unknown = sorted(set(table) - known)
     if unknown:
         raise ValueError(f"{path}: unknown setting {unknown[0]!r}; use one of {', '.join(sorted(known))}")
+    for name in ("parts", "data", "exclude", "transpose"):
+        if not isinstance(table.get(name, []), list):
+            raise ValueError(f"{path}: {name}: {table[name]!r}; must be a list")
     try:
         table["parts"] = tuple(
             PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in table.get("parts", ())
@@ -102,8 +114,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return json.dumps(value).replace("\x7f", "\\u007f")  # JSON's strings are TOML's, but for DEL
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
     return repr(value)

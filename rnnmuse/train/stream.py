@@ -141,7 +141,7 @@ def train(
 
     net.train()
     try:
-        while now.epoch < recipe.epochs:
+        while now.epoch < recipe.epochs and (now.step or now.epoch - now.best_epoch < recipe.patience):
             batch, fresh = lanes.next()
             batch = _to(batch, fabric.device)
             if state is not None:

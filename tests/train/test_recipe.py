@@ -9,7 +9,9 @@ PARTS = (PartClass("voice", 53, (6,), sung=True), PartClass("drums", drum=True))
 
 
 def test_a_recipe_survives_its_file(tmp_path):
-    recipe = Recipe("x", PARTS, 'a "quoted" \\ text', data=({"origin": "here"},), exclude=("a'b",), transpose=(-2, 3))
+    recipe = Recipe(
+        "x", PARTS, 'a "quoted" \\ text\n\x7f é', data=({"origin": "here"},), exclude=("a'b",), transpose=(-2, 3)
+    )
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_text(recipe))
     assert read_recipe(path) == recipe
@@ -29,6 +31,11 @@ def test_shipped_recipes_read_and_name_their_licences(path):
     [
         ({"prepare": "magic"}, "prepare: 'magic'"),
         ({"lanes": 0}, "lanes: 0"),
+        ({"lanes": "x"}, "lanes: 'x'"),
+        ({"epochs": 1.5}, r"epochs: 1\.5"),
+        ({"dropout": "x"}, "dropout: 'x'"),
+        ({"learning_rate": float("inf")}, "learning_rate: inf"),
+        ({"transpose": (5, -5)}, "transpose"),
         ({"dropout": 1.0}, "dropout: 1.0"),
         ({"parts": ()}, "parts"),
         ({"parts": (PARTS[1], PARTS[1])}, "at most one"),

@@ -70,6 +70,7 @@ def test_it_stops_when_validation_stops_falling(tmp_path):
     _, now = train(recipe, music, noise, tmp_path, precision="32-true")
     assert now.epoch < 40
     assert now.epoch - now.best_epoch >= 2
+    assert train(recipe, music, noise, tmp_path, precision="32-true")[1].epoch == now.epoch, "and stays so"
 
 
 def test_nothing_to_train_on_is_said(tmp_path):
