@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rnnmuse.realtime.clock import Clock, Nanoseconds
+
+log = logging.getLogger("rnnmuse.stage")
 
 TOO_LATE = 100_000_000
 """Late policy: a note-on later than 100 ms is dropped and counted; a note-off is always sent."""
@@ -101,3 +105,13 @@ class Scheduler:
                 self.lateness.add(late)
                 first.action()
             return None
+
+
+def realtime_priority() -> bool:
+    """Ask for SCHED_FIFO for the calling thread; False, and a word in the log, where it is refused."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    except (AttributeError, OSError) as error:
+        log.info("no realtime priority: %s", error)
+        return False
+    return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import selectors
 import socket
 import threading
@@ -23,7 +22,7 @@ from rnnmuse.protocol import PARAMETERS, TABLE, ProtocolError, Row, addresses, n
 from rnnmuse.realtime.clock import PPQ, Clock
 from rnnmuse.realtime.engine_link import EngineLink
 from rnnmuse.realtime.ledger import Key, Ledger
-from rnnmuse.realtime.scheduler import Scheduler
+from rnnmuse.realtime.scheduler import Scheduler, realtime_priority
 from rnnmuse.realtime.seats import Output, Seat, Settings
 
 log = logging.getLogger("rnnmuse.stage")
@@ -490,13 +489,3 @@ class Stage:
                 continue
             with contextlib.suppress(OSError):
                 self._socket.sendto(data, client)
-
-
-def realtime_priority() -> bool:
-    """Ask for SCHED_FIFO for the calling thread; False, and a word in the log, where it is refused."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
-    except (AttributeError, OSError) as error:
-        log.info("no realtime priority: %s", error)
-        return False
-    return True
