@@ -13,7 +13,7 @@ from typing import Any
 
 PORT = 7707
 PLAYERS = 16
-SOURCES = ("internal", "midi")
+SOURCES = ("internal", "midi", "link", "osc")
 MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop")
 
 
@@ -60,13 +60,17 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One address. ``access`` is r (sent or asked), w (a command) or rw (a setter that is a getter too)."""
+    """One address. ``access`` is r (sent or asked), w (a command) or rw (a setter that is a getter too).
+
+    The arguments of a ``free`` row are checked by whoever acts on it.
+    """
 
     address: str
     access: str
     arguments: tuple[Argument, ...]
     doc: str
     act: str
+    free: bool = False
 
     def check(self, address: str, values: Sequence[Any]) -> list[Any]:
         """The arguments checked; optional ones that were left out are missing at the end."""
@@ -100,6 +104,7 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "scale": (_s("value"), "", "another scale on the key's tonic; empty for the key's own"),
     "chord": (_s("value"), "", "a chord that strong beats play; empty for none"),
     "velocity": (_n("value", 0, 2), 1.0, "factor on the velocity of what is played"),
+    "humanise": (_n("value", 0, 2), 1.0, "factor on the model's own deviations from the grid; 0 is on the grid"),
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
@@ -114,13 +119,25 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced after all before it", "sync"),
     Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so", "list"),
     Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "describe"),
-    Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, optional=True),),
-        "send notes, beats and errors here; the lease is 60 s unless it is renewed", "subscribe"),
+    Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, unit="s", optional=True),
+        _n("ahead", 0, 2, unit="s", optional=True)), "send notes, beats and errors here; the lease is 60 s unless "
+        "it is renewed; with ahead, notes come so early, in bundles with their time", "subscribe"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "unsubscribe"),
     Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender", "reply_to"),
     Row("/rnnmuse/stats", "w", (), "answers notes in, notes out, median and worst lateness in ms, dropped", "stats"),
     Row("/rnnmuse/models", "w", (), "answers the models that can be named", "models"),
     Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi_ports"),
+    Row("/rnnmuse/midi/learn", "w", (_s("address"), _n("low", -1e6, 1e6, optional=True),
+        _n("high", -1e6, 1e6, optional=True)), "the next controller that moves will set this address, over its whole "
+        "range or from low to high", "learn"),
+    Row("/rnnmuse/midi/unlearn", "w", (_s("address"),), "no controller sets it any more", "unlearn"),
+    Row("/rnnmuse/midi/map", "w", (), "answers channel, controller, address, low, high of each that is learned; then "
+        "once without arguments", "map"),
+    Row("/rnnmuse/preset/store", "w", (_n("number", 1, 128, "i"),), "keep how the players are", "preset_store"),
+    Row("/rnnmuse/preset/recall", "w", (_n("number", 1, 128, "i"),), "bring them back to it; a MIDI program change "
+        "does the same", "preset_recall"),
+    Row("/rnnmuse/presets", "w", (), "answers the numbers of the presets", "presets"),
+    Row("/rnnmuse/rig/save", "w", (), "write players, presets and learned controllers into the rig's file", "rig_save"),
     Row("/rnnmuse/transport/play", "w", (), "run from the start", "play"),
     Row("/rnnmuse/transport/stop", "w", (), "stand still; every note is ended", "stop"),
     Row("/rnnmuse/transport/continue", "w", (), "run on", "resume"),
@@ -128,12 +145,21 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "tempo"),
     Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "position"),
     Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "source"),
+    Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
+        "another program's position now (with a time tag: then); followed while the source is osc", "lead"),
     Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls", "swing"),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
         "the player hears a note; velocity 0 ends it, or it ends after so many beats", "note"),
     Row(_P + "/start", "w", (), "begin to play", "player_start"),
     Row(_P + "/stop", "w", (), "stop, and end its notes", "player_stop"),
     Row(_P + "/reset", "w", (), "forget what was heard", "player_reset"),
+    Row(_P + "/hold", "w", (), "the mode hold", "player_hold"),
+    Row(_P + "/generate", "w", (_n("beats", 1, 256), _n("seed", 0, 2**31 - 1, "i", optional=True)),
+        "play for so many beats from the next beat; answers with a job, and …/done when the last note is made",
+        "generate"),
+    Row(_P + "/hears", "rw", (_s("whom"),), 'MIDI channels and players it hears, such as "ch1 ch10 2", "all", "none"',
+        "hears"),
+    Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come", "when"),
     Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "mode"),
     Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "model"),
     Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10", "channel"),
@@ -143,6 +169,9 @@ TABLE: tuple[Row, ...] = (
       for name, (argument, _, _) in PARAMETERS.items() if argument.kind != "s"),
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
         _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends", ""),
+    Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over", ""),
+    Row("/dirt/play", "w", (), "an event of TidalCycles: the player of its orbit hears it; pairs of name and value",
+        "dirt", free=True),
     Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat", ""),
     Row("/rnnmuse/error", "r", (_s("address"), _s("code"), _s("text")), "sent: what could not be done, and why", ""),
 )  # fmt: skip
@@ -167,6 +196,14 @@ def normal(name: str, value: float) -> float:
     assert argument.high is not None
     scaled = argument.low + value * (argument.high - argument.low)
     return round(scaled) if argument.kind == "i" else scaled
+
+
+def within(name: str, value: float) -> float:
+    """Where a parameter's value lies in its range, as 0-1: the inverse of `normal`."""
+    argument = PARAMETERS[name][0]
+    assert argument.low is not None
+    assert argument.high is not None
+    return (value - argument.low) / (argument.high - argument.low)
 
 
 def reference() -> str:

@@ -1,73 +1,195 @@
-"""MIDI ports by python-rtmidi: notes out, and what is played in to player 1 (or the player of its channel)."""
+"""MIDI ports by python-rtmidi: virtual ones of our own, existing ones by name, and their coming back."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from rnnmuse.bridges.midi_in import Echoes, MidiReceiver
+from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.leader import ClockLeader
+from rnnmuse.realtime.seats import Sent
 from rnnmuse.realtime.stage import Stage
 
 NAME = "rnnmuse"
-CLOCK = (0xF2, 0xF8, 0xFA, 0xFB, 0xFC)
+PATIENCE = 1.0
+"""Seconds between two looks for a port that is gone."""
 
 
 class MidiOut:
-    """A virtual output port."""
+    """An output port; ``sent`` remembers note-ons, so that their echoes are known."""
 
-    def __init__(self, port: Any, name: str) -> None:
-        self._port, self.name = port, name
+    def __init__(self, port: Any, name: str, ahead: Nanoseconds = 0, clock: bool = False, echoes: Echoes | None = None):
+        self._port, self.name, self.ahead, self.clock = port, name, ahead, clock
+        self._echoes = echoes
 
-    def send(self, channel: int, pitch: int, velocity: int) -> None:
+    def send(self, sent: Sent) -> None:
         """A note-on, or with velocity 0 a note-off."""
-        self._port.send_message([(0x90 if velocity else 0x80) | channel, pitch, velocity])
+        if sent.velocity and self._echoes is not None:
+            self._echoes.sent(sent.due, sent.channel, sent.pitch)
+        self._port.send_message([(0x90 if sent.velocity else 0x80) | sent.channel, sent.pitch, sent.velocity])
+
+    def transport(self, data: list[int]) -> None:
+        """Clock, start, continue, stop or song position."""
+        self._port.send_message(data)
 
     def close(self) -> None:
+        """End every note of every channel once more, and close."""
         with contextlib.suppress(Exception):
             self._port.close_port()
             self._port.delete()
 
 
-def open_ports(stage: Stage) -> tuple[str, str]:
-    """Open "rnnmuse in" and "rnnmuse out"; returns their names, or the reason why there are none."""
-    try:
-        import rtmidi
-    except ImportError:
-        return "", "python-rtmidi is not installed: pip install 'rnnmuse[midi]'"
-    apis = [a for a in rtmidi.get_compiled_api() if a not in (rtmidi.API_RTMIDI_DUMMY, rtmidi.API_UNSPECIFIED)]
-    reasons = []
-    for api in apis:
+class Ports:
+    """Opens ports for a stage and brings those back that were lost. ``reason`` says why there are none."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.reason = stage, ""
+        self.echoes = Echoes()
+        self.leader = ClockLeader(stage)
+        self.opened: list[str] = []
+        self._wanted: list[Callable[[], bool]] = []
+        self._stop = threading.Event()
         try:
-            out, into = rtmidi.MidiOut(api, NAME), rtmidi.MidiIn(api, NAME)
-            out.open_virtual_port("rnnmuse out")
-            into.open_virtual_port("rnnmuse in")
-        except Exception as error:  # each driver raises its own kinds
-            reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
-            continue
-        into.ignore_types(sysex=True, timing=False, active_sense=True)
-        into.set_callback(partial(_called, ClockLeader(stage)))
-        stage.outputs["rnnmuse out"] = MidiOut(out, "rnnmuse out")
-        stage.inputs.append(into)
-        return "rnnmuse in, rnnmuse out", ""
-    return "", "; ".join(reasons) or "this system has no virtual ports"
+            import rtmidi
+        except ImportError:
+            self.reason = "python-rtmidi is not installed: pip install 'rnnmuse[midi]'"
+            self._apis: list[int] = []
+            return
+        self._rtmidi = rtmidi
+        unusable = (rtmidi.API_RTMIDI_DUMMY, rtmidi.API_UNSPECIFIED)
+        self._apis = [api for api in rtmidi.get_compiled_api() if api not in unusable]
+        stage.closers.append(self.close)
+
+    def virtual(self, clock: bool = False, ahead: Nanoseconds = 0, mpe: bool = False) -> bool:
+        """Open "rnnmuse in" and "rnnmuse out"; False, and the reason, where the system has no virtual ports."""
+        reasons = []
+        for api in self._apis:
+            try:
+                out, into = self._rtmidi.MidiOut(api, NAME), self._rtmidi.MidiIn(api, NAME)
+                out.open_virtual_port("rnnmuse out")
+                into.open_virtual_port("rnnmuse in")
+            except Exception as error:  # each driver raises its own kinds
+                reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+                continue
+            self._listen(into, mpe)
+            self.stage.add_output(MidiOut(out, "rnnmuse out", ahead, clock, self.echoes))
+            self.opened += ["rnnmuse in", "rnnmuse out"]
+            return True
+        self.reason = self.reason or "; ".join(reasons) or "this system has no virtual ports"
+        return False
+
+    def output(self, name: str, clock: bool = False, ahead: Nanoseconds = 0) -> None:
+        """Open the first output port whose name contains ``name``, now or as soon as it is there, again when lost."""
+
+        def present() -> bool:
+            held = self.stage.outputs.get(name)
+            if held is not None:
+                if self._has(self._rtmidi.MidiOut, name):
+                    return True
+                self.stage._lost(name, "its port vanished")
+            opened = self._open(self._rtmidi.MidiOut, name)
+            if opened is None:
+                return False
+            self.stage.add_output(MidiOut(opened, name, ahead, clock, self.echoes))
+            return True
+
+        self._want(present, name)
+
+    def input(self, name: str, mpe: bool = False) -> None:
+        """Listen to the first input port whose name contains ``name``, now or as soon as it is there."""
+        held: list[Any] = []
+
+        def present() -> bool:
+            if held:
+                if self._has(self._rtmidi.MidiIn, name):
+                    return True
+                with contextlib.suppress(Exception):
+                    held.pop().close_port()
+            opened = self._open(self._rtmidi.MidiIn, name)
+            if opened is None:
+                return False
+            held.append(opened)
+            self._listen(opened, mpe)
+            return True
+
+        self._want(present, name)
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """The input and output ports that exist."""
+        found: tuple[list[str], list[str]] = ([], [])
+        for kind, names in zip((getattr(self, "_rtmidi", None),) * 2, found, strict=True):
+            if kind is None:
+                break
+            for api in self._apis:
+                with contextlib.suppress(Exception):
+                    probe = (kind.MidiIn if names is found[0] else kind.MidiOut)(api, NAME + " look")
+                    names.extend(probe.get_ports())
+                    probe.delete()
+        return found
+
+    def close(self) -> None:
+        """Look no more, and close the inputs."""
+        self._stop.set()
+
+    def _want(self, present: Callable[[], bool], name: str) -> None:
+        if not self._apis:
+            raise ValueError(f"MIDI port {name!r}: {self.reason}")
+        if present():
+            self.opened.append(name)
+        else:
+            self.opened.append(f"{name} (not there yet)")
+        self._wanted.append(present)
+        if len(self._wanted) == 1:
+            threading.Thread(target=self._watch, name="ports", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(PATIENCE):
+            for present in self._wanted:
+                with contextlib.suppress(Exception):
+                    present()
+
+    def _has(self, kind: Any, name: str) -> bool:
+        return any(name.lower() in port.lower() for api in self._apis for port in self._ports(kind, api))
+
+    def _ports(self, kind: Any, api: int) -> list[str]:
+        try:
+            probe = kind(api, NAME + " look")
+            names: list[str] = probe.get_ports()
+            probe.delete()
+        except Exception:  # as above
+            return []
+        return names
+
+    def _open(self, kind: Any, name: str) -> Any:
+        for api in self._apis:
+            try:
+                port = kind(api, NAME)
+                names = port.get_ports()
+                at = next((i for i, found in enumerate(names) if name.lower() in found.lower()), None)
+                if at is None:
+                    port.delete()
+                    continue
+                port.open_port(at, name)
+                return port
+            except Exception:  # as above
+                continue
+        return None
+
+    def _listen(self, into: Any, mpe: bool) -> None:
+        receiver = MidiReceiver(self.stage, self.leader, mpe, self.echoes)
+        into.ignore_types(sysex=False, timing=False, active_sense=True)
+        into.set_callback(partial(_called, receiver))
+
+        def close() -> None:
+            into.close_port()
+            into.delete()
+
+        self.stage.closers.append(close)
 
 
-def _called(leader: ClockLeader, message: tuple[list[int], float], _: object = None) -> None:
-    receive(leader.stage, leader, message[0])
-
-
-def receive(stage: Stage, leader: ClockLeader, data: list[int]) -> None:
-    """One MIDI message: clock goes to the leader, notes to the player of the channel; CC 120, 123 end every note."""
-    if data[0] in CLOCK:
-        sixteenths = data[1] | data[2] << 7 if data[0] == 0xF2 and len(data) == 3 else 0
-        leader.message(data[0], stage.now(), sixteenths)
-        return
-    if len(data) < 3:
-        return
-    status, channel = data[0] & 0xF0, data[0] & 0x0F
-    if status in (0x80, 0x90):
-        velocity = data[2] if status == 0x90 else 0
-        stage.handle_local(f"/rnnmuse/player/{channel + 1}/note", data[1], velocity)
-    elif status == 0xB0 and data[1] in (120, 123):
-        stage.handle_local("/rnnmuse/transport/panic")
+def _called(receiver: MidiReceiver, message: tuple[list[int], float], _: object = None) -> None:
+    receiver.receive(message[0])

@@ -4,55 +4,108 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rnnmuse.realtime.stage import Stage
+
 
 def live(
-    model: Annotated[str, typer.Option(help="The model that players begin with.")] = "lieder",
-    port: Annotated[int, typer.Option(help="UDP port for OSC on this machine, 1 to 65535; 0 takes a free one.")] = 7707,
-    tempo: Annotated[float, typer.Option(help="Tempo in bpm, 20 to 999.")] = 120.0,
-    mode: Annotated[str, typer.Option(help="What player 1 does: off, free, accompany, continue, answer.")] = "off",
-    demo: Annotated[bool, typer.Option(help="Player 1 plays by itself at once.")] = False,
-    midi: Annotated[bool, typer.Option(help="Open virtual MIDI ports where the system has them.")] = True,
+    rig: Annotated[Path | None, typer.Argument(help="A rig: what is opened and who plays (rnnmuse rig new).")] = None,
+    model: Annotated[str | None, typer.Option(help="The model that players begin with.")] = None,
+    port: Annotated[int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one. Else 7707.")] = None,
+    tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999.")] = None,
+    mode: Annotated[str, typer.Option(help="What player 1 does: off, free, accompany, continue, answer.")] = "",
+    demo: Annotated[bool, typer.Option(help="Player 1 plays by itself at once, through fluidsynth if it can.")] = False,
+    midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
+    record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
 ) -> None:
-    """Play live: OSC in and out, MIDI out, until Ctrl-C."""
+    """Play live: OSC and MIDI in and out, until Ctrl-C."""
+    from rnnmuse import config
     from rnnmuse.models.bundle import find
     from rnnmuse.protocol import MODES
+    from rnnmuse.realtime.rigging import open_rig, save_rig
     from rnnmuse.realtime.seats import Settings
     from rnnmuse.realtime.stage import Stage
 
-    if not 0 <= port <= 65535:
+    if port is not None and not 0 <= port <= 65535:
         raise ValueError(f"port: {port}; must be 0 to 65535")
-    if mode not in MODES:
+    if mode and mode not in MODES:
         raise ValueError(f"mode: {mode!r}; must be one of {', '.join(MODES)}")
-    find(model)
-    stage = Stage(Settings(port=port, tempo=tempo, model=model))
-    sys.setswitchinterval(0.0005)  # the scheduler's thread must not wait 5 ms for the other
+    setup = config.load(rig) if rig is not None else config.Rig()
+    s = setup.stage
+    s.update({n: v for n, v in (("model", model), ("port", port), ("tempo", tempo)) if v is not None})
+    s["query"] = 0 if s["port"] == 0 else s["query"]  # a stage beside another takes no fixed port
+    for name in {s["model"], *(seat.model for seat in setup.players.values() if seat.model)}:
+        find(name)
+    stage = Stage(Settings(s["host"], s["port"], s["tempo"], s["model"]))
+    sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the other
     stage.open()
-    lines = [f"OSC   udp 127.0.0.1:{stage.port}"]
-    if midi:
-        from rnnmuse.bridges.midi import open_ports
-
-        opened, why = open_ports(stage)
-        lines.append(f"MIDI  {opened}" if opened else f"MIDI  none ({why})")
-    lines += [f"Model {model}", f"Tempo {tempo:g} bpm", "", "Try, from any program that speaks OSC:",
-              '  /rnnmuse/player/1/mode "accompany"    then  /rnnmuse/player/1/note 60 90',
-              "  /rnnmuse/subscribe                    and listen to /rnnmuse/out/1/note",
-              "Every address: docs/osc.md. Ctrl-C ends."]  # fmt: skip
-    print("\n".join(lines), flush=True)
-    if demo:
-        mode = "free"
-    if mode != "off":
-        stage.handle_local("/rnnmuse/transport/play")
-        stage.handle_local("/rnnmuse/player/1/mode", mode)
-    if mode == "free":
-        stage.handle_local("/rnnmuse/player/1/start")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stage.leave())
     try:
-        stage.serve()
+        lines = open_rig(stage, setup, midi)
+        if rig is not None:
+            stage.desk.save_rig = lambda: save_rig(stage, setup, rig)
+        if demo:
+            lines.append(add_synth(stage))
+        if record is not None:
+            lines.append(add_recorder(stage, record))
+        lines += [f"Model {s['model']}", f"Tempo {s['tempo']:g} bpm", "", "Try, from any program that speaks OSC:",
+                  '  /rnnmuse/player/1/mode "accompany"    then  /rnnmuse/player/1/note 60 90',
+                  "  /rnnmuse/subscribe                    and listen to /rnnmuse/out/1/note",
+                  "Every address: docs/osc.md. Ctrl-C ends."]  # fmt: skip
+        print("\n".join(lines), flush=True)
+        if demo or mode:
+            stage.desk.local("/rnnmuse/transport/play")
+            stage.desk.local("/rnnmuse/player/1/mode", "free" if demo else mode)
+        if demo or mode == "free":
+            stage.desk.local("/rnnmuse/player/1/start")
+        serve(stage)
     finally:
         stage.close()
     print(f"{stage.notes_in} notes in, {stage.notes_out} notes out")
+
+
+def serve(stage: Stage) -> None:
+    """Play until Ctrl-C or SIGTERM; on a terminal a line is shown that each beat brings up to date."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stage.leave())
+    if sys.stdout.isatty():
+        stage.on_beat = lambda: print(f"\r\033[K{status(stage)}", end="", flush=True)
+    stage.serve()
+    if sys.stdout.isatty():
+        print()
+
+
+def status(stage: Stage) -> str:
+    """One line: tempo, bar and beat, players, notes, lateness."""
+    bar, beat = divmod(int(stage.beat), 4)
+    players = " ".join(f"{n}:{seat.mode}" for n, seat in sorted(stage.seats.items()) if seat.mode != "off") or "none"
+    late = stage.lateness
+    return (f"{float(stage.clock.tempo):.1f} bpm  bar {bar + 1} beat {beat + 1}  players {players}  "
+            f"notes {stage.notes_in} in {stage.notes_out} out  late {late.quantile(0.5) / 1e6:.2f} ms "
+            f"(worst {late.worst / 1e6:.1f}, dropped {late.dropped})")  # fmt: skip
+
+
+def add_synth(stage: Stage) -> str:
+    """Sound by fluidsynth; returns the line that says so, or why there is none."""
+    from rnnmuse.bridges.synth import SynthOut, soundfont
+
+    font = soundfont()
+    if font is None:
+        return "Sound none (no SoundFont was found)"
+    try:
+        stage.add_output(SynthOut(font))
+    except OSError as error:
+        return f"Sound none ({error})"
+    return f"Sound fluidsynth, {Path(font).name}"
+
+
+def add_recorder(stage: Stage, path: Path) -> str:
+    """Record into a MIDI file; returns the line that says so."""
+    from rnnmuse.bridges.recorder import Recorder
+
+    stage.add_output(Recorder(path, float(stage.clock.tempo)))
+    return f"Record {path}"

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, show, train
+from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, play, rig, show, train
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -21,11 +21,13 @@ app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
+app.command("play")(play.play)
 app.command("show")(show.show)
 app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
+app.add_typer(rig.app, name="rig")
 app.add_typer(train.app, name="train")
 
 

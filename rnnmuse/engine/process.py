@@ -1,13 +1,16 @@
 """The engine: players and their models in a process of their own, driven by messages over a pipe.
 
-Messages in: ("clock", Clock), ("hear", player, beat, pitch, velocity), ("mode" | "model", player, value, beat),
-("set", player, name, value, beat), ("start" | "stop" | "reset", player, beat), ("models",), ("bye",).
-Messages out: the orders of `rnnmuse.session.live`, ("ready",), ("models", names), ("error", player, text).
+Messages in: ("clock", Clock, seconds ahead), ("hear" | "overhear", player, beat, pitch, velocity), ("mode" | "model",
+player, value, beat), ("load", player, model), ("set", player, name, value, beat), ("start" | "stop" | "reset", player,
+beat), ("generate", player, beats, seed or None, job, beat), ("models",), ("alive",), ("bye",).
+Messages out: the orders of `rnnmuse.session.live`, ("ready",), ("models", names), ("error", player, text), ("alive",),
+("failed", text) as its last word.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +21,7 @@ from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import bundles, load_stream
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.realtime.clock import Clock
-from rnnmuse.session.live import LivePlayer
+from rnnmuse.session.live import REACTION, LivePlayer
 
 DEFAULT_MODEL = "lieder"
 
@@ -26,11 +29,17 @@ DEFAULT_MODEL = "lieder"
 class Engine:
     """Players by number; ``send`` takes each message out, ``now`` reads the monotonic clock in nanoseconds."""
 
-    def __init__(self, send: Callable[[tuple[Any, ...]], None], now: Callable[[], int] = time.monotonic_ns) -> None:
-        self.send, self.now = send, now
+    def __init__(
+        self,
+        send: Callable[[tuple[Any, ...]], None],
+        now: Callable[[], int] = time.monotonic_ns,
+        default: str = DEFAULT_MODEL,
+    ) -> None:
+        self.send, self.now, self.default = send, now, default
         self.clock = Clock()
         self.players: dict[int, LivePlayer] = {}
         self._models: dict[str, StreamModel] = {}
+        self._ahead = 0.0
 
     def model(self, name: str) -> StreamModel:
         """A loaded model; players of the same name share its weights."""
@@ -41,10 +50,15 @@ class Engine:
     def player(self, number: int) -> LivePlayer:
         """The player, made with the default model when it is first spoken of."""
         if number not in self.players:
-            made = LivePlayer(number, self.model(DEFAULT_MODEL), tempo=float(self.clock.tempo))
+            made = LivePlayer(number, self.model(self.default))
+            self._set_time(made)
             made.reset(self.beat)
             self.players[number] = made
         return self.players[number]
+
+    def _set_time(self, player: LivePlayer) -> None:
+        player.tempo = float(self.clock.tempo)
+        player.reaction = REACTION + max(0.0, self._ahead) * player.tempo / 60
 
     @property
     def beat(self) -> float:
@@ -54,7 +68,7 @@ class Engine:
         """Act on one message; a mistake in it is sent back as an error."""
         kind, *rest = message
         if kind == "clock":
-            self._follow(rest[0])
+            self._follow(*rest)
             return
         if kind == "alive":
             self.send(("alive",))
@@ -71,8 +85,8 @@ class Engine:
     def _act(self, kind: str, number: int, rest: list[Any]) -> None:
         player = self.player(number)
         match kind, rest:
-            case "hear", [beat, pitch, velocity]:
-                self._send(player.hear(beat, pitch, velocity))
+            case (("hear" | "overhear"), [beat, pitch, velocity]):
+                self._send(player.hear(beat, pitch, velocity, player_heard=kind == "overhear"))
             case "mode", [mode, beat]:
                 self._send(player.set_mode(mode, beat))
                 if mode in ("free", "loop") and self.clock.running:
@@ -80,6 +94,10 @@ class Engine:
             case "model", [name, beat]:
                 model = self.model(name)
                 self._send(player.swap(model, beat))
+            case "load", [name]:
+                self.model(name)
+            case "generate", [beats, seed, job, beat]:
+                self._send(player.generate(beats, seed, job, beat))
             case "set", [name, value, beat]:
                 self._send(player.change(name, value, beat))
             case "start", [beat]:
@@ -91,12 +109,12 @@ class Engine:
             case _:
                 raise ValueError(f"message: {kind!r} is not known")
 
-    def _follow(self, clock: Clock) -> None:
-        """The stage's clock started, stopped, moved or changed its tempo."""
+    def _follow(self, clock: Clock, ahead: float) -> None:
+        """The stage's clock started, stopped, moved or changed its tempo; notes are wanted ``ahead`` seconds early."""
         moved = abs(clock.beat_at(self.now()) - self.beat) > 0.25 or clock.running != self.clock.running
-        self.clock = clock
+        self.clock, self._ahead = clock, ahead
         for player in self.players.values():
-            player.tempo = float(clock.tempo)
+            self._set_time(player)
             if moved:
                 playing = player.playing
                 self._send(player.reset(self.beat))
@@ -114,6 +132,11 @@ class Engine:
                 self._send(orders)
                 busy = busy or bool(orders)
         return busy
+
+    def prepare(self) -> None:
+        """Nothing is left to do for now: compute what the next note heard will need."""
+        for player in self.players.values():
+            player.player.prepare()
 
     def wait(self) -> float | None:
         """Seconds until there is something to do; None while nothing is."""
@@ -133,18 +156,28 @@ class Engine:
 def main(connection: Connection, preload: str = DEFAULT_MODEL) -> None:
     """Serve until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage decides when it is over
-    engine = Engine(connection.send)
+    engine = Engine(connection.send, default=preload)
     with contextlib.suppress(EOFError, OSError):
         try:
-            engine.model(preload)
-        except RnnmuseError as error:
-            connection.send(("error", 0, str(error)))
-        connection.send(("ready",))
-        while True:
-            busy = engine.advance()
-            timeout = 0.0 if busy else engine.wait()
-            if connection.poll(timeout):
-                message = connection.recv()
-                if message[0] == "bye":
-                    return
-                engine.take(message)
+            _serve(engine, connection)
+        except Exception as error:  # the stage starts another
+            connection.send(("failed", f"{type(error).__name__}: {error}"))
+
+
+def _serve(engine: Engine, connection: Connection) -> None:
+    try:
+        engine.model(engine.default)
+    except RnnmuseError as error:
+        connection.send(("error", 0, str(error)))
+    connection.send(("ready",))
+    gc.freeze()  # what is loaded stays: no collection walks through it in the middle of an answer
+    while True:
+        busy = engine.advance()
+        timeout = 0.0 if busy else engine.wait()
+        if not busy and (timeout is None or timeout > 0.001):
+            engine.prepare()
+        if connection.poll(timeout):
+            message = connection.recv()
+            if message[0] == "bye":
+                return
+            engine.take(message)

@@ -46,6 +46,6 @@ class ClockLeader:
         if not clock.running:
             self.stage.run(lambda _: clock.start(last, tick))
         clock.align(last, tick, bpm)
-        self.stage.scheduler.changed.notify()
+        self.stage.changed.notify()
         if abs(bpm - before) > 0.2 or tick % PPQ == 0:
             self.stage.tell_clock()

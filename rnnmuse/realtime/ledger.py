@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 Key = tuple[Hashable, int, int]
 """Output, channel (0-15), pitch (0-127)."""
 
-Send = Callable[[Key, int], None]
-"""Sends a note: its key and velocity, 0 for a note-off."""
+Send = Callable[[Key, int, int], None]
+"""Sends a note: its key, velocity (0 for a note-off) and owner."""
 
 
 @dataclass(slots=True)
@@ -27,14 +27,13 @@ class Ledger:
         if key in self.sounding:
             self.off(key)
         self.sounding[key] = owner  # entered first: if sending fails, the note is still ended later
-        self.send(key, velocity)
+        self.send(key, velocity, owner)
 
     def off(self, key: Key, owner: int | None = None) -> bool:
         """End a note; False if it does not sound, or is another owner's by now."""
         if key not in self.sounding or (owner is not None and self.sounding[key] != owner):
             return False
-        del self.sounding[key]
-        self.send(key, 0)
+        self.send(key, 0, self.sounding.pop(key))
         return True
 
     def end(self, owner: int | None = None, output: Hashable | None = None) -> int:

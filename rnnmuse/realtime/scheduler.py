@@ -19,7 +19,8 @@ TOO_LATE = 100_000_000
 
 @dataclass(slots=True, order=True)
 class Planned:
-    """An action at a tick. ``owner`` is the player it came from; ``sure`` ones (note-offs) are never recalled."""
+    """An action at a tick. ``owner`` is the player it came from; ``sure`` ones (note-offs) are not recalled, unless
+    the note-on they come ``after`` is."""
 
     tick: int
     rank: int
@@ -27,57 +28,83 @@ class Planned:
     action: Callable[[], None] = field(compare=False)
     owner: int = field(default=0, compare=False)
     sure: bool = field(default=False, compare=False)
+    after: Planned | None = field(default=None, compare=False)
+    recalled: bool = field(default=False, compare=False)
+
+
+BIN: Nanoseconds = 10_000
 
 
 @dataclass(slots=True)
 class Lateness:
-    """How late actions were done, in nanoseconds."""
+    """How late actions were done: a histogram in steps of 10 microseconds up to 100 ms, in bounded memory."""
 
     count: int = 0
     dropped: int = 0
-    worst: int = 0
-    recent: list[int] = field(default_factory=list)
+    worst: Nanoseconds = 0
+    _bins: list[int] = field(default_factory=lambda: [0] * (TOO_LATE // BIN + 1))
 
-    def add(self, late: int) -> None:
+    def add(self, late: Nanoseconds) -> None:
         self.count += 1
         self.worst = max(self.worst, late)
-        self.recent.append(late)
-        if len(self.recent) > 20_000:
-            del self.recent[:10_000]
+        self._bins[min(late, TOO_LATE) // BIN] += 1
+
+    def quantile(self, share: float) -> Nanoseconds:
+        """The lateness that this share (0-1) did not exceed, to 10 microseconds."""
+        wanted, seen = share * self.count, 0
+        for at, number in enumerate(self._bins):
+            seen += number
+            if seen >= wanted and seen:
+                return min((at + 1) * BIN, self.worst)
+        return 0
 
 
 class Scheduler:
-    """A heap of planned actions over a clock. Thread-safe; ``ahead`` ns earlier are sent to make up for an output.
+    """A heap of planned actions over a clock. Thread-safe; done ``ahead`` ns before their time, for slow outputs.
 
-    At one tick note-offs come before note-ons, and actions of equal rank in the order they were planned.
+    At one tick note-offs come before note-ons, and actions of equal rank in the order they were planned. Schedulers
+    that share a thread share its condition ``changed`` and may share their ``lateness``.
     """
 
-    def __init__(self, clock: Clock, lock: threading.RLock | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        changed: threading.Condition | None = None,
+        ahead: Nanoseconds = 0,
+        lateness: Lateness | None = None,
+        now: Callable[[], Nanoseconds] | None = None,
+    ) -> None:
         self.clock = clock
-        self.lock = lock or threading.RLock()
-        self.changed = threading.Condition(self.lock)
-        self.lateness = Lateness()
-        self.ahead: Nanoseconds = 0
+        self.changed = changed or threading.Condition(threading.RLock())
+        self.lateness = lateness or Lateness()
+        self.ahead = ahead
+        self._now = now
         self._heap: list[Planned] = []
         self._number = 0
 
-    def plan(self, tick: int, action: Callable[[], None], owner: int = 0, sure: bool = False) -> None:
+    def plan(
+        self, tick: int, action: Callable[[], None], owner: int = 0, sure: bool = False, after: Planned | None = None
+    ) -> Planned:
         """Do ``action`` at ``tick``; at once if that is over."""
         with self.changed:
             self._number += 1
-            planned = Planned(tick, 0 if sure else 1, self._number, action, owner, sure)
+            planned = Planned(tick, 0 if sure else 1, self._number, action, owner, sure, after)
             heapq.heappush(self._heap, planned)
             if self._heap[0] is planned:
                 self.changed.notify()
+            return planned
 
     def recall(self, owner: int | None = None, after: int = -1) -> int:
         """Take back what is planned after a tick and not sure, of one owner or of all; returns how many."""
         with self.changed:
-            kept = [p for p in self._heap if p.sure or p.tick <= after or (owner is not None and p.owner != owner)]
-            taken = len(self._heap) - len(kept)
-            if taken:
-                heapq.heapify(kept)
-                self._heap = kept
+            taken = 0
+            for planned in self._heap:
+                if not planned.sure and planned.tick > after and (owner is None or planned.owner == owner):
+                    planned.recalled = True
+                    taken += 1
+            if taken:  # the end of a note that never began would cut the one played in its place
+                self._heap = [p for p in self._heap if not (p.recalled or (p.after is not None and p.after.recalled))]
+                heapq.heapify(self._heap)
                 self.changed.notify()
             return taken
 
@@ -91,26 +118,25 @@ class Scheduler:
 
     def run_due(self, now: Nanoseconds) -> Nanoseconds | None:
         """Do what is due at ``now``; returns when the next is due, None if nothing waits or the clock stands."""
-        with self.lock:
+        with self.changed:
             while self._heap and self.clock.running:
                 first = self._heap[0]
                 due = self.clock.time_at(self.clock.swung(first.tick)) - self.ahead
                 if due > now:
                     return due
                 heapq.heappop(self._heap)
-                late = now - due
-                if late > TOO_LATE and not first.sure:
+                if now - due > TOO_LATE and not first.sure:
                     self.lateness.dropped += 1
                     continue
-                self.lateness.add(late)
                 first.action()
+                self.lateness.add(max(0, (self._now() if self._now else now) - due))
             return None
 
 
-def realtime_priority() -> bool:
+def realtime_priority(level: int = 10) -> bool:
     """Ask for SCHED_FIFO for the calling thread; False, and a word in the log, where it is refused."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(level))
     except (AttributeError, OSError) as error:
         log.info("no realtime priority: %s", error)
         return False

@@ -1,4 +1,4 @@
-"""What the stage is told at first, and what it knows of its players and outputs."""
+"""What the stage is told at first, and what it knows of its players, their notes and its outputs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,37 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rnnmuse.protocol import PORT
+from rnnmuse.realtime.clock import Nanoseconds
+from rnnmuse.realtime.scheduler import Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A note-on, or with velocity 0 a note-off, on its way out.
+
+    ``due`` is its time in ns of the monotonic clock, ``beat`` its position, ``beats`` its length where it is known
+    already, else 0. ``channel`` counts from 0, ``player`` from 1.
+    """
+
+    player: int
+    channel: int
+    pitch: int
+    velocity: int
+    beat: float
+    beats: float
+    due: Nanoseconds
 
 
 class Output(Protocol):
-    """Where notes go besides OSC: a MIDI port."""
+    """Where notes go. ``ahead``: ns before their time that it wants them; ``clock``: whether it wants MIDI clock."""
 
     name: str
+    ahead: Nanoseconds
+    clock: bool
 
-    def send(self, channel: int, pitch: int, velocity: int) -> None: ...
+    def send(self, sent: Sent) -> None: ...
+
+    def transport(self, data: list[int]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -26,14 +49,35 @@ class Settings:
     port: int = PORT
     tempo: float = 120.0
     model: str = "lieder"
+    engine: bool = True
+    osc: bool = True
 
 
 @dataclass(slots=True)
 class Seat:
-    """What the stage knows of a player: for getters, and to set up a new engine as the old one was."""
+    """What the stage knows of a player: for getters, and to set up a new engine as the old one was.
+
+    ``channel`` 0 gives each player its own. ``hears`` holds channels as negative and players as positive numbers;
+    empty means the channel of its own number.
+    """
 
     mode: str = "off"
     model: str = ""
     channel: int = 0
     started: bool = False
+    hears: str = ""
+    when: str = "now"
     parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class PlayedNote:
+    """A note of a player, from when it is planned: its ticks, and its planned beginnings by look-ahead."""
+
+    player: int
+    channel: int
+    pitch: int
+    velocity: int
+    tick: int
+    off: int | None = None
+    begins: dict[Nanoseconds, Planned] = field(default_factory=dict)

@@ -117,6 +117,10 @@ class Player:
         else:
             self.foreign.discard(key)
 
+    def prepare(self) -> None:
+        """Step the model over what it has taken, so that the next `hear` or `next` need not."""
+        self._expect()
+
     def save(self) -> Saved:
         """Everything that `hear`, `listen` and `next` change, for `restore`."""
         return Saved(

@@ -74,14 +74,21 @@ class LivePlayer:
     _last: float = 0.0
     _loop: deque[tuple[int, Order]] = field(default_factory=deque)
     _loop_from: int = 0
+    _job: int = 0
+    _notes: int = 0
+    reaction: float = REACTION
 
     def __post_init__(self) -> None:
         self.player = self._made(0)
 
     # -- what the performer does ----------------------------------------------------------------------------
 
-    def hear(self, beat: float, pitch: int, velocity: int) -> list[Order]:
-        """The performer starts (or, velocity 0, ends) a note at ``beat``."""
+    def hear(self, beat: float, pitch: int, velocity: int, player_heard: bool = False) -> list[Order]:
+        """The performer starts (or, velocity 0, ends) a note at ``beat``.
+
+        Another player's notes (``player_heard``) are listened to, but not each is answered on the spot: two players
+        that hear each other would never end.
+        """
         orders: list[Order] = []
         if velocity:
             if self.mode in ("continue", "answer") and self.playing:
@@ -100,10 +107,10 @@ class LivePlayer:
             self._listen(beat, ON, part, pitch, velocity)
         else:
             self._listen(beat, OFF, self._held.pop(pitch), pitch, 0)
-        if velocity and self.mode == "accompany":
+        if velocity and self.mode == "accompany" and (not player_heard or not self.playing):
             self.playing = True
             self._earliest = self.player.grid
-            self._owed = beat
+            self._owed = None if player_heard else beat
         return orders
 
     def set_mode(self, mode: str, beat: float) -> list[Order]:
@@ -126,7 +133,7 @@ class LivePlayer:
         """Play from the next beat on; `free` if it had no mode."""
         if self.mode == "off":
             self.mode = "free"
-        self._play_from(ceil(beat + REACTION - 1e-9))
+        self._play_from(ceil(beat + self.reaction - 1e-9))
         return []
 
     def stop(self, beat: float) -> list[Order]:
@@ -139,6 +146,16 @@ class LivePlayer:
         self.player = self._made(to_grid(beat)[0])
         self._held.clear()
         self._phrase = None
+        return orders
+
+    def generate(self, beats: float, seed: int | None, job: int, beat: float) -> list[Order]:
+        """Play for ``beats`` beats from the next beat on, then say ("done", player, job, notes)."""
+        orders = self._hush(beat)
+        if seed is not None:
+            self.player.random.seed(seed)
+        start = ceil(beat + self.reaction - 1e-9)
+        self._play_from(start)
+        self._until, self._job, self._notes = start + beats, job, 0
         return orders
 
     def change(self, name: str, value: Any, beat: float) -> list[Order]:
@@ -177,7 +194,7 @@ class LivePlayer:
         while self.playing and len(orders) < limit:
             if not self._queue:
                 saved = self.player.save()
-                earliest = max(self._earliest, to_grid(now + REACTION)[0])
+                earliest = max(self._earliest, to_grid(now + self.reaction)[0])
                 if self._owed is not None:  # a note heard is answered on the spot, not on the grid
                     event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
                     assert event is not None
@@ -220,7 +237,7 @@ class LivePlayer:
             return
         if now < self._last + float(self.parameters["silence"]) - 1e-6:
             return
-        start = ceil(now + REACTION)
+        start = ceil(now + self.reaction)
         length = max(1.0, ceil((self._last - self._phrase) / 4 - 1e-6)) * 4
         self._play_from(start)
         self._until = start + length if self.mode == "answer" else float("inf")
@@ -240,7 +257,11 @@ class LivePlayer:
         self.player.restore(self._queue[0][2])
         self._queue.clear()
         self._silence(beat)
-        return [("off_all", self.number, tick_of(beat))]
+        orders: list[Order] = [("off_all", self.number, tick_of(beat))]
+        if self._job:
+            orders.append(("done", self.number, self._job, self._notes))
+            self._job = 0
+        return orders
 
     def _silence(self, beat: float) -> None:
         for part, pitch in sorted(self.player.started):
@@ -279,13 +300,14 @@ class LivePlayer:
         self.player.grid = max(self.player.grid, grid)
 
     def _order(self, grid: int, event: Event) -> Order:
-        tick = grid * TICKS + (event[MICROTIME] - 10) * TICKS // MICRO
+        tick = grid * TICKS + round((event[MICROTIME] - 10) * TICKS / MICRO * float(self.parameters["humanise"]))
         drum = event[PART] == self.model.drums
         if event[KIND] == OFF:
             order: Order = ("off", self.number, tick, event[PITCH])
         else:
             velocity = round(velocity_of(event[VELOCITY]) * float(self.parameters["velocity"]))
             order = ("on", self.number, tick, event[PITCH], max(1, min(127, velocity)), drum)
+            self._notes += 1
         self._loop.append((tick, order))
         while self._loop and self._loop[0][0] < tick - 64 * 4 * GRID * TICKS:
             self._loop.popleft()

@@ -22,7 +22,7 @@ class Stage(RuleBasedStateMachine):
         self.ledger = Ledger(self.send)
         self.scheduler = Scheduler(self.clock)
 
-    def send(self, key, velocity):
+    def send(self, key, velocity, owner):
         """The synthesiser at the other end: it would sound twice, or end what does not sound, only if told so."""
         if velocity:
             assert key not in self.heard, "started twice without an end"
@@ -40,6 +40,13 @@ class Stage(RuleBasedStateMachine):
             self.scheduler.plan(tick + length, lambda: self.ledger.off(key, owner), owner, sure=True)
 
         self.scheduler.plan(tick, on, owner)
+
+    @rule(key=KEYS, wait=st.integers(-10, 3 * PPQ), length=st.integers(1, PPQ), owner=st.integers(1, 2))
+    def planned_note(self, key, wait, length, owner):
+        """As the engine orders it: the end is planned with the beginning, and recalled with it."""
+        tick = self.clock.tick_at(self.now) + wait
+        on = self.scheduler.plan(tick, lambda: self.ledger.on(key, 80, owner), owner)
+        self.scheduler.plan(tick + length, lambda: self.ledger.off(key, owner), owner, True, on)
 
     @rule(step=st.integers(1, 3 * TOO_LATE))
     def time_passes(self, step):

@@ -1,0 +1,70 @@
+"""Records what was played as a MIDI file that is whole on disk after every event, so that a crash loses nothing.
+
+The file is format 1 with one track beside the tempo's. Each event is written over the end-of-track mark, followed by
+a new mark, and then the track's length is set: until then a reader sees the track as it was before.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import struct
+import threading
+from pathlib import Path
+
+from rnnmuse.realtime.clock import PPQ
+from rnnmuse.realtime.seats import Sent
+
+_END = b"\x00\xff\x2f\x00"
+
+
+class Recorder:
+    """An output that writes a file; a thread of its own does the writing, so that no note waits for a disk."""
+
+    def __init__(self, path: Path, tempo: float) -> None:
+        self.name, self.ahead, self.clock, self.path = f"record {path.name}", 0, False, path
+        self._last: int | None = None
+        self._queue: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
+        micros = round(60_000_000 / tempo)
+        conductor = b"\x00\xff\x51\x03" + micros.to_bytes(3, "big") + _END
+        head = b"MThd" + struct.pack(">IHHH", 6, 1, 2, PPQ) + b"MTrk" + struct.pack(">I", len(conductor)) + conductor
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._length_at = len(head) + 4
+        self._at = len(head) + 8
+        os.pwrite(self._file, head + b"MTrk" + struct.pack(">I", len(_END)) + _END, 0)
+        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._thread.start()
+
+    def send(self, sent: Sent) -> None:
+        """Note the event at the tick it was due."""
+        status = (0x90 if sent.velocity else 0x80) | sent.channel
+        self._queue.put((round(sent.beat * PPQ), bytes((status, sent.pitch, sent.velocity))))
+
+    def transport(self, data: list[int]) -> None:
+        """Clock is not recorded."""
+
+    def close(self) -> None:
+        """Write what waits, and close; the file was whole all along."""
+        self._queue.put(None)
+        self._thread.join(5)
+
+    def _write(self) -> None:
+        while (item := self._queue.get()) is not None:
+            tick, message = item
+            self._last = tick if self._last is None else self._last
+            event = _variable(max(0, tick - self._last)) + message
+            self._last = max(self._last, tick)
+            os.pwrite(self._file, event + _END, self._at)
+            self._at += len(event)
+            length = self._at - self._length_at - 4 + len(_END)
+            os.pwrite(self._file, struct.pack(">I", length), self._length_at)
+        os.close(self._file)
+
+
+def _variable(number: int) -> bytes:
+    """A variable-length quantity, as in the Standard MIDI Files 1.0 specification."""
+    out = [number & 0x7F]
+    while number := number >> 7:
+        out.append(number & 0x7F | 0x80)
+    return bytes(reversed(out))

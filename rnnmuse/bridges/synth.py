@@ -1,0 +1,59 @@
+"""Sound without a DAW: fluidsynth, where it is installed, driven by the commands of its shell."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from pathlib import Path
+
+from rnnmuse.realtime.seats import Sent
+
+SOUNDFONTS = (
+    "/usr/share/sounds/sf2/default-GM.sf2",
+    "/usr/share/sounds/sf2/FluidR3_GM.sf2",
+    "/usr/share/soundfonts/default.sf2",
+    "/usr/share/sounds/sf3/default-GM.sf3",
+    "/opt/homebrew/share/soundfonts/default.sf2",
+)
+
+
+def soundfont() -> str | None:
+    """The first General MIDI SoundFont of the system, if it has one."""
+    return next((path for path in SOUNDFONTS if Path(path).exists()), None)
+
+
+class SynthOut:
+    """A fluidsynth process as an output. OSError where it cannot start, or finds no sound card."""
+
+    def __init__(self, font: str, driver: tuple[str, ...] = ()) -> None:
+        self.name, self.ahead, self.clock = "fluidsynth", 0, False
+        program = shutil.which("fluidsynth")
+        if program is None:
+            raise OSError("fluidsynth is not installed")
+        command = [program, "-q", "-g", "0.6", *driver, font]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0
+        )
+        assert self._process.stderr is not None
+        try:
+            self._process.wait(0.7)  # without a sound card it ends at once
+        except subprocess.TimeoutExpired:
+            return
+        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        raise OSError(said[-1] if said else "fluidsynth found no sound card")
+
+    def send(self, sent: Sent) -> None:
+        """A note-on, or with velocity 0 a note-off."""
+        assert self._process.stdin is not None
+        velocity = f" {sent.velocity}" if sent.velocity else ""
+        self._process.stdin.write(f"note{'on' if velocity else 'off'} {sent.channel} {sent.pitch}{velocity}\n".encode())
+
+    def transport(self, data: list[int]) -> None:
+        """A synthesiser needs no clock."""
+
+    def close(self) -> None:
+        """Let it end."""
+        with contextlib.suppress(OSError):
+            self._process.terminate()
+            self._process.wait(2)

@@ -1,0 +1,281 @@
+"""Rigs: everything a performance is set up with, in one TOML file, read into frozen dataclasses.
+
+`FIELDS` documents every field; the file that `rnnmuse rig new` writes, the checks and docs/rigs.md are made from it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.protocol import MODES, PARAMETERS, PLAYERS, PORT, SOURCES, Argument, ProtocolError
+from rnnmuse.realtime.desk import hearing
+from rnnmuse.realtime.seats import Seat
+
+
+class RigError(RnnmuseError):
+    """A rig that cannot be used; the text names file, line and field."""
+
+
+def _number(name: str, low: float, high: float, kind: str = "f", unit: str = "") -> Argument:
+    return Argument(name, kind, low, high, unit=unit)
+
+
+def _text(name: str, *choices: str) -> Argument:
+    return Argument(name, "s", choices=choices)
+
+
+FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
+    "stage": {
+        "host": (_text("host"), "127.0.0.1", "address that OSC is listened to on; 0.0.0.0 lets other machines in"),
+        "port": (_number("port", 0, 65535, "i"), PORT, "port for OSC, UDP and TCP; 0 takes a free one"),
+        "query": (_number("query", 0, 65535, "i"), 7807, "port for OSCQuery (HTTP); 0 for none"),
+        "tempo": (_number("tempo", 20, 999, unit="bpm"), 120.0, "tempo"),
+        "swing": (_number("swing", 0.5, 0.75), 0.5, "where in a beat its second eighth falls"),
+        "source": (_text("source", *SOURCES), "internal", "who leads the clock"),
+        "model": (_text("model"), "lieder", "the model that players begin with"),
+        "virtual": (Argument("virtual", "b"), True, "open the virtual ports rnnmuse in and rnnmuse out"),
+        "clock": (Argument("clock", "b"), False, "send MIDI clock on rnnmuse out"),
+        "mpe": (Argument("mpe", "b"), False, "rnnmuse in takes MPE: channel 1 for all members"),
+        "latency": (_number("latency", -1000, 1000, unit="ms"), 0.0, "rnnmuse out gets notes so much earlier"),
+        "discovery": (Argument("discovery", "b"), False, "advertise by zeroconf (extra discovery)"),
+        "play": (Argument("play", "b"), False, "run the clock at once"),
+    },
+    "player": {
+        "model": (_text("model"), "", "its model; empty for the stage's"),
+        "mode": (_text("mode", *MODES), "off", "what it does with what it hears"),
+        "channel": (_number("channel", 0, 16, "i"), 0, "MIDI channel of its notes; 0 for its own number"),
+        "hears": (_text("hears"), "", 'MIDI channels and players it hears, such as "ch1 2"; empty for its own channel'),
+        "when": (_text("when", "now", "beat", "bar"), "now", "when changes of mode and parameters come"),
+        "started": (Argument("started", "b"), False, "plays as soon as the clock runs"),
+        **PARAMETERS,
+    },
+    "output": {
+        "kind": (_text("kind", "midi", "dirt"), "midi", "a MIDI port, or SuperDirt"),
+        "port": (_text("port"), "", "part of the MIDI port's name"),
+        "host": (_text("host"), "127.0.0.1", "where SuperDirt runs"),
+        "number": (_number("number", 1, 65535, "i"), 57120, "SuperDirt's UDP port"),
+        "latency": (_number("latency", -1000, 1000, unit="ms"), 0.0, "it gets notes so much earlier"),
+        "clock": (Argument("clock", "b"), False, "send it MIDI clock"),
+        "sound": (_text("sound"), "superpiano", "SuperDirt's sound for notes"),
+        "drum": (_text("drum"), "drum", "SuperDirt's sound for drums"),
+    },
+    "input": {
+        "port": (_text("port"), "", "part of the MIDI port's name"),
+        "mpe": (Argument("mpe", "b"), False, "takes MPE"),
+    },
+    "learn": {
+        "channel": (_number("channel", 1, 16, "i"), 1, "MIDI channel"),
+        "controller": (_number("controller", 0, 127, "i"), 1, "controller number"),
+        "address": (_text("address"), "", "the OSC address that it sets"),
+        "low": (_number("low", -1e6, 1e6), 0.0, "value at 0"),
+        "high": (_number("high", -1e6, 1e6), 1.0, "value at 127"),
+    },
+}
+"""Table, field: argument (its kind and range), default, meaning. ``player`` is [player.1] to [player.16] and, in a
+preset, [preset.1.player.1]; ``output``, ``input`` and ``learn`` are lists ([[output]])."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A rig: the stage's fields, its players, presets, ports and learned controllers."""
+
+    stage: dict[str, Any] = field(default_factory=lambda: {n: row[1] for n, row in FIELDS["stage"].items()})
+    players: dict[int, Seat] = field(default_factory=dict)
+    presets: dict[int, dict[int, Seat]] = field(default_factory=dict)
+    outputs: tuple[dict[str, Any], ...] = ()
+    inputs: tuple[dict[str, Any], ...] = ()
+    learned: tuple[dict[str, Any], ...] = ()
+
+
+def load(path: Path) -> Rig:
+    """Read a rig; RigError names the line and the field of the first mistake."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RigError(f"{path}: is not a text file in UTF-8") from None
+    try:
+        return parse(text)
+    except RigError as error:
+        raise RigError(f"{path}: {error}") from None
+
+
+def parse(text: str) -> Rig:
+    """A rig from TOML text; RigError names the line and the field."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RigError(re.sub(r"(.*) \(at (.*)\)", r"\2: \1", str(error))) from None
+    return _Reader(text).rig(data)
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+
+    def rig(self, data: dict[str, Any]) -> Rig:
+        known = ("stage", "player", "preset", "output", "input", "learn")
+        for name in data:
+            if name not in known:
+                self._fail((name,), f"[{name}]: not known; must be one of {', '.join(known)}")
+        stage = self._table("stage", ("stage",), data.get("stage", {}))
+        presets = {}
+        for number, preset in self._numbered(("preset",), data.get("preset", {}), 128):
+            for name in preset:
+                if name != "player":
+                    self._fail(("preset", str(number), name), f"[preset.{number}] {name}: not known; must be player")
+            presets[number] = self._players(("preset", str(number), "player"), preset.get("player", {}))
+        return Rig(
+            stage,
+            self._players(("player",), data.get("player", {})),
+            presets,
+            self._list("output", data),
+            self._list("input", data),
+            self._list("learn", data),
+        )
+
+    def _players(self, path: tuple[str, ...], data: Any) -> dict[int, Seat]:
+        out = {}
+        for number, table in self._numbered(path, data, PLAYERS):
+            values = self._table("player", (*path, str(number)), table)
+            parameters = {n: values[n] for n in PARAMETERS if n in table}
+            out[number] = Seat(values["mode"], values["model"], values["channel"], values["started"],
+                               values["hears"], values["when"], parameters)  # fmt: skip
+        return out
+
+    def _numbered(self, path: tuple[str, ...], data: Any, last: int) -> list[tuple[int, Any]]:
+        title = ".".join(path)
+        if not isinstance(data, dict):
+            self._fail(path, f"{title}: must be tables such as [{title}.1]")
+        for name, table in data.items():
+            if not (name.isdecimal() and 1 <= int(name) <= last):
+                self._fail((*path, name), f"[{title}.{name}]: the number must be 1 to {last}")
+            if not isinstance(table, dict):
+                self._fail((*path, name), f"{title}.{name}: must be a table such as [{title}.1]")
+        return [(int(name), table) for name, table in data.items()]
+
+    def _list(self, name: str, data: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        tables = data.get(name, [])
+        if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+            self._fail((name,), f"{name}: must be written as [[{name}]]")
+        return tuple(self._table(name, (name,), table, at) for at, table in enumerate(tables))
+
+    def _table(self, kind: str, path: tuple[str, ...], data: Any, nth: int = 0) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self._fail(path, f"{'.'.join(path)}: must be a table")
+        fields, title = FIELDS[kind], ".".join(path)
+        out = {name: row[1] for name, row in fields.items()}
+        for name, value in data.items():
+            where = f"[{title}] {name}"
+            if name not in fields:
+                self._fail((*path, name), f"{where}: not known; must be one of {', '.join(fields)}", nth)
+            argument = fields[name][0]
+            if (argument.kind == "b") != isinstance(value, bool):
+                needs = "true or false" if argument.kind == "b" else "text" if argument.kind == "s" else "a number"
+                self._fail((*path, name), f"{where}: {value!r}; must be {needs}", nth)
+            if argument.kind == "b":
+                out[name] = value
+                continue
+            try:
+                out[name] = argument.check(f"[{title}] {name}", value)
+                if name == "hears":
+                    hearing(value)
+            except ProtocolError as error:
+                self._fail((*path, name), str(error).replace(f"{where} {argument.name}:", f"{where}:"), nth)
+        return out
+
+    def _fail(self, path: tuple[str, ...], text: str, nth: int = 0) -> None:
+        raise RigError(f"line {self._line(path, nth)}: {text}")
+
+    def _line(self, path: tuple[str, ...], nth: int) -> int:
+        """The line where a field, or the nth table of the name, is written."""
+        table, seen, header = "", -1, 1
+        for number, line in enumerate(self._lines, 1):
+            if match := re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line):
+                table = match[1].replace('"', "").replace(" ", "")
+                seen += table == path[0] and line.lstrip().startswith("[[")
+                if table == ".".join(path):
+                    header = number
+                    if len(path) == 1 or not line.lstrip().startswith("[["):
+                        return number
+            elif match := re.match(r"""\s*["']?([^="']+?)["']?\s*=""", line):
+                full = ".".join(part for part in (table, match[1].strip()) if part)
+                if full == ".".join(path) and (seen == nth or seen < 0 or not table or table != path[0]):
+                    return number
+        return header
+
+
+def write(rig: Rig) -> str:
+    """The rig as TOML; `parse` gives it back."""
+    lines = ["[stage]"]
+    lines += [f"{name} = {_toml(value)}" for name, value in rig.stage.items() if value != FIELDS["stage"][name][1]]
+    for name, tables in (("output", rig.outputs), ("input", rig.inputs), ("learn", rig.learned)):
+        for table in tables:
+            given = [f"{n} = {_toml(v)}" for n, v in table.items() if v != FIELDS[name][n][1] or name == "learn"]
+            lines += ["", f"[[{name}]]", *given]
+    for number, seat in sorted(rig.players.items()):
+        lines += _seat(f"player.{number}", seat)
+    for number, seats in sorted(rig.presets.items()):
+        lines += ["", f"[preset.{number}]"]
+        for player, seat in sorted(seats.items()):
+            lines += _seat(f"preset.{number}.player.{player}", seat)
+    return "\n".join(lines) + "\n"
+
+
+def _seat(title: str, seat: Seat) -> list[str]:
+    values = {"mode": seat.mode, "model": seat.model, "channel": seat.channel, "started": seat.started,
+              "hears": seat.hears, "when": seat.when}  # fmt: skip
+    given = {name: value for name, value in values.items() if value != FIELDS["player"][name][1]}
+    return ["", f"[{title}]", *(f"{n} = {_toml(v)}" for n, v in (given | seat.parameters).items())]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    return repr(value)
+
+
+def template() -> str:
+    """A rig with every field, its default and its meaning, for `rnnmuse rig new`."""
+    titles = {"stage": "[stage]", "player": "[player.1]", "output": "[[output]]", "input": "[[input]]",
+              "learn": "[[learn]]"}  # fmt: skip
+    lines = ["# A rig for rnnmuse live. Lines that begin with # are what holds when nothing is said."]
+    for kind, fields in FIELDS.items():
+        used = kind in ("stage", "player")
+        lines += ["", titles[kind] if used else f"# {titles[kind]}"]
+        for name, (argument, default, doc) in fields.items():
+            chosen = "accompany" if name == "mode" else default
+            sign = "" if name in ("mode", "tempo") else "# "
+            lines.append(f"{sign}{name} = {_toml(chosen)}".ljust(34) + f" # {doc}{_limits(argument)}")
+    lines += ["", "# A preset, recalled by /rnnmuse/preset/recall 1 or a MIDI program change:", "# [preset.1.player.1]",
+              '# mode = "free"', '# key = "D minor"']  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _limits(argument: Argument) -> str:
+    if argument.choices:
+        return f" ({', '.join(argument.choices)})"
+    if argument.low is None or argument.high is None:
+        return ""
+    return f" ({argument.low:g} to {argument.high:g}{' ' + argument.unit if argument.unit else ''})"
+
+
+def reference() -> str:
+    """Every field as Markdown tables, for docs/rigs.md."""
+    lines = []
+    for kind, fields in FIELDS.items():
+        title = {"player": "[player.1] … [player.16]", "stage": "[stage]"}.get(kind, f"[[{kind}]]")
+        lines += [f"### `{title}`", "", "| field | at first | |", "| --- | --- | --- |"]
+        for name, (argument, default, doc) in fields.items():
+            lines.append(f"| `{name}` | `{_toml(default)}` | {doc}{_limits(argument)} |")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
