@@ -124,7 +124,8 @@ TABLE: tuple[Row, ...] = (
         "it is renewed; with ahead, notes come so early, in bundles with their time", "subscribe"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "unsubscribe"),
     Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender", "reply_to"),
-    Row("/rnnmuse/stats", "w", (), "answers notes in, notes out, median and worst lateness in ms, dropped", "stats"),
+    Row("/rnnmuse/stats", "w", (), "answers notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
+        "dropped, engines begun anew", "stats"),
     Row("/rnnmuse/models", "w", (), "answers the models that can be named", "models"),
     Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi_ports"),
     Row("/rnnmuse/midi/learn", "w", (_s("address"), _n("low", -1e6, 1e6, optional=True),

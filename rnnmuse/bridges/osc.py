@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pythonosc.osc_message import OscMessage
-from pythonosc.osc_message_builder import OscMessageBuilder
 
 from rnnmuse.protocol import ProtocolError
 
@@ -19,6 +18,7 @@ MAX_BYTES, MAX_DEPTH, MAX_MESSAGES, MAX_PATTERN = 8192, 8, 256, 256
 NOW = 1
 """The time tag that means at once."""
 
+_INT, _FLOAT = struct.Struct(">i"), struct.Struct(">f")
 _NTP = 2_208_988_800  # seconds from 1900, where time tags begin, to 1970
 
 
@@ -70,12 +70,30 @@ def _walk(data: bytes, tag: int, depth: int) -> Iterator[Message]:
 
 
 def build(address: str, arguments: Sequence[Any]) -> bytes:
-    """One message; whole numbers as i, other numbers as f, text as s, bytes as b."""
-    builder = OscMessageBuilder(address)
+    """One message; whole numbers as i, other numbers as f, text as s, bytes as b.
+
+    Notes leave through here, so it packs by itself: python-osc's builder takes ten times as long (`make bench`).
+    """
+    tags, body = ",", b""
     for value in arguments:
-        kind = "i" if isinstance(value, int) else "f" if isinstance(value, float) else None
-        builder.add_arg(value, kind)
-    return bytes(builder.build().dgram)
+        if isinstance(value, int):
+            tags += "i"
+            body += _INT.pack(value)
+        elif isinstance(value, float):
+            tags += "f"
+            body += _FLOAT.pack(value)
+        elif isinstance(value, str):
+            tags += "s"
+            body += _text(value)
+        else:
+            tags += "b"
+            body += _INT.pack(len(value)) + value + bytes(-len(value) % 4)
+    return _text(address) + _text(tags) + body
+
+
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    return data + bytes(4 - len(data) % 4)
 
 
 def bundle(tag: int, messages: Iterable[bytes]) -> bytes:

@@ -287,8 +287,9 @@ class Desk:
                 stage.server.reply_to(client, port)
             case "stats", []:
                 late = stage.lateness
-                reply(client, "/rnnmuse/stats", stage.notes_in, stage.notes_out, late.quantile(0.5) / 1e6,
-                      late.worst / 1e6, late.dropped)  # fmt: skip
+                shares = [late.quantile(share) / 1e6 for share in (0.5, 0.99, 0.999)]
+                reply(client, "/rnnmuse/stats", stage.notes_in, stage.notes_out, *shares, late.worst / 1e6,
+                      late.dropped, stage.restarts)  # fmt: skip
             case "models", []:
                 self._waiting_for_models.append(client)
                 stage.tell("models")

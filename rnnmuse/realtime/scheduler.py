@@ -62,6 +62,8 @@ class Lateness:
 class Scheduler:
     """A heap of planned actions over a clock. Thread-safe; done ``ahead`` ns before their time, for slow outputs.
 
+    An action is begun ``early`` ns before it is due, as waking and sending take as long; lateness counts both ways.
+
     At one tick note-offs come before note-ons, and actions of equal rank in the order they were planned. Schedulers
     that share a thread share its condition ``changed`` and may share their ``lateness``.
     """
@@ -73,11 +75,13 @@ class Scheduler:
         ahead: Nanoseconds = 0,
         lateness: Lateness | None = None,
         now: Callable[[], Nanoseconds] | None = None,
+        early: Nanoseconds = 0,
     ) -> None:
         self.clock = clock
         self.changed = changed or threading.Condition(threading.RLock())
         self.lateness = lateness or Lateness()
         self.ahead = ahead
+        self.early = early
         self._now = now
         self._heap: list[Planned] = []
         self._number = 0
@@ -122,14 +126,14 @@ class Scheduler:
             while self._heap and self.clock.running:
                 first = self._heap[0]
                 due = self.clock.time_at(self.clock.swung(first.tick)) - self.ahead
-                if due > now:
-                    return due
+                if due - self.early > now:
+                    return due - self.early
                 heapq.heappop(self._heap)
                 if now - due > TOO_LATE and not first.sure:
                     self.lateness.dropped += 1
                     continue
                 first.action()
-                self.lateness.add(max(0, (self._now() if self._now else now) - due))
+                self.lateness.add(abs((self._now() if self._now else now) - due))
             return None
 
 

@@ -8,6 +8,7 @@ the messages of OSC and MIDI mean is in `rnnmuse.realtime.desk`.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import selectors
 import socket
@@ -29,6 +30,8 @@ log = logging.getLogger("rnnmuse.stage")
 
 BAR = 4 * PPQ
 PULSE = PPQ // 24
+WARM: Nanoseconds = 400_000
+EARLY: Nanoseconds = 150_000
 
 
 class Stage:
@@ -42,7 +45,7 @@ class Stage:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.lateness = Lateness()
-        self.scheduler = Scheduler(self.clock, self.changed, 0, self.lateness, now)
+        self.scheduler = Scheduler(self.clock, self.changed, 0, self.lateness, now, EARLY)
         self.lanes: dict[Nanoseconds, Scheduler] = {0: self.scheduler}
         self.ledger = Ledger(self._send_note)
         self.seats: dict[int, Seat] = {}
@@ -83,6 +86,7 @@ class Stage:
 
     def serve(self) -> None:
         """Take packets and orders until `leave` or `close`."""
+        gc.freeze()  # a collection that walks through all that was loaded takes milliseconds
         realtime_priority(5)  # below the scheduler, above other programs: the scheduler may wait for this thread's GIL
         while not (self._leaving or self._closing.is_set()):
             for key, _ in self._selector.select():
@@ -129,7 +133,10 @@ class Stage:
                     self.error("stage", "internal", f"{type(error).__name__}: {error}")
                     continue
                 due = min((d for d in dues if d is not None), default=None)
-                self.changed.wait(None if due is None else max(0.0, (due - self.now()) / 1e9))
+                left = None if due is None else due - self.now()
+                if left is not None and left > 2 * WARM:
+                    left -= WARM  # wake a little early, then wait the rest: what was just run is quick to run again
+                self.changed.wait(None if left is None else max(0.0, left / 1e9))
 
     def _plan_beat(self) -> None:
         beat = self.clock.tick_at(self.now()) // PPQ + 1
@@ -154,7 +161,9 @@ class Stage:
         with self.lock:
             self.outputs[output.name] = output
             if output.ahead not in self.lanes:
-                self.lanes[output.ahead] = Scheduler(self.clock, self.changed, output.ahead, self.lateness, self.now)
+                self.lanes[output.ahead] = Scheduler(
+                    self.clock, self.changed, output.ahead, self.lateness, self.now, EARLY
+                )
             if self.clock.running and output.clock:
                 self._start_pulses(output.name, resume=True)
 

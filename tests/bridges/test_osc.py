@@ -19,6 +19,10 @@ VALUES = st.one_of(st.integers(-(2**31), 2**31 - 1), FLOATS, TEXT, st.binary(min
 @given(st.lists(VALUES, max_size=6))
 def test_what_is_built_is_read(values):
     assert parse(build("/a/b", values)) == [Message("/a/b", tuple(values))]
+    builder = OscMessageBuilder("/a/b")
+    for value in values:
+        builder.add_arg(value, {int: "i", float: "f", str: "s", bytes: "b"}[type(value)])
+    assert build("/a/b", values) == builder.build().dgram
 
 
 @given(st.lists(VALUES, max_size=4), st.integers(0, 2**64 - 1))
