@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench soak clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ lint: .stamp-dev
 
 bench: .stamp-dev
 	$(BIN)/python tests/bench.py
+
+soak: .stamp-dev
+	$(BIN)/python tests/soak.py
 
 clean:
 	rm -rf $(VENV) .stamp-* out build dist

@@ -111,7 +111,8 @@ def parse(text: str) -> Rig:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RigError(re.sub(r"(.*) \(at (.*)\)", r"\2: \1", str(error))) from None
+        where = str(error).replace("end of document", f"line {text.count(chr(10)) + 1}")
+        raise RigError(re.sub(r"(.*) \(at (.*)\)", r"\2: \1", where)) from None
     return _Reader(text).rig(data)
 
 

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnmuse.bridges import osc
+from rnnmuse.realtime.seats import Settings
+from rnnmuse.realtime.stage import Stage
 
 SHARE = 10 if os.environ.get("QUICK") else 1
 
@@ -259,14 +261,28 @@ def kills() -> None:
             made.socket.close()
         print(f"{name}: {hung} hung of {len(ends) + hung}; all notes ended after: {shares(ends)}")
     with live("--mode", "free") as made:
-        for name, act in (
-            ("SIGKILL of the engine", lambda: os.kill(made.engine(), signal.SIGKILL)),
-            ("exception in the engine", lambda: made.send("/rnnmuse/player/16/fault")),
-            ("engine stalled", lambda: os.kill(made.engine(), signal.SIGSTOP)),
-        ):
-            if name.startswith("exception"):
-                continue  # by the tests: there is no message that does it
-            _engine_kills(made, name, act)
+        _engine_kills(made, "SIGKILL of the engine", lambda: os.kill(made.engine(), signal.SIGKILL))
+        _engine_kills(made, "engine stalled", lambda: os.kill(made.engine(), signal.SIGSTOP))
+    _exceptions()
+
+
+def _exceptions() -> None:
+    """A message cut short makes the engine fail; only the stage itself can send one."""
+    stage, hung = Stage(Settings(port=0)), 0
+    stage.open()
+    threading.Thread(target=stage.serve, daemon=True).start()
+    stage.desk.local("/rnnmuse/player/1/mode", "free")
+    stage.desk.local("/rnnmuse/player/1/start")
+    for turn in range(100 // SHARE):
+        before = stage.notes_out
+        while stage.notes_out < before + 4 or not stage.engine_ready.is_set():
+            time.sleep(0.01)
+        stage.tell("set")
+        while stage.restarts == turn:
+            time.sleep(0.001)
+        hung += bool(stage.ledger.sounding)  # seen before the new engine has sent anything
+    stage.close()
+    print(f"exception in the engine: {hung} hung of {stage.restarts}")
 
 
 def _engine_kills(made: Live, name: str, act: Callable[[], None]) -> None:

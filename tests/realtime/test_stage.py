@@ -1,5 +1,6 @@
 """The stage with its real engine, over real sockets on this machine."""
 
+import json
 import os
 import signal
 import socket
@@ -8,10 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
-from rnnmuse.bridges import osc
+from rnnmuse.bridges import osc, slip
+from rnnmuse.bridges.oscquery import OscQuery
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
@@ -220,6 +224,94 @@ def test_the_command_ends_with_every_note_ended(number):
     except TimeoutError:
         pass
     assert not client.sounding
+
+
+def test_an_engine_that_fails_is_replaced(stage, client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/player/7/mode", "free")
+    client.send("/rnnmuse/player/7/start")
+    client.wait("/rnnmuse/out/7/note", lambda m: m.arguments[1] > 0)
+    stage.tell("set")  # a message cut short: the engine fails on it
+    assert "the engine failed" in client.wait("/rnnmuse/error", lambda m: m.arguments[1] == "engine").arguments[2]
+    assert not client.sounding
+    client.wait("/rnnmuse/out/7/note", lambda m: m.arguments[1] > 0)
+
+
+def test_notes_ahead_come_in_bundles_with_their_time(client):
+    client.ask("/rnnmuse/subscribe", 60, 0.2, answer="/rnnmuse/subscribed")
+    client.send("/rnnmuse/player/8/mode", "free")
+    client.send("/rnnmuse/player/8/start")
+    found = []
+    while len(found) < 20:
+        client.socket.settimeout(PATIENCE)
+        packet = client.socket.recv(65536)
+        (message,) = osc.parse(packet)
+        if message.address == "/rnnmuse/out/8/note":
+            assert packet.startswith(b"#bundle")
+            found.append((osc.seconds_of(message.tag) - time.time(), message.arguments))
+    assert all(0 < ahead <= 0.205 for ahead, _ in found)
+    assert sorted(ahead for ahead, _ in found)[len(found) // 2] > 0.15
+
+
+def test_tcp_with_slip_serves_like_udp(stage, client):
+    with socket.create_connection(("127.0.0.1", stage.port), timeout=PATIENCE) as stream:
+        decoder = slip.Decoder()
+        stream.sendall(slip.encode(osc.build("/rnnmuse/ping", [4])) + slip.encode(b"x" * 9001))
+        answers = []
+        while len(answers) < 2:
+            answers += [osc.parse(p)[0] for p in decoder.feed(stream.recv(4096))]
+        assert (answers[0].address, answers[0].arguments) == ("/rnnmuse/pong", (4,))
+        assert answers[1].arguments[1] == "size"
+    assert client.ask("/rnnmuse/ping", 1, answer="/rnnmuse/pong") == (1,)
+
+
+def test_a_phrase_to_order_is_announced_and_done(client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/transport/tempo", 480)
+    (job,) = client.ask("/rnnmuse/player/9/generate", 8, 3)
+    done = client.wait("/rnnmuse/player/9/done").arguments
+    assert done[0] == job
+    assert done[1] > 0
+    client.send("/rnnmuse/transport/tempo", 120)
+
+
+def test_oscquery_tells_the_table(stage):
+    query = OscQuery(stage, 0)
+    try:
+
+        def get(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{query.port}{path}", timeout=PATIENCE) as answer:
+                return json.load(answer)
+
+        assert get("/?HOST_INFO")["OSC_PORT"] == stage.port
+        tempo = get("/rnnmuse/transport/tempo")
+        assert (tempo["TYPE"], tempo["ACCESS"], tempo["RANGE"]) == ("f", 3, [{"MIN": 20, "MAX": 999}])
+        assert get("/rnnmuse/transport/tempo?VALUE") == {"VALUE": [120.0]}
+        whole = get("/")["CONTENTS"]["rnnmuse"]["CONTENTS"]
+        assert set(whole["player"]["CONTENTS"]) == {str(p) for p in range(1, 17)}
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get("/nothing")
+    finally:
+        query.close()
+
+
+def test_presets_over_osc(client):
+    client.send("/rnnmuse/player/11/param/high", 70)
+    client.send("/rnnmuse/preset/store", 2)
+    client.send("/rnnmuse/player/11/param/high", 90)
+    assert 2 in client.ask("/rnnmuse/presets")
+    client.send("/rnnmuse/preset/recall", 2)
+    assert client.ask("/rnnmuse/player/11/param/high") == (70,)
+    assert client.ask("/rnnmuse/preset/recall", 99, answer="/rnnmuse/error")[1] == "range"
+
+
+def test_an_osc_program_leads_the_clock(client):
+    client.send("/rnnmuse/transport/source", "osc")
+    client.send("/rnnmuse/transport/beat", 100.0, 90.0)
+    assert 100 <= client.ask("/rnnmuse/transport/position")[0] < 102
+    assert client.ask("/rnnmuse/transport/tempo") == (90.0,)
+    client.send("/rnnmuse/transport/source", "internal")
+    client.send("/rnnmuse/transport/tempo", 120)
 
 
 def test_a_port_that_is_taken_is_named(stage):

@@ -1,0 +1,149 @@
+"""Outputs that want notes early, MIDI clock out, and changes at the bar, on a manual clock."""
+
+import threading
+
+import pytest
+
+from rnnmuse.bridges import dirt
+from rnnmuse.protocol import ProtocolError
+from rnnmuse.realtime.clock import PPQ
+from rnnmuse.realtime.seats import Settings
+from rnnmuse.realtime.stage import Stage
+
+
+class Port:
+    def __init__(self, table, name="port", ahead=0, clock=False):
+        self.name, self.ahead, self.clock, self.table = name, ahead, clock, table
+        self.notes, self.data = [], []
+        self.broken = False
+
+    def send(self, sent):
+        if self.broken:
+            raise RuntimeError("gone")
+        self.notes.append((self.table.now, sent))
+
+    def transport(self, data):
+        if self.broken:
+            raise RuntimeError("gone")
+        self.data.append((self.table.now, data))
+
+    def close(self):
+        pass
+
+
+class Table:
+    def __init__(self):
+        self.now = 0
+        self.stage = Stage(Settings(engine=False, osc=False), now=lambda: self.now)
+
+    def until(self, seconds, step=1_000_000):
+        while self.now < seconds * 1e9:
+            for lane in list(self.stage.lanes.values()):
+                lane.run_due(self.now)
+            self.now += step
+
+    def port(self, **options):
+        port = Port(self, **options)
+        self.stage.add_output(port)
+        return port
+
+
+@pytest.fixture
+def table():
+    return Table()
+
+
+def test_each_output_gets_its_notes_as_early_as_it_wants(table):
+    slow, fast = table.port(name="slow", ahead=100_000_000), table.port(name="fast")
+    late = table.port(name="late", ahead=-50_000_000)
+    table.stage.desk.local("/rnnmuse/transport/play")
+    table.stage.plan_note(1, PPQ, 60, 90)
+    table.stage.plan_off(1, 2 * PPQ, 60)
+    table.until(1.5)
+    for port, early in ((slow, 0.1), (fast, 0.0), (late, -0.05)):
+        assert [at / 1e9 for at, _ in port.notes] == pytest.approx([0.5 - early, 1.0 - early], abs=0.002)
+        assert [sent.due / 1e9 for _, sent in port.notes] == pytest.approx([0.5, 1.0], abs=0.001)
+        assert [sent.velocity for _, sent in port.notes] == [90, 0]
+        assert port.notes[0][1].beats == 1.0
+    assert not table.stage.ledger.sounding
+
+
+def test_a_recalled_note_takes_its_end_with_it(table):
+    port = table.port()
+    stage = table.stage
+    stage.desk.local("/rnnmuse/transport/play")
+    stage.plan_note(1, PPQ, 60, 90)
+    stage.plan_off(1, 2 * PPQ, 60)
+    stage._order(("recall", 1, 0))
+    stage.plan_note(1, PPQ, 60, 80)
+    stage.plan_off(1, 4 * PPQ, 60)
+    table.until(2.5)
+    assert [(round(s.beat), s.velocity) for _, s in port.notes] == [(1, 80), (4, 0)]
+
+
+def test_a_port_that_is_gone_is_let_go_and_the_others_play_on(table):
+    broken, good = table.port(name="broken", clock=True), table.port(name="good")
+    table.stage.desk.local("/rnnmuse/transport/play")
+    table.stage.plan_note(1, PPQ, 60, 90)
+    table.until(0.6)
+    broken.broken = True
+    table.stage.plan_off(1, 2 * PPQ, 60)
+    table.until(1.2)
+    assert "broken" not in table.stage.outputs
+    assert [s.velocity for _, s in good.notes] == [90, 0]
+    assert not table.stage.ledger.sounding
+
+
+def test_clock_goes_out_in_time_and_follows_start_stop_and_position(table):
+    port = table.port(clock=True)
+    desk = table.stage.desk
+    desk.local("/rnnmuse/transport/play")
+    table.until(2.0)
+    pulses = [at for at, data in port.data if data == [0xF8]]
+    assert port.data[0][1] == [0xFA]
+    assert len(pulses) == 96
+    assert max(abs(at - i * 500e6 / 24) for i, at in enumerate(pulses)) <= 1_000_000
+    desk.local("/rnnmuse/transport/stop")
+    assert port.data[-1][1] == [0xFC]
+    desk.local("/rnnmuse/transport/position", 6.1)
+    before = len(port.data)
+    desk.local("/rnnmuse/transport/continue")
+    table.until(3.0)
+    said = [data for _, data in port.data[before:]]
+    assert said[:3] == [[0xF2, 25, 0], [0xFB], [0xF8]]  # the next sixteenth is 6.25 beats
+    assert port.data[before + 1][0] / 1e9 == pytest.approx(2.0 + 0.15 * 0.5, abs=0.002)
+
+
+def test_changes_come_at_the_bar_when_that_is_asked(table):
+    stage = table.stage
+    told = []
+    stage.tell = lambda *message: told.append((table.now, message))
+    stage.desk.local("/rnnmuse/transport/play")
+    stage.desk.local("/rnnmuse/player/1/when", "bar")
+    table.until(0.3)
+    stage.desk.local("/rnnmuse/player/1/param/density", 3)
+    table.until(2.5)
+    ((at, _),) = [(at, m) for at, m in told if m[0] == "set"]
+    assert at / 1e9 == pytest.approx(2.0, abs=0.003)
+
+
+def test_an_action_that_fails_does_not_end_the_music():
+    stage = Stage(Settings(engine=False, osc=False))
+    stage.open()
+    later = threading.Event()
+    try:
+        stage.desk.local("/rnnmuse/transport/play")
+        stage.scheduler.plan(0, lambda: 1 / 0)
+        stage.scheduler.plan(10, later.set)
+        assert later.wait(10)
+    finally:
+        stage.close()
+
+
+def test_tidal_events_are_notes():
+    pairs = ["cps", 0.5, "s", "superpiano", "note", 4.0, "orbit", 2, "gain", 1.0, "delta", 0.5]
+    assert dirt.note_of(pairs, 120) == (3, 64, 80, 1.0)
+    assert dirt.note_of(["midinote", 50, "velocity", 0.5, "sustain", 1.0], 60) == (1, 50, 64, 1.0)
+    for wrong in (["note"], [1, 2], ["note", "c"], ["note", float("nan")], ["n", 500]):
+        with pytest.raises(ProtocolError, match="/dirt/play"):
+            dirt.note_of(wrong, 120)
