@@ -1,10 +1,12 @@
 """Rigs: every mistake names its line and field, and what is written is read."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnmuse.config import FIELDS, Rig, RigError, load, parse, template, write
+from rnnmuse.config import FIELDS, Rig, RigError, load, parse, reference, template, write
 from rnnmuse.protocol import MODES, PLAYERS
 from rnnmuse.realtime.seats import Seat
 
@@ -53,6 +55,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(RigError, match="UTF-8"):
         load(tmp_path / "x.toml")
+
+
+def test_the_page_holds_every_field_and_its_example_is_a_rig():
+    page = (Path(__file__).parents[1] / "docs" / "rigs.md").read_text("utf-8")
+    assert page.endswith(reference()), "write it anew: rnnmuse.config.reference()"
+    example = page.split("```toml\n")[1].split("```")[0]
+    assert parse(example).players[2].started
 
 
 SEATS = st.builds(
