@@ -36,6 +36,9 @@ from rnnmuse.session.generate import Event, Frame, Player, Saved
 AHEAD = 2.0
 """Beats that are played ahead."""
 
+MOST_ENDED = 8
+"""Notes that are ended at most to make room for an answer."""
+
 REACTION = 0.02
 """Beats between the beat that is now and the earliest that can still be played."""
 
@@ -74,6 +77,7 @@ class LivePlayer:
     _last: float = 0.0
     _loop: deque[tuple[int, Order]] = field(default_factory=deque)
     _loop_from: int = 0
+    _tries: int = 0
     _job: int = 0
     _notes: int = 0
     reaction: float = REACTION
@@ -110,7 +114,7 @@ class LivePlayer:
         if velocity and self.mode == "accompany" and (not player_heard or not self.playing):
             self.playing = True
             self._earliest = self.player.grid
-            self._owed = None if player_heard else beat
+            self._owed, self._tries = None if player_heard else beat, 0
         return orders
 
     def set_mode(self, mode: str, beat: float) -> list[Order]:
@@ -201,7 +205,9 @@ class LivePlayer:
                     order = self._order(self.player.grid, event)
                     self._sent.append((self.player.grid, saved))
                     orders.append((*order[:2], min(order[2], tick_of(self._owed)), *order[3:]))
-                    self._owed = None
+                    self._tries += 1
+                    if event[KIND] == ON or self._tries == MOST_ENDED:  # first others may have to end for it
+                        self._owed = None
                     continue
                 event = self.player.next(earliest, FOREVER)
                 assert event is not None

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.synth import SynthOut, soundfont
+from rnnmuse.realtime.seats import Sent
 
 rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 TOOLS = ("jackd", "jack_lsp", "jack_connect")
@@ -182,3 +184,49 @@ def test_the_mido_example_plays_through_jack(jack, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("is answered with") == 4
+
+
+def test_a_port_that_vanishes_is_told_and_opened_again(jack, tmp_path):
+    rig = tmp_path / "rig.toml"
+    rig.write_text(
+        '[stage]\nport = 0\nvirtual = false\nplay = true\n[[output]]\nport = "tester"\n'
+        '[player.1]\nmode = "free"\nstarted = true\n'
+    )
+    player = Lines([sys.executable, "-c", PLAYER], jack)
+    player.until(lambda line: line.startswith("open"))
+    live = Lines([sys.executable, "-m", "rnnmuse.cli.main", "live", str(rig)], jack)
+    port = int(live.until(lambda line: line.startswith("OSC")).rsplit(":", 1)[1])
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.settimeout(20)
+            udp.sendto(osc.build("/rnnmuse/subscribe", ()), ("127.0.0.1", port))
+            player.until(lambda line: line.startswith("heard 144"))
+            player.process.stdin.close()
+            assert player.process.wait(10) == 0
+            player.timer.cancel()
+            while (message := osc.parse(udp.recv(4096))[0]).address != "/rnnmuse/error":
+                pass
+            assert message.arguments[1:] == ("port", "tester is gone")
+        player = Lines([sys.executable, "-c", PLAYER], jack)
+        player.until(lambda line: line.startswith("heard 144"))
+        assert live.end() == 0
+    finally:
+        player.process.stdin.close()
+        player.process.wait(10)
+        player.timer.cancel()
+        if live.process.poll() is None:
+            live.end(signal.SIGKILL)
+
+
+def test_a_synthesiser_is_played(jack, monkeypatch):
+    font = soundfont()
+    if font is None or shutil.which("fluidsynth") is None:
+        pytest.skip("fluidsynth or a SoundFont is not installed")
+    for name, value in jack.items():
+        monkeypatch.setenv(name, value)
+    synth = SynthOut(font, ("-a", "jack"))
+    synth.send(Sent(1, 0, 60, 90, 0.0, 0.0, 0))
+    synth.send(Sent(1, 0, 60, 0, 1.0, 0.0, 0))
+    assert synth._process.poll() is None
+    assert "fluidsynth" in "".join(ports(jack))
+    synth.close()
