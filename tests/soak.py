@@ -1,16 +1,18 @@
 """`make soak`: the live stage under load, measured on the real processes. Not a test: it takes half an hour.
 
-`python tests/soak.py start reaction idle timing eight kills` runs some of it; ``QUICK=1`` a tenth of each.
+`python tests/soak.py start reaction idle timing eight attacks sclang kills` runs some of it, QUICK=1 a tenth of each.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -127,20 +129,20 @@ def start() -> None:
 
 def reaction() -> None:
     with live("--mode", "accompany") as made:
-        echo = threading.Thread(target=_echo, args=(sock := socket.socket(socket.AF_INET, socket.SOCK_DGRAM),))
-        sock.bind(("127.0.0.1", 0))
-        echo.start()
+        echo = subprocess.Popen([sys.executable, __file__, "_echo"], stdout=subprocess.PIPE, text=True)
+        assert echo.stdout is not None
+        to = ("127.0.0.1", int(echo.stdout.readline()))
         mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         bare, getter = [], []
         for _ in range(1000):
             began = time.perf_counter()
-            mine.sendto(osc.build("/echo", ()), sock.getsockname())
+            mine.sendto(osc.build("/echo", ()), to)
             osc.parse(mine.recv(2048))
             bare.append(1000 * (time.perf_counter() - began))
             began = time.perf_counter()
             made.ask("/rnnmuse/player/1/param/temperature")
             getter.append(1000 * (time.perf_counter() - began))
-        mine.sendto(b"end", sock.getsockname())
+        echo.kill()
         ratio = statistics.median(getter) / statistics.median(bare)
         print(f"getter: {shares(getter)}; {ratio:.1f} x a bare echo ({shares(bare)})")
         answers = []
@@ -158,9 +160,14 @@ def reaction() -> None:
         print(f"accompany, note in to note out: {shares(answers)}")
 
 
-def _echo(sock: socket.socket) -> None:
-    while (data := sock.recvfrom(2048))[0] != b"end":
-        sock.sendto(osc.build(osc.parse(data[0])[0].address, ()), data[1])
+def _echo() -> None:
+    """The other end of a bare echo, as a process of its own: python-osc's reading, our writing."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    print(sock.getsockname()[1], flush=True)
+    while True:
+        data, client = sock.recvfrom(2048)
+        sock.sendto(osc.build(osc.parse(data)[0].address, ()), client)
 
 
 def idle() -> None:
@@ -239,6 +246,62 @@ def eight() -> None:
               f"{used / wall:.2f} cores")  # fmt: skip
 
 
+SCLANG = """
+var notes = 0, late = 0, least = 10, address = NetAddr("127.0.0.1", PORT);
+thisProcess.recvOSCfunc = { |time, from, message|
+    if (message[0].asString.contains("/out/")) {
+        var left = time - Main.elapsedTime;
+        if (message[2] > 0) {
+            notes = notes + 1;
+            if (left < 0) { late = late + 1 };
+            least = min(least, left);
+            if (notes == COUNT) { ("RESULT" + late + least).postln; 0.exit };
+        };
+    };
+};
+address.sendMsg("/rnnmuse/subscribe", 3600.0, 0.1);
+"""
+
+
+def sclang() -> None:
+    """Notes in bundles 100 ms ahead: how many SuperCollider's language gets after their time."""
+    if shutil.which("sclang") is None:
+        print("sclang is not installed")
+        return
+    with live() as made, tempfile.TemporaryDirectory() as folder:
+        script, count = Path(folder) / "x.scd", 10_000 // SHARE
+        script.write_text(SCLANG.replace("PORT", str(made.to[1])).replace("COUNT", str(count)))
+        env = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
+        process = subprocess.Popen(["sclang", str(script)], stdout=subprocess.PIPE, text=True, env=env)
+        assert process.stdout is not None
+        _players(made, 8, 180)
+        line = next((line for line in process.stdout if line.startswith("RESULT")), "RESULT ? nan")
+        _, late, least = line.split()
+        print(f"sclang: {late} late of {count} notes at 100 ms look-ahead; the closest {1000 * float(least):.1f} ms "
+              "before its time")  # fmt: skip
+        process.kill()
+
+
+def attacks() -> None:
+    """What a hostile packet costs the next plain message."""
+    deep = osc.build("/a", [])
+    for _ in range(400):
+        deep = osc.bundle(osc.NOW, [deep])
+    year = osc.bundle(osc.tag_of(time.time() + 3e7), [osc.build("/rnnmuse/transport/tempo", [50.0])])
+    packets = [b"#bundle\0" + bytes(8) + b"\xff\xff\xff\xfc", deep, year, b"/\xff\xff\0", b"/" + bytes(9000), b"x",
+               osc.build("/" + "*" * 1000, ()), osc.build("/" + "*a" * 120, ()),
+               osc.build("/rnnmuse/transport/tempo", (float("nan"),))]  # fmt: skip
+    with live() as made:
+        taken = []
+        for _ in range(100 // SHARE):
+            for packet in packets:
+                made.socket.sendto(packet, made.to)
+                began = time.perf_counter()
+                made.ask("/rnnmuse/ping", 1, answer="/rnnmuse/pong")
+                taken.append(1000 * (time.perf_counter() - began))
+        print(f"attacks: the next message is served after: {shares(taken)}")
+
+
 def kills() -> None:
     """Every way to go wrong; a note that is still on after it, or an engine that is not back, is counted."""
     for name, number in (("SIGTERM", signal.SIGTERM), ("SIGINT", signal.SIGINT)):
@@ -301,7 +364,9 @@ def _engine_kills(made: Live, name: str, act: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    parts = {f.__name__: f for f in (start, reaction, idle, timing, eight, kills)}
+    parts = {f.__name__: f for f in (start, reaction, idle, timing, eight, attacks, sclang, kills)}
+    if sys.argv[1:] == ["_echo"]:
+        _echo()
     for wanted in sys.argv[1:] or parts:
         parts[wanted]()
         sys.stdout.flush()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,17 +92,21 @@ def status(stage: Stage) -> str:
 
 
 def add_synth(stage: Stage) -> str:
-    """Sound by fluidsynth; returns the line that says so, or why there is none."""
+    """Sound by fluidsynth, once it is up; returns the line that says so, or why there is none."""
     from rnnmuse.bridges.synth import SynthOut, soundfont
 
     font = soundfont()
-    if font is None:
-        return "Sound none (no SoundFont was found)"
-    try:
-        stage.add_output(SynthOut(font))
-    except OSError as error:
-        return f"Sound none ({error})"
-    return f"Sound fluidsynth, {Path(font).name}"
+    if font is None or shutil.which("fluidsynth") is None:
+        return f"Sound none ({'no SoundFont was found' if font is None else 'fluidsynth is not installed'})"
+
+    def begin() -> None:  # it takes most of a second to see whether there is a sound card: the music does not wait
+        try:
+            stage.add_output(SynthOut(font))
+        except OSError as error:
+            print(f"Sound none ({error})", flush=True)
+
+    threading.Thread(target=begin, name="synth", daemon=True).start()
+    return f"Sound fluidsynth, {Path(font).name}, where it finds a sound card"
 
 
 def add_recorder(stage: Stage, path: Path) -> str:

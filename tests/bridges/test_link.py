@@ -1,4 +1,4 @@
-"""Ableton Link and zeroconf against their own libraries, in a network namespace with multicast on loopback."""
+"""Link and zeroconf against their own libraries, in a network namespace with multicast on loopback."""
 
 import json
 import shutil
