@@ -1,7 +1,8 @@
 """Records what was played as a MIDI file that is whole on disk after every event, so that a crash loses nothing.
 
-The file is format 1 with one track beside the tempo's. Each event is written over the end-of-track mark, followed by
-a new mark, and then the track's length is set: until then a reader sees the track as it was before.
+The file is format 1 with one track beside the tempo's. An event and a new end-of-track mark are written behind the
+old mark, then the track's length is set, then the old mark becomes an empty sequencer-specific event by one byte: at
+each of these moments a reader sees the track either as it was or with the event.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from rnnmuse.realtime.clock import PPQ
 from rnnmuse.realtime.seats import Sent
 
 _END = b"\x00\xff\x2f\x00"
+_PASSED = b"\x7f"  # in place of the mark's third byte
 
 
 class Recorder:
@@ -31,7 +33,7 @@ class Recorder:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         self._length_at = len(head) + 4
-        self._at = len(head) + 8
+        self._at = len(head) + 8 + len(_END)
         os.pwrite(self._file, head + b"MTrk" + struct.pack(">I", len(_END)) + _END, 0)
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
@@ -53,12 +55,12 @@ class Recorder:
         while (item := self._queue.get()) is not None:
             tick, message = item
             self._last = tick if self._last is None else self._last
-            event = _variable(max(0, tick - self._last)) + message
+            event = _variable(max(0, tick - self._last)) + message + _END
             self._last = max(self._last, tick)
-            os.pwrite(self._file, event + _END, self._at)
+            os.pwrite(self._file, event, self._at)
+            os.pwrite(self._file, struct.pack(">I", self._at + len(event) - self._length_at - 4), self._length_at)
+            os.pwrite(self._file, _PASSED, self._at - 2)
             self._at += len(event)
-            length = self._at - self._length_at - 4 + len(_END)
-            os.pwrite(self._file, struct.pack(">I", length), self._length_at)
         os.close(self._file)
 
 

@@ -25,55 +25,66 @@ from rnnmuse.train.recipe import Recipe, recipe_text, toml_value
 from rnnmuse.train.stream import shape_of
 
 INT8_LIMIT = 0.01
+Weights = dict[str, NDArray[Any]]
 
 
-def step_graph(weights: dict[str, NDArray[Any]]) -> onnx.ModelProto:
-    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and the heads' inputs (1, 7 x head).
+def gru_cell(weights: Weights, layer: int, x: str, state: str, new_state: str) -> tuple[list[Any], Weights]:
+    """Nodes and constants of one step of layer ``layer`` of ``trunk`` (a `torch.nn.GRU`), from the named values.
 
-    Written with plain matrix products (the equations of `torch.nn.GRU`), which the dynamic quantiser understands.
+    Written with plain matrix products, which the dynamic quantiser understands.
     """
-    w = {key: value.astype(np.float32) for key, value in weights.items()}
-    hidden = w["trunk.weight_hh_l0"].shape[1]
-    embed = w["trunk.weight_ih_l0"].shape[1]
-    out = w["project.weight"].shape[0]
+    p, node = f"l{layer}_", helper.make_node
     constants = {
-        "w_ih": w["trunk.weight_ih_l0"].T,
-        "b_ih": w["trunk.bias_ih_l0"],
-        "w_hh": w["trunk.weight_hh_l0"].T,
-        "b_hh": w["trunk.bias_hh_l0"],
-        "w_out": w["project.weight"].T,
-        "b_out": w["project.bias"],
+        f"{p}w_ih": weights[f"trunk.weight_ih_l{layer}"].T,
+        f"{p}b_ih": weights[f"trunk.bias_ih_l{layer}"],
+        f"{p}w_hh": weights[f"trunk.weight_hh_l{layer}"].T,
+        f"{p}b_hh": weights[f"trunk.bias_hh_l{layer}"],
     }
-    node = helper.make_node
-    thirds = [[f"{side}_{gate}" for gate in "rzn"] for side in "ih"]
+    inputs, hiddens = ([f"{p}{side}_{gate}" for gate in "rzn"] for side in "ih")
     nodes = [
-        node("MatMul", ["x", "w_ih"], ["i_"]),
-        node("Add", ["i_", "b_ih"], ["i"]),
-        node("MatMul", ["state", "w_hh"], ["h_"]),
-        node("Add", ["h_", "b_hh"], ["h"]),
-        node("Split", ["i"], thirds[0], axis=1, num_outputs=3),
-        node("Split", ["h"], thirds[1], axis=1, num_outputs=3),
-        node("Add", ["i_r", "h_r"], ["r_"]),
-        node("Sigmoid", ["r_"], ["r"]),
-        node("Add", ["i_z", "h_z"], ["z_"]),
-        node("Sigmoid", ["z_"], ["z"]),
-        node("Mul", ["r", "h_n"], ["rn"]),
-        node("Add", ["i_n", "rn"], ["n_"]),
-        node("Tanh", ["n_"], ["n"]),
-        node("Sub", ["state", "n"], ["d"]),
-        node("Mul", ["z", "d"], ["zd"]),
-        node("Add", ["n", "zd"], ["new_state"]),
-        node("MatMul", ["new_state", "w_out"], ["o_"]),
-        node("Add", ["o_", "b_out"], ["heads"]),
+        node("MatMul", [x, f"{p}w_ih"], [f"{p}i_"]),
+        node("Add", [f"{p}i_", f"{p}b_ih"], [f"{p}i"]),
+        node("MatMul", [state, f"{p}w_hh"], [f"{p}h_"]),
+        node("Add", [f"{p}h_", f"{p}b_hh"], [f"{p}h"]),
+        node("Split", [f"{p}i"], inputs, axis=1, num_outputs=3),
+        node("Split", [f"{p}h"], hiddens, axis=1, num_outputs=3),
+        node("Add", [inputs[0], hiddens[0]], [f"{p}r_"]),
+        node("Sigmoid", [f"{p}r_"], [f"{p}r"]),
+        node("Add", [inputs[1], hiddens[1]], [f"{p}z_"]),
+        node("Sigmoid", [f"{p}z_"], [f"{p}z"]),
+        node("Mul", [f"{p}r", hiddens[2]], [f"{p}rn"]),
+        node("Add", [inputs[2], f"{p}rn"], [f"{p}n_"]),
+        node("Tanh", [f"{p}n_"], [f"{p}n"]),
+        node("Sub", [state, f"{p}n"], [f"{p}d"]),
+        node("Mul", [f"{p}z", f"{p}d"], [f"{p}zd"]),
+        node("Add", [f"{p}n", f"{p}zd"], [new_state]),
     ]
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "step",
-        [value("x", TensorProto.FLOAT, [1, embed]), value("state", TensorProto.FLOAT, [1, hidden])],
-        [value("new_state", TensorProto.FLOAT, [1, hidden]), value("heads", TensorProto.FLOAT, [1, out])],
-        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()],
-    )
+    return nodes, constants
+
+
+def step_graph(weights: Weights) -> onnx.ModelProto:
+    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and the heads' inputs (1, 7 x head)."""
+    w = {key: value.astype(np.float32) for key, value in weights.items()}
+    nodes, constants = gru_cell(w, 0, "x", "state", "new_state")
+    constants |= {"w_out": w["project.weight"].T, "b_out": w["project.bias"]}
+    nodes += [
+        helper.make_node("MatMul", ["new_state", "w_out"], ["o_"]),
+        helper.make_node("Add", ["o_", "b_out"], ["heads"]),
+    ]
+    embed, hidden, out = (w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1], len(w["project.bias"]))
+    return graph_of("step", nodes, constants, {"x": embed, "state": hidden}, {"new_state": hidden, "heads": out})
+
+
+def graph_of(
+    name: str, nodes: list[Any], constants: Weights, inputs: dict[str, int], outputs: dict[str, int]
+) -> onnx.ModelProto:
+    """A checked ONNX model; inputs and outputs are rows (1, width), float32."""
+
+    def rows(widths: dict[str, int]) -> list[Any]:
+        return [helper.make_tensor_value_info(key, TensorProto.FLOAT, [1, width]) for key, width in widths.items()]
+
+    held = [numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in constants.items()]
+    graph = helper.make_graph(nodes, name, rows(inputs), rows(outputs), held)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="rnnmuse")
     model.ir_version = 9
     onnx.checker.check_model(model)

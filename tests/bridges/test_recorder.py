@@ -1,5 +1,7 @@
 """The recording, read back by mido: after each event, and as if the program had been killed in between."""
 
+import os
+
 import mido
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,27 @@ def test_it_is_whole_after_every_event(tmp_path):
     recorder.close()
     assert events(recorder.path) == expected
     assert mido.MidiFile(recorder.path).tracks[0][0].tempo == round(60e6 / 90)
+
+
+def test_it_is_whole_between_any_two_writes(tmp_path, monkeypatch):
+    write, seen = os.pwrite, []
+
+    def watched(file, data, at):
+        write(file, data, at)
+        if recorder:
+            seen.append(events(recorder[0].path))
+        return len(data)
+
+    recorder = []
+    monkeypatch.setattr("rnnmuse.bridges.recorder.os.pwrite", watched)
+    recorder.append(Recorder(tmp_path / "x.mid", 120))
+    for index in range(50):
+        recorder[0].send(note(index, 60, 80 * (index % 2)))
+    recorder[0].close()
+    assert len(seen) == 150
+    assert [len(track) for track in seen] == sorted(len(track) for track in seen)
+    assert all(track == seen[-1][: len(track)] for track in seen)
+    assert [len(track) for track in seen[2::3]] == list(range(1, 51))
 
 
 @given(st.integers(0, 0x0FFFFFFF))
