@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, play, rig, show, train
+from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, play, rig, show, text, train
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
+app.command("text")(text.text)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)
