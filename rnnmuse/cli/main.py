@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, play, rig, show, text, train
+from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, lyrics, models, play, rig, show, text, train
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
 app.command("text")(text.text)
+app.command("lyrics")(lyrics.lyrics)
+app.command("setting")(lyrics.setting)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)
