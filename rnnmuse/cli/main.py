@@ -7,7 +7,22 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, lyrics, models, play, rig, show, text, train
+from rnnmuse.cli import (
+    compose,
+    cues,
+    demo,
+    doctor,
+    evaluate,
+    listen,
+    live,
+    lyrics,
+    models,
+    play,
+    rig,
+    show,
+    text,
+    train,
+)
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -22,6 +37,7 @@ app.command("continue")(compose.continue_)
 app.command("text")(text.text)
 app.command("lyrics")(lyrics.lyrics)
 app.command("setting")(lyrics.setting)
+app.command("cues")(cues.cues)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)

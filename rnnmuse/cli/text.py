@@ -77,9 +77,7 @@ def _words(given: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in given.replace("，", ",").split(",") if word.strip())
 
 
-def _give(
-    made: str, out: Path | None, tempo: float, rate: float, seed: int, model: str, more: dict[str, Any]
-) -> None:
+def _give(made: str, out: Path | None, tempo: float, rate: float, seed: int, model: str, more: dict[str, Any]) -> None:
     from rnnmuse.text.subtitles import subtitles, timed
 
     if out is None:

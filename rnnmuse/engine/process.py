@@ -4,7 +4,8 @@ Messages in: ("clock", Clock, seconds ahead), ("hear" | "overhear", player, beat
 player, value, beat), ("load", player, model), ("set", player, name, value, beat), ("start" | "stop" | "reset", player,
 beat), ("generate", player, beats, seed or None, job, beat), ("models",), ("alive",), ("bye",); for text players
 ("text_generate", player, chunks, seed or None, job, beat), ("text_prompt", player, text), ("text_mix", player, model,
-weight), ("text_bind", player, other), ("text_set", player, name, value, beat), ("text_stop" | "text_reset", player, beat).
+weight), ("text_bind", player, other), ("text_set", player, name, value, beat), ("text_stop" | "text_reset", player,
+beat).
 Messages out: the orders of `rnnmuse.session.live` and `rnnmuse.session.text`, ("ready",), ("models", names by kind),
 ("error", player, text), ("alive",), ("failed", text) as its last word.
 """
@@ -200,7 +201,7 @@ class Engine:
         if not self.clock.running:
             return None
         beat = self.beat
-        players = [*self.players.values(), *self.texts.values()]
+        players: list[LivePlayer | TextPlayer] = [*self.players.values(), *self.texts.values()]
         due = min((player.wake(beat) for player in players), default=float("inf"))
         if due == float("inf"):
             return None

@@ -22,9 +22,7 @@ Floats = NDArray[np.float32]
 Index = TypeVar("Index")
 
 
-def gram_rows(
-    last: Index, second: Index, third: Index, classes: int, pairs: int, triples: int
-) -> tuple[Index, Index]:
+def gram_rows(last: Index, second: Index, third: Index, classes: int, pairs: int, triples: int) -> tuple[Index, Index]:
     """Rows of the tables of pairs and of triples for the last three characters; numbers, arrays or tensors."""
     a: Any = last
     both = a * classes + second
@@ -94,7 +92,9 @@ class TextModel:
         """Logits (1, classes) of a text's first character, at ``place``, and the state after its start."""
         return self.step(self.start(), [START], [place])
 
-    def step(self, state: State, characters: Sequence[int], places: Sequence[int] | None = None) -> tuple[Floats, State]:
+    def step(
+        self, state: State, characters: Sequence[int], places: Sequence[int] | None = None
+    ) -> tuple[Floats, State]:
         """Read a character of each of B texts; logits (B, classes) of the next ones, which stand at ``places``."""
         last = np.asarray(characters, np.int64)
         x = self._characters[last]

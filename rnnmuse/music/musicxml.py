@@ -103,4 +103,5 @@ def _extended(xml: bytes) -> bytes:
         b'<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" '
         b'"http://www.musicxml.org/dtds/partwise.dtd">\n'
     )
-    return head + kind + ElementTree.tostring(root, "utf-8")
+    body: bytes = ElementTree.tostring(root, "utf-8")
+    return head + kind + body

@@ -303,7 +303,7 @@ class Desk:
                 shares = [late.quantile(share) / 1e6 for share in (0.5, 0.99, 0.999)]
                 reply(client, "/rnnmuse/stats", stage.notes_in, stage.notes_out, *shares, late.worst / 1e6,
                       late.dropped, stage.restarts)  # fmt: skip
-            case ("models" | "text_models"), []:
+            case (("models" | "text_models"), []):
                 self._waiting_for_models.append((client, "text" if act == "text_models" else "stream"))
                 stage.tell("models")
             case "midi_ports", []:

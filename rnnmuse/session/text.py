@@ -25,8 +25,8 @@ MOST_CHARACTERS = 400
 class TextPlayer:
     """Text player ``number`` (1-16). ``load`` gives a model by name.
 
-    Orders for the realtime process: ("text", number, tick, job, index, text, last), ("unsay", number, tick) to take back
-    what is planned at or after a tick.
+    Orders for the realtime process: ("text", number, tick, job, index, text, last), ("unsay", number, tick) to take
+    back what is planned at or after a tick.
     """
 
     number: int

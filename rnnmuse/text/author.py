@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -25,20 +25,34 @@ class Author:
     model: TextModel
 
     def stream(
-        self, length: int, unit: str = "characters", *, prompt: str = "", seed: int = 0, settings: Settings | None = None
+        self,
+        length: int,
+        unit: str = "characters",
+        *,
+        prompt: str = "",
+        seed: int = 0,
+        settings: Settings | None = None,
     ) -> Iterator[str]:
         """Text piece by piece, as `Writer.stream`; the prompt is not repeated."""
         yield from self._writer(prompt, seed, settings).stream(length, unit)
 
     def text(
-        self, length: int, unit: str = "characters", *, prompt: str = "", seed: int = 0, settings: Settings | None = None
+        self,
+        length: int,
+        unit: str = "characters",
+        *,
+        prompt: str = "",
+        seed: int = 0,
+        settings: Settings | None = None,
     ) -> str:
         """``length`` characters, words, lines or poems that follow on from ``prompt``."""
         if self.model.verse:
             if unit not in ("lines", "poems"):
                 raise ValueError(f"unit: {unit!r}; {self.model.name} writes whole poems: use lines or poems")
             poems = length if unit == "poems" else -(-length // 4)
-            lines = ["\n".join(self.poem("jueju", prompt=prompt, seed=seed + i, settings=settings)) for i in range(poems)]
+            lines = [
+                "\n".join(self.poem("jueju", prompt=prompt, seed=seed + i, settings=settings)) for i in range(poems)
+            ]
             whole = "\n\n".join(lines)
             return whole if unit == "poems" else "\n".join([x for x in whole.split("\n") if x][:length])
         return self._writer(prompt, seed, settings).text(length, unit)
@@ -85,7 +99,13 @@ class Author:
         )
 
     def scene(
-        self, cast: list[str], speeches: int = 8, *, prompt: str = "", seed: int = 0, settings: Settings | None = None
+        self,
+        cast: Sequence[str],
+        speeches: int = 8,
+        *,
+        prompt: str = "",
+        seed: int = 0,
+        settings: Settings | None = None,
     ) -> Scene:
         """A scene among ``cast``; see `rnnmuse.text.scenes`."""
         return scene(self._writer("", seed, settings), cast, speeches, prompt)

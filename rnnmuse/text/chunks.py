@@ -46,7 +46,7 @@ class Chunker:
             return []
         begins = c.isalnum() or c in "'’([“\"‘—"
         over = before and not before[-1:].isalnum() and before[-1:] not in "'’-" and begins
-        if over and any(k.isalnum() for k in before) or (before and _unspaced(before[-1]) and begins):
+        if (over and any(k.isalnum() for k in before)) or (before and _unspaced(before[-1]) and begins):
             self._held = c
             return self._cut(before)
         if len(self._held) >= LONGEST:

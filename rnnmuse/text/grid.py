@@ -1,4 +1,4 @@
-"""The grid of Chinese regulated verse: four or eight lines of five or seven characters, every character in its place."""
+"""The grid of Chinese regulated verse: four or eight lines of five or seven characters, each in its place."""
 
 from __future__ import annotations
 

@@ -270,8 +270,8 @@ class LineGuide:
 
 
 def mismatches(word: str, strong: Sequence[bool]) -> float:
-    """How badly a word's stresses sit on ``strong`` (a bool a syllable): 1 for each primary stress on a weak beat, a half
-    for an unstressed syllable of a longer word on a strong one."""
+    """How badly a word's stresses sit on ``strong`` (a bool a syllable): 1 for each primary stress on a weak beat, a
+    half for an unstressed syllable of a longer word on a strong one."""
     stress = sound(word).stress
     wrong = 0.0
     for mark, beat in zip(stress, strong, strict=False):

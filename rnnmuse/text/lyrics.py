@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.events import Lyric
+from rnnmuse.events import Lyric, Note
 from rnnmuse.music.piece import Piece
 from rnnmuse.text.author import Author
 from rnnmuse.text.line import LineGuide
@@ -39,7 +39,12 @@ class Words:
 
 
 def write_lyrics(
-    author: Author, piece: Piece, *, part: int | None = None, prompt: str = "", seed: int = 0,
+    author: Author,
+    piece: Piece,
+    *,
+    part: int | None = None,
+    prompt: str = "",
+    seed: int = 0,
     settings: Settings | None = None,
 ) -> tuple[Piece, Words]:
     """``piece`` with words under its melody, and the words. ValueError for a piece without one.
@@ -180,10 +185,11 @@ def fit(piece: Piece, index: int) -> Fit:
     return Fit(len(part.notes), len(notes), stressed, good)
 
 
-def _words_on(notes: Sequence, lyrics: dict[int, str]) -> list[tuple[str, list]]:  # type: ignore[type-arg]
+def _words_on(notes: Sequence[Note], lyrics: dict[int, str]) -> list[tuple[str, list[Note]]]:
     """Words, each with the notes of its syllables."""
-    out: list[tuple[str, list]] = []  # type: ignore[type-arg]
-    word, places = "", []
+    out: list[tuple[str, list[Note]]] = []
+    word = ""
+    places: list[Note] = []
     for note in notes:
         text = lyrics[round(note.start * 96)]
         word, places = word + text.rstrip("-"), [*places, note]

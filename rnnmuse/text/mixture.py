@@ -126,7 +126,8 @@ class Mixture:
         if missed <= 0:
             return
         if missed > CAUGHT_UP and missed > len(self.text):  # too much to read while it plays: it begins anew
-            voice.logits, voice.state = (x[0] if i == 0 else x for i, x in enumerate(voice.model.begin()))
+            logits, voice.state = voice.model.begin()
+            voice.logits = logits[0]
         for k in voice.model.alphabet.encode(self.text[-min(missed, len(self.text)) :]):
             logits, voice.state = voice.model.step(voice.state, [k])
             voice.logits = logits[0]

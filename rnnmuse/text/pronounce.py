@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
@@ -19,13 +20,14 @@ _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff"
 WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W\d_])+(?:['’](?:(?![{_CJK}])[^\W\d_])+)*['’]?|['’][^\W\d_]+|\d+")
 """A word; each Chinese, Japanese or Korean character is one, and one syllable."""
 
-WEAK = frozenset(
-    "a am an and are as at be been but by can could did do does for from had has hath have he her him his how i if in "
-    "is it its let may me might must my nor not of off on or our shall she should so than that the their them then "
-    "these they this those thou thy thee to too up upon us was we were what when where which while who whom whose "
-    "why will with would ye yet you your o oh 'tis 'twas 'll 's 't 'd 've i'm i'll i've i'd he's she's it's that's "
-    "we'll we've you'll you're they're don't thine mine some such there here no all each ere till since though".split()
-)
+_WEAK_WORDS = """
+a am an and are as at be been but by can could did do does for from had has hath have he her him his how i if in
+is it its let may me might must my nor not of off on or our shall she should so than that the their them then
+these they this those thou thy thee to too up upon us was we were what when where which while who whom whose why
+will with would ye yet you your o oh 'tis 'twas 'll 's 't 'd 've i'm i'll i've i'd he's she's it's that's we'll
+we've you'll you're they're don't thine mine some such there here no all each ere till since though
+"""
+WEAK = frozenset(_WEAK_WORDS.split())
 """Words of one syllable that are not stressed as a rule."""
 
 
@@ -74,7 +76,7 @@ def sound(word: str) -> Sound:
 def guessed(word: str) -> Sound:
     """The sound of a word that the dictionary lacks, from its spelling: a syllable a group of vowels, a final silent e
     left out, the stress on the first of two syllables and on the last but two of more."""
-    groups = [m for m in re.finditer(r"[aeiouyäëïöüáéíóúàèìòùâêîôûœæ]+", word)]
+    groups = list(re.finditer(r"[aeiouyäëïöüáéíóúàèìòùâêîôûœæ]+", word))
     if len(groups) > 1 and re.search(r"[^aeiouyl]e$|[aeiou]le$", word):
         groups.pop()
     if len(groups) > 1 and re.search(r"[^aeioutd]e[ds]$", word) and not re.search(r"[sxzc]es$|[sc]hes$|ges$", word):
@@ -164,7 +166,7 @@ def divided(word: str, count: int | None = None) -> list[str]:
             break
         a, b = groups[at]
         groups[at : at + 1] = [(a, a + 1), (a + 1, b)]
-    cuts = [end + _kept(low[end:begin]) for (_, end), (begin, _) in zip(groups, groups[1:], strict=False)]
+    cuts = [end + _kept(low[end:begin]) for (_, end), (begin, _) in pairwise(groups)]
     parts = [word[a:b] for a, b in zip([0, *cuts], [*cuts, len(word)], strict=True)]
     while len(parts) < wanted and max(map(len, parts)) > 1:  # no vowel is written, as in rhythm or fire
         at = max(range(len(parts)), key=lambda i: len(parts[i]))
@@ -186,6 +188,8 @@ def _kept(between: str) -> int:
     return len(between) - 1 if len(between) > 1 else 0
 
 
-_TOGETHER = frozenset(
-    "bl br ch cl cr dr fl fr gl gr ph pl pr qu sc sh sk sl sm sn sp st sw th tr tw wh wr scr shr spl spr str thr bl dl fl gl kl pl tl".split()
-)
+_TOGETHER_WORDS = """
+bl br ch cl cr dr fl fr gl gr ph pl pr qu sc sh sk sl sm sn sp st sw th tr tw wh wr scr shr spl spr str thr bl
+dl fl gl kl pl tl
+"""
+_TOGETHER = frozenset(_TOGETHER_WORDS.split())

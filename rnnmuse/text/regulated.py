@@ -183,7 +183,7 @@ def regulated_poem(
     if len(forced) > grid.width * grid.lines // 2:
         raise RnnmuseError(f"prompt: {len(forced)} characters; must be up to {grid.width * grid.lines // 2}")
     musts = _musts(model, grid, random, required, len(forced))
-    counts = {}
+    counts: dict[str, int] = {}
     for character in model.alphabet.characters:
         for group in tones().groups.get(character, ()):
             if "平" in group:

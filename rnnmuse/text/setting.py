@@ -53,7 +53,7 @@ def set_words(
         raise ValueError(f"words: {sum(map(len, lines))} characters; must be up to 20000")
     if not (isfinite(tempo) and 10 <= tempo <= 400):
         raise ValueError(f"tempo: {tempo!r}; must be 10 to 400 bpm")
-    if not (0 <= low and low + 12 <= high <= 127):
+    if not (low >= 0 and low + 12 <= high <= 127):
         raise ValueError(f"low, high: {low}, {high}; must be at least an octave apart, 0 to 127")
     tonality = parse_key(key)
     piece = Piece(tempos=[Tempo(0.0, tempo)], metres=[Metre(0.0, 4, 4)], keys=[tonality], title=lines[0].strip())
@@ -105,7 +105,9 @@ def _place(line: str, beat: float, places: list[tuple[float, float, str]]) -> fl
         weak = j - i - 1
         last = j == len(words)
         foot = FOOT if not (last and weak == 0) else FOOT / 2
-        lengths = {0: [foot], 1: [1.0, 1.0], 2: [1.0, 0.5, 0.5], 3: [0.5] * 4}.get(weak, [foot / (weak + 1)] * (weak + 1))
+        lengths = {0: [foot], 1: [1.0, 1.0], 2: [1.0, 0.5, 0.5], 3: [0.5] * 4}.get(
+            weak, [foot / (weak + 1)] * (weak + 1)
+        )
         if last and weak == 0:
             lengths = [max(1.0, FOOT - 0.5)]
         for k, length in zip(range(i, j), lengths, strict=True):

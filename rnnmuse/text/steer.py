@@ -23,8 +23,10 @@ class Guide(Protocol):
     """The rules for one text, as far as it is written."""
 
     over: bool
-    place: int
-    """Where the next character stands on a grid of verse; 0 where there is none."""
+
+    @property
+    def place(self) -> int:
+        """Where the next character stands on a grid of verse; 0 where there is none."""
 
     def mask(self) -> NDArray[np.bool_]:
         """Which classes may come next, (classes,); never none."""
@@ -94,7 +96,9 @@ def steer(
     share = np.exp(weights - weights.max())
     share /= share.sum()
     found = [
-        Found(texts[i], Here(logits[i : i + 1], State(hidden[i : i + 1], before[i : i + 1])), guides[i], float(share[i]))
+        Found(
+            texts[i], Here(logits[i : i + 1], State(hidden[i : i + 1], before[i : i + 1])), guides[i], float(share[i])
+        )
         for i in range(count)
         if guides[i].over
     ]

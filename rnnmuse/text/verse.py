@@ -15,7 +15,7 @@ from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.text import TextModel
 from rnnmuse.text.alphabet import LETTERS_NEEDED
 from rnnmuse.text.forms import Form
-from rnnmuse.text.line import LineGuide, LineRules, Vocabulary
+from rnnmuse.text.line import OFFBEAT, LineGuide, LineRules, Vocabulary
 from rnnmuse.text.pronounce import lexicon, plain, sound, words_of
 from rnnmuse.text.steer import Found, Guide, Here, steer
 
@@ -101,12 +101,11 @@ class Poet:
         final: bool = False,
         must: str = "",
         forced: Sequence[int] = (),
-        offbeat: float | None = None,
+        offbeat: float = OFFBEAT,
     ) -> list[Found]:
         """Lines of so many syllables from ``here``, the likeliest first; see `LineRules` and `Vocabulary.endings`."""
         endings = self.vocabulary.endings(rhyme, used, opens)
-        more = {} if offbeat is None else {"offbeat": offbeat}
-        rules = LineRules(self.vocabulary, syllables, endings, strong, final, plain(must), **more)
+        rules = LineRules(self.vocabulary, syllables, endings, strong, final, plain(must), offbeat)
         guides: list[Guide] = []
         for _ in range(self.beam):
             at = -1
@@ -116,9 +115,7 @@ class Poet:
             guides.append(LineGuide(rules, syllables, must_at=at, forced=tuple(forced)))
         return steer(self.model, here, guides, self.random, self.temperature, self.top_p)
 
-    def _line(
-        self, form: Form, lines: Sequence[Line], here: Here, must: str, forced: Sequence[int]
-    ) -> Line | None:
+    def _line(self, form: Form, lines: Sequence[Line], here: Here, must: str, forced: Sequence[int]) -> Line | None:
         at = len(lines)
         syllables = form.syllables[at]
         partner = form.partner(at)

@@ -24,10 +24,10 @@ from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.sound import render, write_wav
 from rnnmuse.train.corpora import Corpus, load_corpus
 from rnnmuse.train.export import export, network_of, step_graph
+from rnnmuse.train.loop import Progress
 from rnnmuse.train.network import StreamNet
 from rnnmuse.train.pictures import save_loss_curve
 from rnnmuse.train.recipe import Recipe, read_recipe
-from rnnmuse.train.loop import Progress
 from rnnmuse.train.stream import train
 
 TUNING_MINUTES = 10.0

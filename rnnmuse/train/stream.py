@@ -51,9 +51,7 @@ class StreamCourse:
 
     def begin(self, lanes: range, seed: int) -> None:
         recipe = self.recipe
-        self._lanes = Lanes(
-            self.training, lanes, len(recipe.parts), recipe.drums, recipe.chunk, recipe.transpose, seed
-        )
+        self._lanes = Lanes(self.training, lanes, len(recipe.parts), recipe.drums, recipe.chunk, recipe.transpose, seed)
 
     def chunk(self, net: Any, state: torch.Tensor | None, device: torch.device) -> tuple[Any, torch.Tensor, int]:
         batch, fresh = self._lanes.next()
@@ -97,9 +95,7 @@ def train(
     net = StreamNet(shape_of(recipe), recipe.dropout)
     if start is not None:
         net.load_state_dict(start)
-    schedule = Schedule(
-        recipe.lanes, recipe.chunk, recipe.epochs, recipe.patience, recipe.learning_rate, recipe.seed
-    )
+    schedule = Schedule(recipe.lanes, recipe.chunk, recipe.epochs, recipe.patience, recipe.learning_rate, recipe.seed)
     course = StreamCourse(recipe, training, validation)
     now = fit(net, course, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)
     return net, now

@@ -188,5 +188,3 @@ def _preview(net: TextNet, alphabet: Alphabet, plan: TextRecipe, work: Path, epo
     text = Writer(model, Settings(temperature=0.8), Random(epoch)).text(300)
     (work / f"preview-{epoch:03d}.txt").write_text(text, "utf-8")
     return text
-
-

@@ -60,7 +60,7 @@ class Trunk(nn.GRU):
         super().__init__(shape.embed, shape.hidden, shape.layers, batch_first=True)
         self.drop = drop
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Every layer's outputs (B, T, layers x H) and the new state (layers, B, H) from inputs (B, T, E)."""
         outputs, states = [], []
         for k, (w_ih, w_hh, b_ih, b_hh) in enumerate(self.all_weights):

@@ -12,7 +12,16 @@ from rnnmuse.train.recipe import toml_value
 
 VERSES = ("", "regulated")
 WHOLE = ("embed", "hidden", "layers", "lanes", "chunk", "epochs", "patience", "seed", "least", "grams")
-SHARES = ("unknown", "drop_embed", "drop_grams", "drop_between", "drop_output", "drop_recurrent", "average", "validation")
+SHARES = (
+    "unknown",
+    "drop_embed",
+    "drop_grams",
+    "drop_between",
+    "drop_output",
+    "drop_recurrent",
+    "average",
+    "validation",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +30,8 @@ class TextRecipe:
 
     ``select`` keeps those records of JSON lines whose fields hold the given words, such as ``book=Poetry``.
     ``verse`` "regulated" keeps Chinese poems of four or eight lines of five or seven characters, and trains on
-    their grid. ``least`` is how often a character must occur to be one of the alphabet. ``validation`` is the share held
-    out: with ``tail`` the last of the text, else whole texts by their hash. ``average`` is the decay of the
+    their grid. ``least`` is how often a character must occur to be one of the alphabet. ``validation`` is the share
+    held out: with ``tail`` the last of the text, else whole texts by their hash. ``average`` is the decay of the
     exponential moving average of the weights, which is what is validated and kept.
     """
 

@@ -6,7 +6,6 @@ field, either of them gzipped or not. What is no text is refused with one line e
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import math
