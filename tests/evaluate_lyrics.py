@@ -71,9 +71,8 @@ def main(folders: list[str], model: str = "verse", wanted: int = 100) -> None:
         print(f"{songs:4} {mine[3] / max(1, mine[2]):.3f} {theirs[3] / max(1, theirs[2]):.3f} {path.name}", flush=True)
     print(f"songs {songs}, model {model}")
     print(f"notes {mine[0]:,}, with a syllable or held {mine[1] / max(1, mine[0]):.2%}")
-    print(
-        f"stressed syllables on strong notes: {mine[3] / max(1, mine[2]):.1%}; the songs' own words {theirs[3] / max(1, theirs[2]):.1%}"
-    )
+    own = theirs[3] / max(1, theirs[2])
+    print(f"stressed syllables on strong notes: {mine[3] / max(1, mine[2]):.1%}; the songs' own words {own:.1%}")
     print(f"read back from MusicXML: {checked - lost} of {checked} with every syllable")
 
 

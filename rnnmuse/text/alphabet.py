@@ -72,7 +72,7 @@ class Alphabet:
         if c in "\r\ufeff\u200b\u200c\u200d\u2060" or unicodedata.category(c) == "Mn":
             return ()
         for plain, others in ALIKE:
-            if c in others:
+            if c == plain or c in others:
                 for one in (plain, *others):
                     if all(k in self._class for k in one):
                         return tuple(self._class[k] for k in one)

@@ -64,7 +64,8 @@ class Chunker:
             lead, at = text[at:begin], begin + len(word)
             tail = text[at:] if number + 1 == len(words) else ""
             parts = divided(word)
-            parts[0], parts[-1] = lead + parts[0], parts[-1] + tail
+            parts[0] = lead + parts[0]
+            parts[-1] += tail
             out += [(part, 1.0) for part in parts]
         return out
 

@@ -47,6 +47,7 @@ class Vocabulary:
         self._ranges: dict[str, tuple[int, int]] = {"": (0, len(self.lexicon.words))}
         self._flags = _flags(counts)
         self._bits: dict[str, int] = {}
+        self._children: dict[str, list[tuple[str, int]]] = {}
 
     def classes(self, characters: str) -> list[int]:
         """Classes of those of ``characters`` that the alphabet has."""
@@ -69,6 +70,13 @@ class Vocabulary:
             low, high = self.span(prefix)
             self._bits[prefix] = int(np.bitwise_or.reduce(self._flags[low:high], initial=0))
         return self._bits[prefix]
+
+    def children(self, prefix: str) -> list[tuple[str, int]]:
+        """The letters that go on from ``prefix`` to some word, each with the `bits` of the words there."""
+        if prefix not in self._children:
+            found = ((letter, self.bits(prefix + letter)) for letter in LETTERS)
+            self._children[prefix] = [(letter, bits) for letter, bits in found if bits]
+        return self._children[prefix]
 
     @cached_property
     def tails(self) -> dict[str, list[int]]:
@@ -159,12 +167,12 @@ class LineRules:
             return count
         return left if int(self.endings[at]) == left else 0
 
-    def possible(self, prefix: str, left: int) -> bool:
-        """Whether some word that begins so may stand here."""
+    def possible(self, prefix: str, bits: int, left: int) -> bool:
+        """Whether some of the words that begin so, with these `Vocabulary.bits`, may stand here."""
         room = left - self.shortest
-        if room > 0 and self.vocabulary.bits(prefix) & ((1 << (room + 1)) - 2):
+        if room > 0 and bits & ((1 << (room + 1)) - 2):
             return True
-        return bool(self.end_bits(prefix) >> left & 1)
+        return bool(bits >> left & 1) and bool(self.end_bits(prefix) >> left & 1)
 
 
 def _flags(counts: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -209,15 +217,15 @@ class LineGuide:
             return out
         prefix = self.prefix if self.stage == "word" else ""
         left = self.left - (rules.must_count if self.must_at >= 0 and not must else 0)
-        for letter in LETTERS:
+        for letter, bits in vocabulary.children(prefix):
             begun = prefix + letter
-            if plain(rules.must).startswith(begun) if must else rules.possible(begun, left):
+            if rules.must.startswith(begun) if must else rules.possible(begun, bits, left):
                 out[vocabulary.spelt.get(letter, [])] = True
         if self.first and (out & vocabulary.capitals).any():
             out &= vocabulary.capitals
         if prefix:
             out &= ~vocabulary.capitals
-            count = rules.must_count if must and prefix == plain(rules.must) else 0
+            count = rules.must_count if must and prefix == rules.must else 0
             count = count or (0 if must else rules.completes(prefix, left))
             if count:
                 done = count == self.left

@@ -189,7 +189,7 @@ def _kept(between: str) -> int:
 
 
 _TOGETHER_WORDS = """
-bl br ch cl cr dr fl fr gl gr ph pl pr qu sc sh sk sl sm sn sp st sw th tr tw wh wr scr shr spl spr str thr bl
+bl br ch cl cr dr fl fr gl gr ph pl pr qu sh sl sm sn sw th tr tw wh wr scr shr spl spr str thr bl
 dl fl gl kl pl tl
 """
 _TOGETHER = frozenset(_TOGETHER_WORDS.split())

@@ -101,6 +101,7 @@ class Writer:
             raise ValueError(f"length: {length}; must be 1 to {MOST:,}")
         due = self._due(length, unit)
         done = written = 0
+        token = ""
         last = "\n"
         while done < length:
             if due and written >= due[0][0] and not self.word and last[-1:].isspace():
@@ -117,7 +118,8 @@ class Writer:
                 piece = piece[: length - done]
                 done += len(piece)
             elif unit == "words":
-                done += bool(last[-1:].isalnum() and not (piece[:1].isalnum() or piece[:1] in "'’")) + (len(piece) > 2)
+                token, ended_words = _counted(token, piece)
+                done += ended_words
                 if done >= length:
                     return
             elif unit == "lines":
@@ -158,6 +160,20 @@ class Writer:
                 raise RnnmuseError(f"required: {word!r} has {missing[0]!r}, which {self.model.name} cannot write")
         gap = math.floor(size / (len(words) + 1)) if words else 0
         return [(min(i * gap, max(0, size - 20 * (len(words) - i))), word) for i, word in enumerate(words)]
+
+
+def _counted(token: str, piece: str) -> tuple[str, int]:
+    """The word that is being written, and how many ``piece`` completed; a Chinese character is a word of its own."""
+    done = 0
+    for c in piece:
+        if c.isspace():
+            done += any(k.isalnum() for k in token)
+            token = ""
+        elif _unspaced(c):
+            done += 1
+        else:
+            token += c
+    return token, done
 
 
 def _unspaced(word: str) -> bool:
