@@ -11,6 +11,8 @@ import os
 import queue
 import struct
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rnnmuse.realtime.clock import PPQ
@@ -38,10 +40,10 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
-    def send(self, sent: Sent) -> None:
-        """Note the event at the tick it was due."""
+    def prepare(self, sent: Sent) -> Callable[[], object]:
+        """The event at the tick it is due."""
         status = (0x90 if sent.velocity else 0x80) | sent.channel
-        self._queue.put((round(sent.beat * PPQ), bytes((status, sent.pitch, sent.velocity))))
+        return partial(self._queue.put, (round(sent.beat * PPQ), bytes((status, sent.pitch, sent.velocity))))
 
     def transport(self, data: list[int]) -> None:
         """Clock is not recorded."""

@@ -40,7 +40,7 @@ class Desk:
 
     def handle(self, data: bytes, client: Client) -> None:
         """Take one packet from a client; whatever is wrong with it is answered with /rnnmuse/error."""
-        with self.stage.lock:  # from the first byte: while notes are being sent, this thread must not hold them up
+        with self.stage.turn():  # from the first byte: while notes are being sent, this thread must not hold them up
             self._handle(data, client)
 
     def _handle(self, data: bytes, client: Client) -> None:

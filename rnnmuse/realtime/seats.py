@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,13 +29,16 @@ class Sent:
 
 
 class Output(Protocol):
-    """Where notes go. ``ahead``: ns before their time that it wants them; ``clock``: whether it wants MIDI clock."""
+    """Where notes go. ``ahead``: ns before their time that it wants them; ``clock``: whether it wants MIDI clock.
+
+    `prepare` builds what is to be sent; calling what it returns sends it, and raises where the output is gone.
+    """
 
     name: str
     ahead: Nanoseconds
     clock: bool
 
-    def send(self, sent: Sent) -> None: ...
+    def prepare(self, sent: Sent) -> Callable[[], object]: ...
 
     def transport(self, data: list[int]) -> None: ...
 
