@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from rnnmuse.realtime.clock import PPQ
-from rnnmuse.realtime.seats import Sent
+from rnnmuse.realtime.seats import RECORDING, Sent
 
 _END = b"\x00\xff\x2f\x00"
 _PASSED = b"\x7f"  # in place of the mark's third byte
@@ -26,7 +26,7 @@ class Recorder:
     """An output that writes a file; a thread of its own does the writing, so that no note waits for a disk."""
 
     def __init__(self, path: Path, tempo: float) -> None:
-        self.name, self.ahead, self.clock, self.path = f"record {path.name}", 0, False, path
+        self.name, self.ahead, self.clock, self.path = RECORDING + path.name, 0, False, path
         self._last: int | None = None
         self._queue: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
         micros = round(60_000_000 / tempo)

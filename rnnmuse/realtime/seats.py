@@ -10,6 +10,9 @@ from rnnmuse.protocol import PORT
 from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.scheduler import Planned
 
+RECORDING = "record "
+"""The name of an output that records begins so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -68,10 +71,15 @@ class Seat:
     mode: str = "off"
     model: str = ""
     channel: int = 0
+    target: str = ""
     started: bool = False
     hears: str = ""
     when: str = "now"
     parameters: dict[str, Any] = field(default_factory=dict)
+
+    def plays_to(self, output: str) -> bool:
+        """Whether its notes go to the output of this name: a recording has those of all."""
+        return self.target.lower() in output.lower() or output.startswith(RECORDING)
 
 
 @dataclass(slots=True, eq=False)

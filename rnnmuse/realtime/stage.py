@@ -65,6 +65,7 @@ class Stage:
         self.add_output(OscOutput(self.server, "osc", 0))
         self._playing: tuple[PlayedNote, int] | None = None
         self._open: dict[tuple[int, int], PlayedNote] = {}
+        self._at_key: dict[Key, PlayedNote] = {}
         self._wanted: Nanoseconds | None = None
         self._closing = threading.Event()
         self._leaving = False
@@ -311,8 +312,12 @@ class Stage:
 
     def _begin(self, note: PlayedNote, ahead: Nanoseconds) -> None:
         self._playing = note, note.tick
+        seat = self.seats.get(note.player)
         for output in [o for o in self.outputs.values() if o.ahead == ahead]:
-            self.ledger.on((output.name, note.channel, note.pitch), note.velocity, note.player)
+            if seat is None or seat.plays_to(output.name):
+                key = (output.name, note.channel, note.pitch)
+                self._at_key[key] = note
+                self.ledger.on(key, note.velocity, note.player)
         self._playing = None
         if not ahead:
             self.notes_out += 1
@@ -322,7 +327,9 @@ class Stage:
         assert note.off is not None
         self._playing = note, note.off
         for output in [o for o in self.outputs.values() if o.ahead == ahead]:
-            self.ledger.off((output.name, note.channel, note.pitch), note.player)
+            key = (output.name, note.channel, note.pitch)
+            if not note.velocity or self._at_key.get(key) is note:  # a later note of the pitch has an end of its own
+                self.ledger.off(key, note.player)
         self._playing = None
         if not ahead:
             self.desk.overheard(note.player, note.pitch, 0)
