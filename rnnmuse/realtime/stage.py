@@ -138,12 +138,12 @@ class Stage:
                     left -= WARM  # wake a little early, then wait the rest: what was just run is quick to run again
                 self.changed.wait(None if left is None else max(0.0, left / 1e9))
 
-    def _plan_beat(self) -> None:
-        beat = self.clock.tick_at(self.now()) // PPQ + 1
+    def _plan_beat(self, after: int = -1) -> None:
+        beat = max(after, self.clock.tick_at(self.now()) // PPQ) + 1  # a beat is told early: it may not be over yet
 
         def tell() -> None:
             self.server.broadcast(osc.build("/rnnmuse/beat", (beat, float(self.clock.tempo))))
-            self._plan_beat()
+            self._plan_beat(beat)
             self._wake(b"b")
 
         self.scheduler.plan(beat * PPQ, tell, sure=True)

@@ -1,0 +1,45 @@
+"""What a recording holds: when sounds begin, and how high they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float64]
+RATE = 48000
+
+
+def read(path: Path, channels: int = 1) -> Samples:
+    """The first channel of a 16-bit WAV, -1 to 1; its header may be unfinished, as after a crash."""
+    data = path.read_bytes()
+    at = data.index(b"data") + 8
+    body = np.frombuffer(data[at : at + (len(data) - at) // (2 * channels) * 2 * channels], "<i2")
+    return body.reshape(-1, channels)[:, 0] / 32768.0
+
+
+def onsets(samples: Samples, above: float = 0.02, quiet: float = 0.02) -> list[float]:
+    """Seconds at which it becomes louder than ``above`` after being softer for ``quiet`` seconds."""
+    loud = np.flatnonzero(np.abs(samples) > above)
+    if not len(loud):
+        return []
+    begins = np.concatenate(([0], np.flatnonzero(np.diff(loud) > quiet * RATE) + 1))
+    return [float(loud[at]) / RATE for at in begins]
+
+
+def pitch(samples: Samples, at: float, seconds: float = 0.15) -> float:
+    """The loudest frequency after ``at`` seconds, as a MIDI pitch with its fraction."""
+    piece = samples[round(at * RATE) : round((at + seconds) * RATE)]
+    size = 1 << 17
+    spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), size))
+    spectrum[: round(30 * size / RATE)] = 0
+    frequency = float(np.argmax(spectrum)) * RATE / size
+    return 69 + 12 * float(np.log2(frequency / 440))
+
+
+def off_the_grid(found: list[float], apart: float) -> npt.NDArray[np.float64]:
+    """How far each onset, in ms, lies from the grid of this many seconds that fits them all best."""
+    steps = np.round((np.array(found) - found[0]) / apart)
+    away = np.array(found) - steps * apart
+    return (away - np.median(away)) * 1000
