@@ -7,7 +7,6 @@ the notes that a player hears. A note's number is in its pitch and velocity, so 
 from __future__ import annotations
 
 import os
-import signal
 import statistics
 import subprocess
 import threading
@@ -73,6 +72,7 @@ class Echo:
         self.tally = Tally()
         self.came: dict[tuple[int, int], int] = {}
         self.told: list[tuple[Any, ...]] = []
+        self.when: list[int] = []  # ns at which each note-on came
         self.sounding: set[int] = set()
         self.stage.tell = self._told  # type: ignore[method-assign]
         self.stage.add_output(self.tally)
@@ -95,6 +95,7 @@ class Echo:
         if message[0] == "hear":
             _, _, _, pitch, velocity = message
             if velocity:
+                self.when.append(time.monotonic_ns())
                 self.came.setdefault((pitch, velocity), time.monotonic_ns())
                 self.sounding.add(pitch)
             else:
@@ -240,32 +241,49 @@ def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did 
 
 
 @contextmanager
-def jack(name: str, period: int = 256) -> Iterator[dict[str, str]]:
+def jack(period: int = 256, realtime: bool = False) -> Iterator[dict[str, str]]:
     """A JACK server of our own on the dummy driver; yields the environment that finds it, which is set here too.
 
-    -S: without it the server drops MIDI when a cycle comes late.
+    -S: without it the server drops MIDI when a cycle comes late. JACK remembers eight server names, of killed servers
+    too: so few names are used, each again and again. ``realtime``: where sound is timed, so that it loses no cycle.
     """
-    name = f"{name}-{os.getpid()}"
-    found = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
-    before = {key: os.environ.get(key) for key in found}
-    os.environ |= found
-    command = f"jackd -n {name} -S --no-realtime -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2"
-    server = subprocess.Popen(command.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
+    os.environ |= QUIET_JACK
+    options = f"-S {'-R -P 40' if realtime else '--no-realtime'} -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
+    for number in range(4):
+        name = os.environ["JACK_DEFAULT_SERVER"] = f"rnnmuse-{number}"
+        if _jack_runs():
+            continue  # somebody else's
+        server = subprocess.Popen(["jackd", "-n", name, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: _jack_runs() or server.poll() is not None, 20.0, "jackd did not start")  # noqa: B023
+        if server.poll() is None:
+            break
+    else:
+        raise AssertionError("jackd did not start under any name")
     try:
-        until(lambda: subprocess.run(["jack_wait", "-c"], capture_output=True).stdout.startswith(b"running"), 20.0,
-              "jackd did not start")  # fmt: skip
-        yield found
+        yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
     finally:
-        server.send_signal(signal.SIGTERM)
+        server.terminate()
         try:
-            server.wait(5)
+            server.wait(15)
         except subprocess.TimeoutExpired:
             server.kill()
+            server.wait(5)
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+QUIET_JACK = {"JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+
+
+def _jack_runs() -> bool:
+    try:
+        return subprocess.run(["jack_wait", "-c"], capture_output=True, timeout=5).stdout.startswith(b"running")
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def jack_ports() -> list[str]:

@@ -38,8 +38,9 @@ def pitch(samples: Samples, at: float, seconds: float = 0.15) -> float:
     return 69 + 12 * float(np.log2(frequency / 440))
 
 
-def off_the_grid(found: list[float], apart: float) -> npt.NDArray[np.float64]:
-    """How far each onset, in ms, lies from the grid of this many seconds that fits them all best."""
+def off_the_grid(found: list[float], apart: float) -> tuple[npt.NDArray[np.float64], float]:
+    """How far each onset, in ms, lies from the grid of this many seconds that fits them all, and how much slower, as a
+    share, the recorder's clock ran than the grid's: the dummy driver keeps time by sleeping."""
     steps = np.round((np.array(found) - found[0]) / apart)
-    away = np.array(found) - steps * apart
-    return (away - np.median(away)) * 1000
+    rate, begin = np.polyfit(steps, found, 1)
+    return (np.array(found) - begin - rate * steps) * 1000, float(rate / apart - 1)

@@ -15,17 +15,17 @@ pytestmark = pytest.mark.skipif(shutil.which("pd") is None, reason="Pure Data is
 
 @pytest.mark.skipif(shutil.which("jackd") is None, reason="jackd is not installed")
 def test_its_synth_sounds_on_the_beat(tmp_path):
-    with jack("rnnmuse-pd"), echo() as stage, pure_data(stage.port, tmp_path, "-jack", "-r", "48000"):
+    with jack(), echo() as stage, pure_data(stage.port, tmp_path, "-jack", "-r", "48000"):
         stage.reached()
         stage.stage.desk.local("/rnnmuse/transport/play")
-        for number in range(8):
+        for number in range(10):
             stage.stage.plan_note(1, 960 + 480 * number, 60 + number, 120)
             stage.stage.plan_off(1, 960 + 480 * number + 200, 60 + number)
-        until(lambda: len(stage.came) == 8 and not stage.sounding)
+        until(lambda: len(stage.came) == 10 and not stage.sounding)
     samples = read(tmp_path / "pd.wav")
-    begins = onsets(samples)
+    begins = onsets(samples)[:8]  # the last may not have been written yet
     assert [round(pitch(samples, at, 0.08)) for at in begins] == list(range(60, 68))
-    assert max(abs(off_the_grid(begins, 0.25))) < 25  # without time tags: half of Pd's delay and JACK's period
+    assert max(abs(off_the_grid(begins, 0.25)[0])) < 25  # without time tags: half of Pd's delay and JACK's period
 
 
 def test_the_help_patch_opens_without_a_complaint(tmp_path):

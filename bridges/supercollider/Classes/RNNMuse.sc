@@ -134,7 +134,7 @@ RNNMusePlayer {
 }
 
 // The notes of a player as Events: Pbindf(Prnnmuse(1), \instrument, \pluck).play
-// `step` is how often it looks, in beats of its clock; each event has the lag that brings it to its own time.
+// `step` is how often it looks, in beats of its clock; each event has the latency that brings it to its own time.
 Prnnmuse : Pattern {
 	var <>number, <>muse, <>step;
 
@@ -158,8 +158,7 @@ Prnnmuse : Pattern {
 					amp: (note.velocity / 127).squared,
 					sustain: if(note.beats > 0) { note.beats } { 0.5 } * 60 / player.muse.tempo * thisThread.clock.tempo,
 					delta: 0,
-					latency: 0,
-					lag: max(0, note.time - thisThread.seconds),
+					latency: max(0, note.time - thisThread.seconds),
 					rnnmuse: note
 				)).yield;
 			};
