@@ -7,6 +7,7 @@ the notes that a player hears. A note's number is in its pitch and velocity, so 
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import subprocess
 import threading
@@ -167,7 +168,11 @@ def echo(port: int = 0, player: int = 1) -> Iterator[Echo]:
 class Program:
     """A program that was started here; ended by its own pid. ``lines`` is what it has printed."""
 
-    def __init__(self, command: Sequence[str | Path], env: dict[str, str] | None = None, cwd: Path | None = None):
+    def __init__(
+        self, command: Sequence[str | Path], env: dict[str, str] | None = None, cwd: Path | None = None,
+        goodbye: signal.Signals = signal.SIGTERM,
+    ) -> None:  # fmt: skip
+        self.goodbye = goodbye
         self.lines: list[str] = []
         words = [str(word) for word in command]
         self.process = subprocess.Popen(
@@ -207,7 +212,7 @@ class Program:
 
     def end(self) -> None:
         if self.process.poll() is None:
-            self.process.terminate()
+            self.process.send_signal(self.goodbye)
             try:
                 self.process.wait(3)
             except subprocess.TimeoutExpired:
@@ -222,9 +227,10 @@ class Program:
 
 @contextmanager
 def program(
-    command: Sequence[str | Path], env: dict[str, str] | None = None, cwd: Path | None = None
-) -> Iterator[Program]:
-    made = Program(command, env, cwd)
+    command: Sequence[str | Path], env: dict[str, str] | None = None, cwd: Path | None = None,
+    goodbye: signal.Signals = signal.SIGTERM,
+) -> Iterator[Program]:  # fmt: skip
+    made = Program(command, env, cwd, goodbye)
     try:
         yield made
     finally:
@@ -241,15 +247,16 @@ def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did 
 
 
 @contextmanager
-def jack(period: int = 256, realtime: bool = False) -> Iterator[dict[str, str]]:
+def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterator[dict[str, str]]:
     """A JACK server of our own on the dummy driver; yields the environment that finds it, which is set here too.
 
-    -S: without it the server drops MIDI when a cycle comes late. JACK remembers eight server names, of killed servers
-    too: so few names are used, each again and again. ``realtime``: where sound is timed, so that it loses no cycle.
+    It waits for its clients (-S): else it drops MIDI when a cycle comes late. JACK remembers eight server names, of killed servers
+    too: so few names are used, each again and again. ``realtime``: where sound is timed, so that it loses no cycle. Without
+    ``wait`` a client may be killed without the server hanging on it.
     """
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
     os.environ |= QUIET_JACK
-    options = f"-S {'-R -P 40' if realtime else '--no-realtime'} -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
+    options = f"{'-S' if wait else ''} {'-R -P 40' if realtime else '--no-realtime'} -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
     for number in range(4):
         name = os.environ["JACK_DEFAULT_SERVER"] = f"rnnmuse-{number}"
         if _jack_runs():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from echo import BRIDGES, Program, program
+from echo import BRIDGES, Program, jack_connect, program
 
 HERE = Path(__file__).parent
 QUIET = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
@@ -47,3 +48,21 @@ def missing(*names: str) -> str:
 def still_open(made: Program) -> int:
     """How many notes sound in the host, as it counts them itself."""
     return next((int(float(line.split("open:")[1])) for line in reversed(made.lines) if "open:" in line), 0)
+
+
+def build_lv2(folder: Path) -> Path:
+    """The plugin, built into a bundle in this folder; returns the LV2_PATH that finds it."""
+    done = subprocess.run(["make", "-C", BRIDGES / "lv2", f"BUNDLE={folder}/rnnmuse.lv2"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    return folder
+
+
+@contextmanager
+def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterator[Program]:
+    """The plugin in jalv, on the JACK server that is set; its output is connected to its input."""
+    settings = {"port": port, "lead": 0} | controls
+    words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+    with program(["jalv", "-n", name, *words, "urn:rnnmuse:player"], {"LV2_PATH": f"{path}:/usr/lib/lv2"}) as made:
+        jack_connect(f"{name}:out", f"{name}:in")
+        yield made

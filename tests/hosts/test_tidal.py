@@ -50,7 +50,7 @@ def test_a_pattern_drives_players_and_parameters(tmp_path):
         made.say("setcps 2")
         made.say('d1 $ pitch "60 64 67 72" # player 3 # vel 80 # beats 0.1')
         made.say('d2 $ temperature "0.5" # player 2')
-        made.say('once $ mode "accompany" # player 4 # key "D minor" # lowest 40')
+        made.say('once $ mode "accompany" # player 4 # key (pure "D minor") # lowest 40')
         made.say("once $ bpm 97")
         heard = lambda: [m for m in stage.told if m[0] == "hear" and m[4]]  # noqa: E731
         until(lambda: len(heard()) > 40)
