@@ -66,3 +66,29 @@ def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterat
     with program(["jalv", "-n", name, *words, "urn:rnnmuse:player"], {"LV2_PATH": f"{path}:/usr/lib/lv2"}) as made:
         jack_connect(f"{name}:out", f"{name}:in")
         yield made
+
+
+@contextmanager
+def fluidsynth(font: str) -> Iterator[Program]:
+    """fluidsynth on the JACK server that is set; it tells every note (-v), and its voices when it is asked."""
+    jack_names = ("-o", "audio.jack.id=synth", "-o", "midi.jack.id=synth")
+    with program(["stdbuf", "-oL", "fluidsynth", "-a", "jack", "-m", "jack", "-v", "-R", "0", "-C", "0", "-g", "2", *jack_names, font]) as made:
+        jack_connect("rnnmuse out", "synth:midi")
+        try:
+            yield made
+        finally:
+            if made.process.poll() is None:
+                made.say("quit")  # it then leaves JACK, which would wait for it otherwise
+                made.process.wait(10)
+
+
+def heard(made: Program) -> int:
+    """How many note-ons fluidsynth has taken: a note may take several voices, but has one number."""
+    return len({line.split("\t")[4] for line in made.lines if "noteon" in line})
+
+
+def voices(made: Program) -> int:
+    """How many voices sound in fluidsynth, as it says itself."""
+    after = len(made.lines)
+    made.say("voice_count")
+    return int(made.until("voice_count:", after=after).split()[-1])

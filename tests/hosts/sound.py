@@ -28,6 +28,19 @@ def onsets(samples: Samples, above: float = 0.02, quiet: float = 0.02) -> list[f
     return [float(loud[at]) / RATE for at in begins]
 
 
+def attacks(samples: Samples, apart: float = 0.1) -> list[float]:
+    """Seconds at which it becomes twice as loud within 4 ms, ``apart`` seconds at least: struck notes that ring on."""
+    hop = 48
+    envelope = np.abs(samples[: len(samples) // hop * hop]).reshape(-1, hop).max(1)
+    before = np.array([envelope[max(0, at - 24) : max(1, at - 3)].max() for at in range(len(envelope))])
+    found: list[float] = []
+    for at in np.flatnonzero(envelope > 2 * before + 0.004):
+        inside = np.flatnonzero(np.abs(samples[at * hop : (at + 1) * hop]) > 2 * before[at] + 0.004)
+        if not found or at * hop / RATE - found[-1] > apart:
+            found.append(float(at * hop + inside[0]) / RATE)
+    return found
+
+
 def pitch(samples: Samples, at: float, seconds: float = 0.15) -> float:
     """The loudest frequency after ``at`` seconds, as a MIDI pitch with its fraction."""
     piece = samples[round(at * RATE) : round((at + seconds) * RATE)]
