@@ -154,13 +154,13 @@ class Stage:
         with self.lock:
             yield
 
-    def _plan_beat(self, beat: int = 0) -> None:
-        beat = beat or self.clock.tick_at(self.now()) // PPQ + 1
+    def _plan_beat(self, after: int = -1) -> None:
+        beat = max(after, self.clock.tick_at(self.now()) // PPQ) + 1  # a beat is told early: it may not be over yet
 
         def tell() -> None:
             packet = osc.build("/rnnmuse/beat", (beat, float(self.clock.tempo)))
             self.outbox.put(self._time(beat * PPQ), lambda: self.server.broadcast(packet))
-            self._plan_beat(beat + 1)
+            self._plan_beat(beat)
             self._wake(b"b")
 
         self.scheduler.plan(beat * PPQ, tell, sure=True)
