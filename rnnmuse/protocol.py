@@ -106,7 +106,9 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "velocity": (_n("value", 0, 2), 1.0, "factor on the velocity of what is played"),
     "humanise": (_n("value", 0, 2), 1.0, "factor on the model's own deviations from the grid; 0 is on the grid"),
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
+    "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of so many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
+    "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
 """Name, argument, default and meaning of each parameter of a player."""
@@ -133,10 +135,15 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so", "list"),
     Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "describe"),
     Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, unit="s", optional=True),
-        _n("ahead", 0, 2, unit="s", optional=True)), "send notes, beats and errors here; the lease is 60 s unless "
-        "it is renewed; with ahead, notes come so early, in bundles with their time", "subscribe"),
+        _n("ahead", 0, 2, unit="s", optional=True), _n("port", 1, 65535, "i", optional=True)), "send notes, beats and "
+        "errors here; the lease is 60 s unless it is renewed; with ahead, notes come so early, in bundles with their "
+        "time; with a port, they and all answers go to that port of the sender", "subscribe"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "unsubscribe"),
     Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender", "reply_to"),
+    Row("/rnnmuse/probe", "w", (_n("number", -1e9, 1e9, "i"),), "goes on to every subscriber: a bridge in another "
+        "program answers it with /rnnmuse/probed", "probe"),
+    Row("/rnnmuse/probed", "w", (_n("number", -1e9, 1e9, "i"), _s("host")), "a bridge is there, in this host; goes on "
+        "to every subscriber", "probed"),
     Row("/rnnmuse/stats", "w", (), "answers notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
         "dropped, engines begun anew", "stats"),
     Row("/rnnmuse/models", "w", (), "answers the models that can be named", "models"),
@@ -176,6 +183,8 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come", "when"),
     Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "mode"),
     Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "model"),
+    Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all when "
+        "empty; a recording has them all", "target"),
     Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10", "channel"),
     *(Row(f"{_P}/param/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "parameter")
       for name, (argument, default, doc) in PARAMETERS.items()),

@@ -42,7 +42,7 @@ class Desk:
 
     def handle(self, data: bytes, client: Client) -> None:
         """Take one packet from a client; whatever is wrong with it is answered with /rnnmuse/error."""
-        with self.stage.lock:  # from the first byte: while notes are being sent, this thread must not hold them up
+        with self.stage.turn():  # from the first byte: while notes are being sent, this thread must not hold them up
             self._handle(data, client)
 
     def _handle(self, data: bytes, client: Client) -> None:
@@ -127,6 +127,8 @@ class Desk:
                 return seat.model or stage.settings.model
             case "channel":
                 return stage.channel(player) + 1
+            case "target":
+                return seat.target
             case "hears":
                 return seat.hears or f"ch{player}"
             case "when":
@@ -183,6 +185,9 @@ class Desk:
             case "channel", [channel]:
                 stage.end(player)
                 seat.channel = channel
+            case "target", [output]:
+                stage.end(player)
+                seat.target = output
             case "hears", [words]:
                 hearing(words)
                 seat.hears = words
@@ -292,12 +297,16 @@ class Desk:
                 reply(client, "/rnnmuse/describe", address, row.access, row.shape(), row.doc)
             case "subscribe", [*given]:
                 seconds = float(given[0]) if given else LEASE
+                if len(given) > 2:
+                    stage.server.reply_to(client, given[2])
                 self._subscribe(client, seconds, float(given[1]) if len(given) > 1 else 0.0)
                 reply(client, "/rnnmuse/subscribed", seconds)
             case "unsubscribe", []:
                 stage.server.unsubscribe(client)
             case "reply_to", [port]:
                 stage.server.reply_to(client, port)
+            case (("probe" | "probed"), [*told]):
+                stage.server.broadcast(osc.build(f"/rnnmuse/{act}", told))
             case "stats", []:
                 late = stage.lateness
                 shares = [late.quantile(share) / 1e6 for share in (0.5, 0.99, 0.999)]
