@@ -26,7 +26,11 @@ def main(out: Path = Path("out"), desk: tuple[str, int] = ("127.0.0.1", 9000)) -
     udp.settimeout(30)
     sent = []
     try:
-        for address, *values in (["/rnnmuse/subscribe"], ["/rnnmuse/transport/tempo", 300], ["/rnnmuse/transport/play"]):
+        for address, *values in (
+            ["/rnnmuse/subscribe"],
+            ["/rnnmuse/transport/tempo", 300],
+            ["/rnnmuse/transport/play"],
+        ):
             udp.sendto(build_msg(address, values).dgram, ("127.0.0.1", port))
         bar = 0
         while bar < BARS:

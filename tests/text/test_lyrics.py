@@ -57,11 +57,27 @@ def test_the_measure_knows_good_from_bad():
     piece = song()
     melody = melody_of(piece)
     # stresses on beats 1 and 3, then the same words a beat late
-    good = syllables_of("Morning water morning") + ["the"]
+    good = [*syllables_of("Morning water morning"), "the"]
     words = (good * 5)[:24]
     assert fit(with_lyrics(piece, 0, melody, words), 0).strong > 0
-    on = Piece([Part("v", notes=[Note(i, 60, 1) for i in range(4)], lyrics=[Lyric(i, t) for i, t in enumerate(["wa-", "ter", "wa-", "ter"])])])
-    off = Piece([Part("v", notes=[Note(i, 60, 1) for i in range(1, 5)], lyrics=[Lyric(i + 1, t) for i, t in enumerate(["wa-", "ter", "wa-", "ter"])])])
+    on = Piece(
+        [
+            Part(
+                "v",
+                notes=[Note(i, 60, 1) for i in range(4)],
+                lyrics=[Lyric(i, t) for i, t in enumerate(["wa-", "ter", "wa-", "ter"])],
+            )
+        ]
+    )
+    off = Piece(
+        [
+            Part(
+                "v",
+                notes=[Note(i, 60, 1) for i in range(1, 5)],
+                lyrics=[Lyric(i + 1, t) for i, t in enumerate(["wa-", "ter", "wa-", "ter"])],
+            )
+        ]
+    )
     assert fit(on, 0).strong == fit(on, 0).stressed == 2
     assert fit(off, 0).strong == 0
 

@@ -60,7 +60,16 @@ def test_it_is_divided_where_singers_would(word, parts):
 
 
 def test_words_of_any_script():
-    assert words_of("Don’t go, o'er the well-known 山 水!") == ["Don’t", "go", "o'er", "the", "well", "known", "山", "水"]
+    assert words_of("Don’t go, o'er the well-known 山 水!") == [
+        "Don’t",
+        "go",
+        "o'er",
+        "the",
+        "well",
+        "known",
+        "山",
+        "水",
+    ]
     assert syllables("春眠不覺曉") == 5
     assert syllables("") == 0
     assert syllables("مرحبا 😀") >= 1

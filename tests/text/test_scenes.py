@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import pytest
@@ -15,7 +16,7 @@ def test_the_cast_speaks_in_turn(scene):
     speakers = [speech.speaker for speech in scene.speeches if not speech.direction]
     assert len(speakers) == 9
     assert set(speakers) <= {"Ann", "Ben", "Old Cy"}
-    assert all(a != b for a, b in zip(speakers, speakers[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(speakers))
     assert all(1 <= len(speech.lines) <= LONGEST for speech in scene.speeches)
 
 
@@ -47,7 +48,12 @@ def test_cues_are_on_bar_lines_in_order(scene):
 
 @pytest.mark.parametrize(
     ("cast", "count", "named"),
-    [(["Ann"], 4, "cast: Ann"), (["Ann", "ann"], 4, "cast"), (["Ann", "B\x07"], 4, "cast"), (["A", "B"], 0, "speeches: 0")],
+    [
+        (["Ann"], 4, "cast: Ann"),
+        (["Ann", "ann"], 4, "cast"),
+        (["Ann", "B\x07"], 4, "cast"),
+        (["A", "B"], 0, "speeches: 0"),
+    ],
 )
 def test_mistakes_are_named(text_model, cast, count, named):
     with pytest.raises(ValueError, match=named):

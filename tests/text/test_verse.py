@@ -33,7 +33,9 @@ def test_every_poem_holds_its_form(poet, form, count):
 
 def test_the_checker_can_say_no():
     assert "syllables" in checker.holds("haiku", ["one two", "a b", "c"])
-    assert "rhyme" in checker.holds("couplet", ["to be or not to be that is the dog", "to be or not to be that is the cat"])
+    assert "rhyme" in checker.holds(
+        "couplet", ["to be or not to be that is the dog", "to be or not to be that is the cat"]
+    )
     assert "rhyme" in checker.holds("couplet", ["to be or not to be that is the cat"] * 2)
     assert checker.holds("haiku", ["one"]) == "1 lines"
 
