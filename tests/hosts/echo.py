@@ -127,14 +127,14 @@ class Echo:
         self.wait(count, patience)
         return self.result()
 
-    def plan(self, count: int, first: int = 0, ticks: int = TICKS) -> None:
-        """Start the clock with the notes planned."""
+    def plan(self, count: int, first: int = 0, ticks: int = TICKS, begin: int = 480) -> None:
+        """Start the clock with the notes planned, the first at tick ``begin``."""
         stage = self.stage
         with stage.lock:
             stage.run(lambda now: stage.clock.start(now, 0))
             for number in range(count):
                 pitch, velocity = note(first + number)
-                tick = 480 + ticks * number
+                tick = begin + ticks * number
                 stage.plan_note(self.player, tick, pitch, velocity)
                 stage.plan_off(self.player, tick + 4 * ticks, pitch)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -92,3 +94,42 @@ def voices(made: Program) -> int:
     after = len(made.lines)
     made.say("voice_count")
     return int(made.until("voice_count:", after=after).split()[-1])
+
+
+TRACK = """
+AudioEngine:set_backend("JACK", "", "")
+local s = load_session("{folder}", "{name}")
+local midi = ARDOUR.ChanCount(ARDOUR.DataType("midi"), 1)
+s:new_midi_track(midi, midi, true, ARDOUR.PluginInfo(), nil, nil, 1, "Muse", -1, ARDOUR.TrackMode.Normal, true)
+s:save_state("")
+close_session()
+"""
+
+
+@contextmanager
+def ardour(folder: Path, lua: str = TRACK, again: bool = False, **env: str) -> Iterator[Program]:
+    """Ardour without a window on the JACK server that is set: a MIDI track Muse, OSC on 3819, MIDI clock out."""
+    home, session = folder / "home", folder / "session"
+    places = {"HOME": str(home), "LC_ALL": "C.UTF-8"} | env
+    everything = os.environ | places
+    if not again:
+        (home / ".config/ardour7").mkdir(parents=True)
+        (home / ".config/ardour7/config").write_text(
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<Ardour><Config><Option name="send-midi-clock" value="1"/></Config></Ardour>\n'
+        )
+        run = {"env": everything, "capture_output": True, "timeout": 120}
+        subprocess.run(["ardour7-new_session", "-s", "48000", str(session), "muse"], **run)  # type: ignore[call-overload]
+        script = folder / "track.lua"
+        script.write_text(lua.format(folder=session, name="muse"))
+        subprocess.run(["ardour7-lua", str(script)], **run)  # type: ignore[call-overload]
+        saved = session / "muse.ardour"
+        text, off = saved.read_text("utf-8"), '<Protocol name="Open Sound Control (OSC)" active="0"'
+        assert off in text, "ardour7-lua made no session"
+        saved.write_text(text.replace(off, off.replace('"0"', '"1"')), "utf-8")
+    wrapper = Path(shutil.which("ardour7-lua") or "").read_text("utf-8")  # it knows where Ardour's own files are
+    paths = dict(re.findall(r"export ((?:ARDOUR|VAMP)\w+)=(\S+)", wrapper))
+    binary = next(Path("/usr/lib/ardour7").glob("hardour-*"))
+    command = ["bash", "-c", 'exec -a hardour "$@"', "hardour", binary, session, "muse"]
+    with program(command, places | paths | {"LD_LIBRARY_PATH": "/usr/lib/ardour7"}) as made:
+        yield made
