@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import threading
@@ -235,6 +236,13 @@ def program(
         yield made
     finally:
         made.end()
+
+
+def free_port() -> int:
+    """A UDP port that nobody has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        return int(udp.getsockname()[1])
 
 
 def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did not happen") -> None:

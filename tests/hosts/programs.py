@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from echo import BRIDGES, Program, jack_connect, program
+from echo import BRIDGES, Program, free_port, jack, jack_connect, program
 
 HERE = Path(__file__).parent
 QUIET = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
@@ -35,11 +36,32 @@ def supercollider(port: int, folder: Path, script: str = "echo.scd", **more: str
         yield made
 
 
+@contextmanager
+def csound(port: int, folder: Path, *options: str) -> Iterator[Program]:
+    text = (HERE / "echo.csd").read_text("utf-8")
+    score = folder / "echo.csd"
+    score.write_text(text.replace("PORT", str(port)).replace("OURS", str(free_port())), "utf-8")
+    sound = options or ("-odac", "-+rtaudio=null")
+    with program(["stdbuf", "-oL", "csound", *sound, score], {"INCDIR": str(BRIDGES / "csound")}) as made:
+        yield made
+
+
+@contextmanager
+def chuck(port: int, folder: Path, *options: str) -> Iterator[Program]:
+    words = f"{HERE / 'echo.ck'}:{port}:{free_port()}"
+    # without sound (--silent) its time runs as fast as it can
+    command = ["chuck", *options, BRIDGES / "chuck" / "RNNMuse.ck", words]
+    with jack(wait=False), program(command, goodbye=signal.SIGINT) as made:  # it then leaves JACK
+        yield made
+
+
 HOSTS: dict[str, tuple[str, Callable[[int, Path], AbstractContextManager[Program]]]] = {
     "pd": ("pd", pure_data),
     "supercollider": ("sclang", supercollider),
+    "csound": ("csound", csound),
+    "chuck": ("chuck jackd", chuck),
 }
-"""Name as the bridge tells it: the program that must be installed, and how it is started."""
+"""Name as the bridge tells it: the programs that must be installed, and how it is started."""
 
 
 def missing(*names: str) -> str:

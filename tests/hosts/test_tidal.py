@@ -6,7 +6,7 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-from echo import BRIDGES, echo, program, until
+from echo import BRIDGES, echo, free_port, program, until
 
 from rnnmuse.bridges import osc
 
@@ -19,12 +19,6 @@ def installed():
 
 
 pytestmark = pytest.mark.skipif(not installed(), reason="ghc or Tidal is not installed")
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        return udp.getsockname()[1]
 
 
 @contextmanager
