@@ -10,6 +10,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import osc
@@ -55,16 +56,19 @@ class DirtOut:
         self._socket.setblocking(False)
         self._tempo = tempo
 
-    def send(self, sent: Sent) -> None:
+    def prepare(self, sent: Sent) -> Callable[[], object]:
         """A note-on as an event of its length (a quarter beat where it is not known); note-offs are not sent."""
         if not sent.velocity:
-            return
+            return lambda: None
         seconds = (sent.beats or SUSTAIN) * 60 / self._tempo()
         drum = sent.channel == 9
         values = ["s", self._drum if drum else self._sound, "note", float(sent.pitch - 60), "gain",
                   (sent.velocity / 127) ** 0.5, "sustain", seconds, "orbit", sent.player - 1]  # fmt: skip
         due = time.time() + (sent.due - time.monotonic_ns()) / 1e9
         packet = osc.bundle(osc.tag_of(due), [osc.build("/dirt/play", values)])
+        return partial(self._send, packet)
+
+    def _send(self, packet: bytes) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             self._socket.sendto(packet, self._to)
 

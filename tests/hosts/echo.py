@@ -56,9 +56,12 @@ class Tally:
     def __init__(self) -> None:
         self.left: dict[tuple[int, int], int] = {}
 
-    def send(self, sent: Sent) -> None:
-        if sent.velocity:
-            self.left[sent.pitch, sent.velocity] = time.monotonic_ns()
+    def prepare(self, sent: Sent) -> Callable[[], object]:
+        def send() -> None:
+            if sent.velocity:
+                self.left[sent.pitch, sent.velocity] = time.monotonic_ns()
+
+        return send
 
     def transport(self, data: list[int]) -> None: ...
 

@@ -76,7 +76,9 @@ def still_open(made: Program) -> int:
 
 def build_lv2(folder: Path) -> Path:
     """The plugin, built into a bundle in this folder; returns the LV2_PATH that finds it."""
-    done = subprocess.run(["make", "-C", BRIDGES / "lv2", f"BUNDLE={folder}/rnnmuse.lv2"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-C", BRIDGES / "lv2", f"BUNDLE={folder}/rnnmuse.lv2"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
     return folder
@@ -96,7 +98,26 @@ def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterat
 def fluidsynth(font: str) -> Iterator[Program]:
     """fluidsynth on the JACK server that is set; it tells every note (-v), and its voices when it is asked."""
     jack_names = ("-o", "audio.jack.id=synth", "-o", "midi.jack.id=synth")
-    with program(["stdbuf", "-oL", "fluidsynth", "-a", "jack", "-m", "jack", "-v", "-R", "0", "-C", "0", "-g", "2", *jack_names, font]) as made:
+    with program(
+        [
+            "stdbuf",
+            "-oL",
+            "fluidsynth",
+            "-a",
+            "jack",
+            "-m",
+            "jack",
+            "-v",
+            "-R",
+            "0",
+            "-C",
+            "0",
+            "-g",
+            "2",
+            *jack_names,
+            font,
+        ]
+    ) as made:
         jack_connect("rnnmuse out", "synth:midi")
         try:
             yield made

@@ -10,7 +10,9 @@ from programs import build_lv2, jalv, missing
 
 from rnnmuse.protocol import MODES, PARAMETERS
 
-LIBRARIES = subprocess.run(["pkg-config", "--exists", "lv2", "liblo"]).returncode == 0 if not missing("pkg-config") else False
+LIBRARIES = (
+    subprocess.run(["pkg-config", "--exists", "lv2", "liblo"]).returncode == 0 if not missing("pkg-config") else False
+)
 pytestmark = pytest.mark.skipif(bool(missing("gcc", "make")) or not LIBRARIES, reason="no gcc, lv2-dev or liblo-dev")
 needs_jalv = pytest.mark.skipif(bool(missing("jalv", "jackd")), reason="jalv or jackd is not installed")
 
