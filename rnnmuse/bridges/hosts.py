@@ -166,16 +166,16 @@ class Line:
 def check(host: Host, port: int = PORT, patience: float = 5.0) -> list[str]:
     """Try the connection by a real exchange, with a running rnnmuse live and the host; returns what was found.
 
-    A bridge that speaks OSC answers ten probes. For MIDI, rnnmuse's ports are looked at, and a note from the host is
-    waited for. HostError says what is missing and what to do.
+    A bridge of our own answers ten probes; from another host that plays notes, a note is waited for. For MIDI, rnnmuse's
+    ports are looked at. HostError says what is missing and what to do.
     """
     with Line(port) as line:
         lines = [f"rnnmuse {line.version} answers on port {port}"]
         if host.probe:
             lines.append(_probes(host, line, patience))
         if host.way in ("midi", "both"):
-            lines += _midi(host, line, patience, needed=not host.probe)
-        if not host.probe and host.way == "osc":
+            lines.append(_midi(line, needed=not host.probe))
+        if not host.probe and "notes in" in host.features:
             lines.append(_notes(host, line, patience))
         return lines
 
@@ -197,15 +197,14 @@ def _probes(host: Host, line: Line, patience: float) -> str:
     return f"{host.title} answers 10 of 10 probes, there and back in {statistics.median(ways):.1f} ms (median)"
 
 
-def _midi(host: Host, line: Line, patience: float, needed: bool) -> list[str]:
+def _midi(line: Line, needed: bool) -> str:
     ports = line.ask("/rnnmuse/midi/ports")
-    if not ports:
-        text = "no MIDI ports are open: pip install 'rnnmuse[midi]', or name a port in a rig (docs/midi.md)"
-        if needed:
-            raise HostError(text)
-        return [text]
-    lines = [f"MIDI out: {', '.join(map(str, ports))}"]
-    return [*lines, _notes(host, line, patience)] if needed else lines
+    if ports:
+        return f"MIDI out: {', '.join(map(str, ports))}"
+    text = "no MIDI ports are open: pip install 'rnnmuse[midi]', or name a port in a rig (docs/midi.md)"
+    if needed:
+        raise HostError(text)
+    return text
 
 
 def _notes(host: Host, line: Line, patience: float) -> str:
@@ -215,4 +214,6 @@ def _notes(host: Host, line: Line, patience: float) -> str:
         if line.ask("/rnnmuse/stats")[0] != before:
             return f"a note came from {host.title}"
         time.sleep(0.1)
-    raise HostError(f"no note came from {host.title} in {patience:g} s (play one while this runs): " + "; ".join(host.steps))
+    raise HostError(
+        f"no note came from {host.title} in {patience:g} s (play one while this runs): " + "; ".join(host.steps)
+    )

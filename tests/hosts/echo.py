@@ -262,28 +262,29 @@ def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterat
     """A JACK server of our own on the dummy driver; yields the environment that finds it, which is set here too.
 
     It waits for its clients (-S): else it drops MIDI when a cycle comes late. JACK remembers eight server names, of killed servers
-    too: so few names are used, each again and again. ``realtime``: where sound is timed, so that it loses no cycle. Without
+    too: so few names are used, each again and again, and those of the dead where there is no room for others. ``realtime``: where sound is timed, so that it loses no cycle. Without
     ``wait`` a client may be killed without the server hanging on it.
     """
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
     os.environ |= QUIET_JACK
     options = f"{'-S' if wait else ''} {'-R -P 40' if realtime else '--no-realtime'} -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
-    for number in range(4):
-        name = os.environ["JACK_DEFAULT_SERVER"] = f"rnnmuse-{number}"
+    left = [file.name.removeprefix("jack_").rsplit("_", 2)[0] for file in Path("/dev/shm").glob("jack_*_0_0")]
+    for name in [*(f"rnnmuse-{number}" for number in range(4)), *left]:
+        os.environ["JACK_DEFAULT_SERVER"] = name
         if _jack_runs():
             continue  # somebody else's
         server = subprocess.Popen(["jackd", "-n", name, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: _jack_runs() or server.poll() is not None, 20.0, "jackd did not start")  # noqa: B023
+        until(lambda: _jack_runs() or server.poll() is not None, 10.0, "jackd did not start")  # noqa: B023
         if server.poll() is None:
             break
     else:
-        raise AssertionError("jackd did not start under any name")
+        raise JackError("jackd did not start under any name")
     try:
         yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
     finally:
         server.terminate()
         try:
-            server.wait(15)
+            server.wait(3)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait(5)
@@ -292,6 +293,10 @@ def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterat
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+class JackError(Exception):
+    """No JACK server can be had here."""
 
 
 QUIET_JACK = {"JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}

@@ -155,7 +155,9 @@ PARTS: dict[str, tuple[str, Callable[[], None]]] = {
 
 
 def main() -> None:
-    print("| host | version | sent | arrived | lost | median ms | p99 ms | |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| host | version | sent | arrived | lost | median ms | p99 ms | |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
+    )
     for name in sys.argv[1:] or PARTS:
         needed, part = PARTS[name]
         lacking = missing(*needed.split())

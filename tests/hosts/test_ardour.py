@@ -2,18 +2,16 @@
 
 import contextlib
 import glob
-import shutil
 import socket
 import time
 
 import mido
 import pytest
-from echo import echo, jack, jack_connect, jack_ports, note, until
-from programs import TRACK, ardour, build_lv2, missing
+from echo import echo, jack, jack_connect, note, until
+from programs import ardour, missing
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.ardour import ArdourOut
-from rnnmuse.protocol import ProtocolError
 
 rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 pytestmark = pytest.mark.skipif(
