@@ -15,4 +15,10 @@ live_loop :rnnmuse_notes do
   end
 end
 
+live_loop :rnnmuse_probe do
+  use_real_time
+  number, = sync "/osc*/rnnmuse/probe"
+  osc "/rnnmuse/probed", number, "sonic-pi"
+end
+
 osc "/rnnmuse/player/1/start", 1

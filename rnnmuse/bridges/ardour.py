@@ -10,6 +10,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rnnmuse.bridges import osc
@@ -45,8 +46,9 @@ class ArdourOut:
         self._tries = 0
         threading.Thread(target=self._listen, name=name, daemon=True).start()
 
-    def send(self, sent: Sent) -> None:
+    def prepare(self, sent: Sent) -> Callable[[], object]:
         """Notes go by MIDI."""
+        return lambda: None
 
     def transport(self, data: list[int]) -> None:
         """Start, continue and stop, while the stage leads."""

@@ -5,6 +5,7 @@ Each folder of the top-level ``bridges/`` has a ``host.toml`` that says it: `Hos
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import os
 import shutil
@@ -98,10 +99,7 @@ def plan(host: Host, target: Path) -> list[Copy]:
     out = []
     for name in host.files:
         source, to = host.folder / name, target / name
-        if not to.exists():
-            state = "new"
-        else:
-            state = "same" if filecmp.cmp(source, to, shallow=False) else "differs"
+        state = "new" if not to.exists() else "same" if filecmp.cmp(source, to, shallow=False) else "differs"
         out.append(Copy(source, to, state))
     return out
 
@@ -133,10 +131,8 @@ class Line:
 
     def send(self, address: str, *values: object) -> None:
         """Send one message."""
-        try:
+        with contextlib.suppress(ConnectionError):
             self._socket.send(osc.build(address, values))
-        except ConnectionError:
-            pass
 
     def wait(self, address: str, patience: float | None = None) -> tuple[object, ...] | None:
         """The arguments of the next such message; None if it does not come in time."""
@@ -166,8 +162,8 @@ class Line:
 def check(host: Host, port: int = PORT, patience: float = 5.0) -> list[str]:
     """Try the connection by a real exchange, with a running rnnmuse live and the host; returns what was found.
 
-    A bridge of our own answers ten probes; from another host that plays notes, a note is waited for. For MIDI, rnnmuse's
-    ports are looked at. HostError says what is missing and what to do.
+    A bridge of our own answers ten probes; from another host that plays notes, a note is waited for. For MIDI,
+    rnnmuse's ports are looked at. HostError says what is missing and what to do.
     """
     with Line(port) as line:
         lines = [f"rnnmuse {line.version} answers on port {port}"]
@@ -181,7 +177,7 @@ def check(host: Host, port: int = PORT, patience: float = 5.0) -> list[str]:
 
 
 def _probes(host: Host, line: Line, patience: float) -> str:
-    ways = []
+    ways: list[float] = []
     base = time.time_ns() % 1_000_000
     for number in range(base, base + 10):
         began = time.perf_counter()

@@ -15,7 +15,7 @@ import pytest
 from echo import echo
 from typer.testing import CliRunner
 
-from rnnmuse import config
+from rnnmuse import __version__, config
 from rnnmuse.bridges import hosts, osc
 from rnnmuse.bridges.osc_server import Client
 from rnnmuse.cli.main import app
@@ -252,8 +252,9 @@ def test_check_is_an_exchange_with_the_bridge():
 
 def test_check_waits_for_a_note_where_there_are_no_probes():
     with echo() as stage:
-        assert hosts.check(ALL["link"], stage.port) == [f"rnnmuse {hosts.Line(stage.port).__enter__().version} answers on "
-                                                        f"port {stage.port}"]  # fmt: skip
+        assert hosts.check(ALL["link"], stage.port) == [f"rnnmuse {__version__} answers on port {stage.port}"]
+        assert hosts.check(ALL["fluidsynth"], stage.port)[-1] == "MIDI out: tally"
+        stage.stage.outputs.pop("tally")
         with pytest.raises(hosts.HostError, match="no MIDI ports are open"):
             hosts.check(ALL["fluidsynth"], stage.port)
         client = Client("127.0.0.1", 9)

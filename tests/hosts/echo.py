@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,10 +223,8 @@ class Program:
                 self.kill()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                try:
+                with suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
 
 
 @contextmanager
@@ -261,13 +259,15 @@ def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did 
 def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterator[dict[str, str]]:
     """A JACK server of our own on the dummy driver; yields the environment that finds it, which is set here too.
 
-    It waits for its clients (-S): else it drops MIDI when a cycle comes late. JACK remembers eight server names, of killed servers
-    too: so few names are used, each again and again, and those of the dead where there is no room for others. ``realtime``: where sound is timed, so that it loses no cycle. Without
-    ``wait`` a client may be killed without the server hanging on it.
+    It waits for its clients (-S): else it drops MIDI when a cycle comes late. Without ``wait`` a client may be killed
+    without the server hanging on it. ``realtime``: where sound is timed, so that it loses no cycle. JACK remembers
+    eight server names, of killed servers too: so few names are used, each again and again, and those of the dead where
+    there is no room for others.
     """
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
     os.environ |= QUIET_JACK
-    options = f"{'-S' if wait else ''} {'-R -P 40' if realtime else '--no-realtime'} -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
+    options = ["-S"] * wait + (["-R", "-P", "40"] if realtime else ["--no-realtime"])
+    options += f"-t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
     left = [file.name.removeprefix("jack_").rsplit("_", 2)[0] for file in Path("/dev/shm").glob("jack_*_0_0")]
     for name in [*(f"rnnmuse-{number}" for number in range(4)), *left]:
         os.environ["JACK_DEFAULT_SERVER"] = name

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from echo import BRIDGES, Program, free_port, jack, jack_connect, program
+
+from rnnmuse.bridges import osc
 
 HERE = Path(__file__).parent
 QUIET = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
@@ -176,3 +180,58 @@ def ardour(folder: Path, lua: str = TRACK, again: bool = False, **env: str) -> I
     command = ["bash", "-c", 'exec -a hardour "$@"', "hardour", binary, session, "muse"]
     with program(command, places | paths | {"LD_LIBRARY_PATH": "/usr/lib/ardour7"}) as made:
         yield made
+
+
+SONIC_PI = Path("/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb")
+
+
+class SonicPi:
+    """Sonic Pi's server without its window: what the window would say to it, by OSC."""
+
+    def __init__(self, made: Program, port: int, cues: int) -> None:
+        self.made, self.port, self.cues = made, port, cues
+
+    def say(self, address: str, *values: object) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.sendto(osc.build(address, ("test", *values)), ("127.0.0.1", self.port))
+
+
+@contextmanager
+def sonic_pi(folder: Path) -> Iterator[SonicPi]:
+    """The server on free ports, on the JACK server that is set."""
+    window = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    window.bind(("127.0.0.1", 0))
+    ports = [free_port() for _ in range(8)]
+    server, scsynth, cues, erlang, midi_out, midi_in, web, _ = ports
+    numbers = [server, window.getsockname()[1], scsynth, scsynth, cues, erlang, midi_out, midi_in, web]
+    command = ["ruby", SONIC_PI, "-u", *map(str, numbers)]
+    with program(command, {"HOME": str(folder)}, cwd=folder) as made:
+        made.until("successfully booted", 90)
+        host = SonicPi(made, server, cues)
+        host.say("/cue-port-internal")
+        host.say("/cue-port-start")
+        try:
+            yield host
+        finally:
+            host.say("/exit")  # it ends its scsynth, Erlang and MIDI programs
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                made.process.wait(15)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(made.process.pid, signal.SIGKILL)  # what it forgot: all are in the group that was started
+    window.close()
+
+
+def sonic_pi_echo(host: SonicPi, port: int) -> None:
+    """Run the bridge's buffer, and another that sends every note back."""
+    text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
+    assert "7707" in text
+    assert "4560" in text
+    host.say("/run-code", text.replace("7707", str(port)).replace("4560", str(host.cues)))
+    host.say("/run-code", f'''
+use_osc "127.0.0.1", {port}
+live_loop :echo do
+  use_real_time
+  pitch, velocity = sync "/osc*/rnnmuse/out/1/note"
+  osc "/rnnmuse/player/1/note", pitch, velocity
+end
+''')

@@ -1,5 +1,6 @@
 """TidalCycles itself, in ghci with the bridge's boot file: its patterns drive players and parameters, by time tags."""
 
+import itertools
 import shutil
 import socket
 import subprocess
@@ -88,4 +89,4 @@ def test_dirt_play_is_heard_and_superdirt_gets_its_own(tmp_path):
                     event = dict(zip(message.arguments[::2], message.arguments[1::2], strict=True))
                     assert event["s"] == "superpiano"
                     tags.append(osc.seconds_of(message.tag))
-            assert all(abs(b - a - event["delta"]) < 0.001 for a, b in zip(tags, tags[1:], strict=False))
+            assert all(abs(b - a - event["delta"]) < 0.001 for a, b in itertools.pairwise(tags))
