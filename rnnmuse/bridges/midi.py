@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,10 @@ class Ports:
         reasons = []
         for api in self._apis:
             try:
-                out, into = self._rtmidi.MidiOut(api, NAME), self._rtmidi.MidiIn(api, NAME)
-                out.open_virtual_port("rnnmuse out")
-                into.open_virtual_port("rnnmuse in")
+                with _quiet():
+                    out, into = self._rtmidi.MidiOut(api, NAME), self._rtmidi.MidiIn(api, NAME)
+                    out.open_virtual_port("rnnmuse out")
+                    into.open_virtual_port("rnnmuse in")
             except Exception as error:  # each driver raises its own kinds
                 reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
                 continue
@@ -175,9 +177,10 @@ class Ports:
 
     def _ports(self, kind: Any, api: int) -> list[str]:
         try:  # one look-out for each: a JACK server may hang on clients that come and go every second
-            if (kind, api) not in self._looks:
-                self._looks[kind, api] = kind(api, NAME + " look")
-            names: list[str] = self._looks[kind, api].get_ports()
+            with _quiet():
+                if (kind, api) not in self._looks:
+                    self._looks[kind, api] = kind(api, NAME + " look")
+                names: list[str] = self._looks[kind, api].get_ports()
         except Exception:  # as above
             self._looks.pop((kind, api), None)
             return []
@@ -209,6 +212,20 @@ class Ports:
             into.delete()
 
         self.stage.closers.append(close)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what a driver's own library writes on the terminal off it: errors are raised, and told, besides."""
+    held = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(held, 2)
+        os.close(held)
+        os.close(nowhere)
 
 
 def _called(receiver: MidiReceiver, message: tuple[list[int], float], _: object = None) -> None:

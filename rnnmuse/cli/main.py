@@ -8,6 +8,7 @@ import sys
 import typer
 
 from rnnmuse.cli import (
+    bridges,
     compose,
     cues,
     demo,
@@ -45,6 +46,7 @@ app.command("show")(show.show)
 app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.add_typer(bridges.app, name="bridges")
 app.add_typer(models.app, name="models")
 app.add_typer(rig.app, name="rig")
 app.add_typer(train.app, name="train")

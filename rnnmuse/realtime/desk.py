@@ -92,7 +92,9 @@ class Desk:
         if row.access == "rw" and not arguments:
             self._reply(client, address, self.value(address))
             return
-        if not row.arguments and not row.free and arguments in ((1,), (True,)):
+        if not row.arguments and not row.free and arguments in ((1,), (0,)):
+            if not arguments[0]:
+                return  # a button that is let go
             arguments = ()  # a trigger works with 1 or T too
         values = list(arguments) if row.free else row.check(address, arguments)
         with self.stage.lock:
