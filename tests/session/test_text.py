@@ -124,3 +124,9 @@ def test_the_clock_moved_it_goes_on_there(player):
     said(player, 2.0)
     player.moved(100.3)
     assert said(player, 101.0, 100.3)[0][2] == tick_of(101.0)
+
+
+def test_what_was_held_up_is_said_at_once(player):
+    player.change("when", "now", 0.0)
+    player.generate(1, 1, 1, beat=2.0)
+    assert said(player, 3.0, 2.4)[0][2] == tick_of(2.4)
