@@ -344,11 +344,10 @@ class Stage:
 
     def _say(self, ahead: Nanoseconds, player: int, tick: int, values: tuple[Any, ...]) -> None:
         """Send a chunk of text to the subscribers of one look-ahead."""
-        now = self.now()
-        due = self.clock.time_at(self.clock.swung(tick)) if self.clock.running else now
+        due = self._time(tick) if self.clock.running else self.now()
         for output in self.outputs.values():
             if output.ahead == ahead and isinstance(output, OscOutput):
-                output.say(player, values, due)
+                self.outbox.put(due - ahead, partial(output.say, player, values, due))
 
     def unsay(self, player: int, tick: int) -> None:
         """Take back what a text player was to say after ``tick``."""
