@@ -131,16 +131,26 @@ class Echo:
         self.wait(count, patience)
         return self.result()
 
-    def plan(self, count: int, first: int = 0, ticks: int = TICKS, begin: int = 480) -> None:
-        """Start the clock with the notes planned, the first at tick ``begin``."""
+    def plan(self, count: int, first: int = 0, ticks: int = TICKS, begin: int | None = 480) -> int:
+        """Start the clock with the notes planned, the first at tick ``begin``; None lets the clock run on, and begins
+        a beat later. Returns the tick at which they begin."""
         stage = self.stage
         with stage.lock:
-            stage.run(lambda now: stage.clock.start(now, 0))
+            if begin is None:
+                begin = stage.clock.tick_at(stage.now()) + 960
+            else:
+                stage.run(lambda now: stage.clock.start(now, 0))
             for number in range(count):
                 pitch, velocity = note(first + number)
                 tick = begin + ticks * number
                 stage.plan_note(self.player, tick, pitch, velocity)
                 stage.plan_off(self.player, tick + 4 * ticks, pitch)
+        return begin
+
+    def over(self, count: int, ticks: int = TICKS, begin: int = 480) -> None:
+        """Wait until the planned notes have been played, those that came too late and were left out as well."""
+        end = (begin + ticks * (count + 4)) / 960 + 1
+        until(lambda: self.stage.beat > end, 30 + end, "the stage does not play on")
 
     def wait(self, count: int, patience: float = 10.0) -> None:
         """Wait until so many notes have come back."""
