@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench soak hosts clean
+.PHONY: demo test lint bench soak hosts evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,13 @@ soak: .stamp-dev
 hosts: .stamp-dev
 	$(BIN)/python -m pytest tests/hosts
 	$(BIN)/python tests/hosts/soak.py
+
+# SONGS: folders of scores with English words; TEXT: the file that the model learned from
+evaluate-lyrics: .stamp-dev
+	$(BIN)/python tests/evaluate_lyrics.py $(SONGS)
+
+evaluate-verse: .stamp-dev
+	$(BIN)/python tests/evaluate_verse.py $(TEXT)
 
 clean:
 	rm -rf $(VENV) .stamp-* out build dist

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rnnmuse.music.midi import write_midi
     from rnnmuse.music.piece import Part, Piece
     from rnnmuse.music.read import read_music
+    from rnnmuse.text.author import Author, author
 
 __version__ = "0.1.0"
 
@@ -26,8 +27,22 @@ _HOMES = {
     "Piece": "rnnmuse.music.piece",
     "read_music": "rnnmuse.music.read",
     "write_midi": "rnnmuse.music.midi",
+    "Author": "rnnmuse.text.author",
+    "author": "rnnmuse.text.author",
 }
-__all__ = ["Muse", "Note", "Part", "Piece", "Settings", "joined", "load", "read_music", "write_midi"]
+__all__ = [
+    "Author",
+    "Muse",
+    "Note",
+    "Part",
+    "Piece",
+    "Settings",
+    "author",
+    "joined",
+    "load",
+    "read_music",
+    "write_midi",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -90,7 +90,6 @@ def engines() -> None:
             stage.told.clear()
             act()
             stage.told.wait(20)
-            stage.engine_ready.clear()  # it is cleared and set again by the thread that serves
             stage.engine_ready.wait(20)
             back.append(1000 * (time.monotonic() - stage.seen))
             stood += stage.beat <= beat

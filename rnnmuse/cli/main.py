@@ -7,7 +7,23 @@ import sys
 
 import typer
 
-from rnnmuse.cli import bridges, compose, demo, doctor, evaluate, listen, live, models, play, rig, show, train
+from rnnmuse.cli import (
+    bridges,
+    compose,
+    cues,
+    demo,
+    doctor,
+    evaluate,
+    listen,
+    live,
+    lyrics,
+    models,
+    play,
+    rig,
+    show,
+    text,
+    train,
+)
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -19,6 +35,10 @@ app = typer.Typer(
 )
 app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
+app.command("text")(text.text)
+app.command("lyrics")(lyrics.lyrics)
+app.command("setting")(lyrics.setting)
+app.command("cues")(cues.cues)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)

@@ -229,6 +229,7 @@ class Stage:
             self.tell("mode", number, seat.mode, self.beat)
             if seat.started:
                 self.tell("start", number, self.beat)
+        self.desk.texts.tell_again()
 
     def tell(self, *message: Any) -> None:
         """Send the engine a message."""
@@ -277,6 +278,11 @@ class Stage:
             case ("end", player):
                 with self.lock:
                     self.end(player)
+            case ("text", player, tick, job, index, text, last):
+                for ahead, lane in self.lanes.items():
+                    lane.plan(tick, lambda a=ahead: self._say(a, player, tick, (job, index, text, last)), -player)  # type: ignore[misc]
+            case ("unsay", player, tick):
+                self.unsay(player, tick - 1)
             case ("done", player, job, notes):
                 self.server.broadcast(osc.build(f"/rnnmuse/player/{player}/done", (job, notes)))
             case ("models", names):
@@ -335,6 +341,20 @@ class Stage:
         self._playing = None
         if not ahead:
             self.desk.overheard(note.player, note.pitch, 0)
+
+    def _say(self, ahead: Nanoseconds, player: int, tick: int, values: tuple[Any, ...]) -> None:
+        """Send a chunk of text to the subscribers of one look-ahead."""
+        now = self.now()
+        due = self.clock.time_at(self.clock.swung(tick)) if self.clock.running else now
+        for output in self.outputs.values():
+            if output.ahead == ahead and isinstance(output, OscOutput):
+                output.say(player, values, due)
+
+    def unsay(self, player: int, tick: int) -> None:
+        """Take back what a text player was to say after ``tick``."""
+        with self.lock:
+            for lane in self.lanes.values():
+                lane.recall(-player, tick)
 
     def end(self, player: int) -> None:
         """End every note of a player."""
@@ -455,6 +475,13 @@ class OscOutput:
                 seconds = max(seconds, self._begun.pop(key, 0.0) + 0.001)
             packet = osc.bundle(osc.tag_of(seconds), [packet])
         return partial(self._server.broadcast, packet, self.ahead)
+
+    def say(self, player: int, values: tuple[Any, ...], due: Nanoseconds) -> None:
+        """/rnnmuse/out/text/{p}, at once or in a bundle with its time tag."""
+        packet = osc.build(f"/rnnmuse/out/text/{player}", values)
+        if self.ahead:
+            packet = osc.bundle(osc.tag_of(time.time() + (due - time.monotonic_ns()) / 1e9), [packet])
+        self._server.broadcast(packet, self.ahead)
 
     def transport(self, data: list[int]) -> None:
         """MIDI clock is not for OSC."""

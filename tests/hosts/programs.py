@@ -227,11 +227,14 @@ def sonic_pi_echo(host: SonicPi, port: int) -> None:
     assert "7707" in text
     assert "4560" in text
     host.say("/run-code", text.replace("7707", str(port)).replace("4560", str(host.cues)))
-    host.say("/run-code", f'''
+    host.say(
+        "/run-code",
+        f"""
 use_osc "127.0.0.1", {port}
 live_loop :echo do
   use_real_time
   pitch, velocity = sync "/osc*/rnnmuse/out/1/note"
   osc "/rnnmuse/player/1/note", pitch, velocity
 end
-''')
+""",
+    )
