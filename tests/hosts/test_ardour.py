@@ -53,8 +53,8 @@ def record(stage, folder, count, ticks=20):
         surface.say("/rec_enable_toggle")
         stage.stage.desk.local("/rnnmuse/transport/play")  # and with the stage Ardour rolls, when it is ready to
         until(lambda: link.rolls, 20, "Ardour does not roll with us")
-        begin = stage.plan(count, ticks=ticks, begin=None)
-        stage.over(count, ticks, begin)
+        stage.plan(count, ticks=ticks, afresh=False)
+        stage.over()
         stage.stage.desk.local("/rnnmuse/transport/stop")
         for _ in range(10):  # what was captured is written some time after the stop
             surface.say("/save_state")
