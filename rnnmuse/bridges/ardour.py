@@ -28,14 +28,17 @@ TRIES = 20
 
 
 class ArdourOut:
-    """An output without notes. The stage leads while its source is internal, and follows while it is osc."""
+    """An output without notes. The stage leads while its source is internal, and follows while it is osc.
+
+    ``there`` and ``rolls`` say whether Ardour answers, and whether its transport runs.
+    """
 
     ahead: Nanoseconds = 0
     clock = True
 
     def __init__(self, stage: Stage, name: str, host: str, port: int) -> None:
         self.stage, self.name = stage, name
-        self.there = False
+        self.there = self.rolls = False
         self._to = (host, port)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1" if host == "127.0.0.1" else "", 0))
@@ -91,8 +94,10 @@ class ArdourOut:
 
     def _take(self, message: osc.Message) -> None:
         stage = self.stage
-        if message.address == "/transport_play" and message.arguments == (float(bool(self._wanted)),):
-            self._wanted = None
+        if message.address == "/transport_play":
+            self.rolls = message.arguments == (1.0,)
+            if self.rolls == self._wanted:
+                self._wanted = None
         if stage.source != "osc" or message.arguments != (1.0,):
             return
         with stage.lock:

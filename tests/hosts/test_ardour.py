@@ -51,10 +51,10 @@ def record(stage, folder, count, ticks=20):
         jack_connect("rnnmuse out", "ardour:Muse/midi_in 1")  # earlier, the session that is loaded takes it back
         surface.say("/strip/recenable", 1, 1.0)
         surface.say("/rec_enable_toggle")
-        stage.plan(count, ticks=ticks, begin=4 * 960)  # the stage starts, and with it Ardour
-        until(lambda: len(stage.tally.left) == count and not stage.stage.ledger.sounding, 30 + count / 50)
-        end = stage.stage.beat + 2
-        until(lambda: stage.stage.beat > end)
+        stage.stage.desk.local("/rnnmuse/transport/play")  # and with the stage Ardour rolls, when it is ready to
+        until(lambda: link.rolls, 20, "Ardour does not roll with us")
+        stage.plan(count, ticks=ticks, afresh=False)
+        stage.over()
         stage.stage.desk.local("/rnnmuse/transport/stop")
         for _ in range(10):  # what was captured is written some time after the stop
             surface.say("/save_state")
