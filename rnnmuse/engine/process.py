@@ -2,9 +2,10 @@
 
 Messages in: ("clock", Clock, seconds ahead), ("hear" | "overhear", player, beat, pitch, velocity), ("mode" | "model",
 player, value, beat), ("load", player, model), ("set", player, name, value, beat), ("start" | "stop" | "reset", player,
-beat), ("generate", player, beats, seed or None, job, beat), ("models",), ("alive",), ("bye",).
-Messages out: the orders of `rnnmuse.session.live`, ("ready",), ("models", names), ("error", player, text), ("alive",),
-("failed", text) as its last word.
+beat), ("generate", player, beats, seed or None, job, beat), ("latent", player, what, values, beat), ("models",),
+("alive",), ("bye",).
+Messages out: the orders of `rnnmuse.session.live`, ("ready",), ("models", names), ("latent", player, state),
+("error", player, text), ("alive",), ("failed", text) as its last word.
 """
 
 from __future__ import annotations
@@ -18,12 +19,19 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.models.bundle import bundles, load_stream
+from rnnmuse.models.bundle import bundles, load_player
+from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.realtime.clock import Clock
 from rnnmuse.session.live import REACTION, LivePlayer
+from rnnmuse.session.phrases import MODES, PhrasePlayer
 
 DEFAULT_MODEL = "lieder"
+AT_ONCE = 64
+"""Moves of a pad or a fader that are taken at most before the players play on: of many, the last counts."""
+
+Model = StreamModel | PhraseModel
+AnyPlayer = LivePlayer | PhrasePlayer
 
 
 class Engine:
@@ -37,26 +45,50 @@ class Engine:
     ) -> None:
         self.send, self.now, self.default = send, now, default
         self.clock = Clock()
-        self.players: dict[int, LivePlayer] = {}
-        self._models: dict[str, StreamModel] = {}
+        self.players: dict[int, AnyPlayer] = {}
+        self._models: dict[str, Model] = {}
         self._ahead = 0.0
 
-    def model(self, name: str) -> StreamModel:
+    def model(self, name: str) -> Model:
         """A loaded model; players of the same name share its weights."""
         if name not in self._models:
-            self._models[name] = load_stream(name)
+            self._models[name] = load_player(name)
         return self._models[name]
 
-    def player(self, number: int) -> LivePlayer:
+    def player(self, number: int) -> AnyPlayer:
         """The player, made with the default model when it is first spoken of."""
         if number not in self.players:
-            made = LivePlayer(number, self.model(self.default))
-            self._set_time(made)
-            made.reset(self.beat)
-            self.players[number] = made
+            self.players[number] = self._seat(number, self.model(self.default))
         return self.players[number]
 
-    def _set_time(self, player: LivePlayer) -> None:
+    def _seat(self, number: int, model: Model) -> AnyPlayer:
+        made = PhrasePlayer(number, model) if isinstance(model, PhraseModel) else LivePlayer(number, model)
+        self._set_time(made)
+        made.reset(self.beat)
+        if isinstance(made, PhrasePlayer):
+            self.send(("latent", number, made.state()))
+        return made
+
+    def _swap(self, player: AnyPlayer, model: Model, beat: float) -> None:
+        """Another model for a player from ``beat`` on; one of another kind is another player in its place."""
+        if isinstance(player, LivePlayer) and isinstance(model, StreamModel):
+            self._send(player.swap(model, beat))
+        elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):
+            self._send(player.swap(model, beat))
+            self.send(("latent", player.number, player.state()))
+        else:
+            self._send(player.stop(beat))
+            made = self._seat(player.number, model)
+            for name, value in player.parameters.items():
+                with contextlib.suppress(ValueError):  # a length that the new model does not know
+                    made.change(name, value, beat)
+            if isinstance(made, LivePlayer) or player.mode in MODES:
+                made.set_mode(player.mode, beat)
+            if player.playing:
+                self._send(made.start(beat))
+            self.players[player.number] = made
+
+    def _set_time(self, player: AnyPlayer) -> None:
         player.tempo = float(self.clock.tempo)
         player.reaction = REACTION + max(0.0, self._ahead) * player.tempo / 60
 
@@ -74,7 +106,8 @@ class Engine:
             self.send(("alive",))
             return
         if kind == "models":
-            self.send(("models", sorted(n for n, b in bundles().items() if b.about.get("kind") == "stream")))
+            playable = ("stream", "phrase")
+            self.send(("models", sorted(n for n, b in bundles().items() if b.about.get("kind") in playable)))
             return
         number = rest[0]
         try:
@@ -92,8 +125,7 @@ class Engine:
                 if mode in ("free", "loop") and self.clock.running:
                     self._send(player.start(beat))
             case "model", [name, beat]:
-                model = self.model(name)
-                self._send(player.swap(model, beat))
+                self._swap(player, self.model(name), beat)
             case "load", [name]:
                 self.model(name)
             case "generate", [beats, seed, job, beat]:
@@ -106,6 +138,11 @@ class Engine:
                 self._send(player.stop(beat))
             case "reset", [beat]:
                 self._send(player.reset(beat))
+            case "latent", [what, values, beat]:
+                if not isinstance(player, PhrasePlayer):
+                    raise ValueError(f"latent: {player.model.name} has no latent space; phrase models have, such as phrases")
+                player.move(what, values, beat)
+                self.send(("latent", number, player.state()))
             case _:
                 raise ValueError(f"message: {kind!r} is not known")
 
@@ -136,7 +173,7 @@ class Engine:
     def prepare(self) -> None:
         """Nothing is left to do for now: compute what the next note heard will need."""
         for player in self.players.values():
-            player.player.prepare()
+            player.prepare()
 
     def wait(self) -> float | None:
         """Seconds until there is something to do; None while nothing is."""
@@ -176,8 +213,13 @@ def _serve(engine: Engine, connection: Connection) -> None:
         timeout = 0.0 if busy else engine.wait()
         if not busy and (timeout is None or timeout > 0.001):
             engine.prepare()
-        if connection.poll(timeout):
+        for _ in range(AT_ONCE):
+            if not connection.poll(timeout):
+                break
             message = connection.recv()
             if message[0] == "bye":
                 return
             engine.take(message)
+            if message[0] not in ("latent", "set"):
+                break
+            timeout = 0.0
