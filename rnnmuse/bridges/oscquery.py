@@ -41,7 +41,8 @@ def _leaf(stage: Stage, path: str, row: Row) -> dict[str, Any]:
         out["UNIT"] = [a.unit or None for a in row.arguments]
     if row.access == "rw":
         with stage.lock:
-            out["VALUE"] = [stage.desk.value(path)]
+            value = stage.desk.value(path)
+            out["VALUE"] = list(value) if isinstance(value, list | tuple) else [value]
     return out
 
 

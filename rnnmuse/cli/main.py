@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, play, rig, show, train
+from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, phrases, play, rig, show, train
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -19,6 +19,11 @@ app = typer.Typer(
 )
 app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
+app.command("interpolate")(phrases.interpolate)
+app.command("vary")(phrases.vary)
+app.command("groove")(phrases.groove)
+app.command("infill")(phrases.infill)
+app.command("map")(phrases.map_)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)

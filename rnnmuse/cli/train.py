@@ -10,11 +10,6 @@ import typer
 app = typer.Typer(help="Train a model on your own files (needs the train extra).", no_args_is_help=True)
 
 
-@app.callback()
-def train() -> None:
-    """Keeps `stream` a sub-command while it is the only one."""
-
-
 @app.command()
 def stream(
     folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files.")],
@@ -44,3 +39,30 @@ def stream(
     )  # fmt: skip
     if bundle is not None:
         print(f"{bundle.folder}\nTry: rnnmuse generate --model {bundle.name}")
+
+
+@app.command()
+def phrases(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files in 4/4.")],
+    name: Annotated[str, typer.Option(help="What to call the model.")],
+    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes; 5 for fine-tuning.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Stop after so many rounds through the phrases.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")] = None,
+    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
+) -> None:
+    """Train a phrase VAE on melodies, or on drums where the files hold little else; it resumes as `stream` does."""
+    from rnnmuse.errors import MissingExtraError
+
+    try:
+        from rnnmuse.train.phrase_run import train_phrase_bundle
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in ("torch", "lightning_fabric", "onnx", "music21"):
+            raise
+        raise MissingExtraError("training", "train") from None
+    bundle = train_phrase_bundle(
+        folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, seed=seed, work=work, again=again
+    )
+    print(f"{bundle.folder}\nTry: rnnmuse map {bundle.name}")

@@ -140,7 +140,9 @@ class Engine:
                 self._send(player.reset(beat))
             case "latent", [what, values, beat]:
                 if not isinstance(player, PhrasePlayer):
-                    raise ValueError(f"latent: {player.model.name} has no latent space; phrase models have, such as phrases")
+                    raise ValueError(
+                        f"latent: {player.model.name} has no latent space; phrase models have, such as phrases"
+                    )
                 player.move(what, values, beat)
                 self.send(("latent", number, player.state()))
             case _:

@@ -62,7 +62,7 @@ def over_pad(places: Sequence[tuple[float, float]], points: Sequence[Floats], x:
 
     Inverse distance weighting (Shepard 1968) with the mean of `mean`.
     """
-    weights = []
+    weights: list[float] = []
     for px, py in places:
         square = (x - px) ** 2 + (y - py) ** 2
         if square < 1e-8:

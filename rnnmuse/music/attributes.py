@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnmuse.music.phrases import BAR, DRUMS, ONSET, VELOCITIES, Grid
 
@@ -37,7 +38,7 @@ def attributes(grid: Grid) -> tuple[float, ...]:
         if not count:
             return (0.0,) * len(DRUM_AXES)
         loud = float(grid[..., 1][hit].mean()) * 128 / VELOCITIES + 2
-        return (count / bars, syncopation(hit[:, :2].any(1)), float(hit[:, _BRIGHT].sum()) / count, loud)
+        return (count / bars, syncopation(np.asarray(hit[:, :2].any(1))), float(hit[:, _BRIGHT].sum()) / count, loud)
     on = grid[:, 0] >= ONSET
     at = np.flatnonzero(on)
     if not len(at):
@@ -49,7 +50,7 @@ def attributes(grid: Grid) -> tuple[float, ...]:
     return (len(at) / bars, float(pitches.mean()), syncopation(on), slope)
 
 
-def syncopation(on: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+def syncopation(on: NDArray[np.bool_]) -> float:
     """Syncopation a bar of onsets (T,), the phrase taken as a loop."""
     at = np.flatnonzero(on)
     total = 0

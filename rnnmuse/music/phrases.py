@@ -17,14 +17,14 @@ paper (Gillick et al. 2019). Rests and holds are exact: `melody_notes` and `melo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.events import Note
 from rnnmuse.music.codec import STROKE, chord_classes, velocity_of
-from rnnmuse.music.piece import Part, Piece
+from rnnmuse.music.piece import Piece
 
 BAR = 16
 STEPS_A_BEAT = 4
@@ -186,18 +186,3 @@ def transposed(grid: Grid, context: Grid, semitones: int) -> tuple[Grid, Grid]:
     known = context[..., 1] < UNKNOWN[1]
     context[..., 1][known] = (context[..., 1][known] + semitones) % 12
     return grid, context
-
-
-def phrase_piece(grids: Sequence[Grid], tempos: Piece | None = None, program: int = 73) -> Piece:
-    """Phrases one after the other as a piece; melodies with a General MIDI ``program``, maps of ``tempos`` kept."""
-    drum = bool(grids) and grids[0].ndim == 3
-    part = Part("drums" if drum else "melody", 0 if drum else program, drum)
-    beat = 0.0
-    for grid in grids:
-        part.notes += (drum_notes if drum else melody_notes)(grid, start=beat)
-        beat += len(grid) / STEPS_A_BEAT
-    part.notes = sorted(n for n in part.notes)
-    out = Piece([part])
-    if tempos is not None:
-        out.tempos, out.keys, out.title = tempos.tempos[:1], tempos.keys[:1], tempos.title
-    return out

@@ -11,6 +11,7 @@ from rnnmuse import __version__
 from rnnmuse.bridges import dirt, osc
 from rnnmuse.bridges.osc_server import LEASE, Client
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
+from rnnmuse.realtime import pad
 from rnnmuse.realtime.clock import PPQ
 from rnnmuse.realtime.seats import Seat
 
@@ -88,7 +89,8 @@ class Desk:
         if row.access == "r":
             raise ProtocolError("access", f"{address}: is sent, not taken")
         if row.access == "rw" and not arguments:
-            self._reply(client, address, self.value(address))
+            value = self.value(address)
+            self._reply(client, address, *(value if isinstance(value, list | tuple) else (value,)))
             return
         if not row.arguments and not row.free and arguments in ((1,), (True,)):
             arguments = ()  # a trigger works with 1 or T too
@@ -125,6 +127,8 @@ class Desk:
                 return seat.hears or f"ch{player}"
             case "when":
                 return seat.when
+            case "latent" | "dimension" | "axis" | "map" | "xy" | "x" | "y":
+                return pad.value(row.act, name, seat.latent)
         value = seat.parameters.get(name, PARAMETERS[name][1])
         return within(name, value) if row.act == "norm" else value
 
@@ -185,6 +189,8 @@ class Desk:
                 seat.hears = words
             case "when", [when]:
                 seat.when = when
+            case act, _ if act in pad.ACTS:
+                stage.tell("latent", player, *pad.order(act, name, values, seat.latent), beat)
             case (("parameter" | "norm"), [value]):
                 value = normal(name, value) if act == "norm" else value
                 seat.parameters[name] = value
@@ -387,6 +393,8 @@ class Desk:
             self.local(f"{at}/when", wanted.when)
         if wanted.hears and wanted.hears != now.hears:
             self.local(f"{at}/hears", wanted.hears)
+        if wanted.latent and wanted.latent != now.latent:
+            self.stage.tell("latent", player, "restore", (wanted.latent,), self.stage.beat)
         if wanted.mode != now.mode:
             self.local(f"{at}/mode", wanted.mode)
         if wanted.started and not now.started:

@@ -33,10 +33,9 @@ from rnnmuse.music.phrases import (
 )
 from rnnmuse.music.piece import ChordSymbol, Key, Piece
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
-from rnnmuse.protocol import PARAMETERS
+from rnnmuse.protocol import PARAMETERS, SLOTS
 from rnnmuse.session.live import AHEAD, REACTION, Order, tick_of
 
-SLOTS = 16
 MODES = ("off", "free", "hold", "loop")
 MAP_SLOTS = "slots"
 FURTHEST = 8.0  # a coordinate of a point, in standard deviations
@@ -204,6 +203,7 @@ class PhrasePlayer:
             "morph": self._morph,
             "vary": self._vary,
             "average": self._average,
+            "restore": self._restore,
         }
         if what == "capture":
             self._capture(beat, *values)
@@ -222,6 +222,15 @@ class PhrasePlayer:
             "axes": {name: place_of(space, self.point, k) for k, name in enumerate(self.model.axes)},
             "slots": {slot: [float(v) for v in point] for slot, point in self.slots.items()},
         }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Be as `state` was told; another model's space is left alone."""
+        size = self.model.space(self._bars).size
+        if len(state["latent"]) != size or not set(state["map"]) <= {*self.model.axes, MAP_SLOTS, ""}:
+            return
+        self.slots = {int(slot): np.array(p, np.float32) for slot, p in state["slots"].items() if len(p) == size}
+        self.map, self.xy = tuple(state["map"]), tuple(state["xy"])
+        self._put(np.array(state["latent"], np.float32))
 
     def _put(self, point: Floats, anchor: bool = True) -> None:
         self.point = np.clip(np.asarray(point, np.float32), -FURTHEST, FURTHEST)
@@ -278,14 +287,8 @@ class PhrasePlayer:
             raise ValueError(f"slot: {slot} is empty; stored are {known}")
         return self.slots[slot]
 
-    def _store(self, slot: int, *values: float) -> None:
-        if values:
-            size = self.model.space(self._bars).size
-            if len(values) != size:
-                raise ValueError(f"store: {len(values)} numbers; {self.model.name} takes {size}")
-            self.slots[slot] = np.array(values, np.float32)
-        else:
-            self.slots[slot] = self.point.copy()
+    def _store(self, slot: int) -> None:
+        self.slots[slot] = self.point.copy()
 
     def _recall(self, slot: int) -> None:
         self._put(self._slot(slot))
@@ -476,7 +479,9 @@ class PhrasePlayer:
         if p["key"] or p["scale"]:
             key = parse_key(p["key"]) if p["key"] else Key(0.0, 0)
             scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))
-            pitch = min(range(max(0, pitch - 6), min(128, pitch + 7)), key=lambda q: (q % 12 not in scale, abs(q - pitch)))
+            pitch = min(
+                range(max(0, pitch - 6), min(128, pitch + 7)), key=lambda q: (q % 12 not in scale, abs(q - pitch))
+            )
         low, high = int(p["low"]), int(p["high"])
         while pitch > high and pitch - 12 >= low:
             pitch -= 12

@@ -127,6 +127,7 @@ def train_groove(
     folder: Path,
     *,
     shape: GrooveShape | None = None,
+    start: Mapping[str, Tensor] | None = None,
     epochs: int = 12,
     minutes: float | None = None,
     batch: int = 128,
@@ -134,10 +135,15 @@ def train_groove(
     seed: int = 1,
     report: Callable[[int, int, float], None] | None = None,
 ) -> GrooveNet:
-    """Train for ``epochs`` or ``minutes``; resumes from ``folder``/groove.ckpt. Returns the network of least loss."""
+    """Train for ``epochs`` or ``minutes``; resumes from ``folder``/groove.ckpt. Returns the network of least loss.
+
+    ``start`` holds weights to fine-tune from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     net = GrooveNet(shape or GrooveShape())
+    if start is not None:
+        net.load_state_dict(start)
     optimiser = torch.optim.AdamW(net.parameters(), learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     each = sum(math.ceil(len(w) * 2 / bars / max(1, batch * 2 // bars)) for bars, w in training.items())
     steps, step, best, before = epochs * each, 0, math.inf, 0.0
@@ -164,7 +170,7 @@ def train_groove(
         hidden = torch.from_numpy(random.random(grid.shape[:2]) < HIDE)
         with torch.autocast("cpu", torch.bfloat16):
             loss = groove_loss(net, grid, task, tempo, hidden).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
@@ -190,7 +196,8 @@ def train_groove(
         if over:
             break
     net.load_state_dict(torch.load(folder / "groove-best.ckpt", weights_only=True))
-    return net.eval()
+    net.eval()
+    return net
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from rnnmuse.models.bundle import FORMAT, Bundle, read_about, read_weights, write_sums
 from rnnmuse.models.phrase import PhraseModel
-from rnnmuse.music.attributes import attributes, axes_of
+from rnnmuse.music.attributes import attributes
 from rnnmuse.music.phrases import STEPS_A_BEAT
 from rnnmuse.train.export import INT8_LIMIT, Weights, graph_of, gru_cell, quantised
 from rnnmuse.train.phrase_recipe import PhraseRecipe, phrase_recipe_text
@@ -254,7 +254,8 @@ def mean_nll(model: PhraseModel, windows: Windows, most: int = 40) -> float:
 def phrase_network_of(bundle: Bundle) -> PhraseNet:
     """The torch network of a bundle, to fine-tune or to evaluate."""
     table = bundle.about["shape"]
-    shape = PhraseShape(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    shape = PhraseShape(**sizes)
     net = PhraseNet(shape)
     own = net.state_dict()
     weights = read_weights(bundle)

@@ -22,7 +22,8 @@ class PhraseRecipe:
     ``drum`` makes it one of drums, else of melodies. ``bars`` and ``latent`` are as in PhraseShape. ``beta``,
     ``free`` (nats a dimension) and ``annealing`` (steps) are those of the loss in `rnnmuse.train.vae`. ``hide`` is the
     share of steps that are hidden from the decoder, ``blind`` the share of phrases without key and chords. ``batch``
-    counts phrases of two bars. ``splits`` and ``exclude`` are as in Recipe.
+    counts phrases of two bars. ``groove_epochs`` are those of the groove network that goes with drums. ``splits`` and
+    ``exclude`` are as in Recipe.
     """
 
     name: str
@@ -48,12 +49,13 @@ class PhraseRecipe:
     dropout: float = 0.1
     batch: int = 128
     epochs: int = 30
+    groove_epochs: int = 12
     learning_rate: float = 2e-3
     transpose: tuple[int, int] = (-6, 5)
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("embed", "encoder", "beat", "condition", "hidden", "head", "batch", "epochs"):
+        for name in ("embed", "encoder", "beat", "condition", "hidden", "head", "batch", "epochs", "groove_epochs"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)!r}; must be a whole number of at least 1")
         for name in ("hide", "blind", "dropout"):

@@ -131,7 +131,7 @@ def train_phrases(
                 blind = torch.rand(len(grid), 1, 1, generator=generator) < recipe.blind
                 context = torch.where(blind, torch.tensor(UNKNOWN), context)
                 loss, kl = _step(net, grid, context, recipe, now.step, generator)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
                 optimiser.step()
                 optimiser.zero_grad()

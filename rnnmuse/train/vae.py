@@ -223,9 +223,7 @@ class PhraseNet(nn.Module):
                 velocity = velocity.view(batch, 1, len(DRUMS), VELOCITIES)
                 micro = micro.view(batch, 1, len(DRUMS), MICROS)
             on = step > 0 if self.shape.drum else step >= ONSET
-            before = torch.stack(
-                (step, velocity.argmax(-1) * on, torch.where(on, micro.argmax(-1), ON_GRID)), -1
-            )
+            before = torch.stack((step, velocity.argmax(-1) * on, torch.where(on, micro.argmax(-1), ON_GRID)), -1)
             out[:, t : t + 1] = before
         return out
 
