@@ -28,7 +28,7 @@ def _reconstruction(result: dict[str, Any]) -> list[str]:
     lines = ["Held-out phrases, encoded to their point and decoded again:", ""]
     if result["drum"]:
         lines += [
-            "| bars | phrases | hits F1, told those before | free-running | by the live graphs | KL, bits | active units |",
+            "| bars | phrases | hits F1, told those before | free-running | by live graphs | KL, bits | active units |",
             "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         ]
         for bars, r in result["reconstruction"].items():
@@ -166,8 +166,8 @@ def phrase_card(recipe: PhraseRecipe, result: dict[str, Any]) -> str:
         f"A VAE: bidirectional GRU of {recipe.encoder} units, {' and '.join(map(str, recipe.latent))} dimensions for "
         f"{' and '.join(map(str, recipe.bars))} bars, GRU of {recipe.hidden} units as decoder. The loss and its signs "
         f"are in `rnnmuse.train.vae`: beta {recipe.beta}, {recipe.free} free nats a dimension, annealed over "
-        f"{recipe.annealing} steps; {recipe.hide:.0%} of the steps before hidden from the decoder, {recipe.blind:.0%} of "
-        f"the phrases without key and chords. {recipe.note}".rstrip(),
+        f"{recipe.annealing} steps; {recipe.hide:.0%} of the steps before hidden from the decoder, {recipe.blind:.0%} "
+        f"of the phrases without key and chords. {recipe.note}".rstrip(),
         "",
         "After training the mean and the covariance of the training phrases' posterior were measured, and the change "
         "of coordinates that makes them N(0, I) was put before the decoder and after the encoder: a point's numbers "

@@ -58,7 +58,13 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
         "row": np.array([-1, hidden], np.int64),
     }
     node = helper.make_node
-    nodes = [
+    halved = {key: value.astype(np.float16) if value.dtype == np.float32 else value for key, value in constants.items()}
+    nodes = [  # weights are kept in half precision, as they were saved
+        node("Cast", [f"{key}_half"], [key], to=TensorProto.FLOAT)
+        for key, value in halved.items()
+        if value.dtype == np.float16
+    ]
+    nodes += [
         node("Transpose", ["x"], ["x_"], perm=[1, 0, 2]),
         node("GRU", ["x_", "w", "r", "b"], ["y"], direction="bidirectional", hidden_size=hidden, linear_before_reset=1),
         node("Split", ["y"], ["forward_", "backward_"], axis=1, num_outputs=2),
@@ -71,7 +77,10 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
         node("Add", ["beats_", "b_beats"], ["beats"]),
     ]
     info = helper.make_tensor_value_info
-    held = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in constants.items()]
+    held = [
+        onnx.numpy_helper.from_array(np.ascontiguousarray(array), f"{key}_half" if array.dtype == np.float16 else key)
+        for key, array in halved.items()
+    ]
     graph = helper.make_graph(
         nodes,
         "encoder",
@@ -123,7 +132,8 @@ def aggregate(net: PhraseNet, windows: Windows, seed: int = 1) -> dict[str, Any]
     """Where the phrases lie: mean (Z,), root (Z, Z) with z = mean + root @ point, the points' axes and examples.
 
     The aggregate posterior's mean and covariance over the phrases (of the means, plus the mean sigma^2), by principal
-    axes, the widest first. The axes are a ridge regression of the attributes on the points.
+    axes, the widest first. The axes are a ridge regression of the attributes on the points, the quantiles those of
+    what it estimates.
     """
     mus, variances = [], []
     for at in range(0, len(windows), 256):
@@ -150,7 +160,7 @@ def aggregate(net: PhraseNet, windows: Windows, seed: int = 1) -> dict[str, Any]
         "root": root,
         "axes": fit[:, :-1],
         "offsets": fit[:, -1],
-        "quantiles": np.quantile(told, np.linspace(0, 1, QUANTILES), axis=0).T,
+        "quantiles": np.quantile(known @ fit.T, np.linspace(0, 1, QUANTILES), axis=0).T,
         "examples": points[spread_out(points, EXAMPLES, seed)],
     }
 
