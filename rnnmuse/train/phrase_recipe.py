@@ -20,7 +20,7 @@ class PhraseRecipe:
     """Settings of one training run of a phrase VAE.
 
     ``drum`` makes it one of drums, else of melodies. ``bars`` and ``latent`` are as in PhraseShape. ``beta``,
-    ``free`` (nats a dimension) and ``annealing`` (steps) are those of the loss in `rnnmuse.train.vae`. ``hide`` is the
+    ``feel``, ``free`` (nats a dimension) and ``annealing`` (steps) are those of the loss in `rnnmuse.train.vae`. ``hide`` is the
     share of steps that are hidden from the decoder, ``blind`` the share of phrases without key and chords. ``batch``
     counts phrases of two bars. ``groove_epochs`` are those of the groove network that goes with drums. ``splits`` and
     ``exclude`` are as in Recipe.
@@ -42,6 +42,7 @@ class PhraseRecipe:
     hidden: int = 384
     head: int = 256
     beta: float = 0.15
+    feel: float = 1.0
     free: float = 0.02
     annealing: int = 1000
     hide: float = 0.4
@@ -61,7 +62,7 @@ class PhraseRecipe:
         for name in ("hide", "blind", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)!r}; must be from 0 to under 1")
-        for name in ("beta", "free", "learning_rate"):
+        for name in ("beta", "feel", "free", "learning_rate"):
             if not 0 <= getattr(self, name) < 100:
                 raise ValueError(f"{name}: {getattr(self, name)!r}; must be from 0 to under 100")
         if len(self.bars) != len(self.latent) or not self.bars or not all(1 <= b <= 8 for b in self.bars):

@@ -21,7 +21,7 @@ from rnnmuse.train.windows import Windows
 
 WARM_UP = 100
 SAVE_EVERY = 90.0  # seconds
-CHECKS = 384  # phrases of each length that validation looks at
+CHECKS = 192  # phrases of each length that validation looks at
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ def train_phrases(
                 optimiser.zero_grad()
                 bars = grid.shape[1] // BAR
                 share = max(0.02, 1 / (now.step + 1))
-                shown, shown_kl = float(loss) / bars, kl / bars
+                shown, shown_kl = float(loss.detach()) / bars, kl / bars
                 now.loss = shown if math.isnan(now.loss) else (1 - share) * now.loss + share * shown
                 now.kl = shown_kl if math.isnan(now.kl) else (1 - share) * now.kl + share * shown_kl
                 now.step += 1
@@ -174,8 +174,9 @@ def _step(
         parts = net(z, grid, context, hidden)
     kl = kl_by_dimension(mu, log_var).mean(0)
     weight = recipe.beta * min(1.0, (step + 1) / recipe.annealing)
-    loss = sum(part.mean() for part in parts) + weight * kl.clamp_min(recipe.free).sum()
-    return loss, float(kl.sum())
+    steps, velocity, micro = (part.mean() for part in parts)
+    loss = steps + recipe.feel * (velocity + micro) + weight * kl.clamp_min(recipe.free).sum()
+    return loss, float(kl.detach().sum())
 
 
 def _end_epoch(

@@ -5,10 +5,12 @@ minimised is its negative, with the weight and the free bits of beta-VAE (Higgin
 (2016)::
 
     ELBO = E_q(z|x,c)[log p(x|z,c)] - KL(q(z|x,c) || p(z)),        p(z) = N(0, I),  q = N(mu, diag(sigma^2))
-    loss = -E_q[log p(x|z,c)] + w(n) * sum_d max(free, KL_d)       KL_d = (mu_d^2 + sigma_d^2 - 1 - log sigma_d^2) / 2
+    loss = -E_q[log p(steps|z,c) + feel log p(velocity, micro|steps,z,c)] + w(n) * sum_d max(free, KL_d)
+    KL_d = (mu_d^2 + sigma_d^2 - 1 - log sigma_d^2) / 2
 
-in nats a phrase, KL_d the mean over the batch. The weight w(n) rises in a straight line from 0 to ``beta`` over the
-first ``annealing`` steps. ``free`` nats of each dimension cost nothing, so that no dimension is given up early.
+in nats a phrase, KL_d the mean over the batch. ``feel`` 1 is the ELBO's own likelihood; less makes the latent space
+say more of the notes and less of how they are played. The weight w(n) rises in a straight line from 0 to ``beta`` over
+the first ``annealing`` steps. ``free`` nats of each dimension cost nothing, so that no dimension is given up early.
 
 The encoder's states are taken at each beat (the forward one at its end, the backward one at its start) and joined to
 mu and log sigma^2. The decoder's trunk is the stream model's cell. It is given a slice of W z for the beat it is in,
