@@ -245,7 +245,7 @@ def test_generate_plays_a_new_phrase_for_its_beats_and_says_so(model):
         every += (orders := made.player.advance(made.beat))
         made.obey(orders)
         made.beat += 0.01
-    assert [o for o in every if o[0] == "done"][0][:3] == ("done", 1, 3)
+    assert next(o for o in every if o[0] == "done")[:3] == ("done", 1, 3)
     assert not made.player.playing
 
 

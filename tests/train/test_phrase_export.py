@@ -8,41 +8,12 @@ from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.music.phrases import no_context
 from rnnmuse.train.phrase_export import decoder_graph, encoder_graph, exported_weights
 from rnnmuse.train.vae import PhraseNet, PhraseShape
-from rnnmuse.train.windows import Windows
-
-SMALL = {"latent": (12, 16), "embed": 16, "encoder": 12, "beat": 8, "condition": 10, "hidden": 24, "head": 14}
-
-
-def phrases(drum, bars, count, seed=1):
-    """Random phrases in a random context."""
-    random = np.random.default_rng(seed)
-    steps = bars * 16
-    if drum:
-        hit = (random.random((count, steps, 9)) < 0.2).astype(np.int16)
-        grids = np.stack(
-            (hit, hit * random.integers(1, 32, hit.shape), np.where(hit, random.integers(0, 25, hit.shape), 12)), -1
-        )
-    else:
-        step = np.where(
-            random.random((count, steps)) < 0.3,
-            random.integers(50, 80, (count, steps)),
-            random.integers(0, 2, (count, steps)),
-        )
-        on = step >= 2
-        grids = np.stack(
-            (step, on * random.integers(1, 32, on.shape), np.where(on, random.integers(0, 25, on.shape), 12)), -1
-        )
-    context = np.stack([random.integers(0, size, (count, steps)) for size in (25, 13, 9)], -1)
-    return Windows(
-        grids.astype(np.int16), context.astype(np.int16), np.arange(count, dtype=np.int32),
-        np.full(count, 120, np.float32),
-    )  # fmt: skip
 
 
 @pytest.fixture(params=[False, True], ids=["melody", "drums"])
-def pair(request):
+def pair(request, phrases, small):
     torch.manual_seed(2)
-    net = PhraseNet(PhraseShape(request.param, **SMALL)).eval()
+    net = PhraseNet(PhraseShape(request.param, **small)).eval()
     for value in net.parameters():  # as the bundle will hold them
         value.data = (value.data * 2).half().float()
     data = {bars: phrases(request.param, bars, 40) for bars in (2, 4)}
