@@ -33,7 +33,10 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
     """The encoder: x (1, T, E) to what it says of each beat, or of ``every`` so many steps, (T / every, beat)."""
     w = {key: np.asarray(value, np.float32) for key, value in weights.items()}
     sides = ("", "_reverse")
-    hidden = w["encoder.weight_hh_l0"].shape[1]
+    hidden, embed = w["encoder.weight_hh_l0"].shape[1], w["encoder.weight_ih_l0"].shape[1]
+    seen = ["forward", "backward", "steps"]
+    if w["beats.weight"].shape[1] == 2 * hidden:  # of a network that looks at the states alone
+        seen.pop()
 
     def gates(name: str) -> Any:
         """Both directions stacked; ONNX keeps update, reset, new where torch keeps reset, update, new."""
@@ -56,6 +59,7 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
         "zero": np.array([0], np.int64),
         "end": np.array([end], np.int64),
         "row": np.array([-1, hidden], np.int64),
+        "flat": np.array([-1, every * embed], np.int64),
     }
     node = helper.make_node
     halved = {key: value.astype(np.float16) if value.dtype == np.float32 else value for key, value in constants.items()}
@@ -72,7 +76,8 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
         node("Slice", ["backward_", "zero", "end", "axis", "every"], ["backward4"]),
         node("Reshape", ["forward4", "row"], ["forward"]),
         node("Reshape", ["backward4", "row"], ["backward"]),
-        node("Concat", ["forward", "backward"], ["both"], axis=1),
+        node("Reshape", ["x", "flat"], ["steps"]),
+        node("Concat", seen, ["both"], axis=1),
         node("MatMul", ["both", "w_beats"], ["beats_"]),
         node("Add", ["beats_", "b_beats"], ["beats"]),
     ]
@@ -84,7 +89,7 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
     graph = helper.make_graph(
         nodes,
         "encoder",
-        [info("x", TensorProto.FLOAT, [1, "steps", w["encoder.weight_ih_l0"].shape[1]])],
+        [info("x", TensorProto.FLOAT, [1, "time", embed])],
         [info("beats", TensorProto.FLOAT, ["beat", len(w["beats.bias"])])],
         held,
     )

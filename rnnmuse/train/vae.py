@@ -12,11 +12,11 @@ in nats a phrase, KL_d the mean over the batch. ``feel`` 1 is the ELBO's own lik
 say more of the notes and less of how they are played. The weight w(n) rises in a straight line from 0 to ``beta`` over
 the first ``annealing`` steps. ``free`` nats of each dimension cost nothing, so that no dimension is given up early.
 
-The encoder's states are taken at each beat (the forward one at its end, the backward one at its start) and joined to
-mu and log sigma^2. The decoder's trunk is the stream model's cell. It is given a slice of W z for the beat it is in,
-the key, the chord, the place in the bar and the step before, which is hidden from it at random in training (word
-dropout, Bowman et al. 2016), so that it leans on z. One network serves phrases of several lengths: only the maps to
-and from z are each length's own.
+The encoder's states are taken at each beat (the forward one at its end, the backward one at its start), beside the
+beat's own four steps, and joined to mu and log sigma^2. The decoder's trunk is the stream model's cell. It is
+given a slice of W z for the beat it is in, the key, the chord, the place in the bar and the step before, which is
+hidden from it at random in training (word dropout, Bowman et al. 2016), so that it leans on z. One network serves
+phrases of several lengths: only the maps to and from z are each length's own.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class StepIn(nn.Module):
             self.micro = nn.Embedding(MICROS, shape.embed)
             for table in (self.step, self.velocity, self.micro):
                 nn.init.normal_(table.weight, std=0.2)
+            self.step.weight.data[ONSET:CLASSES] = 3 * pitch_features(shape.embed, 0)
 
     def forward(self, grid: Tensor, hidden: Tensor | None = None) -> Tensor:
         if self.drum:
@@ -82,6 +83,16 @@ class StepIn(nn.Module):
         more = self.velocity(grid[..., 1]) + self.micro(grid[..., 2])
         out: Tensor = self.step(step) + more * on.unsqueeze(-1)
         return out
+
+
+def pitch_features(size: int, seed: int) -> Tensor:
+    """Rows (128, size) of length 1 for the pitches to begin with: neighbours are alike, and octaves a little."""
+    pitch = torch.arange(128.0).unsqueeze(1)
+    near = torch.exp(-0.5 * ((pitch - torch.arange(24.0, 104.0, 2.0)) / 1.5) ** 2)
+    features = torch.cat((near, torch.eye(12)[torch.arange(128) % 12]), 1)
+    features = features - features.mean(0)
+    turned = features @ torch.randn(features.shape[1], size, generator=torch.Generator().manual_seed(seed))
+    return functional.normalize(turned, dim=1)
 
 
 def strokes_in(grid: Tensor) -> Tensor:
@@ -105,7 +116,7 @@ class PhraseNet(nn.Module):
         for table in [*self.context, self.place]:
             nn.init.normal_(table.weight, std=0.1)
         self.encoder = nn.GRU(shape.embed, shape.encoder, batch_first=True, bidirectional=True)
-        self.beats = nn.Linear(2 * shape.encoder, shape.beat)
+        self.beats = nn.Linear(2 * shape.encoder + STEPS_A_BEAT * shape.embed, shape.beat)
         self.to_z = nn.ModuleList(
             nn.Linear(bars * 4 * shape.beat, 2 * size) for bars, size in zip(shape.bars, shape.latent, strict=True)
         )
@@ -121,6 +132,7 @@ class PhraseNet(nn.Module):
             self.struck = nn.Linear(len(DRUMS), shape.head)
         else:
             self.struck = nn.Embedding(CLASSES, shape.head)
+            self.first.weight.data[ONSET:] = pitch_features(shape.head, 1)
         many = len(DRUMS) if shape.drum else 1
         self.velocity = nn.Linear(shape.head, many * VELOCITIES)
         self.micro = nn.Linear(shape.head, many * MICROS)
@@ -135,9 +147,11 @@ class PhraseNet(nn.Module):
 
     def encode(self, grid: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """mu and log sigma^2, each (B, Z), of phrases (B, T, 3 or 9, 3) in their context (B, T, 3)."""
-        states, _ = self.encoder(self.drop(self.read(grid) + self.around(context)))  # (B, T, 2H)
+        x = self.drop(self.read(grid) + self.around(context))
+        states, _ = self.encoder(x)  # (B, T, 2H)
         forward, backward = states.chunk(2, -1)
-        at_beats = torch.cat((forward[:, STEPS_A_BEAT - 1 :: STEPS_A_BEAT], backward[:, ::STEPS_A_BEAT]), -1)
+        steps = x.view(len(x), -1, STEPS_A_BEAT * x.shape[-1])  # (B, T / 4, 4E)
+        at_beats = torch.cat((forward[:, STEPS_A_BEAT - 1 :: STEPS_A_BEAT], backward[:, ::STEPS_A_BEAT], steps), -1)
         mu, log_var = self.to_z[self._length(grid)](self.beats(at_beats).flatten(1)).chunk(2, -1)
         return mu, log_var.clamp(-12, 6)
 
