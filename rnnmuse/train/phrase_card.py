@@ -19,7 +19,8 @@ def phrase_report(result: dict[str, Any]) -> str:
             "",
             f"In-filling of {row['bars']} bars in {row['pieces']} held-out songs: around the gap's end "
             f"{row['filled']:.3f} nats an event with the filling, {row['real']:.3f} with the real bars "
-            f"({100 * (row['filled'] / row['real'] - 1):+.1f} %).",
+            f"({100 * (row['filled'] / row['real'] - 1):+.1f} %); {row['songs within 10 %']} songs within 10 %. Chosen "
+            f"by the join alone {row['unguided']:.3f}, a filling that nothing chose {row['alone']:.3f}.",
         ]
     return "\n".join(lines)
 
@@ -192,6 +193,8 @@ def phrase_card(recipe: PhraseRecipe, result: dict[str, Any]) -> str:
         "",
         f"![map](map.png) ![statistics](statistics-{recipe.bars[0]}.png)",
     ]
+    if "infill" in result:
+        lines += ["", "Bars 5 to 8 made anew, and what follows them:", "", "![in-filling](infill.png)"]
     if "groove" in result:
         lines += ["", "![timing and velocity](humanise.png)"]
     return "\n".join(lines) + "\n"
