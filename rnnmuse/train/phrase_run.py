@@ -94,7 +94,7 @@ def train_phrase_bundle(
             task = bar.add_task("groove", total=1.0)
             tuned = train_groove(
                 full, {bars: w for bars, w in held.items() if len(w)}, work, start=groove, seed=plan.seed,
-                epochs=plan.groove_epochs if weights is None else 1000,
+                epochs=plan.groove_epochs if weights is None else epochs or 1000,
                 minutes=None if minutes is None else minutes * GROOVE_SHARE,
                 report=lambda step, steps, loss: bar.update(task, completed=step / steps),
             )  # fmt: skip
