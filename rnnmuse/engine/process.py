@@ -4,8 +4,8 @@ Messages in: ("clock", Clock, seconds ahead), ("hear" | "overhear", player, beat
 player, value, beat), ("load", player, model), ("set", player, name, value, beat), ("start" | "stop" | "reset", player,
 beat), ("generate", player, beats, seed or None, job, beat), ("latent", player, what, values, beat), ("models",),
 ("alive",), ("bye",); for text players ("text_generate", player, chunks, seed or None, job, beat), ("text_prompt",
-player, text), ("text_mix", player, model, weight), ("text_bind", player, other), ("text_set", player, name, value, beat),
-("text_stop" | "text_reset", player, beat).
+player, text), ("text_mix", player, model, weight), ("text_bind", player, other), ("text_set", player, name, value,
+beat), ("text_stop" | "text_reset", player, beat).
 Messages out: the orders of `rnnmuse.session.live` and `rnnmuse.session.text`, ("ready",), ("models", names by kind),
 ("latent", player, state),
 ("error", player, text), ("alive",), ("failed", text) as its last word.
