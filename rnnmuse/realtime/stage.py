@@ -226,6 +226,8 @@ class Stage:
                 self.tell("model", number, seat.model, self.beat)
             for name, value in seat.parameters.items():
                 self.tell("set", number, name, value, self.beat)
+            if seat.latent:
+                self.tell("latent", number, "restore", (seat.latent,), self.beat)
             self.tell("mode", number, seat.mode, self.beat)
             if seat.started:
                 self.tell("start", number, self.beat)
@@ -285,6 +287,8 @@ class Stage:
                 self.unsay(player, tick - 1)
             case ("done", player, job, notes):
                 self.server.broadcast(osc.build(f"/rnnmuse/player/{player}/done", (job, notes)))
+            case ("latent", player, state):
+                self.seats.setdefault(player, Seat()).latent = state
             case ("models", names):
                 self.desk.answer_models(names)
             case ("error", player, text):
@@ -344,11 +348,10 @@ class Stage:
 
     def _say(self, ahead: Nanoseconds, player: int, tick: int, values: tuple[Any, ...]) -> None:
         """Send a chunk of text to the subscribers of one look-ahead."""
-        now = self.now()
-        due = self.clock.time_at(self.clock.swung(tick)) if self.clock.running else now
+        due = self._time(tick) if self.clock.running else self.now()
         for output in self.outputs.values():
             if output.ahead == ahead and isinstance(output, OscOutput):
-                output.say(player, values, due)
+                self.outbox.put(due - ahead, partial(output.say, player, values, due))
 
     def unsay(self, player: int, tick: int) -> None:
         """Take back what a text player was to say after ``tick``."""
