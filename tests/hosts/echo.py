@@ -226,7 +226,7 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(self.goodbye)
             try:
-                self.process.wait(3)
+                self.process.wait(6)
             except subprocess.TimeoutExpired:
                 self.kill()
         for stream in (self.process.stdin, self.process.stdout):
