@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rnnmuse.music.midi import write_midi
     from rnnmuse.music.piece import Part, Piece
     from rnnmuse.music.read import read_music
+    from rnnmuse.phrases import Phrases, load_phrases
     from rnnmuse.text.author import Author, author
 
 __version__ = "0.1.0"
@@ -22,6 +23,8 @@ _HOMES = {
     "Settings": "rnnmuse.compose",
     "joined": "rnnmuse.compose",
     "load": "rnnmuse.compose",
+    "Phrases": "rnnmuse.phrases",
+    "load_phrases": "rnnmuse.phrases",
     "Note": "rnnmuse.events",
     "Part": "rnnmuse.music.piece",
     "Piece": "rnnmuse.music.piece",
@@ -35,11 +38,13 @@ __all__ = [
     "Muse",
     "Note",
     "Part",
+    "Phrases",
     "Piece",
     "Settings",
     "author",
     "joined",
     "load",
+    "load_phrases",
     "read_music",
     "write_midi",
 ]

@@ -16,9 +16,11 @@ from random import Random
 
 from rnnmuse.bridges import osc
 from rnnmuse.compose import load
-from rnnmuse.models.bundle import bundles, load_text
+from rnnmuse.models.bundle import bundles, load_phrase, load_text
 from rnnmuse.music.codec import GRID
 from rnnmuse.music.piece import Piece
+from rnnmuse.realtime.clock import Clock
+from rnnmuse.realtime.engine_link import EngineLink
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 from rnnmuse.session.constraints import Constraints, Rules
@@ -136,9 +138,72 @@ def long_run(name: str = "lieder", count: int = 100_000) -> None:
     print(f"(that is {player.grid / GRID:,.0f} beats of music)")
 
 
+def phrases(name: str, count: int = 200) -> None:
+    """Decoding a phrase at a new point, and encoding one."""
+    model = load_phrase(name)
+    random = Random(1)
+    for bars in model.bars:
+        decoding, encoding = [], []
+        for _ in range(count):
+            point = model.draw(bars, random)
+            began = time.perf_counter()
+            grid = model.decode(point)
+            middle = time.perf_counter()
+            model.encode(grid)
+            decoding.append(middle - began)
+            encoding.append(time.perf_counter() - middle)
+        decoding.sort()
+        print(
+            f"{bars} bars of {name:<11}{1000 * decoding[count // 2]:6.2f} ms to decode (median), p99 "
+            f"{1000 * decoding[int(count * 0.99)]:.2f} ms; {1000 * statistics.median(encoding):.2f} ms to encode"
+        )
+
+
+def pad(name: str, moves: int = 200) -> None:
+    """From a move of the pad, sent to the engine's process, to the new phrase's notes that come back.
+
+    What is left then is the wait for the sixteenth, which the scheduler keeps.
+    """
+    engine, random, seconds = EngineLink(name), Random(2), []
+
+    def orders(until: str) -> None:
+        end = time.perf_counter() + 20
+        while time.perf_counter() < end:
+            engine.pipe.poll(0.1)
+            if any(order[0] == until for order in engine.messages()):
+                return
+        raise SystemExit(f"{name}: no {until!r} came")
+
+    orders("ready")
+    clock = Clock()
+    clock.start(time.monotonic_ns(), 0)
+    engine.send("clock", clock, 0.0)
+    engine.send("mode", 1, "loop", 0.0)
+    orders("on")
+    for move in range(moves):
+        time.sleep(random.uniform(0.05, 0.15))
+        list(engine.messages())
+        began = time.perf_counter()
+        beat = clock.beat_at(time.monotonic_ns())
+        engine.send("latent", 1, "recall", (1 + move % 16,), beat)
+        orders("recall")  # sent with the notes that take their place, which are computed by then
+        seconds.append(time.perf_counter() - began)
+    engine.close()
+    seconds.sort()
+    print(f"pad move of {name:<12}{1000 * seconds[moves // 2]:6.2f} ms median until the new phrase is planned, p99 "
+          f"{1000 * seconds[int(moves * 0.99)]:.2f} ms")  # fmt: skip
+
+
 if __name__ == "__main__":
     imports()
     for name, bundle in bundles().items():
-        {"stream": events, "text": characters}.get(bundle.about["kind"], lambda name: None)(name)
+        match bundle.about["kind"]:
+            case "stream":
+                events(name)
+            case "text":
+                characters(name)
+            case "phrase":
+                phrases(name)
+                pad(name)
     first_chunk()
     long_run()

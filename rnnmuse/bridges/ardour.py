@@ -23,19 +23,22 @@ PORT = 3819
 FEEDBACK = 8 + 16  # a heartbeat each second; the transport's buttons
 PATIENCE = 3.0
 """Seconds of silence after which it is asked again: it may have been started again."""
-TRIES = 20
-"""How often, each 0.3 s, a start or stop is said: a busy Ardour forgets those that come while it locates."""
+TRIES = 10
+"""How often, each second, a start or stop is said: a busy Ardour forgets those that come while it locates."""
 
 
 class ArdourOut:
-    """An output without notes. The stage leads while its source is internal, and follows while it is osc."""
+    """An output without notes. The stage leads while its source is internal, and follows while it is osc.
+
+    ``there`` and ``rolls`` say whether Ardour answers, and whether its transport runs.
+    """
 
     ahead: Nanoseconds = 0
     clock = True
 
     def __init__(self, stage: Stage, name: str, host: str, port: int) -> None:
         self.stage, self.name = stage, name
-        self.there = False
+        self.there = self.rolls = False
         self._to = (host, port)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1" if host == "127.0.0.1" else "", 0))
@@ -54,7 +57,7 @@ class ArdourOut:
         """Start, continue and stop, while the stage leads."""
         if self.stage.source != "internal" or data[0] not in (0xFA, 0xFB, 0xFC):
             return
-        if data[0] == 0xFA:
+        if data[0] == 0xFA and not self.rolls:
             self._say("/goto_start")
         self._wanted, self._tries = data[0] != 0xFC, TRIES
 
@@ -75,7 +78,9 @@ class ArdourOut:
             if not self.there and now - asked > 1.0:
                 asked = now
                 self._say("/set_surface", 0, 0, FEEDBACK, 0, 0, 0, self._socket.getsockname()[1])
-            if self._wanted is not None and self._tries and now - said > 0.3:
+            if self._wanted == self.rolls:  # saying play again would end a recording
+                self._wanted = None
+            if self._wanted is not None and self._tries and now - said > 1.0:
                 said = now
                 self._tries -= 1
                 self._say("/transport_play" if self._wanted else "/transport_stop")
@@ -91,8 +96,8 @@ class ArdourOut:
 
     def _take(self, message: osc.Message) -> None:
         stage = self.stage
-        if message.address == "/transport_play" and message.arguments == (float(bool(self._wanted)),):
-            self._wanted = None
+        if message.address == "/transport_play":
+            self.rolls = message.arguments == (1.0,)
         if stage.source != "osc" or message.arguments != (1.0,):
             return
         with stage.lock:

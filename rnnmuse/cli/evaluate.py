@@ -15,17 +15,22 @@ def evaluate(
     ] = None,
     pieces: Annotated[int, typer.Option(help="Generated pieces for the statistics; 0 leaves them out.")] = 200,
     bars: Annotated[int, typer.Option(help="Bars of each generated piece.")] = 16,
+    infill: Annotated[int, typer.Option(help="Phrase models: songs to fill bars of, with the model lieder.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for eval.json and the pictures.")] = None,
     benchmark: Annotated[
         str | None, typer.Option(help="tinyshakespeare: the figures of a text model on its last tenth.")
     ] = None,
 ) -> None:
-    """Likelihood on held-out pieces beside baselines, and statistics beside real pieces."""
+    """Likelihood on held-out pieces beside baselines, and statistics beside real pieces.
+
+    Of a phrase model: how held-out phrases come back, its prior, its axes, its ways between phrases, its groove.
+    """
     from rnnmuse.errors import MissingExtraError
     from rnnmuse.models.bundle import find
 
     try:
         from rnnmuse.train.evaluate import evaluate_stream
+        from rnnmuse.train.phrase_evaluate import evaluate_phrases
         from rnnmuse.train.text_evaluate import benchmark as run_benchmark
         from rnnmuse.train.text_evaluate import evaluate_text
     except ImportError as error:
@@ -39,7 +44,10 @@ def evaluate(
         return
     if not model or not folders:
         raise ValueError("evaluate: name a model and the folders of its data, or a --benchmark")
-    if find(model).about.get("kind") == "text":
+    kind = find(model).about.get("kind")
+    if kind == "text":
         print(evaluate_text(model, folders, pieces, out))
+    elif kind == "phrase":
+        print(evaluate_phrases(model, folders, samples=pieces or 1, songs=infill, out=out))
     else:
         print(evaluate_stream(model, folders, pieces, bars, out))

@@ -18,6 +18,7 @@ from rnnmuse.cli import (
     live,
     lyrics,
     models,
+    phrases,
     play,
     rig,
     show,
@@ -39,6 +40,11 @@ app.command("text")(text.text)
 app.command("lyrics")(lyrics.lyrics)
 app.command("setting")(lyrics.setting)
 app.command("cues")(cues.cues)
+app.command("interpolate")(phrases.interpolate)
+app.command("vary")(phrases.vary)
+app.command("groove")(phrases.groove)
+app.command("infill")(phrases.infill)
+app.command("map")(phrases.map_)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)

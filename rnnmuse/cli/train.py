@@ -64,6 +64,27 @@ def text(
         print(f"{bundle.folder}\nTry: rnnmuse text --model {bundle.name}")
 
 
+@app.command()
+def phrases(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files in 4/4.")],
+    name: Annotated[str, typer.Option(help="What to call the model.")],
+    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes; 5 for fine-tuning.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Stop after so many rounds through the phrases.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")] = None,
+    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
+) -> None:
+    """Train a phrase VAE on melodies, or on drums where the files hold little else; it resumes as `stream` does."""
+    with needing_extra():
+        from rnnmuse.train.phrase_run import train_phrase_bundle
+    bundle = train_phrase_bundle(
+        folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, seed=seed, work=work, again=again
+    )
+    print(f"{bundle.folder}\nTry: rnnmuse map {bundle.name}")
+
+
 @contextmanager
 def needing_extra() -> Iterator[None]:
     """One sentence instead of a traceback where the train extra is not installed."""

@@ -11,6 +11,7 @@ from rnnmuse import __version__
 from rnnmuse.bridges import dirt, osc
 from rnnmuse.bridges.osc_server import LEASE, Client
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
+from rnnmuse.realtime import pad
 from rnnmuse.realtime.clock import PPQ
 from rnnmuse.realtime.seats import Seat
 from rnnmuse.realtime.text_desk import TextDesk
@@ -90,7 +91,8 @@ class Desk:
         if row.access == "r":
             raise ProtocolError("access", f"{address}: is sent, not taken")
         if row.access == "rw" and not arguments:
-            self._reply(client, address, self.value(address))
+            value = self.value(address)
+            self._reply(client, address, *(value if isinstance(value, list | tuple) else (value,)))
             return
         if not row.arguments and not row.free and arguments in ((1,), (0,)):
             if not arguments[0]:
@@ -135,6 +137,8 @@ class Desk:
                 return seat.hears or f"ch{player}"
             case "when":
                 return seat.when
+            case "latent" | "dimension" | "axis" | "map" | "xy" | "x" | "y":
+                return pad.value(row.act, name, seat.latent)
         value = seat.parameters.get(name, PARAMETERS[name][1])
         return within(name, value) if row.act == "norm" else value
 
@@ -195,6 +199,8 @@ class Desk:
                 seat.hears = words
             case "when", [when]:
                 seat.when = when
+            case act, _ if act in pad.ACTS:
+                stage.tell("latent", player, *pad.order(act, name, values, seat.latent), beat)
             case (("parameter" | "norm"), [value]):
                 value = normal(name, value) if act == "norm" else value
                 seat.parameters[name] = value
@@ -402,6 +408,8 @@ class Desk:
             self.local(f"{at}/when", wanted.when)
         if wanted.hears and wanted.hears != now.hears:
             self.local(f"{at}/hears", wanted.hears)
+        if wanted.latent and wanted.latent != now.latent:
+            self.stage.tell("latent", player, "restore", (wanted.latent,), self.stage.beat)
         if wanted.mode != now.mode:
             self.local(f"{at}/mode", wanted.mode)
         if wanted.started and not now.started:
@@ -418,8 +426,12 @@ class Desk:
 
     def answer_models(self, names: dict[str, list[str]]) -> None:
         """Send the models' names, by kind, to whoever asked for them."""
+        playable = sorted(names.get("stream", []) + names.get("phrase", []))
         for client, kind in self._waiting_for_models:
-            self._reply(client, "/rnnmuse/text/models" if kind == "text" else "/rnnmuse/models", *names.get(kind, []))
+            if kind == "text":
+                self._reply(client, "/rnnmuse/text/models", *names.get("text", []))
+            else:
+                self._reply(client, "/rnnmuse/models", *playable)
         self._waiting_for_models.clear()
 
     def _reply(self, client: Client, address: str, *values: Any) -> None:

@@ -226,6 +226,8 @@ class Stage:
                 self.tell("model", number, seat.model, self.beat)
             for name, value in seat.parameters.items():
                 self.tell("set", number, name, value, self.beat)
+            if seat.latent:
+                self.tell("latent", number, "restore", (seat.latent,), self.beat)
             self.tell("mode", number, seat.mode, self.beat)
             if seat.started:
                 self.tell("start", number, self.beat)
@@ -285,6 +287,8 @@ class Stage:
                 self.unsay(player, tick - 1)
             case ("done", player, job, notes):
                 self.server.broadcast(osc.build(f"/rnnmuse/player/{player}/done", (job, notes)))
+            case ("latent", player, state):
+                self.seats.setdefault(player, Seat()).latent = state
             case ("models", names):
                 self.desk.answer_models(names)
             case (("error" | "text_error") as kind, player, text):

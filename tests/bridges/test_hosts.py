@@ -260,9 +260,9 @@ def test_check_waits_for_a_note_where_there_are_no_probes():
         client = Client("127.0.0.1", 9)
         played = threading.Timer(0.3, stage.stage.desk.handle, (osc.build("/rnnmuse/player/1/note", (60, 90)), client))
         played.start()
-        assert hosts.check(ALL["sonic-pi"], stage.port)[-1] == "a note came from Sonic Pi"
-        with pytest.raises(hosts.HostError, match="no note came from Sonic Pi"):
-            hosts.check(ALL["sonic-pi"], stage.port, 0.3)
+        assert hosts.check(ALL["tidal"], stage.port)[-1] == "a note came from TidalCycles"
+        with pytest.raises(hosts.HostError, match="no note came from TidalCycles"):
+            hosts.check(ALL["tidal"], stage.port, 0.3)
 
 
 def test_mistakes_in_files_would_be_seen():

@@ -79,6 +79,7 @@ class Echo:
         self.told: list[tuple[Any, ...]] = []
         self.when: list[int] = []  # ns at which each note-on came
         self.sounding: set[int] = set()
+        self._end = 0.0
         self.stage.tell = self._told  # type: ignore[method-assign]
         self.stage.add_output(self.tally)
         self.stage.open()
@@ -125,22 +126,29 @@ class Echo:
         until(lambda: bool(answers), patience, "the probe was not answered")
         return answers[0]
 
-    def play(self, count: int, patience: float = 10.0, first: int = 0, ticks: int = TICKS) -> Result:
+    def play(self, count: int, patience: float = 15.0, first: int = 0, ticks: int = TICKS) -> Result:
         """Play notes and wait for them; ``patience`` seconds without a new one end the wait."""
         self.plan(count, first, ticks)
         self.wait(count, patience)
         return self.result()
 
-    def plan(self, count: int, first: int = 0, ticks: int = TICKS, begin: int = 480) -> None:
-        """Start the clock with the notes planned, the first at tick ``begin``."""
+    def plan(self, count: int, first: int = 0, ticks: int = TICKS, afresh: bool = True) -> None:
+        """Plan the notes, so far ahead that planning them is over when they begin; ``afresh`` starts the clock."""
         stage = self.stage
         with stage.lock:
-            stage.run(lambda now: stage.clock.start(now, 0))
+            if afresh:
+                stage.run(lambda now: stage.clock.start(now, 0))
+            begin = stage.clock.tick_at(stage.now()) + 480 + count
             for number in range(count):
                 pitch, velocity = note(first + number)
                 tick = begin + ticks * number
                 stage.plan_note(self.player, tick, pitch, velocity)
                 stage.plan_off(self.player, tick + 4 * ticks, pitch)
+        self._end = (begin + ticks * (count + 4)) / 960 + 1
+
+    def over(self) -> None:
+        """Wait until the planned notes have been played, those that came too late and were left out as well."""
+        until(lambda: self.stage.beat > self._end, 30 + self._end, "the stage does not play on")
 
     def wait(self, count: int, patience: float = 10.0) -> None:
         """Wait until so many notes have come back."""
@@ -218,7 +226,7 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(self.goodbye)
             try:
-                self.process.wait(3)
+                self.process.wait(6)
             except subprocess.TimeoutExpired:
                 self.kill()
         for stream in (self.process.stdin, self.process.stdout):
@@ -267,7 +275,7 @@ def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterat
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
     os.environ |= QUIET_JACK
     options = ["-S"] * wait + (["-R", "-P", "40"] if realtime else ["--no-realtime"])
-    options += f"-t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
+    options += f"-t 20000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
     left = [file.name.removeprefix("jack_").rsplit("_", 2)[0] for file in Path("/dev/shm").glob("jack_*_0_0")]
     for name in [*(f"rnnmuse-{number}" for number in range(4)), *left]:
         os.environ["JACK_DEFAULT_SERVER"] = name

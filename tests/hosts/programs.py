@@ -178,7 +178,8 @@ def ardour(folder: Path, lua: str = TRACK, again: bool = False, **env: str) -> I
     paths = dict(re.findall(r"export ((?:ARDOUR|VAMP)\w+)=(\S+)", wrapper))
     binary = next(Path("/usr/lib/ardour7").glob("hardour-*"))
     command = ["bash", "-c", 'exec -a hardour "$@"', "hardour", binary, session, "muse"]
-    with program(command, places | paths | {"LD_LIBRARY_PATH": "/usr/lib/ardour7"}) as made:
+    places |= paths | {"LD_LIBRARY_PATH": "/usr/lib/ardour7"}
+    with program(command, places, goodbye=signal.SIGINT) as made:  # it does not end on SIGTERM
         yield made
 
 

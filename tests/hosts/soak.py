@@ -85,7 +85,7 @@ def synth() -> None:
         assert Ports(stage.stage).virtual()
         with fluidsynth(font) as made:
             stage.plan(NOTES)
-            until(lambda: len(stage.tally.left) == NOTES and not stage.stage.ledger.sounding, 60 + NOTES / 100)
+            stage.over()
             until(lambda: voices(made) == 0, 30, "voices hang in fluidsynth")
             arrived = heard(made)
     nan = float("nan")

@@ -8,6 +8,8 @@ from echo import BRIDGES, echo, jack, program, until
 from programs import QUIET, supercollider
 from sound import onsets, pitch, read
 
+from rnnmuse.bridges import osc
+
 pytestmark = pytest.mark.skipif(shutil.which("sclang") is None, reason="SuperCollider is not installed")
 
 
@@ -38,6 +40,15 @@ def test_its_sound_is_on_the_beat(tmp_path):
         away = np.abs(np.diff(part) - 0.25) * 1000
         # `make hosts` measures more; here a busy machine may make the dummy driver lose a cycle
         assert np.quantile(away, 0.8) < 1.0, "milliseconds from the beat"
+
+
+def test_its_text_responder_gets_the_words(tmp_path):
+    with echo() as stage, supercollider(stage.port, tmp_path) as made:
+        stage.reached()
+        stage.stage.server.broadcast(osc.build("/rnnmuse/out/text/3", (1, 0, "to be", 0)))
+        stage.stage.server.broadcast(osc.build("/rnnmuse/out/text/3", (1, 1, "or not", 1)))
+        made.until("said: 3 to be false")
+        made.until("said: 3 or not true")
 
 
 def test_the_quark_and_its_help_are_read(tmp_path):
