@@ -93,10 +93,8 @@ def test_recalled_notes_give_their_syllables_back(player):
     assert player.taken_back(99) == []
 
 
-def test_ascii_for_hosts_that_need_it(text_model):
-    from conftest import untrained_text_model
-
-    umlauts = untrained_text_model("umlauts", "\n äöü—")
+def test_ascii_for_hosts_that_need_it(new_text_model):
+    umlauts = new_text_model("umlauts", "\n äöü—")
     player = TextPlayer(2, lambda name: umlauts)
     player.mix("umlauts", 1.0)
     player.change("ascii", 1, 0.0)
