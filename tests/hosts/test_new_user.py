@@ -75,4 +75,8 @@ def test_the_plugin_is_built_and_installed_from_the_exported_folder(tmp_path):
     export("lv2", tmp_path / "my-plugin")
     command = ["make", "-C", tmp_path / "my-plugin", "install", f"LV2DIR={tmp_path}/lv2"]
     subprocess.run(command, check=True, capture_output=True)
-    assert {f.name for f in (tmp_path / "lv2" / "rnnmuse.lv2").iterdir()} == {"rnnmuse.so", "rnnmuse.ttl", "manifest.ttl"}
+    assert {f.name for f in (tmp_path / "lv2" / "rnnmuse.lv2").iterdir()} == {
+        "rnnmuse.so",
+        "rnnmuse.ttl",
+        "manifest.ttl",
+    }
