@@ -1,7 +1,7 @@
 """`make evaluate-verse TEXT=file`: 1,000 poems of each form by the independent checker. Not a test.
 
-Prints, a form a line: poems that hold it, that repeat a line, that have a run of more than 60 characters of the training
-text (where its file is given), lines passed over for a quotation, and seconds a poem.
+Prints, a form a line: poems that hold it, that repeat a line, that have a run of more than 60 characters of the
+training text (where its file is given), lines passed over for a quotation, and seconds a poem.
 """
 
 from __future__ import annotations

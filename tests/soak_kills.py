@@ -160,8 +160,10 @@ def ports() -> None:
     stage.desk.local("/rnnmuse/player/1/start")
     seen, back, hung = [], [], 0
     for _ in range(100 // SHARE):
-        while not receiver.stdout.readline().startswith("heard 14"):
-            pass
+        line = "?"
+        while not line.startswith("heard 14"):
+            line = receiver.stdout.readline()
+            assert line, "the receiver has ended"
         gone.clear()
         receiver.stdin.write("close\n")
         while receiver.stdout.readline() != "closed\n":
@@ -172,8 +174,10 @@ def ports() -> None:
         hung += any(key[0] == "soak" for key in stage.ledger.sounding)
         began = time.monotonic()
         receiver.stdin.write("open\n")
-        while not receiver.stdout.readline().startswith("heard 14"):
-            pass
+        line = "?"
+        while not line.startswith("heard 14"):
+            line = receiver.stdout.readline()
+            assert line, "the receiver has ended"
         back.append(1000 * (time.monotonic() - began))
     running = stage.clock.running
     stage.close()

@@ -36,7 +36,7 @@ def text(
     """Write text: plain, in a verse form, or a scene; to the screen or to a file."""
     from rnnmuse.text.author import author
     from rnnmuse.text.forms import FORMS, NAMES
-    from rnnmuse.text.writer import Settings
+    from rnnmuse.text.writer import MOST, Settings
 
     if form is not None and form not in (*NAMES, "scene"):
         raise ValueError(f"form: {form!r}; use one of {', '.join(NAMES)}, scene")
@@ -44,6 +44,8 @@ def text(
         raise ValueError(f"out: {out.name!r}; must end in .txt, .json, .srt or .vtt")
     if cast and form != "scene":
         raise ValueError("cast: is for --form scene")
+    if length is not None and not 1 <= length <= MOST:
+        raise ValueError(f"length: {length}; must be 1 to {MOST:,}")
     default = "shakespeare" if form in (None, "scene") else FORMS[form].model if form in FORMS else "tang"
     seed = secrets.randbits(31) if seed is None else seed
     writer = author(model or default)

@@ -7,8 +7,7 @@ beat), ("generate", player, beats, seed or None, job, beat), ("latent", player, 
 player, text), ("text_mix", player, model, weight), ("text_bind", player, other), ("text_set", player, name, value,
 beat), ("text_stop" | "text_reset", player, beat).
 Messages out: the orders of `rnnmuse.session.live` and `rnnmuse.session.text`, ("ready",), ("models", names by kind),
-("latent", player, state),
-("error", player, text), ("alive",), ("failed", text) as its last word.
+("latent", player, state), ("error" | "text_error", player, text), ("alive",), ("failed", text) as its last word.
 """
 
 from __future__ import annotations
@@ -141,7 +140,7 @@ class Engine:
             else:
                 self._act(kind, number, rest[1:])
         except (ValueError, RnnmuseError) as error:
-            self.send(("error", number, str(error)))
+            self.send(("text_error" if kind.startswith("text_") else "error", number, str(error)))
 
     def _act(self, kind: str, number: int, rest: list[Any]) -> None:
         player = self.player(number)

@@ -42,7 +42,7 @@ class Space:
     """The latent space of phrases of one length.
 
     ``axes`` (A, Z) and ``offsets`` (A,) estimate a phrase's attributes from its point, ``quantiles`` (A, Q) are those
-    of the training phrases' estimates, ``examples`` (N, Z) are points of some of them that differ.
+    of the training phrases' estimates, stretched, ``examples`` (N, Z) are points of some of them that differ.
     """
 
     bars: int

@@ -266,7 +266,7 @@ def _converted(score: Any) -> Piece:
 def _pickup(measure: Any) -> float:
     """Length of a first bar that is only the end of one, else 0."""
     signature = measure.timeSignature
-    length = float(measure.duration.quarterLength)
+    length = float(measure.highestTime)
     short = signature is not None and 0 < length < float(signature.barDuration.quarterLength) - 1e-6
     return length if short else 0.0
 

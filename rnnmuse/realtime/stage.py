@@ -291,8 +291,8 @@ class Stage:
                 self.seats.setdefault(player, Seat()).latent = state
             case ("models", names):
                 self.desk.answer_models(names)
-            case ("error", player, text):
-                self.error(f"/rnnmuse/player/{player}", "value", text)
+            case (("error" | "text_error") as kind, player, text):
+                self.error(f"/rnnmuse/{'text' if kind == 'text_error' else 'player'}/{player}", "value", text)
                 log.warning("player %s: %s", player, text)
             case ("failed", text):
                 self._engine_lost(f"the engine failed ({text})")
@@ -349,9 +349,8 @@ class Stage:
     def _say(self, ahead: Nanoseconds, player: int, tick: int, values: tuple[Any, ...]) -> None:
         """Send a chunk of text to the subscribers of one look-ahead."""
         due = self._time(tick) if self.clock.running else self.now()
-        for output in self.outputs.values():
-            if output.ahead == ahead and isinstance(output, OscOutput):
-                self.outbox.put(due - ahead, partial(output.say, player, values, due))
+        for output in [o for o in self.outputs.values() if o.ahead == ahead and isinstance(o, OscOutput)]:
+            self._put(output, due - ahead, output.prepare_text(player, values, due))
 
     def unsay(self, player: int, tick: int) -> None:
         """Take back what a text player was to say after ``tick``."""
@@ -479,12 +478,12 @@ class OscOutput:
             packet = osc.bundle(osc.tag_of(seconds), [packet])
         return partial(self._server.broadcast, packet, self.ahead)
 
-    def say(self, player: int, values: tuple[Any, ...], due: Nanoseconds) -> None:
-        """/rnnmuse/out/text/{p}, at once or in a bundle with its time tag."""
+    def prepare_text(self, player: int, values: tuple[Any, ...], due: Nanoseconds) -> Callable[[], object]:
+        """/rnnmuse/out/text/{p}, likewise."""
         packet = osc.build(f"/rnnmuse/out/text/{player}", values)
         if self.ahead:
             packet = osc.bundle(osc.tag_of(time.time() + (due - time.monotonic_ns()) / 1e9), [packet])
-        self._server.broadcast(packet, self.ahead)
+        return partial(self._server.broadcast, packet, self.ahead)
 
     def transport(self, data: list[int]) -> None:
         """MIDI clock is not for OSC."""

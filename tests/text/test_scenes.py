@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import pytest
@@ -15,7 +16,7 @@ def test_the_cast_speaks_in_turn(scene):
     speakers = [speech.speaker for speech in scene.speeches if not speech.direction]
     assert len(speakers) == 9
     assert set(speakers) <= {"Ann", "Ben", "Old Cy"}
-    assert all(a != b for a, b in zip(speakers, speakers[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(speakers))
     assert all(1 <= len(speech.lines) <= LONGEST for speech in scene.speeches)
 
 

@@ -1,5 +1,6 @@
 """Subtitle files, read back by a reader of their own."""
 
+import itertools
 import re
 
 import pytest
@@ -31,7 +32,7 @@ def test_files_say_when_each_line_comes(form, comma):
     assert back[0][1:3] == (0.0, 2.5)  # ten syllables at two a beat, half a second a beat
     assert back[1][1] == 4.0  # a new stanza begins on a bar line
     assert "-->" not in back[2][3]
-    assert all(a[2] <= b[1] for a, b in zip(back, back[1:], strict=False))
+    assert all(a[2] <= b[1] for a, b in itertools.pairwise(back))
 
 
 def test_hours_are_hours():
