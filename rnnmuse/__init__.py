@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rnnmuse.music.piece import Part, Piece
     from rnnmuse.music.read import read_music
     from rnnmuse.phrases import Phrases, load_phrases
+    from rnnmuse.text.author import Author, author
 
 __version__ = "0.1.0"
 
@@ -29,14 +30,18 @@ _HOMES = {
     "Piece": "rnnmuse.music.piece",
     "read_music": "rnnmuse.music.read",
     "write_midi": "rnnmuse.music.midi",
+    "Author": "rnnmuse.text.author",
+    "author": "rnnmuse.text.author",
 }
 __all__ = [
+    "Author",
     "Muse",
     "Note",
     "Part",
     "Phrases",
     "Piece",
     "Settings",
+    "author",
     "joined",
     "load",
     "load_phrases",

@@ -124,7 +124,20 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
 }
 """Name, argument, default and meaning of each parameter of a player."""
 
+TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
+    "temperature": (_n("value", 0, 5), 0.8, "0 the likeliest, 1 as the models learned"),
+    "top_p": (_n("value", 0.01, 1), 0.95, "draw from the likeliest characters that hold this share"),
+    "rate": (_n("value", 0.1, 16, unit="syllables a beat"), 2.0, "how fast it speaks"),
+    "unit": (_s("value", "character", "syllable", "word", "line"), "word", "what a chunk is"),
+    "when": (_s("value", "now", "beat", "bar"), "beat", "when the first chunk of a request comes"),
+    "mixture": (_s("value", "linear", "product"), "linear", "weighted mean of the models, or weighted product"),
+    "ascii": (_n("value", 0, 1, "i"), 0, "1 sends ASCII alone, for hosts that know no UTF-8"),
+    "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same"),
+}
+"""Name, argument, default and meaning of each parameter of a text player."""
+
 _P = "/rnnmuse/player/{p}"
+_T = "/rnnmuse/text/{p}"
 
 TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "hello"),
@@ -211,6 +224,20 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
         _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends", ""),
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over", ""),
+    Row("/rnnmuse/text/models", "w", (), "answers the text models that can be mixed", "text_models"),
+    Row(_T + "/generate", "w", (_n("chunks", 0, 1e5, "i"), _n("seed", 0, 2**31 - 1, "i", optional=True)),
+        "say so many chunks, 0 for without end; answers with a job", "text_generate"),
+    Row(_T + "/prompt", "w", (_s("text"),), "read this as what came before", "text_prompt"),
+    Row(_T + "/mix", "w", (_s("model"), _n("weight", 0, 100)),
+        "a model's fader; at first shakespeare is at 1, until another is mixed in its place", "text_mix"),
+    Row(_T + "/bind", "rw", (_n("player", 0, PLAYERS, "i"),), "say a syllable with each note of this player; 0 for by "
+        "the beat", "text_bind"),
+    Row(_T + "/stop", "w", (), "say no more", "text_stop"),
+    Row(_T + "/reset", "w", (), "forget the prompt and what was written", "text_reset"),
+    *(Row(f"{_T}/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "text_parameter")
+      for name, (argument, default, doc) in TEXT_PARAMETERS.items()),
+    Row("/rnnmuse/out/text/{p}", "r", (_n("job", 1, 2**31 - 1, "i"), _n("index", 0, 1e9, "i"), _s("text"),
+        _n("last", 0, 1, "i")), "sent: a chunk of text, on its beat", ""),
     Row("/dirt/play", "w", (), "an event of TidalCycles: the player of its orbit hears it; pairs of name and value",
         "dirt", free=True),
     Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat", ""),

@@ -7,7 +7,24 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, phrases, play, rig, show, train
+from rnnmuse.cli import (
+    bridges,
+    compose,
+    cues,
+    demo,
+    doctor,
+    evaluate,
+    listen,
+    live,
+    lyrics,
+    models,
+    phrases,
+    play,
+    rig,
+    show,
+    text,
+    train,
+)
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -19,6 +36,10 @@ app = typer.Typer(
 )
 app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
+app.command("text")(text.text)
+app.command("lyrics")(lyrics.lyrics)
+app.command("setting")(lyrics.setting)
+app.command("cues")(cues.cues)
 app.command("interpolate")(phrases.interpolate)
 app.command("vary")(phrases.vary)
 app.command("groove")(phrases.groove)
@@ -31,6 +52,7 @@ app.command("show")(show.show)
 app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.add_typer(bridges.app, name="bridges")
 app.add_typer(models.app, name="models")
 app.add_typer(rig.app, name="rig")
 app.add_typer(train.app, name="train")

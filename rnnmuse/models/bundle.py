@@ -4,8 +4,10 @@
 file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
-weights.safetensors  every weight, float16
+weights.safetensors  every weight, float16; a text model's matrices int8 with a float16 scale a row
 step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood
+alphabet.json        a text model's characters
+training.bin         a text model's fingerprint of what it read (`rnnmuse.text.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
 groove*              of a phrase model of drums: the network that plays them as a human would
 recipe.toml          data and settings it was trained with
@@ -17,6 +19,7 @@ SHA256SUMS           hash of each file above
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import struct
@@ -33,6 +36,7 @@ from rnnmuse.errors import BundleError
 if TYPE_CHECKING:
     from rnnmuse.models.phrase import PhraseModel
     from rnnmuse.models.stream import StreamModel
+    from rnnmuse.models.text import TextModel
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
@@ -153,6 +157,27 @@ def load_stream(name: str) -> StreamModel:
         raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
 
 
+def load_text(name: str) -> TextModel:
+    """Load and check the text model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models.text import TextModel
+    from rnnmuse.text.alphabet import Alphabet
+    from rnnmuse.text.fingerprint import Fingerprint
+
+    bundle = find(name)
+    if bundle.about.get("kind") != "text":
+        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a text model is needed")
+    verify(bundle)
+    weights = read_weights(bundle)
+    known = bundle.folder / "training.bin"
+    try:
+        alphabet = Alphabet(json.loads((bundle.folder / "alphabet.json").read_text("utf-8")))
+        training = Fingerprint.load(known) if known.exists() else None
+        return TextModel(name, alphabet, weights, (bundle.folder / "step.onnx").read_bytes(), bundle.about, training)
+    except Exception as error:  # as above
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
+
+
 def load_phrase(name: str) -> PhraseModel:
     """Load and check the phrase model ``name``; BundleError names the file that is wrong."""
     from rnnmuse.models.groove import GrooveModel
@@ -194,4 +219,7 @@ def read_weights(bundle: Bundle, file: str = "weights.safetensors") -> dict[str,
     for key, value in weights.items():
         if not np.isfinite(value).all():
             raise BundleError(f"{bundle.name}/{file}: {key} is not finite")
+    scales = {key.removesuffix(".scale"): weights.pop(key) for key in list(weights) if key.endswith(".scale")}
+    for key, scale in scales.items():
+        weights[key] = weights[key].astype(np.float32) * scale.astype(np.float32)
     return dict(weights)

@@ -14,6 +14,7 @@ from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, add
 from rnnmuse.realtime import pad
 from rnnmuse.realtime.clock import PPQ
 from rnnmuse.realtime.seats import Seat
+from rnnmuse.realtime.text_desk import TextDesk
 
 if TYPE_CHECKING:
     from rnnmuse.realtime.stage import Stage
@@ -34,7 +35,8 @@ class Desk:
         self.learned: dict[tuple[int, int], tuple[str, float, float]] = {}
         self.save_rig: Callable[[], str] | None = None
         self._addresses = addresses()
-        self._waiting_for_models: list[Client] = []
+        self.texts = TextDesk(stage)
+        self._waiting_for_models: list[tuple[Client, str]] = []
         self._job = 0
 
     # -- in -------------------------------------------------------------------------------------------------
@@ -92,11 +94,17 @@ class Desk:
             value = self.value(address)
             self._reply(client, address, *(value if isinstance(value, list | tuple) else (value,)))
             return
-        if not row.arguments and not row.free and arguments in ((1,), (True,)):
+        if not row.arguments and not row.free and arguments in ((1,), (0,)):
+            if not arguments[0]:
+                return  # a button that is let go
             arguments = ()  # a trigger works with 1 or T too
         values = list(arguments) if row.free else row.check(address, arguments)
         with self.stage.lock:
-            if player:
+            if row.act.startswith("text_") and player:
+                job = self.texts.take(row.act, player, address.rsplit("/", 1)[1], values)
+                if job:
+                    self._reply(client, address, job)
+            elif player:
                 self._player(row.act, player, address.rsplit("/", 1)[1], values, client)
             elif not self._transport(row.act, values):
                 self._stage(row.act, values, client)
@@ -106,6 +114,8 @@ class Desk:
         row, player = self._addresses[address]
         stage, seat = self.stage, self.stage.seats.get(player, Seat())
         name = address.rsplit("/", 1)[1]
+        if row.act.startswith("text_"):
+            return self.texts.value(player, name)
         match row.act:
             case "tempo":
                 return float(stage.clock.tempo)
@@ -246,6 +256,7 @@ class Desk:
                 for number, seat in stage.seats.items():
                     seat.started = False
                     stage.tell("stop", number, stage.beat)
+                self.texts.stop()
             case "tempo", [bpm]:
                 stage.clock.set_tempo(bpm, stage.now())
                 stage.changed.notify()
@@ -309,8 +320,8 @@ class Desk:
                 shares = [late.quantile(share) / 1e6 for share in (0.5, 0.99, 0.999)]
                 reply(client, "/rnnmuse/stats", stage.notes_in, stage.notes_out, *shares, late.worst / 1e6,
                       late.dropped, stage.restarts)  # fmt: skip
-            case "models", []:
-                self._waiting_for_models.append(client)
+            case (("models" | "text_models"), []):
+                self._waiting_for_models.append((client, "text" if act == "text_models" else "stream"))
                 stage.tell("models")
             case "midi_ports", []:
                 reply(client, "/rnnmuse/midi/ports", *[n for n in stage.outputs if not n.startswith("osc")])
@@ -413,10 +424,14 @@ class Desk:
 
     # -- answers --------------------------------------------------------------------------------------------
 
-    def answer_models(self, names: list[str]) -> None:
-        """Send the models' names to whoever asked for them."""
-        for client in self._waiting_for_models:
-            self._reply(client, "/rnnmuse/models", *names)
+    def answer_models(self, names: dict[str, list[str]]) -> None:
+        """Send the models' names, by kind, to whoever asked for them."""
+        playable = sorted(names.get("stream", []) + names.get("phrase", []))
+        for client, kind in self._waiting_for_models:
+            if kind == "text":
+                self._reply(client, "/rnnmuse/text/models", *names.get("text", []))
+            else:
+                self._reply(client, "/rnnmuse/models", *playable)
         self._waiting_for_models.clear()
 
     def _reply(self, client: Client, address: str, *values: Any) -> None:

@@ -77,12 +77,17 @@ def step_graph(weights: Weights) -> onnx.ModelProto:
 
 
 def graph_of(
-    name: str, nodes: list[Any], constants: Weights, inputs: dict[str, int], outputs: dict[str, int]
+    name: str,
+    nodes: list[Any],
+    constants: Weights,
+    inputs: dict[str, int],
+    outputs: dict[str, int],
+    batch: int | str = 1,
 ) -> onnx.ModelProto:
-    """A checked ONNX model; inputs and outputs are rows (1, width), float32."""
+    """A checked ONNX model; inputs and outputs are (``batch``, width), float32. A batch with a name may be any."""
 
     def rows(widths: dict[str, int]) -> list[Any]:
-        return [helper.make_tensor_value_info(key, TensorProto.FLOAT, [1, width]) for key, width in widths.items()]
+        return [helper.make_tensor_value_info(key, TensorProto.FLOAT, [batch, width]) for key, width in widths.items()]
 
     held = [numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in constants.items()]
     graph = helper.make_graph(nodes, name, rows(inputs), rows(outputs), held)
@@ -152,10 +157,7 @@ def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded
     (partial / "recipe.toml").write_text(recipe_text(recipe.changed(name=folder.name)), "utf-8")
     parts = recipe_text(recipe.changed(data=())).partition("\n[[parts]]")
     (partial / "model.toml").write_text("\n".join(lines) + "\n\n[[parts]]" + parts[2], "utf-8")
-    if folder.is_dir():  # what people wrote stays
-        for kept in folder.iterdir():
-            if kept.is_file() and not (partial / kept.name).exists() and kept.name not in ("SHA256SUMS", "eval.json"):
-                shutil.copy2(kept, partial / kept.name)
+    keep_written(folder, partial)
     write_sums(partial)
     if folder.is_dir():
         shutil.rmtree(folder)
@@ -163,6 +165,13 @@ def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded
     from rnnmuse.models.bundle import read_about
 
     return Bundle(folder.name, folder, read_about(folder))
+
+
+def keep_written(folder: Path, partial: Path) -> None:
+    """Copy what people wrote in a bundle, such as its card, to the one that will replace it."""
+    for kept in folder.iterdir() if folder.is_dir() else ():
+        if kept.is_file() and not (partial / kept.name).exists() and kept.name not in ("SHA256SUMS", "eval.json"):
+            shutil.copy2(kept, partial / kept.name)
 
 
 def network_of(bundle: Bundle) -> tuple[StreamNet, Shape]:
