@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rnnmuse.models.cover import GRID, NOISE, NOISE_GRID, START, spline
+from rnnmuse.models.cover import NOISE, NOISE_GRID, START, spline
 
 SLOPE = 0.2
 
@@ -298,4 +298,3 @@ NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "conv": (ConvGenerator, Discriminator),
     "digits": (DigitsGenerator, DigitsDiscriminator),
 }
-GRIDS = (START, GRID)
