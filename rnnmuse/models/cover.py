@@ -1,8 +1,8 @@
 """The cover generator in numpy: one picture from a latent and what is asked of it, drawn at any size in stripes.
 
 The same network as ``rnnmuse.train.gan.CoordinateGenerator``, one picture at a time. The style grows planes of 4, 8,
-16 and 32 cells a side; at a coordinate they are read by cubic B-splines, joined by waves and by smooth noise, and
-two pixel-wise layers make the colour. Nothing depends on the size in pixels, so a picture is the same at every size.
+… 64 cells a side; at a coordinate the last is read by cubic B-splines, joined by waves and by smooth noise, and
+pixel-wise layers make the colour. Nothing depends on the size in pixels, so a picture is the same at every size.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """A picture before it is drawn: style (style,), plane (plane, 32, 32), smooth noise (NOISE, 128, 128)."""
+    """A picture before it is drawn: style (style,), plane (width, 64, 64), smooth noise (NOISE, 128, 128)."""
 
     style: Array
     plane: Array
@@ -71,7 +71,7 @@ class CoverModel:
         self._blocks = sum(key.startswith("blocks.") and key.endswith(".bias") and key.count(".") == 2 for key in w)
         shapes = {"start.weight": (w["first.weight"].shape[1] * START**2, len(w["mapping.two.bias"])),
                   "frequency": (2, len(w["phase.bias"])),
-                  "one.weight": (len(w["two.bias"]), len(w["to_plane.bias"]) + len(w["phase.bias"]) + NOISE, 1, 1)}  # fmt: skip
+                  "one.weight": (len(w["two.bias"]), w["phase.weight"].shape[1] + len(w["phase.bias"]) + NOISE, 1, 1)}  # fmt: skip
         for key, shape in shapes.items():
             if w[key].shape != shape:
                 raise ValueError(f"{key}: shape {w[key].shape}; must be {shape}")
@@ -85,7 +85,7 @@ class CoverModel:
     def planes(self, z: Array, conditions: Array, seed: int = 0, noise: list[Array] | None = None) -> Planes:
         """Grow the planes for a latent (latent,) and conditions (CONDITIONS,).
 
-        ``seed`` draws the fine irregularities; ``noise`` (four of (s, s), then (NOISE, 128, 128)) replaces them.
+        ``seed`` draws the fine irregularities; ``noise`` (one of (s, s) for each plane, then (NOISE, 128, 128)) replaces them.
         """
         if noise is None:
             rng = np.random.default_rng((seed, 1))
@@ -100,7 +100,7 @@ class CoverModel:
         for i in range(self._blocks):
             grain = self._weights[f"grain.{i + 1}"][:, None, None]
             x = _lift(self._modulated(f"blocks.{i}", _doubled(x), style) + noise[i + 1] * grain)
-        return Planes(style, self._modulated("to_plane", x, style), noise[-1])
+        return Planes(style, x, noise[-1])
 
     def _linear(self, name: str, x: Array) -> Array:
         weight = self._weights[f"{name}.weight"]

@@ -29,11 +29,10 @@ class CoverShape:
     latent: int = 96
     conditions: int = 8
     style: int = 128
-    widths: tuple[int, ...] = (128, 128, 64, 48)
-    """Channels of the planes of 4, 8, 16 and 32 cells."""
-    plane: int = 48
-    waves: int = 32
-    head: int = 48
+    widths: tuple[int, ...] = (128, 96, 64, 48, 32)
+    """Channels of the planes of 4, 8, 16, 32 and 64 cells."""
+    waves: int = 8
+    head: int = 32
 
 
 class Linear(nn.Module):
@@ -104,10 +103,11 @@ class Mapping(nn.Module):
 class CoordinateGenerator(nn.Module):
     """An implicit picture: the colour at (x, y), for any x and y.
 
-    The style grows coarse planes, 4 to 32 cells a side. At a coordinate they are read by cubic B-splines (smooth to
-    the second derivative, so no cell shows at any size), joined by waves whose phases the planes bend and by smooth
-    noise, and two pixel-wise layers make the colour: after CIPS (Anokhin et al. 2021) and INR-GAN
-    (Skorokhodov et al. 2021), with planes as in EG3D (Chan et al. 2022) so that two cores can train it.
+    The style grows planes of features, 4 to 64 cells a side. At a coordinate the last is read by cubic B-splines
+    (smooth to the second derivative, so no cell shows at any size), joined by long waves whose phases it bends and by
+    smooth noise, and pixel-wise layers make the colour: after CIPS (Anokhin et al. 2021) and INR-GAN (Skorokhodov et
+    al. 2021), with planes as in EG3D (Chan et al. 2022) so that two cores can train it. In training the coordinates
+    are shifted by up to half a pixel, so that the picture is right between the pixels too.
     """
 
     def __init__(self, shape: CoverShape) -> None:
@@ -121,23 +121,22 @@ class CoordinateGenerator(nn.Module):
             Modulated(style, a, b, 3) for a, b in zip(widths, widths[1:], strict=False)
         )
         self.grain = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths)
-        self.to_plane = Modulated(style, widths[-1], shape.plane, 3)
-        self.phase = Linear(shape.plane, shape.waves)
+        self.phase = Linear(widths[-1], shape.waves)
         angle = torch.rand(shape.waves) * 2 * math.pi
-        pitch = torch.exp2(torch.linspace(0, math.log2(shape.side / 2), shape.waves))  # cycles a picture
+        pitch = torch.exp2(torch.linspace(-1, 2, shape.waves))  # cycles a picture
         self.register_buffer("frequency", torch.stack([angle.cos() * pitch, angle.sin() * pitch]))
-        self.one = Pixelwise(style, shape.plane + shape.waves + NOISE, shape.head)
+        self.one = Pixelwise(style, widths[-1] + shape.waves + NOISE, shape.head)
         self.two = Pixelwise(style, shape.head, shape.head)
         self.colour = Pixelwise(style, shape.head, shape.colours, demodulate=False)
 
     def planes(self, w: torch.Tensor, noise: list[torch.Tensor]) -> torch.Tensor:
-        """(n, style) → (n, plane, 32, 32); ``noise`` (n, 1, s, s) for s of 4, 8, 16, 32."""
+        """(n, style) → (n, width, 64, 64); ``noise`` (n, 1, s, s) for s of 4, 8, … 64."""
         x = self.start(w).view(len(w), -1, START, START)
         x = _lift(self.first(x, w) + noise[0] * self.grain[0].view(-1, 1, 1))
         for block, grain, more in zip(self.blocks, list(self.grain)[1:], noise[1:], strict=True):
             x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = _lift(block(x, w) + more * grain.view(-1, 1, 1))
-        return self.to_plane(x, w)
+        return x
 
     def at(
         self, plane: torch.Tensor, w: torch.Tensor, fine: torch.Tensor, x: torch.Tensor, y: torch.Tensor
@@ -159,7 +158,8 @@ class CoordinateGenerator(nn.Module):
         noise = [torch.randn(len(z), 1, s, s, generator=generator) for s in (START << i for i in range(len(self.grain)))]
         fine = torch.randn(len(z), NOISE, NOISE_GRID, NOISE_GRID, generator=generator)
         line = (torch.arange(self.shape.side) + 0.5) / self.shape.side
-        return self.at(self.planes(w, noise), w, fine, line, line)
+        x, y = (torch.rand(2, 1, generator=generator) - 0.5) / self.shape.side if self.training else torch.zeros(2, 1)
+        return self.at(self.planes(w, noise), w, fine, line + x, line + y)
 
 
 def sample(plane: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
