@@ -49,6 +49,7 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "model": (_text("model"), "", "its model; empty for the stage's"),
         "mode": (_text("mode", *MODES), "off", "what it does with what it hears"),
         "channel": (_number("channel", 0, 16, "i"), 0, "MIDI channel of its notes; 0 for its own number"),
+        "target": (_text("target"), "", "its notes go to outputs whose name contains this; empty for all"),
         "hears": (_text("hears"), "", 'MIDI channels and players it hears, such as "ch1 2"; empty for its own channel'),
         "when": (_text("when", "now", "beat", "bar"), "now", "when changes of mode and parameters come"),
         "started": (Argument("started", "b"), False, "plays as soon as the clock runs"),
@@ -146,8 +147,8 @@ class _Reader:
         for number, table in self._numbered(path, data, PLAYERS):
             values = self._table("player", (*path, str(number)), table)
             parameters = {n: values[n] for n in PARAMETERS if n in table}
-            out[number] = Seat(values["mode"], values["model"], values["channel"], values["started"],
-                               values["hears"], values["when"], parameters)  # fmt: skip
+            own = {n: value for n, value in values.items() if n not in PARAMETERS}
+            out[number] = Seat(**own, parameters=parameters)
         return out
 
     def _numbered(self, path: tuple[str, ...], data: Any, last: int) -> list[tuple[int, Any]]:
@@ -230,8 +231,7 @@ def write(rig: Rig) -> str:
 
 
 def _seat(title: str, seat: Seat) -> list[str]:
-    values = {"mode": seat.mode, "model": seat.model, "channel": seat.channel, "started": seat.started,
-              "hears": seat.hears, "when": seat.when}  # fmt: skip
+    values = {name: getattr(seat, name) for name in FIELDS["player"] if name not in PARAMETERS}
     given = {name: value for name, value in values.items() if value != FIELDS["player"][name][1]}
     return ["", f"[{title}]", *(f"{n} = {_toml(v)}" for n, v in (given | seat.parameters).items())]
 

@@ -106,7 +106,9 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "velocity": (_n("value", 0, 2), 1.0, "factor on the velocity of what is played"),
     "humanise": (_n("value", 0, 2), 1.0, "factor on the model's own deviations from the grid; 0 is on the grid"),
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
+    "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of so many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
+    "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
 """Name, argument, default and meaning of each parameter of a player."""
@@ -163,6 +165,8 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come", "when"),
     Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "mode"),
     Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "model"),
+    Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all when "
+        "empty; a recording has them all", "target"),
     Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10", "channel"),
     *(Row(f"{_P}/param/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "parameter")
       for name, (argument, default, doc) in PARAMETERS.items()),

@@ -69,6 +69,7 @@ SEATS = st.builds(
     st.sampled_from(MODES),
     st.sampled_from(["", "grooves"]),
     st.integers(0, 16),
+    st.sampled_from(["", "synth"]),
     st.booleans(),
     st.sampled_from(["", "ch1 2", "all"]),
     st.sampled_from(["now", "bar"]),

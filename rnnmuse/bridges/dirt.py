@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import osc
@@ -53,16 +54,19 @@ class DirtOut:
         self._socket.setblocking(False)
         self.bpm = 120.0
 
-    def send(self, sent: Sent) -> None:
+    def prepare(self, sent: Sent) -> Callable[[], object]:
         """A note-on as an event of its length (a quarter beat where it is not known); note-offs are not sent."""
         if not sent.velocity:
-            return
+            return lambda: None
         seconds = (sent.beats or SUSTAIN) * 60 / self.bpm
         drum = sent.channel == 9
         values = ["s", self._drum if drum else self._sound, "note", float(sent.pitch - 60), "gain",
                   (sent.velocity / 127) ** 0.5, "sustain", seconds, "orbit", sent.player - 1]  # fmt: skip
         due = time.time() + (sent.due - time.monotonic_ns()) / 1e9
         packet = osc.bundle(osc.tag_of(due), [osc.build("/dirt/play", values)])
+        return partial(self._send, packet)
+
+    def _send(self, packet: bytes) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             self._socket.sendto(packet, self._to)
 

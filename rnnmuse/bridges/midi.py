@@ -26,11 +26,12 @@ class MidiOut:
         self._port, self.name, self.ahead, self.clock = port, name, ahead, clock
         self._echoes = echoes
 
-    def send(self, sent: Sent) -> None:
+    def prepare(self, sent: Sent) -> Callable[[], object]:
         """A note-on, or with velocity 0 a note-off."""
         if sent.velocity and self._echoes is not None:
             self._echoes.sent(sent.due, sent.channel, sent.pitch)
-        self._port.send_message([(0x90 if sent.velocity else 0x80) | sent.channel, sent.pitch, sent.velocity])
+        message = [(0x90 if sent.velocity else 0x80) | sent.channel, sent.pitch, sent.velocity]
+        return partial(self._port.send_message, message)
 
     def transport(self, data: list[int]) -> None:
         """Clock, start, continue, stop or song position."""

@@ -11,10 +11,12 @@ import os
 import queue
 import struct
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rnnmuse.realtime.clock import PPQ
-from rnnmuse.realtime.seats import Sent
+from rnnmuse.realtime.seats import RECORDING, Sent
 
 _END = b"\x00\xff\x2f\x00"
 _PASSED = b"\x7f"  # in place of the mark's third byte
@@ -24,7 +26,7 @@ class Recorder:
     """An output that writes a file; a thread of its own does the writing, so that no note waits for a disk."""
 
     def __init__(self, path: Path, tempo: float) -> None:
-        self.name, self.ahead, self.clock, self.path = f"record {path.name}", 0, False, path
+        self.name, self.ahead, self.clock, self.path = RECORDING + path.name, 0, False, path
         self._last: int | None = None
         self._queue: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
         micros = round(60_000_000 / tempo)
@@ -38,10 +40,10 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
-    def send(self, sent: Sent) -> None:
-        """Note the event at the tick it was due."""
+    def prepare(self, sent: Sent) -> Callable[[], object]:
+        """The event at the tick it is due."""
         status = (0x90 if sent.velocity else 0x80) | sent.channel
-        self._queue.put((round(sent.beat * PPQ), bytes((status, sent.pitch, sent.velocity))))
+        return partial(self._queue.put, (round(sent.beat * PPQ), bytes((status, sent.pitch, sent.velocity))))
 
     def transport(self, data: list[int]) -> None:
         """Clock is not recorded."""

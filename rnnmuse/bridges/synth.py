@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rnnmuse.realtime.seats import Sent
@@ -43,11 +45,12 @@ class SynthOut:
         said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
         raise OSError(said[-1] if said else "fluidsynth found no sound card")
 
-    def send(self, sent: Sent) -> None:
+    def prepare(self, sent: Sent) -> Callable[[], object]:
         """A note-on, or with velocity 0 a note-off."""
         assert self._process.stdin is not None
         velocity = f" {sent.velocity}" if sent.velocity else ""
-        self._process.stdin.write(f"note{'on' if velocity else 'off'} {sent.channel} {sent.pitch}{velocity}\n".encode())
+        line = f"note{'on' if velocity else 'off'} {sent.channel} {sent.pitch}{velocity}\n"
+        return partial(self._process.stdin.write, line.encode())
 
     def transport(self, data: list[int]) -> None:
         """A synthesiser needs no clock."""

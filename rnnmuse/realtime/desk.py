@@ -40,7 +40,7 @@ class Desk:
 
     def handle(self, data: bytes, client: Client) -> None:
         """Take one packet from a client; whatever is wrong with it is answered with /rnnmuse/error."""
-        with self.stage.lock:  # from the first byte: while notes are being sent, this thread must not hold them up
+        with self.stage.turn():  # from the first byte: while notes are being sent, this thread must not hold them up
             self._handle(data, client)
 
     def _handle(self, data: bytes, client: Client) -> None:
@@ -119,6 +119,8 @@ class Desk:
                 return seat.model or stage.settings.model
             case "channel":
                 return stage.channel(player) + 1
+            case "target":
+                return seat.target
             case "hears":
                 return seat.hears or f"ch{player}"
             case "when":
@@ -175,6 +177,9 @@ class Desk:
             case "channel", [channel]:
                 stage.end(player)
                 seat.channel = channel
+            case "target", [output]:
+                stage.end(player)
+                seat.target = output
             case "hears", [words]:
                 hearing(words)
                 seat.hears = words

@@ -62,7 +62,8 @@ class Lateness:
 class Scheduler:
     """A heap of planned actions over a clock. Thread-safe; done ``ahead`` ns before their time, for slow outputs.
 
-    An action is begun ``early`` ns before it is due, as waking and sending take as long; lateness counts both ways.
+    Actions are begun ``early`` ns before they are due, and ``each`` ns more for every one at the same tick, to make
+    ready what is then sent on time.
 
     At one tick note-offs come before note-ons, and actions of equal rank in the order they were planned. Schedulers
     that share a thread share its condition ``changed`` and may share their ``lateness``.
@@ -74,15 +75,14 @@ class Scheduler:
         changed: threading.Condition | None = None,
         ahead: Nanoseconds = 0,
         lateness: Lateness | None = None,
-        now: Callable[[], Nanoseconds] | None = None,
         early: Nanoseconds = 0,
+        each: Nanoseconds = 0,
     ) -> None:
         self.clock = clock
         self.changed = changed or threading.Condition(threading.RLock())
         self.lateness = lateness or Lateness()
         self.ahead = ahead
-        self.early = early
-        self._now = now
+        self.early, self.each = early, each
         self._heap: list[Planned] = []
         self._number = 0
 
@@ -123,18 +123,30 @@ class Scheduler:
     def run_due(self, now: Nanoseconds) -> Nanoseconds | None:
         """Do what is due at ``now``; returns when the next is due, None if nothing waits or the clock stands."""
         with self.changed:
+            tick, early = -1, 0
             while self._heap and self.clock.running:
                 first = self._heap[0]
                 due = self.clock.time_at(self.clock.swung(first.tick)) - self.ahead
-                if due - self.early > now:
-                    return due - self.early
+                if first.tick != tick:
+                    tick, early = first.tick, self.early + self.each * self._together()
+                if due - early > now:
+                    return due - early
                 heapq.heappop(self._heap)
                 if now - due > TOO_LATE and not first.sure:
                     self.lateness.dropped += 1
                     continue
                 first.action()
-                self.lateness.add(abs((self._now() if self._now else now) - due))
             return None
+
+    def _together(self) -> int:
+        """How many actions are planned for the first tick: they are the top of the heap."""
+        count, places = 0, [0]
+        while places:
+            place = places.pop()
+            if place < len(self._heap) and self._heap[place].tick == self._heap[0].tick:
+                count += 1
+                places += (2 * place + 1, 2 * place + 2)
+        return count
 
 
 def realtime_priority(level: int = 10) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rnnmuse.protocol import PORT
 from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.scheduler import Planned
+
+RECORDING = "record "
+"""The name of an output that records begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,16 @@ class Sent:
 
 
 class Output(Protocol):
-    """Where notes go. ``ahead``: ns before their time that it wants them; ``clock``: whether it wants MIDI clock."""
+    """Where notes go. ``ahead``: ns before their time that it wants them; ``clock``: whether it wants MIDI clock.
+
+    `prepare` builds what is to be sent; calling what it returns sends it, and raises where the output is gone.
+    """
 
     name: str
     ahead: Nanoseconds
     clock: bool
 
-    def send(self, sent: Sent) -> None: ...
+    def prepare(self, sent: Sent) -> Callable[[], object]: ...
 
     def transport(self, data: list[int]) -> None: ...
 
@@ -64,10 +71,15 @@ class Seat:
     mode: str = "off"
     model: str = ""
     channel: int = 0
+    target: str = ""
     started: bool = False
     hears: str = ""
     when: str = "now"
     parameters: dict[str, Any] = field(default_factory=dict)
+
+    def plays_to(self, output: str) -> bool:
+        """Whether its notes go to the output of this name: a recording has those of all."""
+        return self.target.lower() in output.lower() or output.startswith(RECORDING)
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,8 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import osc
@@ -23,6 +24,7 @@ from rnnmuse.realtime.clock import PPQ, Clock, Nanoseconds
 from rnnmuse.realtime.desk import Desk
 from rnnmuse.realtime.engine_link import EngineLink
 from rnnmuse.realtime.ledger import Key, Ledger
+from rnnmuse.realtime.outbox import Outbox
 from rnnmuse.realtime.scheduler import Lateness, Scheduler, realtime_priority
 from rnnmuse.realtime.seats import Output, PlayedNote, Seat, Sent, Settings
 
@@ -30,8 +32,10 @@ log = logging.getLogger("rnnmuse.stage")
 
 BAR = 4 * PPQ
 PULSE = PPQ // 24
-WARM: Nanoseconds = 400_000
-EARLY: Nanoseconds = 150_000
+READY: tuple[Nanoseconds, Nanoseconds] = (500_000, 30_000)
+"""So long before their time notes are made ready to be sent: so much, and so much a note."""
+
+GIVE_WAY = 0.0001
 
 
 class Stage:
@@ -45,7 +49,8 @@ class Stage:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.lateness = Lateness()
-        self.scheduler = Scheduler(self.clock, self.changed, 0, self.lateness, now, EARLY)
+        self.outbox = Outbox(self.lateness, now)
+        self.scheduler = Scheduler(self.clock, self.changed, 0, self.lateness, *READY)
         self.lanes: dict[Nanoseconds, Scheduler] = {0: self.scheduler}
         self.ledger = Ledger(self._send_note)
         self.seats: dict[int, Seat] = {}
@@ -58,8 +63,10 @@ class Stage:
         self.desk = Desk(self)
         self.server = OscServer(self.settings.host, self.settings.port, self.desk.handle)
         self.add_output(OscOutput(self.server, "osc", 0))
-        self._playing: PlayedNote | None = None
+        self._playing: tuple[PlayedNote, int] | None = None
         self._open: dict[tuple[int, int], PlayedNote] = {}
+        self._at_key: dict[Key, PlayedNote] = {}
+        self._wanted: Nanoseconds | None = None
         self._closing = threading.Event()
         self._leaving = False
         self._engine: EngineLink | None = None
@@ -126,24 +133,34 @@ class Stage:
         realtime_priority()
         with self.changed:
             while not self._closing.is_set():
+                self.outbox.gather()
                 try:
                     dues = [lane.run_due(self.now()) for lane in list(self.lanes.values())]
                 except Exception as error:  # one bad action must not end the music
                     log.exception("an action failed")
                     self.error("stage", "internal", f"{type(error).__name__}: {error}")
                     continue
+                finally:
+                    self.outbox.flush()
                 due = min((d for d in dues if d is not None), default=None)
-                left = None if due is None else due - self.now()
-                if left is not None and left > 2 * WARM:
-                    left -= WARM  # wake a little early, then wait the rest: what was just run is quick to run again
-                self.changed.wait(None if left is None else max(0.0, left / 1e9))
+                self._wanted = due
+                self.changed.wait(None if due is None else max(0.0, (due - self.now()) / 1e9))
 
-    def _plan_beat(self) -> None:
-        beat = self.clock.tick_at(self.now()) // PPQ + 1
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """The lock, for a thread that works through many things: where notes are due, the scheduler goes first."""
+        if self._wanted is not None and self._wanted <= self.now():
+            time.sleep(GIVE_WAY)
+        with self.lock:
+            yield
+
+    def _plan_beat(self, beat: int = 0) -> None:
+        beat = beat or self.clock.tick_at(self.now()) // PPQ + 1
 
         def tell() -> None:
-            self.server.broadcast(osc.build("/rnnmuse/beat", (beat, float(self.clock.tempo))))
-            self._plan_beat()
+            packet = osc.build("/rnnmuse/beat", (beat, float(self.clock.tempo)))
+            self.outbox.put(self._time(beat * PPQ), lambda: self.server.broadcast(packet))
+            self._plan_beat(beat + 1)
             self._wake(b"b")
 
         self.scheduler.plan(beat * PPQ, tell, sure=True)
@@ -152,7 +169,7 @@ class Stage:
         """MIDI clock for one output: a pulse, which plans the next."""
         output = self.outputs.get(name)
         if output is not None and output.clock:
-            self._transport([0xF8], output)
+            self._transport([0xF8], output, tick)
             following = tick + PULSE
             self.lanes[output.ahead].plan(following, lambda: self._pulse(name, following), sure=True)
 
@@ -161,9 +178,7 @@ class Stage:
         with self.lock:
             self.outputs[output.name] = output
             if output.ahead not in self.lanes:
-                self.lanes[output.ahead] = Scheduler(
-                    self.clock, self.changed, output.ahead, self.lateness, self.now, EARLY
-                )
+                self.lanes[output.ahead] = Scheduler(self.clock, self.changed, output.ahead, self.lateness, *READY)
             if self.clock.running and output.clock:
                 self._start_pulses(output.name, resume=True)
 
@@ -176,8 +191,10 @@ class Stage:
 
     def _lost(self, name: str, why: object) -> None:
         """An output is gone: nobody is left to end its notes for."""
+        output = self.outputs.pop(name, None)
+        if output is None:  # more of the same chord was on its way there
+            return
         log.warning("%s is gone: %s", name, why)
-        output = self.outputs.pop(name)
         self.ledger.forget(name)
         self.error("/rnnmuse/midi/ports", "port", f"{name} is gone")
         with contextlib.suppress(Exception):
@@ -227,7 +244,8 @@ class Stage:
         assert self._engine is not None
         try:
             for order in self._engine.messages():
-                self._order(order)
+                with self.turn():
+                    self._order(order)
         except (EOFError, OSError):
             self._engine_lost("the engine was lost")
 
@@ -293,18 +311,25 @@ class Stage:
                 lane.plan(tick, lambda ahead=ahead: self._finish(note, ahead), player, True, note.begins.get(ahead))  # type: ignore[misc]
 
     def _begin(self, note: PlayedNote, ahead: Nanoseconds) -> None:
-        self._playing = note
+        self._playing = note, note.tick
+        seat = self.seats.get(note.player)
         for output in [o for o in self.outputs.values() if o.ahead == ahead]:
-            self.ledger.on((output.name, note.channel, note.pitch), note.velocity, note.player)
+            if seat is None or seat.plays_to(output.name):
+                key = (output.name, note.channel, note.pitch)
+                self._at_key[key] = note
+                self.ledger.on(key, note.velocity, note.player)
         self._playing = None
         if not ahead:
             self.notes_out += 1
             self.desk.overheard(note.player, note.pitch, note.velocity)
 
     def _finish(self, note: PlayedNote, ahead: Nanoseconds) -> None:
-        self._playing = note
+        assert note.off is not None
+        self._playing = note, note.off
         for output in [o for o in self.outputs.values() if o.ahead == ahead]:
-            self.ledger.off((output.name, note.channel, note.pitch), note.player)
+            key = (output.name, note.channel, note.pitch)
+            if not note.velocity or self._at_key.get(key) is note:  # a later note of the pitch has an end of its own
+                self.ledger.off(key, note.player)
         self._playing = None
         if not ahead:
             self.desk.overheard(note.player, note.pitch, 0)
@@ -323,18 +348,24 @@ class Stage:
         output = self.outputs.get(str(name))
         if output is None:
             return
-        note, now = self._playing, self.now()
-        if note is not None and note.pitch == pitch:
-            tick = note.tick if velocity or note.off is None else note.off
-            due = self.clock.time_at(self.clock.swung(tick)) if self.clock.running else now
+        now = self.now()
+        if self._playing is not None and self._playing[0].pitch == pitch:
+            note, tick = self._playing
+            due = self._time(tick) if self.clock.running else now
             length = (note.off - note.tick) / PPQ if velocity and note.off is not None else 0.0
             sent = Sent(player, channel, pitch, velocity, tick / PPQ, length, due)
         else:
             sent = Sent(player, channel, pitch, velocity, self.clock.beat_at(now), 0.0, now)
-        try:
-            output.send(sent)
-        except Exception as error:  # a port that is gone raises its driver's own kinds
-            self._lost(output.name, error)
+        self._put(output, sent.due - output.ahead, output.prepare(sent))
+
+    def _put(self, output: Output, due: Nanoseconds, send: Callable[[], object]) -> None:
+        def guarded() -> None:
+            try:
+                send()
+            except Exception as error:  # a port that is gone raises its driver's own kinds
+                self._lost(output.name, error)
+
+        self.outbox.put(due, guarded)
 
     def error(self, address: str, code: str, text: str) -> None:
         """Tell every subscriber what went wrong."""
@@ -379,18 +410,20 @@ class Stage:
         tick = sixteenth * PPQ // 4
 
         def first() -> None:
-            self._transport([0xFB if resume else 0xFA], output)
+            self._transport([0xFB if resume else 0xFA], output, tick)
             self._pulse(name, tick)
 
         self.lanes[output.ahead].plan(tick, first, sure=True)
 
-    def _transport(self, data: list[int], only: Output | None = None) -> None:
+    def _transport(self, data: list[int], only: Output | None = None, tick: int | None = None) -> None:
         for output in [only] if only is not None else list(self.outputs.values()):
             if output.clock and output.name in self.outputs:
-                try:
-                    output.transport(data)
-                except Exception as error:  # as above
-                    self._lost(output.name, error)
+                due = self.now() if tick is None else self._time(tick) - output.ahead
+                self._put(output, due, partial(output.transport, data))
+
+    def _time(self, tick: int) -> Nanoseconds:
+        """When a tick sounds, with the swing."""
+        return self.clock.time_at(self.clock.swung(tick))
 
     def _forget_plans(self) -> None:
         for lane in self.lanes.values():
@@ -407,8 +440,8 @@ class OscOutput:
         self._server = server
         self._begun: dict[tuple[int, int], float] = {}
 
-    def send(self, sent: Sent) -> None:
-        """/rnnmuse/out/{p}/note, at once or in a bundle with its time tag."""
+    def prepare(self, sent: Sent) -> Callable[[], object]:
+        """/rnnmuse/out/{p}/note, plain or in a bundle with its time tag."""
         values = (sent.pitch, sent.velocity, sent.beats, sent.beat)
         packet = osc.build(f"/rnnmuse/out/{sent.player}/note", values)
         if self.ahead:
@@ -419,7 +452,7 @@ class OscOutput:
             else:  # never before the beginning, which the receiver may still hold back
                 seconds = max(seconds, self._begun.pop(key, 0.0) + 0.001)
             packet = osc.bundle(osc.tag_of(seconds), [packet])
-        self._server.broadcast(packet, self.ahead)
+        return partial(self._server.broadcast, packet, self.ahead)
 
     def transport(self, data: list[int]) -> None:
         """MIDI clock is not for OSC."""

@@ -42,12 +42,18 @@ MOST_ENDED = 8
 REACTION = 0.02
 """Beats between the beat that is now and the earliest that can still be played."""
 
+LONGEST_MEMORY = 64.0
+"""Beats of the past that are kept."""
+
 FOREVER = 1 << 60
 TICKS = 40  # clock ticks in a grid step (960 and 24 to a beat)
 
 Order = tuple[Any, ...]
 """For the realtime process: ("on", player, tick, pitch, velocity, drum), ("off", player, tick, pitch),
 ("off_all", player, tick), ("recall", player, tick) for what is planned at or after a tick, ("end", player) at once."""
+
+Heard = tuple[float, int, int, int, bool, bool]
+"""Beat, ON or OFF, pitch, velocity, whether a drum stroke, whether somebody else's."""
 
 
 @dataclass(slots=True)
@@ -56,7 +62,8 @@ class LivePlayer:
 
     Modes: ``free`` plays once started. ``accompany`` plays along and hears each note as it happens. ``continue``
     takes over when the performer has been silent for ``silence`` beats, until the performer plays again.
-    ``answer`` likewise, for as many bars as the phrase it heard. ``loop`` repeats the last ``bars`` bars it played.
+    ``answer`` likewise, for as many bars as the phrase it heard; with a ``turn`` the two take turns of so many bars,
+    rest or no rest. ``loop`` repeats the last ``bars`` bars it played.
     ``hold`` plays nothing new and lets its notes ring. ``off`` is silent.
     """
 
@@ -70,12 +77,14 @@ class LivePlayer:
     _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
     _sent: deque[tuple[int, Saved]] = field(default_factory=deque)
     _until: float = float("inf")
+    _ends: float = 0.0  # until then it is heard, though it may have played all of it ahead
     _earliest: int = 0
     _owed: float | None = None
     _held: dict[int, int] = field(default_factory=dict)
     _phrase: float | None = None
     _last: float = 0.0
     _loop: deque[tuple[int, Order]] = field(default_factory=deque)
+    _past: deque[Heard] = field(default_factory=deque)
     _loop_from: int = 0
     _tries: int = 0
     _job: int = 0
@@ -95,9 +104,11 @@ class LivePlayer:
         """
         orders: list[Order] = []
         if velocity:
-            if self.mode in ("continue", "answer") and self.playing:
+            sounding = beat < self._ends
+            if self.mode in ("continue", "answer") and sounding and not self._turn:
                 orders += self._hush(beat)
-            self._phrase = beat if self._phrase is None else self._phrase
+            if self._phrase is None and not (self._turn and sounding):
+                self._phrase = beat
         elif pitch not in self._held:
             return orders
         self._last = max(self._last, beat)
@@ -179,12 +190,20 @@ class LivePlayer:
         return orders
 
     def swap(self, model: StreamModel, beat: float) -> list[Order]:
-        """Another model from ``beat`` on. It begins without a memory: the two do not share their parts."""
-        orders = [*self._back_to(beat), ("end", self.number)]
+        """Another model from ``beat`` on, which first hears what was played in the last ``memory`` beats."""
+        orders = [*self._back_to(beat), ("off_all", self.number, tick_of(beat))]
+        first = max(0.0, beat - float(self.parameters["memory"]))
         self.model = model
-        self.player = self._made(to_grid(beat)[0])
-        self._sent.clear()
-        self._earliest = self.player.grid
+        self.player = self._made(to_grid(first)[0])
+        self._held = dict.fromkeys(self._held, self._hearing())
+        for at, kind, pitch, velocity, drum, foreign in sorted(self._past, key=lambda heard: heard[0]):
+            part = model.drums if drum else next((i for i in self._pitched() if foreign or i in self._own()), -1)
+            if first <= at < beat and part >= 0:
+                self._told(at, (kind, part, pitch, velocity), foreign)
+        for part, pitch in sorted(self.player.started):
+            self._told(beat, (OFF, part, pitch, 0))
+        self.player.started.clear()
+        self._earliest = to_grid(beat)[0]
         return orders
 
     # -- what it plays --------------------------------------------------------------------------------------
@@ -233,13 +252,23 @@ class LivePlayer:
             if not self._queue:
                 return now
             return max(now, min(self._queue[0][0] / GRID - AHEAD, self._until - AHEAD))
+        if self._turn and self._phrase is not None:
+            return self._turn_from(self._phrase) - self.reaction
         if self.mode in ("continue", "answer") and self._phrase is not None and not self._held:
             return self._last + float(self.parameters["silence"])
         return float("inf")
 
     def _decide(self, now: float) -> None:
-        """Take over when the performer's phrase is over."""
-        if self.playing or self.mode not in ("continue", "answer") or self._phrase is None or self._held:
+        """Take over when the performer's phrase, or turn, is over."""
+        if self.playing or self.mode not in ("continue", "answer") or self._phrase is None:
+            return
+        if self._turn:
+            start = self._turn_from(self._phrase)
+            if now >= start - self.reaction - 1e-6:
+                self._play_from(start)
+                self._until, self._phrase = start + 4 * self._turn, None
+            return
+        if self._held:
             return
         if now < self._last + float(self.parameters["silence"]) - 1e-6:
             return
@@ -249,8 +278,17 @@ class LivePlayer:
         self._until = start + length if self.mode == "answer" else float("inf")
         self._phrase = None
 
+    @property
+    def _turn(self) -> int:
+        return int(self.parameters["turn"]) if self.mode == "answer" else 0
+
+    def _turn_from(self, phrase: float) -> float:
+        """The bar line at which the performer's turn that began at ``phrase`` is over."""
+        return (phrase // 4 + self._turn) * 4
+
     def _play_from(self, beat: float) -> None:
         self.playing, self._earliest, self._until = True, round(beat * GRID), float("inf")
+        self._ends = float("inf")
         self._queue.clear()
 
     def _hush(self, beat: float) -> list[Order]:
@@ -263,6 +301,7 @@ class LivePlayer:
         self.player.restore(self._queue[0][2])
         self._queue.clear()
         self._silence(beat)
+        self._ends = beat
         orders: list[Order] = [("off_all", self.number, tick_of(beat))]
         if self._job:
             orders.append(("done", self.number, self._job, self._notes))
@@ -273,7 +312,7 @@ class LivePlayer:
         for part, pitch in sorted(self.player.started):
             self._told(beat, (OFF, part, pitch, 0))
         self.player.started.clear()
-        self.playing, self._owed = False, None
+        self.playing, self._owed, self._ends = False, None, 0.0
 
     def _back_to(self, beat: float) -> list[Order]:
         """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""
@@ -288,6 +327,9 @@ class LivePlayer:
             found = self._sent.pop()[1]
         if found is not None:
             self.player.restore(found)
+            tick = tick_of(beat)
+            self._loop = deque(entry for entry in self._loop if entry[0] < tick)
+            self._past = deque(heard for heard in self._past if heard[0] < beat or heard[-1])
         return found is not None
 
     def _listen(self, beat: float, kind: int, part: int, pitch: int, velocity: int) -> None:
@@ -295,6 +337,7 @@ class LivePlayer:
             self.player.restore(self._queue[0][2])
             self._queue.clear()
         self._told(beat, (kind, part, pitch, velocity), foreign=True)
+        self._remember(beat, kind, pitch, velocity, part == self.model.drums, True)
 
     def _told(self, beat: float, what: tuple[int, int, int, int], foreign: bool = False) -> None:
         kind, part, pitch, velocity = what
@@ -305,6 +348,11 @@ class LivePlayer:
         (self.player.listen if foreign else self.player.hear)(event)
         self.player.grid = max(self.player.grid, grid)
 
+    def _remember(self, *heard: Any) -> None:
+        self._past.append(heard)
+        while self._past[0][0] < heard[0] - LONGEST_MEMORY:
+            self._past.popleft()
+
     def _order(self, grid: int, event: Event) -> Order:
         tick = grid * TICKS + round((event[MICROTIME] - 10) * TICKS / MICRO * float(self.parameters["humanise"]))
         drum = event[PART] == self.model.drums
@@ -314,6 +362,8 @@ class LivePlayer:
             velocity = round(velocity_of(event[VELOCITY]) * float(self.parameters["velocity"]))
             order = ("on", self.number, tick, event[PITCH], max(1, min(127, velocity)), drum)
             self._notes += 1
+        velocity = 0 if event[KIND] == OFF else order[4]
+        self._remember(grid / GRID, event[KIND], event[PITCH], velocity, drum, False)
         self._loop.append((tick, order))
         while self._loop and self._loop[0][0] < tick - 64 * 4 * GRID * TICKS:
             self._loop.popleft()
@@ -348,6 +398,9 @@ class LivePlayer:
     def _hearing(self) -> int:
         """The part class that the performer is heard as: the first pitched one, or the drums of a drummer."""
         return next((i for i, part in enumerate(self.model.parts) if not part.drum), 0)
+
+    def _pitched(self) -> list[int]:
+        return [i for i, part in enumerate(self.model.parts) if not part.drum]
 
     def _own(self) -> frozenset[int]:
         """The parts it plays: beside a performer the others, if there are any."""

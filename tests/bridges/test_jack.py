@@ -225,8 +225,8 @@ def test_a_synthesiser_is_played(jack, monkeypatch):
     for name, value in jack.items():
         monkeypatch.setenv(name, value)
     synth = SynthOut(font, ("-a", "jack"))
-    synth.send(Sent(1, 0, 60, 90, 0.0, 0.0, 0))
-    synth.send(Sent(1, 0, 60, 0, 1.0, 0.0, 0))
+    synth.prepare(Sent(1, 0, 60, 90, 0.0, 0.0, 0))()
+    synth.prepare(Sent(1, 0, 60, 0, 1.0, 0.0, 0))()
     assert synth._process.poll() is None
     try:  # on a busy machine it registers late; each look at the ports takes some milliseconds
         assert any("fluidsynth" in "".join(ports(jack)) for _ in range(1000))

@@ -28,7 +28,7 @@ def test_it_is_whole_after_every_event(tmp_path):
     assert events(recorder.path) == []
     expected = []
     for index in range(200):
-        recorder.send(note(8 + index / 4, 40 + index % 40, 80 * (index % 2)))
+        recorder.prepare(note(8 + index / 4, 40 + index % 40, 80 * (index % 2)))()
         expected.append((index * 240, "note_on" if index % 2 else "note_off", 40 + index % 40, 80 * (index % 2)))
         seen = events(recorder.path)
         assert seen == expected[: len(seen)]
@@ -50,7 +50,7 @@ def test_it_is_whole_between_any_two_writes(tmp_path, monkeypatch):
     monkeypatch.setattr("rnnmuse.bridges.recorder.os.pwrite", watched)
     recorder.append(Recorder(tmp_path / "x.mid", 120))
     for index in range(50):
-        recorder[0].send(note(index, 60, 80 * (index % 2)))
+        recorder[0].prepare(note(index, 60, 80 * (index % 2)))()
     recorder[0].close()
     assert len(seen) == 150
     assert [len(track) for track in seen] == sorted(len(track) for track in seen)

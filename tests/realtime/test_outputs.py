@@ -17,10 +17,13 @@ class Port:
         self.notes, self.data = [], []
         self.broken = False
 
-    def send(self, sent):
-        if self.broken:
-            raise RuntimeError("gone")
-        self.notes.append((self.table.now, sent))
+    def prepare(self, sent):
+        def send():
+            if self.broken:
+                raise RuntimeError("gone")
+            self.notes.append((self.table.now, sent))
+
+        return send
 
     def transport(self, data):
         if self.broken:
@@ -147,3 +150,39 @@ def test_tidal_events_are_notes():
     for wrong in (["note"], [1, 2], ["note", "c"], ["note", float("nan")], ["n", 500]):
         with pytest.raises(ProtocolError, match="/dirt/play"):
             dirt.note_of(wrong, 120)
+
+
+def test_a_note_struck_again_ends_where_the_next_begins(table):
+    port = table.port()
+    table.stage.desk.local("/rnnmuse/transport/play")
+    for player, begins, ends in ((1, 1, 4), (2, 2, 3)):
+        table.stage.desk.local(f"/rnnmuse/player/{player}/channel", 1)
+        table.stage.plan_note(player, begins * PPQ, 60, 90)
+        table.stage.plan_off(player, ends * PPQ, 60)
+    table.until(2.5)
+    assert [(sent.beat, sent.velocity, sent.due / 5e8) for _, sent in port.notes] == [
+        (1, 90, 1), (2, 0, 2), (2, 90, 2), (3, 0, 3)]  # fmt: skip
+
+
+def test_a_late_end_does_not_cut_the_next_note_of_its_pitch(table):
+    port, stage = table.port(), table.stage
+    stage.desk.local("/rnnmuse/transport/play")
+    stage.plan_note(1, PPQ, 60, 90)
+    stage.plan_off(1, 3 * PPQ, 60)
+    table.until(0.75)
+    stage._order(("off_all", 1, 2 * PPQ))
+    stage.plan_note(1, 2 * PPQ, 60, 80)
+    stage.plan_off(1, 4 * PPQ, 60)
+    table.until(2.5)
+    assert [(round(sent.beat), sent.velocity) for _, sent in port.notes] == [(1, 90), (2, 0), (2, 80), (4, 0)]
+
+
+def test_a_player_with_a_target_plays_to_it_and_to_the_recording(table):
+    synth, other, take = table.port(name="My Synth"), table.port(name="other"), table.port(name="record take.mid")
+    table.stage.desk.local("/rnnmuse/transport/play")
+    table.stage.desk.local("/rnnmuse/player/2/target", "synth")
+    table.stage.plan_note(2, PPQ, 60, 90)
+    table.stage.plan_off(2, 2 * PPQ, 60)
+    table.until(1.5)
+    assert [len(port.notes) for port in (synth, other, take)] == [2, 0, 2]
+    assert table.stage.desk.value("/rnnmuse/player/2/target") == "synth"

@@ -167,3 +167,57 @@ def test_after_any_mode_stop_ends_every_note(model, mode):
     made.obey(made.player.stop(made.beat))
     made.run(20)
     assert not made.sounding
+
+
+def test_a_turn_is_taken_at_the_bar_line_though_the_performer_plays_on(model):
+    made = stage(model, "answer", turn=1, seed=3)
+    for beat in range(4):
+        made.run(beat + 0.1)
+        made.obey(made.player.hear(made.beat, 60 + beat, 90))
+    made.run(6)
+    made.obey(made.player.hear(made.beat, 72, 90))  # within its turn: it plays on
+    made.run(12)
+    assert made.between(0, 4) == []
+    assert made.between(4, 7)
+    assert max(beat for beat, _ in made.played) < 8.1
+    assert not made.sounding
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_another_model_takes_over_at_the_bar_line_without_a_gap(model, seed):
+    made = stage(model, "free", seed=seed)
+    made.obey(made.player.start(0.0))
+    made.run(7.5)
+    made.obey(made.player.swap(load_stream("leadsheet"), 8.0))
+    made.run(7.95)
+    assert made.sounding or made.between(7, 8)  # it plays on up to the bar line
+    made.run(16)
+    assert made.player.model.name == "leadsheet"
+    assert made.between(8, 10)
+    made.obey(made.player.stop(made.beat))
+    made.run(20)
+    assert not made.sounding
+
+
+def test_another_model_hears_what_was_played(model):
+    made = stage(model, "free", seed=2)
+    made.obey(made.player.start(0.0))
+    made.run(16)
+    heard = {pitch for _, pitch in made.between(0, 15.5)}
+    made.obey(made.player.swap(load_stream("leadsheet"), 16.0))
+    state = made.player.player.save()
+    assert len(state.onsets) >= len(heard) / 2
+    assert max(state.onsets) < 16 * 24
+    assert not state.started
+
+
+def test_a_loop_has_nothing_that_was_taken_back(model):
+    made = stage(model, "free", bars=1, seed=6)
+    made.obey(made.player.start(0.0))
+    made.run(6)
+    made.obey(made.player.change("temperature", 0.9, made.beat))
+    made.run(8)
+    sounded = made.between(4, 8)
+    made.obey(made.player.set_mode("loop", made.beat))
+    made.run(17)
+    assert sorted((round(b - 8, 3), p) for b, p in made.between(12, 16)) == sorted((round(b, 3), p) for b, p in sounded)
