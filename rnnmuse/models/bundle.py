@@ -5,7 +5,8 @@ file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
 weights.safetensors  every weight, float16
-step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood
+step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; none of a cover model
+opponent.safetensors of a cover model: the discriminator, for fine-tuning
 recipe.toml          data and settings it was trained with
 card.md, eval.json   what it is and how well it does
 SHA256SUMS           hash of each file above
@@ -29,11 +30,13 @@ from typing import TYPE_CHECKING, Any
 from rnnmuse.errors import BundleError
 
 if TYPE_CHECKING:
+    from rnnmuse.models.cover import CoverModel
     from rnnmuse.models.stream import StreamModel
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
 REQUIRED = ("model.toml", "weights.safetensors", "step.onnx")
+COVER = REQUIRED[:2]
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -70,7 +73,7 @@ def bundles() -> dict[str, Bundle]:
     found: dict[str, Bundle] = {}
     for folder in (shipped_folder(), user_folder()):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if (path / "step.onnx").exists() and NAME.fullmatch(path.name):
+            if (path / "model.toml").exists() and NAME.fullmatch(path.name):
                 try:
                     found[path.name] = Bundle(path.name, path, read_about(path))
                 except BundleError:
@@ -108,7 +111,7 @@ def verify(bundle: Bundle) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{bundle.name}/{SUMS}: {error}") from None
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
-    for name in REQUIRED:
+    for name in COVER if bundle.about.get("kind") == "cover" else REQUIRED:
         if name not in sums:
             raise BundleError(f"{bundle.name}/{name}: not listed in {SUMS}")
     for name, digest in sums.items():
@@ -144,6 +147,20 @@ def load_stream(name: str) -> StreamModel:
     except Exception as error:  # onnxruntime raises its own kinds, of no common base
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
+
+
+def load_cover(name: str) -> CoverModel:
+    """Load and check the cover model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models.cover import CoverModel
+
+    bundle = find(name)
+    if bundle.about.get("kind") != "cover":
+        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a cover model is needed")
+    verify(bundle)
+    try:
+        return CoverModel(name, read_weights(bundle), bundle.about["mean"], bundle.about["spread"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BundleError(f"{name}: the parts of the bundle do not fit together ({error})") from None
 
 
 def read_weights(bundle: Bundle) -> dict[str, Any]:
