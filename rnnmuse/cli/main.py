@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, demo, doctor, evaluate, listen, live, models, play, rig, show, train
+from rnnmuse.cli import compose, cover, demo, doctor, evaluate, listen, live, models, play, rig, show, train
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("show")(show.show)
 app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.add_typer(cover.app, name="cover")
 app.add_typer(models.app, name="models")
 app.add_typer(rig.app, name="rig")
 app.add_typer(train.app, name="train")

@@ -47,8 +47,7 @@ class Design:
     font: Path | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**31:
-            raise ValueError(f"seed: {self.seed}; must be 0 to 2147483647")
+        check_seed(self.seed)
         if not (math.isfinite(self.strength) and 0 <= self.strength <= 3):
             raise ValueError(f"strength: {self.strength}; must be 0 to 3")
         if self.palette:
@@ -63,8 +62,14 @@ class Design:
         return replace(self, seed=seed)
 
 
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed: {seed}; must be 0 to {2**31 - 1}")
+
+
 def design_for(piece: Piece | None, seed: int | None, **settings: object) -> Design:
     """The design of a piece, or of a seed alone. Without a seed the piece's own notes give one."""
+    check_seed(seed or 0)
     if piece is None:
         seed = 1 if seed is None else seed
         return Design(seed, traits_of_seed(seed), **settings)  # type: ignore[arg-type]

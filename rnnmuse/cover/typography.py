@@ -185,25 +185,15 @@ def set_text(image: Image.Image, title: str, artist: str = "", style: str = "ser
 
     ValueError names a style, place, font or text that cannot be used.
     """
-    if style not in STYLES:
-        raise ValueError(f"style: {style!r}; must be one of {', '.join(STYLES)}")
-    if place not in PLACES:
-        raise ValueError(f"place: {place!r}; must be one of {', '.join(PLACES)}")
-    title, artist = prepared("title", title), prepared("artist", artist)
-    if not title and not artist:
+    blocks, gap = laid_out(image.size, title, artist, style, place, font)
+    if not blocks:
         return image, None
-    own = (str(font.resolve()),) if font is not None else ()
-    if own:
-        font_of(own[0], 20)
-    blocks = _blocks(title, artist, image.size, (own + STYLES[style], own + STYLES["sans"]))
-    gap = int(0.35 * blocks[-1].size) if len(blocks) > 1 else 0
-    width = max(block.width for block in blocks)
-    height = sum(block.height for block in blocks) + gap
+    width, height = _extent(blocks, gap)
     best: tuple[float, tuple[int, int], Colour] | None = None
     pixels = np.asarray(image)
     for where in PLACES[1:] if place == "auto" else (place,):
         left, top = _corner(where, image.size, width, height)
-        behind = _behind(pixels, left, top, width, height)
+        behind = pixels[top : top + height, left : left + width]
         for colour in (LIGHT, DARK):
             need = _ground_needed(behind, colour)
             if best is None or need < best[0] - 0.02:
@@ -211,10 +201,51 @@ def set_text(image: Image.Image, title: str, artist: str = "", style: str = "ser
     assert best is not None
     need, (left, top), colour = best
     box = (left, top, left + width, top + height)
-    image = _with_ground(image, box, colour, need) if need else image
-    lowest = float(contrast(luminance(_behind(np.asarray(image), *box[:2], width, height)), luminance(colour)).min())
+    if need:
+        image = image.copy()
+        image.paste(Image.new("RGB", image.size, _other(colour)), (0, 0), _ground(image.size, box, need))
+    behind = np.asarray(image)[box[1] : box[3], box[0] : box[2]]
+    lowest = float(contrast(luminance(behind), luminance(colour)).min())
     _draw(image, blocks, left, top, gap, colour, centred=place == "centre")
     return image, Lettering(box, colour, lowest, need, blocks[0].size)
+
+
+def overlay(size: tuple[int, int], title: str, artist: str = "", style: str = "serif", place: str = "bottom",
+            font: Path | None = None) -> tuple[Image.Image, Image.Image] | None:  # fmt: skip
+    """Two masks ("L") for pictures that move: a DARK ground, strong enough for any picture, and LIGHT letters on it."""
+    place = "bottom" if place == "auto" else place
+    blocks, gap = laid_out(size, title, artist, style, place, font)
+    if not blocks:
+        return None
+    width, height = _extent(blocks, gap)
+    left, top = _corner(place, size, width, height)
+    need = _ground_needed(np.full((1, 1, 3), 255, np.uint8), LIGHT)
+    letters = Image.new("L", size)
+    _draw(letters, blocks, left, top, gap, 255, centred=place == "centre")
+    return _ground(size, (left, top, left + width, top + height), need), letters
+
+
+def laid_out(size: tuple[int, int], title: str, artist: str, style: str, place: str,
+             font: Path | None) -> tuple[list[Block], int]:  # fmt: skip
+    """Title and artist fitted into a picture of ``size``, and the gap between them; no blocks without text."""
+    if style not in STYLES:
+        raise ValueError(f"style: {style!r}; must be one of {', '.join(STYLES)}")
+    if place not in PLACES:
+        raise ValueError(f"place: {place!r}; must be one of {', '.join(PLACES)}")
+    own = (str(font.resolve()),) if font is not None else ()
+    if own:
+        font_of(own[0], 20)
+    title, artist = prepared("title", title), prepared("artist", artist)
+    blocks = _blocks(title, artist, size, (own + STYLES[style], own + STYLES["sans"]))
+    return blocks, int(0.35 * blocks[-1].size) if len(blocks) > 1 else 0
+
+
+def _extent(blocks: list[Block], gap: int) -> tuple[int, int]:
+    return max(block.width for block in blocks), sum(block.height for block in blocks) + gap
+
+
+def _other(colour: Colour) -> Colour:
+    return DARK if colour == LIGHT else LIGHT
 
 
 def _blocks(title: str, artist: str, size: tuple[int, int], styles: tuple[tuple[str, ...], ...]) -> list[Block]:
@@ -238,13 +269,9 @@ def _corner(place: str, size: tuple[int, int], width: int, height: int) -> tuple
     return margin, (margin if place == "top" else size[1] - margin - height)
 
 
-def _behind(pixels: np.ndarray, left: int, top: int, width: int, height: int) -> np.ndarray:  # type: ignore[type-arg]
-    return pixels[max(0, top) : top + height, max(0, left) : left + width]
-
-
 def _ground_needed(behind: np.ndarray, colour: Colour) -> float:  # type: ignore[type-arg]
     """The least strength of the ground, in hundredths, at which every pixel keeps the contrast."""
-    against = DARK if colour == LIGHT else LIGHT
+    against = _other(colour)
     light = luminance(behind)
     # the ground only moves pixels towards its own colour: the worst pixel stays the worst
     worst = behind.reshape(-1, 3)[int(light.argmax() if colour == LIGHT else light.argmin())].astype(np.float64)
@@ -256,23 +283,21 @@ def _ground_needed(behind: np.ndarray, colour: Colour) -> float:  # type: ignore
     return 1.0
 
 
-def _with_ground(image: Image.Image, box: tuple[int, int, int, int], colour: Colour, strength: float) -> Image.Image:
-    """A ground of the other colour under the box, fading outwards; over the box itself it is even."""
-    against = DARK if colour == LIGHT else LIGHT
-    scale = max(1, min(image.size) // 256)
-    fade = max(2, round(0.06 * min(image.size) / scale))
-    small = Image.new("L", (-(-image.size[0] // scale), -(-image.size[1] // scale)), 0)
+def _ground(size: tuple[int, int], box: tuple[int, int, int, int], strength: float) -> Image.Image:
+    """How strong the ground is at each pixel, "L": even over the box, fading outwards."""
+    scale = max(1, min(size) // 256)
+    fade = max(2, round(0.06 * min(size) / scale))
+    small = Image.new("L", (-(-size[0] // scale), -(-size[1] // scale)), 0)
     grown = [box[0] // scale - fade, box[1] // scale - fade, box[2] // scale + fade, box[3] // scale + fade]
     ImageDraw.Draw(small).rectangle(grown, fill=255)
-    mask = small.filter(ImageFilter.GaussianBlur(fade / 2)).resize(image.size, Image.Resampling.BICUBIC)
+    mask = small.filter(ImageFilter.GaussianBlur(fade / 2)).resize(size, Image.Resampling.BICUBIC)
     mask = mask.point([round(value * strength) for value in range(256)])
-    mask.paste(-(-int(strength * 25500) // 100), box)
-    out = image.copy()
-    out.paste(Image.new("RGB", image.size, against), (0, 0), mask)
-    return out
+    mask.paste(min(255, int(strength * 255) + 1), box)
+    return mask
 
 
-def _draw(image: Image.Image, blocks: list[Block], left: int, top: int, gap: int, colour: Colour, centred: bool) -> None:
+def _draw(image: Image.Image, blocks: list[Block], left: int, top: int, gap: int, colour: Colour | int,
+          centred: bool) -> None:  # fmt: skip
     draw = ImageDraw.Draw(image)
     across = max(block.width for block in blocks)
     for block in blocks:

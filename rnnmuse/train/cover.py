@@ -30,6 +30,7 @@ from rnnmuse.train.wasserstein import distances
 MINUTES = 120.0
 TUNING_MINUTES = 30.0
 MOST = 12_000  # training pictures held in memory
+WEIGHTS = "weights.safetensors"
 OPPONENT = "opponent.safetensors"
 """The discriminator's weights, in a bundle so that fine-tuning can go on from them."""
 
@@ -103,7 +104,7 @@ def train_cover(
             console.print(f"step {trainer.now.step}: distance to held-out pictures {found}", markup=False)
             return {"distance": found}
 
-        trainer.run(minutes, steps, report, pictures, measure if len(held) > 1 and plan.side >= 32 else None)
+        trainer.run(minutes, steps, report, pictures, measure if len(held) > 1 and plan.side >= 32 else None, 1800.0)
     pictures()
     if plan.architecture != "coordinate":
         return work
@@ -233,9 +234,11 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     material = trainer.material
     held = {key: value.half().contiguous() for key, value in trainer.mean.state_dict().items()}
     held["frequency"] = trainer.mean.state_dict()["frequency"].float().contiguous()
-    save_file(held, folder / "weights.safetensors")
+    save_file(held, folder / WEIGHTS)
     opponent = {key: value.half().contiguous() for key, value in trainer.discriminator.state_dict().items()}
     save_file(opponent, folder / OPPONENT)
+    for file in (WEIGHTS, OPPONENT):
+        (folder / file).chmod(0o644)
     lines = {"format": FORMAT, "name": plan.name, "kind": "cover", "about": plan.about, "side": plan.side,
              "attributes": list(ATTRIBUTES), "mean": [round(float(v), 6) for v in material.mean],
              "spread": [round(float(v), 6) for v in material.spread]}  # fmt: skip
@@ -253,7 +256,7 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
 def begin_from(trainer: Trainer, bundle: Bundle) -> None:
     """Take both networks' weights from a bundle."""
     verify(bundle)
-    weights = {key: value.float() for key, value in load_file(bundle.folder / "weights.safetensors").items()}
+    weights = {key: value.float() for key, value in load_file(bundle.folder / WEIGHTS).items()}
     for network in (trainer.generator, trainer.mean):
         network.load_state_dict(weights)
     opponent = bundle.folder / OPPONENT

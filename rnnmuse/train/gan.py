@@ -50,10 +50,10 @@ class Linear(nn.Module):
 
 
 class Modulated(nn.Module):
-    """A convolution whose input channels are scaled by the style, its output brought back to unit spread: the
+    """A 3 x 3 convolution whose input channels are scaled by the style, its output brought back to unit spread: the
     modulation of StyleGAN2 (Karras et al. 2020), here with one set of weights for the whole batch."""
 
-    def __init__(self, style: int, inputs: int, outputs: int, kernel: int, demodulate: bool = True) -> None:
+    def __init__(self, style: int, inputs: int, outputs: int, kernel: int = 3, demodulate: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -63,7 +63,8 @@ class Modulated(nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         weight, style = self.weight * self.scale, self.style(w)
-        y = functional.conv2d(x * style[:, :, None, None], weight, padding=weight.shape[2] // 2)
+        # the edge goes on: with zeros around it every picture would wear a frame
+        y = functional.conv2d(functional.pad(x * style[:, :, None, None], (1, 1, 1, 1), mode="replicate"), weight)
         if self.demodulate:
             spread = (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
             y = y * spread[:, :, None, None]
@@ -116,10 +117,8 @@ class CoordinateGenerator(nn.Module):
         style, widths = shape.style, shape.widths
         self.mapping = Mapping(shape)
         self.start = Linear(style, widths[0] * START * START)
-        self.first = Modulated(style, widths[0], widths[0], 3)
-        self.blocks = nn.ModuleList(
-            Modulated(style, a, b, 3) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.first = Modulated(style, widths[0], widths[0])
+        self.blocks = nn.ModuleList(Modulated(style, a, b) for a, b in zip(widths, widths[1:], strict=False))
         self.grain = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths)
         self.phase = Linear(widths[-1], shape.waves)
         angle = torch.rand(shape.waves) * 2 * math.pi
