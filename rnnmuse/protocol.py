@@ -1,6 +1,6 @@
 """Every OSC address that rnnmuse knows: one table, from which dispatch, checks, errors and the docs are made.
 
-An argument's kind is ``i`` (whole number), ``f`` (number) or ``s`` (text); one with ``optional`` may be left out.
+An argument's kind is ``i`` (whole number), ``f`` (number), ``s`` (text) or, only sent, ``b`` (bytes); one with ``optional`` may be left out.
 ``{p}`` in an address is a player, 1 to 16. Every setter without arguments is a getter.
 """
 
@@ -113,6 +113,13 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
 }
 """Name, argument, default and meaning of each parameter of a player."""
 
+COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
+    "model": (_s("name"), "covers", "which cover model draws"),
+    "mood": (_s("value"), "", 'a mood such as "dark" or "calm+warm"; empty for none'),
+    "palette": (_s("value"), "", 'a palette such as "sea", or colours "#102030,#f0e0c0"; empty for the model\'s own'),
+}
+"""Name, argument, default and meaning of what covers and the live picture are drawn with."""
+
 _P = "/rnnmuse/player/{p}"
 
 TABLE: tuple[Row, ...] = (
@@ -175,6 +182,19 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
         _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends", ""),
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over", ""),
+    Row("/rnnmuse/cover/generate", "w", (_n("seed", 0, 2**31 - 1, "i", optional=True),
+        _n("size", 64, 10000, "i", "px", optional=True), _s("title", optional=True), _s("artist", optional=True)),
+        "draw a cover of what was played (of the seed, where nothing was), 3000 px if no size is given; answers with a "
+        "job, then …/progress and …/done; see [cover](cover.md)", "cover_generate"),
+    Row("/rnnmuse/cover/stream", "rw", (_n("rate", 0, 12, unit="pictures/s"),), "send small pictures that move with "
+        "what is played, as …/frame; 0 ends it", "cover_stream"),
+    *(Row(f"/rnnmuse/cover/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "cover_setting")
+      for name, (argument, default, doc) in COVER_SETTINGS.items()),
+    Row("/rnnmuse/cover/progress", "r", (_n("job", 1, 2**31 - 1, "i"), _n("share", 0, 1)), "sent: how far a cover is", ""),
+    Row("/rnnmuse/cover/done", "r", (_n("job", 1, 2**31 - 1, "i"), _s("file")), "sent: a cover is done; the file's name "
+        "in the output folder", ""),
+    Row("/rnnmuse/cover/frame", "r", (_n("number", 1, 2**31 - 1, "i"), Argument("picture", "b")), "sent: a picture of "
+        "the stream, JPEG of 128 x 128 px, at most 7 kB", ""),
     Row("/dirt/play", "w", (), "an event of TidalCycles: the player of its orbit hears it; pairs of name and value",
         "dirt", free=True),
     Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat", ""),

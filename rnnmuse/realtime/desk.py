@@ -12,6 +12,7 @@ from rnnmuse.bridges import dirt, osc
 from rnnmuse.bridges.osc_server import LEASE, Client
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
 from rnnmuse.realtime.clock import PPQ
+from rnnmuse.realtime.cover_desk import CoverDesk
 from rnnmuse.realtime.seats import Seat
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Desk:
         self.learned: dict[tuple[int, int], tuple[str, float, float]] = {}
         self.save_rig: Callable[[], str] | None = None
         self._addresses = addresses()
+        self.covers = CoverDesk(stage)
         self._waiting_for_models: list[Client] = []
         self._job = 0
 
@@ -94,7 +96,10 @@ class Desk:
             arguments = ()  # a trigger works with 1 or T too
         values = list(arguments) if row.free else row.check(address, arguments)
         with self.stage.lock:
-            if player:
+            if row.act.startswith("cover_"):
+                if job := self.covers.take(row.act, address.rsplit("/", 1)[1], values):
+                    self._reply(client, address, job)
+            elif player:
                 self._player(row.act, player, address.rsplit("/", 1)[1], values, client)
             elif not self._transport(row.act, values):
                 self._stage(row.act, values, client)
@@ -104,6 +109,8 @@ class Desk:
         row, player = self._addresses[address]
         stage, seat = self.stage, self.stage.seats.get(player, Seat())
         name = address.rsplit("/", 1)[1]
+        if row.act.startswith("cover_"):
+            return self.covers.value(name)
         match row.act:
             case "tempo":
                 return float(stage.clock.tempo)
@@ -137,6 +144,7 @@ class Desk:
         match act, values:
             case "note", [pitch, velocity, *length]:
                 stage.notes_in += bool(velocity)
+                self.covers.heard(pitch, velocity)
                 stage.tell("hear", player, beat, pitch, velocity)
                 if length and velocity:
                     tick = stage.clock.tick_at(stage.now()) + round(length[0] * PPQ)
@@ -208,6 +216,7 @@ class Desk:
 
     def overheard(self, source: int, pitch: int, velocity: int) -> None:
         """A player's note sounds (or ends): those who listen to the player hear it."""
+        self.covers.heard(pitch, velocity)
         for number, seat in self.stage.seats.items():
             if seat.hears and number != source and source in hearing(seat.hears):
                 self.stage.tell("overhear", number, self.stage.beat, pitch, velocity)
