@@ -75,6 +75,7 @@ def train_cover(
     work.mkdir(parents=True, exist_ok=True)
     images = read_images(folders, plan, console)
     _tell(console, images)
+    (work / "recipe.toml").write_text(cover_recipe_text(plan), "utf-8")
     material = material_of(images.of("train"), plan)
     trainer = Trainer(plan, material, work)
     if trainer.resume():
