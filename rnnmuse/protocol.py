@@ -129,10 +129,15 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so", "list"),
     Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "describe"),
     Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, unit="s", optional=True),
-        _n("ahead", 0, 2, unit="s", optional=True)), "send notes, beats and errors here; the lease is 60 s unless "
-        "it is renewed; with ahead, notes come so early, in bundles with their time", "subscribe"),
+        _n("ahead", 0, 2, unit="s", optional=True), _n("port", 1, 65535, "i", optional=True)), "send notes, beats and "
+        "errors here; the lease is 60 s unless it is renewed; with ahead, notes come so early, in bundles with their "
+        "time; with a port, they and all answers go to that port of the sender", "subscribe"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "unsubscribe"),
     Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender", "reply_to"),
+    Row("/rnnmuse/probe", "w", (_n("number", -1e9, 1e9, "i"),), "goes on to every subscriber: a bridge in another "
+        "program answers it with /rnnmuse/probed", "probe"),
+    Row("/rnnmuse/probed", "w", (_n("number", -1e9, 1e9, "i"), _s("host")), "a bridge is there, in this host; goes on "
+        "to every subscriber", "probed"),
     Row("/rnnmuse/stats", "w", (), "answers notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
         "dropped, engines begun anew", "stats"),
     Row("/rnnmuse/models", "w", (), "answers the models that can be named", "models"),

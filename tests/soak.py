@@ -1,6 +1,7 @@
 """`make soak`: the live stage under load, measured on the real processes. Not a test: it takes half an hour.
 
-`python tests/soak.py start reaction idle timing eight attacks sclang kills` runs some of it, QUICK=1 a tenth of each.
+`python tests/soak.py start reaction idle timing eight attacks sclang signals engines ports` runs some of it, QUICK=1 a
+tenth of each.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnmuse.bridges import osc
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
 
 SHARE = 10 if os.environ.get("QUICK") else 1
 
@@ -302,69 +301,10 @@ def attacks() -> None:
         print(f"attacks: the next message is served after: {shares(taken)}")
 
 
-def kills() -> None:
-    """Every way to go wrong; a note that is still on after it, or an engine that is not back, is counted."""
-    for name, number in (("SIGTERM", signal.SIGTERM), ("SIGINT", signal.SIGINT)):
-        hung, ends = 0, []
-        for _ in range(100 // SHARE):
-            made = Live("--demo")
-            made.send("/rnnmuse/subscribe")
-            made.ask("/rnnmuse/hello")
-            for _ in range(4):
-                made.note()
-            began = time.monotonic()
-            made.process.send_signal(number)
-            try:
-                while made.sounding:
-                    made.wait(lambda m: True, 1.0)
-                ends.append(1000 * (time.monotonic() - began))
-            except TimeoutError:
-                hung += 1
-            made.process.wait(20)
-            made.socket.close()
-        print(f"{name}: {hung} hung of {len(ends) + hung}; all notes ended after: {shares(ends)}")
-    with live("--mode", "free") as made:
-        _engine_kills(made, "SIGKILL of the engine", lambda: os.kill(made.engine(), signal.SIGKILL))
-        _engine_kills(made, "engine stalled", lambda: os.kill(made.engine(), signal.SIGSTOP))
-    _exceptions()
-
-
-def _exceptions() -> None:
-    """A message cut short makes the engine fail; only the stage itself can send one."""
-    stage, hung = Stage(Settings(port=0)), 0
-    stage.open()
-    threading.Thread(target=stage.serve, daemon=True).start()
-    stage.desk.local("/rnnmuse/player/1/mode", "free")
-    stage.desk.local("/rnnmuse/player/1/start")
-    for turn in range(100 // SHARE):
-        before = stage.notes_out
-        while stage.notes_out < before + 4 or not stage.engine_ready.is_set():
-            time.sleep(0.01)
-        stage.tell("set")
-        while stage.restarts == turn:
-            time.sleep(0.001)
-        hung += bool(stage.ledger.sounding)  # seen before the new engine has sent anything
-    stage.close()
-    print(f"exception in the engine: {hung} hung of {stage.restarts}")
-
-
-def _engine_kills(made: Live, name: str, act: Callable[[], None]) -> None:
-    hung, ends, back = 0, [], []
-    for _ in range(100 // SHARE):
-        for _ in range(4):
-            made.note()
-        act()
-        made.wait(lambda m: m.address == "/rnnmuse/error" and m.arguments[1] == "engine")
-        began = time.monotonic()  # the ends are sent before the error is told
-        hung += bool(made.sounding)
-        ends.append(0.0)
-        made.note()
-        back.append(1000 * (time.monotonic() - began))
-    print(f"{name}: {hung} hung of {len(back)} when it is told; next note after: {shares(back)}")
-
-
 if __name__ == "__main__":
-    parts = {f.__name__: f for f in (start, reaction, idle, timing, eight, attacks, sclang, kills)}
+    from soak_kills import engines, ports, signals  # it needs Live, from here
+
+    parts = {f.__name__: f for f in (start, reaction, idle, timing, eight, attacks, sclang, signals, engines, ports)}
     if sys.argv[1:] == ["_echo"]:
         _echo()
     for wanted in sys.argv[1:] or parts:

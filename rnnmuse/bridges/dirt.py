@@ -47,18 +47,20 @@ def note_of(pairs: Sequence[Any], bpm: float) -> tuple[int, int, int, float]:
 class DirtOut:
     """Sends each note as a /dirt/play event in a bundle with its time; player p plays on orbit p - 1."""
 
-    def __init__(self, name: str, host: str, port: int, ahead: Nanoseconds, sound: str, drum: str) -> None:
+    def __init__(
+        self, name: str, host: str, port: int, ahead: Nanoseconds, sound: str, drum: str, tempo: Callable[[], float]
+    ) -> None:
         self.name, self.ahead, self.clock = name, ahead, False
         self._to, self._sound, self._drum = (host, port), sound, drum
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self.bpm = 120.0
+        self._tempo = tempo
 
     def prepare(self, sent: Sent) -> Callable[[], object]:
         """A note-on as an event of its length (a quarter beat where it is not known); note-offs are not sent."""
         if not sent.velocity:
             return lambda: None
-        seconds = (sent.beats or SUSTAIN) * 60 / self.bpm
+        seconds = (sent.beats or SUSTAIN) * 60 / self._tempo()
         drum = sent.channel == 9
         values = ["s", self._drum if drum else self._sound, "note", float(sent.pitch - 60), "gain",
                   (sent.velocity / 127) ** 0.5, "sustain", seconds, "orbit", sent.player - 1]  # fmt: skip

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from rnnmuse.bridges.midi_in import Echoes, MidiReceiver
+from rnnmuse.bridges.midi_in import ALL_NOTES_OFF, SUSTAIN, Echoes, MidiReceiver
 from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.leader import ClockLeader
 from rnnmuse.realtime.seats import Sent
@@ -33,12 +35,18 @@ class MidiOut:
         message = [(0x90 if sent.velocity else 0x80) | sent.channel, sent.pitch, sent.velocity]
         return partial(self._port.send_message, message)
 
+    def silence(self) -> None:
+        """All notes off, sustain off, on every channel: for a port that comes back as it was when it was lost."""
+        for channel in range(16):
+            self._port.send_message([0xB0 | channel, SUSTAIN, 0])
+            self._port.send_message([0xB0 | channel, ALL_NOTES_OFF, 0])
+
     def transport(self, data: list[int]) -> None:
         """Clock, start, continue, stop or song position."""
         self._port.send_message(data)
 
     def close(self) -> None:
-        """End every note of every channel once more, and close."""
+        """Close the port; the ledger has ended its notes."""
         with contextlib.suppress(Exception):
             self._port.close_port()
             self._port.delete()
@@ -53,6 +61,7 @@ class Ports:
         self.leader = ClockLeader(stage)
         self.opened: list[str] = []
         self._wanted: list[Callable[[], bool]] = []
+        self._looks: dict[tuple[Any, int], Any] = {}
         self._stop = threading.Event()
         try:
             import rtmidi
@@ -61,7 +70,9 @@ class Ports:
             self._apis: list[int] = []
             return
         self._rtmidi = rtmidi
-        unusable = (rtmidi.API_RTMIDI_DUMMY, rtmidi.API_UNSPECIFIED)
+        unusable = [rtmidi.API_RTMIDI_DUMMY, rtmidi.API_UNSPECIFIED]
+        if not Path("/dev/snd/seq").exists():  # ALSA would complain on the terminal at each look
+            unusable.append(rtmidi.API_LINUX_ALSA)
         self._apis = [api for api in rtmidi.get_compiled_api() if api not in unusable]
         stage.closers.append(self.close)
 
@@ -70,9 +81,10 @@ class Ports:
         reasons = []
         for api in self._apis:
             try:
-                out, into = self._rtmidi.MidiOut(api, NAME), self._rtmidi.MidiIn(api, NAME)
-                out.open_virtual_port("rnnmuse out")
-                into.open_virtual_port("rnnmuse in")
+                with _quiet():
+                    out, into = self._rtmidi.MidiOut(api, NAME), self._rtmidi.MidiIn(api, NAME)
+                    out.open_virtual_port("rnnmuse out")
+                    into.open_virtual_port("rnnmuse in")
             except Exception as error:  # each driver raises its own kinds
                 reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
                 continue
@@ -86,16 +98,24 @@ class Ports:
     def output(self, name: str, clock: bool = False, ahead: Nanoseconds = 0) -> None:
         """Open the first output port whose name contains ``name``, now or as soon as it is there, again when lost."""
 
+        before = False
+
         def present() -> bool:
+            nonlocal before
             held = self.stage.outputs.get(name)
             if held is not None:
                 if self._has(self._rtmidi.MidiOut, name):
                     return True
-                self.stage._lost(name, "its port vanished")
-            opened = self._open(self._rtmidi.MidiOut, name)
+                with self.stage.lock:
+                    self.stage.lose(name, "its port vanished")
+            opened = self._open(self._rtmidi.MidiOut, name) if self._has(self._rtmidi.MidiOut, name) else None
             if opened is None:
                 return False
-            self.stage.add_output(MidiOut(opened, name, ahead, clock, self.echoes))
+            output = MidiOut(opened, name, ahead, clock, self.echoes)
+            if before:
+                output.silence()
+            before = True
+            self.stage.add_output(output)
             return True
 
         self._want(present, name)
@@ -109,8 +129,9 @@ class Ports:
                 if self._has(self._rtmidi.MidiIn, name):
                     return True
                 with contextlib.suppress(Exception):
+                    held[0].cancel_callback()
                     held.pop().close_port()
-            opened = self._open(self._rtmidi.MidiIn, name)
+            opened = self._open(self._rtmidi.MidiIn, name) if self._has(self._rtmidi.MidiIn, name) else None
             if opened is None:
                 return False
             held.append(opened)
@@ -121,20 +142,18 @@ class Ports:
 
     def names(self) -> tuple[list[str], list[str]]:
         """The input and output ports that exist."""
-        found: tuple[list[str], list[str]] = ([], [])
-        for kind, names in zip((getattr(self, "_rtmidi", None),) * 2, found, strict=True):
-            if kind is None:
-                break
-            for api in self._apis:
-                with contextlib.suppress(Exception):
-                    probe = (kind.MidiIn if names is found[0] else kind.MidiOut)(api, NAME + " look")
-                    names.extend(probe.get_ports())
-                    probe.delete()
-        return found
+        if not self._apis:
+            return [], []
+        kinds = self._rtmidi.MidiIn, self._rtmidi.MidiOut
+        into, out = ([name for api in self._apis for name in self._ports(kind, api)] for kind in kinds)
+        return into, out
 
     def close(self) -> None:
-        """Look no more, and close the inputs."""
+        """Look no more."""
         self._stop.set()
+        for look in self._looks.values():
+            look.delete()
+        self._looks.clear()
 
     def _want(self, present: Callable[[], bool], name: str) -> None:
         if not self._apis:
@@ -157,11 +176,13 @@ class Ports:
         return any(name.lower() in port.lower() for api in self._apis for port in self._ports(kind, api))
 
     def _ports(self, kind: Any, api: int) -> list[str]:
-        try:
-            probe = kind(api, NAME + " look")
-            names: list[str] = probe.get_ports()
-            probe.delete()
+        try:  # one look-out for each: a JACK server may hang on clients that come and go every second
+            with _quiet():
+                if (kind, api) not in self._looks:
+                    self._looks[kind, api] = kind(api, NAME + " look")
+                names: list[str] = self._looks[kind, api].get_ports()
         except Exception:  # as above
+            self._looks.pop((kind, api), None)
             return []
         return names
 
@@ -186,10 +207,25 @@ class Ports:
         into.set_callback(partial(_called, receiver))
 
         def close() -> None:
+            into.cancel_callback()  # closing holds the GIL and waits for JACK, which may wait for a callback
             into.close_port()
             into.delete()
 
         self.stage.closers.append(close)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what a driver's own library writes on the terminal off it: errors are raised, and told, besides."""
+    held = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(held, 2)
+        os.close(held)
+        os.close(nowhere)
 
 
 def _called(receiver: MidiReceiver, message: tuple[list[int], float], _: object = None) -> None:

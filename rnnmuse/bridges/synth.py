@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,23 +36,33 @@ class SynthOut:
         if program is None:
             raise OSError("fluidsynth is not installed")
         command = [program, "-q", "-g", "0.6", *driver, font]
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody empties would stop it
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._said, bufsize=0
         )
-        assert self._process.stderr is not None
-        try:
-            self._process.wait(0.7)  # without a sound card it ends at once
-        except subprocess.TimeoutExpired:
-            return
-        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-        raise OSError(said[-1] if said else "fluidsynth found no sound card")
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)  # if it hangs, the music does not
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.7)  # without a sound card it ends soon
+            raise OSError(self._why())
+
+    def _why(self) -> str:
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip().splitlines()
+        return said[-1] if said else "fluidsynth found no sound card"
 
     def prepare(self, sent: Sent) -> Callable[[], object]:
         """A note-on, or with velocity 0 a note-off."""
-        assert self._process.stdin is not None
         velocity = f" {sent.velocity}" if sent.velocity else ""
         line = f"note{'on' if velocity else 'off'} {sent.channel} {sent.pitch}{velocity}\n"
-        return partial(self._process.stdin.write, line.encode())
+        return partial(self._write, line.encode())
+
+    def _write(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line)
+        except OSError:
+            raise OSError(self._why()) from None
 
     def transport(self, data: list[int]) -> None:
         """A synthesiser needs no clock."""
@@ -60,3 +72,4 @@ class SynthOut:
         with contextlib.suppress(OSError):
             self._process.terminate()
             self._process.wait(2)
+            self._said.close()

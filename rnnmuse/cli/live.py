@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import signal
 import sys
@@ -74,6 +75,8 @@ def serve(stage: Stage) -> None:
     """Play until Ctrl-C or SIGTERM; on a terminal a line is shown that each beat brings up to date."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stage.leave())
+    shown = "\r\033[K%(message)s" if sys.stderr.isatty() else "%(message)s"  # over the line that each beat renews
+    logging.basicConfig(format=shown, level=logging.WARNING)
     if sys.stdout.isatty():
         stage.on_beat = lambda: print(f"\r\033[K{status(stage)}", end="", flush=True)
     stage.serve()

@@ -297,12 +297,16 @@ class Desk:
                 reply(client, "/rnnmuse/describe", address, row.access, row.shape(), row.doc)
             case "subscribe", [*given]:
                 seconds = float(given[0]) if given else LEASE
+                if len(given) > 2:
+                    stage.server.reply_to(client, given[2])
                 self._subscribe(client, seconds, float(given[1]) if len(given) > 1 else 0.0)
                 reply(client, "/rnnmuse/subscribed", seconds)
             case "unsubscribe", []:
                 stage.server.unsubscribe(client)
             case "reply_to", [port]:
                 stage.server.reply_to(client, port)
+            case (("probe" | "probed"), [*told]):
+                stage.server.broadcast(osc.build(f"/rnnmuse/{act}", told))
             case "stats", []:
                 late = stage.lateness
                 shares = [late.quantile(share) / 1e6 for share in (0.5, 0.99, 0.999)]

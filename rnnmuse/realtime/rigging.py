@@ -23,12 +23,18 @@ def open_rig(stage: Stage, rig: Rig, midi: bool = True) -> list[str]:
     if midi and s["virtual"]:
         opened = ports.virtual(s["clock"], round(s["latency"] * 1e6), s["mpe"])
         lines.append("MIDI  rnnmuse in, rnnmuse out" if opened else f"MIDI  none ({ports.reason})")
-    for out in rig.outputs if midi else ():
+
+    def tempo() -> float:
+        return float(stage.clock.tempo)
+
+    for out in rig.outputs:
+        if out["kind"] == "midi" and not midi:
+            continue
         ahead = round(out["latency"] * 1e6)
         if out["kind"] == "dirt":
             name = f"dirt {out['host']}:{out['number']}"
             ahead += round(AHEAD * 1e9)
-            stage.add_output(DirtOut(name, out["host"], out["number"], ahead, out["sound"], out["drum"]))
+            stage.add_output(DirtOut(name, out["host"], out["number"], ahead, out["sound"], out["drum"], tempo))
             lines.append(f"OSC   to {name}")
         else:
             ports.output(out["port"], out["clock"], ahead)

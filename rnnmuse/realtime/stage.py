@@ -155,13 +155,13 @@ class Stage:
         with self.lock:
             yield
 
-    def _plan_beat(self, beat: int = 0) -> None:
-        beat = beat or self.clock.tick_at(self.now()) // PPQ + 1
+    def _plan_beat(self, after: int = -1) -> None:
+        beat = max(after, self.clock.tick_at(self.now()) // PPQ) + 1  # a beat is told early: it may not be over yet
 
         def tell() -> None:
             packet = osc.build("/rnnmuse/beat", (beat, float(self.clock.tempo)))
             self.outbox.put(self._time(beat * PPQ), lambda: self.server.broadcast(packet))
-            self._plan_beat(beat + 1)
+            self._plan_beat(beat)
             self._wake(b"b")
 
         self.scheduler.plan(beat * PPQ, tell, sure=True)
@@ -190,16 +190,15 @@ class Stage:
                 self.ledger.end(output=name)
                 self.outputs.pop(name).close()
 
-    def _lost(self, name: str, why: object) -> None:
-        """An output is gone: nobody is left to end its notes for."""
+    def lose(self, name: str, why: object) -> None:
+        """An output is gone: nobody is left to end its notes for. The caller holds the lock."""
         output = self.outputs.pop(name, None)
         if output is None:  # more of the same chord was on its way there
             return
         log.warning("%s is gone: %s", name, why)
         self.ledger.forget(name)
         self.error("/rnnmuse/midi/ports", "port", f"{name} is gone")
-        with contextlib.suppress(Exception):
-            output.close()
+        threading.Thread(target=output.close, name="closing", daemon=True).start()  # drivers may hang in it
 
     # -- the engine -----------------------------------------------------------------------------------------
 
@@ -242,11 +241,14 @@ class Stage:
         self.tell("clock", self.clock, max(self.lanes) / 1e9)
 
     def _orders(self) -> None:
-        assert self._engine is not None
+        engine = self._engine
+        assert engine is not None
         try:
-            for order in self._engine.messages():
+            for order in engine.messages():
                 with self.turn():
                     self._order(order)
+                if self._engine is not engine:  # it said that it failed, and another has been started
+                    return
         except (EOFError, OSError):
             self._engine_lost("the engine was lost")
 
@@ -364,7 +366,7 @@ class Stage:
             try:
                 send()
             except Exception as error:  # a port that is gone raises its driver's own kinds
-                self._lost(output.name, error)
+                self.lose(output.name, error)
 
         self.outbox.put(due, guarded)
 

@@ -231,10 +231,12 @@ def test_an_engine_that_fails_is_replaced(stage, client):
     client.send("/rnnmuse/player/7/mode", "free")
     client.send("/rnnmuse/player/7/start")
     client.wait("/rnnmuse/out/7/note", lambda m: m.arguments[1] > 0)
+    restarts = stage.restarts
     stage.tell("set")  # a message cut short: the engine fails on it
     assert "the engine failed" in client.wait("/rnnmuse/error", lambda m: m.arguments[1] == "engine").arguments[2]
     assert not client.sounding
     client.wait("/rnnmuse/out/7/note", lambda m: m.arguments[1] > 0)
+    assert stage.restarts == restarts + 1
 
 
 def test_notes_ahead_come_in_bundles_with_their_time(client):

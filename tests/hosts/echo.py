@@ -1,0 +1,314 @@
+"""A stage that plays known notes to a real program, and what the program sends back.
+
+There is no engine: notes 0, 1, 2 … are planned on the stage's own scheduler, leave by its own outputs, and come back as
+the notes that a player hears. A note's number is in its pitch and velocity, so that each is known again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnmuse.realtime.seats import Sent, Settings
+from rnnmuse.realtime.stage import Stage
+
+ROOT = Path(__file__).parents[2]
+BRIDGES = ROOT / "bridges"
+TICKS = 10
+"""Ticks from note to note: 192 notes a second at 120 bpm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Notes that left, that came back, and the way there and back in ms; ``open`` notes never got their end."""
+
+    sent: int
+    arrived: int
+    median: float
+    p99: float
+    open: int
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.arrived
+
+
+def note(number: int) -> tuple[int, int]:
+    """Pitch and velocity of a note, up to 88 x 127 of them."""
+    return 21 + number % 88, 1 + number // 88
+
+
+class Tally:
+    """An output that notes when each note left."""
+
+    name, ahead, clock = "tally", 0, False
+
+    def __init__(self) -> None:
+        self.left: dict[tuple[int, int], int] = {}
+
+    def prepare(self, sent: Sent) -> Callable[[], object]:
+        def send() -> None:
+            if sent.velocity:
+                self.left[sent.pitch, sent.velocity] = time.monotonic_ns()
+
+        return send
+
+    def transport(self, data: list[int]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Echo:
+    """The stage, running in threads of its own."""
+
+    def __init__(self, port: int = 0, player: int = 1) -> None:
+        self.stage = Stage(Settings(port=port, engine=False))
+        self.player = player
+        self.tally = Tally()
+        self.came: dict[tuple[int, int], int] = {}
+        self.told: list[tuple[Any, ...]] = []
+        self.when: list[int] = []  # ns at which each note-on came
+        self.sounding: set[int] = set()
+        self.stage.tell = self._told  # type: ignore[method-assign]
+        self.stage.add_output(self.tally)
+        self.stage.open()
+        self._thread = threading.Thread(target=self.stage.serve, daemon=True)
+        self._thread.start()
+        self.port = self.stage.port
+
+    def close(self) -> None:
+        self.stage.close()
+        self._thread.join(5)
+
+    def crash(self) -> None:
+        """Be gone without a word, as after a SIGKILL: the sockets close, and no note-off is sent."""
+        self.stage.server.close()
+        self.close()
+
+    def _told(self, *message: Any) -> None:
+        self.told.append(message)
+        if message[0] == "hear":
+            _, _, _, pitch, velocity = message
+            if velocity:
+                self.when.append(time.monotonic_ns())
+                self.came.setdefault((pitch, velocity), time.monotonic_ns())
+                self.sounding.add(pitch)
+            else:
+                self.sounding.discard(pitch)
+
+    def reached(self, patience: float = 15.0) -> None:
+        """Wait until the program has subscribed."""
+        until(lambda: bool(self.stage.server.subscribers), patience, "nobody subscribed")
+
+    def probe(self, number: int, patience: float = 20.0) -> str:
+        """Ask the bridge whether it is there; the host that it names."""
+        answers: list[str] = []
+        take = self.stage.desk._stage
+
+        def watch(act: str, values: list[Any], client: Any) -> None:
+            if act == "probed" and values[0] == number:
+                answers.append(values[1])
+            take(act, values, client)
+
+        self.stage.desk._stage = watch  # type: ignore[method-assign]
+        self.stage.desk.local("/rnnmuse/probe", number)
+        until(lambda: bool(answers), patience, "the probe was not answered")
+        return answers[0]
+
+    def play(self, count: int, patience: float = 10.0, first: int = 0, ticks: int = TICKS) -> Result:
+        """Play notes and wait for them; ``patience`` seconds without a new one end the wait."""
+        self.plan(count, first, ticks)
+        self.wait(count, patience)
+        return self.result()
+
+    def plan(self, count: int, first: int = 0, ticks: int = TICKS) -> None:
+        """Start the clock with the notes planned."""
+        stage = self.stage
+        with stage.lock:
+            stage.run(lambda now: stage.clock.start(now, 0))
+            for number in range(count):
+                pitch, velocity = note(first + number)
+                tick = 480 + ticks * number
+                stage.plan_note(self.player, tick, pitch, velocity)
+                stage.plan_off(self.player, tick + 4 * ticks, pitch)
+
+    def wait(self, count: int, patience: float = 10.0) -> None:
+        """Wait until so many notes have come back."""
+        seen, since = -1, time.monotonic()
+        while len(self.came) < count or self.sounding:
+            if len(self.came) != seen:
+                seen, since = len(self.came), time.monotonic()
+            if time.monotonic() - since > patience:
+                return
+            time.sleep(0.02)
+
+    def result(self) -> Result:
+        left, came = self.tally.left, self.came
+        ways = sorted((came[key] - left[key]) / 1e6 for key in left if key in came)
+        median = statistics.median(ways) if ways else float("nan")
+        p99 = ways[min(len(ways) - 1, len(ways) * 99 // 100)] if ways else float("nan")
+        return Result(len(left), len(ways), median, p99, len(self.sounding))
+
+
+@contextmanager
+def echo(port: int = 0, player: int = 1) -> Iterator[Echo]:
+    made = Echo(port, player)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+class Program:
+    """A program that was started here; ended by its own pid. ``lines`` is what it has printed."""
+
+    def __init__(
+        self, command: Sequence[str | Path], env: dict[str, str] | None = None, cwd: Path | None = None,
+        goodbye: signal.Signals = signal.SIGTERM,
+    ) -> None:  # fmt: skip
+        self.goodbye = goodbye
+        self.lines: list[str] = []
+        words = [str(word) for word in command]
+        self.process = subprocess.Popen(
+            words, env=os.environ | (env or {}), cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def say(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def until(self, text: str, patience: float = 15.0, after: int = 0) -> str:
+        """The first line (after so many) that has the text in it."""
+        found: list[str] = []
+
+        def there() -> bool:
+            found[:] = [line for line in self.lines[after:] if text in line][:1]
+            return bool(found)
+
+        try:
+            until(there, patience, "")
+        except AssertionError:
+            raise AssertionError(f"{text!r} was not printed; the last lines: {self.lines[-12:]}") from None
+        return found[0]
+
+    def kill(self) -> None:
+        """As a crash would."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(self.goodbye)
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+
+
+@contextmanager
+def program(
+    command: Sequence[str | Path], env: dict[str, str] | None = None, cwd: Path | None = None,
+    goodbye: signal.Signals = signal.SIGTERM,
+) -> Iterator[Program]:  # fmt: skip
+    made = Program(command, env, cwd, goodbye)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did not happen") -> None:
+    """Look until it is so."""
+    end = time.monotonic() + patience
+    while not test():
+        if time.monotonic() > end:
+            raise AssertionError(text)
+        time.sleep(0.02)
+
+
+@contextmanager
+def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterator[dict[str, str]]:
+    """A JACK server of our own on the dummy driver; yields the environment that finds it, which is set here too.
+
+    It waits for its clients (-S): else it drops MIDI when a cycle comes late. JACK remembers eight server names, of killed servers
+    too: so few names are used, each again and again. ``realtime``: where sound is timed, so that it loses no cycle. Without
+    ``wait`` a client may be killed without the server hanging on it.
+    """
+    before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
+    os.environ |= QUIET_JACK
+    options = f"{'-S' if wait else ''} {'-R -P 40' if realtime else '--no-realtime'} -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
+    for number in range(4):
+        name = os.environ["JACK_DEFAULT_SERVER"] = f"rnnmuse-{number}"
+        if _jack_runs():
+            continue  # somebody else's
+        server = subprocess.Popen(["jackd", "-n", name, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: _jack_runs() or server.poll() is not None, 20.0, "jackd did not start")  # noqa: B023
+        if server.poll() is None:
+            break
+    else:
+        raise AssertionError("jackd did not start under any name")
+    try:
+        yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
+    finally:
+        server.terminate()
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(5)
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+QUIET_JACK = {"JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+
+
+def _jack_runs() -> bool:
+    try:
+        return subprocess.run(["jack_wait", "-c"], capture_output=True, timeout=5).stdout.startswith(b"running")
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def jack_ports() -> list[str]:
+    done = subprocess.run(["jack_lsp"], capture_output=True, text=True, timeout=20)
+    return done.stdout.splitlines()
+
+
+def jack_connect(source: str, target: str, patience: float = 20.0) -> None:
+    """Connect the first ports whose names have these words, once both are there."""
+    found: list[str] = []
+
+    def there() -> bool:
+        ports = jack_ports()
+        found[:] = [next((p for p in ports if words in p), "") for words in (source, target)]
+        return all(found)
+
+    until(there, patience, f"JACK has no ports {source!r} and {target!r}")
+    subprocess.run(["jack_connect", *found], check=True, capture_output=True)

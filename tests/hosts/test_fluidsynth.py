@@ -1,0 +1,42 @@
+"""MIDI through JACK into a synthesiser: what is recorded has the notes that were sent."""
+
+import pytest
+from echo import echo, jack, program, until
+from programs import fluidsynth, heard, missing, voices
+from sound import attacks, off_the_grid, pitch, read
+
+from rnnmuse.bridges.synth import soundfont
+
+rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+pytestmark = pytest.mark.skipif(
+    bool(missing("jackd", "fluidsynth", "jack_rec")) or soundfont() is None,
+    reason="jackd, fluidsynth, jack_rec or a SoundFont is not installed",
+)
+
+
+def recorded(folder, notes=12, period=256):
+    """Eighths at 120 bpm, two beats in; onsets in seconds and the sound."""
+    from rnnmuse.bridges.midi import Ports
+
+    with jack(period, realtime=True), echo() as stage:
+        assert Ports(stage.stage).virtual()
+        with fluidsynth(soundfont()) as synth:
+            seconds = str(notes // 4 + 3)
+            with program(["jack_rec", "-f", folder / "synth.wav", "-d", seconds, "-b", "16", "synth:left"]) as recorder:
+                until(lambda: (folder / "synth.wav").exists())
+                stage.stage.desk.local("/rnnmuse/transport/play")
+                for number in range(notes):
+                    stage.stage.plan_note(1, 1920 + 480 * number, 60 + number % 24, 110)
+                    stage.stage.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
+                until(lambda: recorder.process.poll() is not None, 60)
+            assert heard(synth) == notes
+            until(lambda: voices(synth) == 0, 20)
+    samples = read(folder / "synth.wav")
+    return attacks(samples), samples
+
+
+def test_the_recording_has_the_notes_that_were_sent(tmp_path):
+    begins, samples = recorded(tmp_path)
+    print(begins)
+    assert [round(pitch(samples, at, 0.1)) for at in begins] == [60 + n for n in range(12)]
+    assert max(abs(off_the_grid(begins, 0.25)[0])) < 25

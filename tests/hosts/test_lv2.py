@@ -1,0 +1,124 @@
+"""The LV2 plugin, built here, in jalv on a real JACK server; and its description, read by LV2's own validator."""
+
+import re
+import signal
+import subprocess
+
+import pytest
+from echo import BRIDGES, echo, jack, jack_connect, program, until
+from programs import build_lv2, jalv, missing
+
+from rnnmuse.protocol import MODES, PARAMETERS
+
+LIBRARIES = (
+    subprocess.run(["pkg-config", "--exists", "lv2", "liblo"]).returncode == 0 if not missing("pkg-config") else False
+)
+pytestmark = pytest.mark.skipif(bool(missing("gcc", "make")) or not LIBRARIES, reason="no gcc, lv2-dev or liblo-dev")
+needs_jalv = pytest.mark.skipif(bool(missing("jalv", "jackd")), reason="jalv or jackd is not installed")
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory):
+    return build_lv2(tmp_path_factory.mktemp("lv2"))
+
+
+def test_its_description_is_valid():
+    if missing("lv2_validate", "sord_validate"):
+        pytest.skip("lv2_validate and sordi are not installed")
+    files = [str(file) for file in BRIDGES.glob("lv2/*.ttl")]
+    done = subprocess.run(["lv2_validate", *files], capture_output=True, text=True)
+    assert "Found 0 errors" in done.stdout + done.stderr
+
+
+def test_its_controls_have_the_ranges_of_the_protocol():
+    text = (BRIDGES / "lv2" / "rnnmuse.ttl").read_text("utf-8")
+    for name in ("temperature", "top_p", "density", "velocity", "humanise", "low", "high"):
+        argument, default, _ = PARAMETERS[name]
+        found = re.search(
+            rf'lv2:symbol "{name}".*?lv2:default (\S+) ; lv2:minimum (\S+) ; lv2:maximum ([\d.]+)', text, re.S
+        )
+        assert found is not None
+        assert tuple(map(float, found.groups())) == (default, argument.low, argument.high)
+    assert tuple(re.findall(r'rdfs:label "(\w+)"', text)) == MODES
+
+
+@needs_jalv
+def test_every_note_goes_through_the_host_and_back(plugin):
+    with jack(), echo() as stage, jalv(stage.port, plugin, temperature=0.7) as made:
+        stage.reached()
+        assert stage.probe(3) == "lv2"
+        until(lambda: abs(stage.stage.desk.value("/rnnmuse/player/1/param/temperature") - 0.7) < 1e-6)
+        assert stage.stage.desk.value("/rnnmuse/player/1/mode") == "accompany"
+        result = stage.play(60)
+        assert (result.sent, result.lost, result.open) == (60, 0, 0)
+        assert made.process.poll() is None
+
+
+@needs_jalv
+def test_the_host_goes_on_without_rnnmuse_and_ends_its_notes(plugin):
+    dump_command = (["jack_midi_dump"], None, None, signal.SIGINT)
+    with jack(), echo() as stage, jalv(stage.port, plugin) as made, program(*dump_command) as dump:
+        jack_connect("muse:out", "midi-monitor:input")
+        stage.reached()
+        stage.stage.desk.local("/rnnmuse/transport/play")
+        stage.stage.plan_note(1, 960, 60, 90)
+        until(lambda: any("90 3c 5a" in line.lower() for line in dump.lines))
+        stage.crash()
+        until(lambda: any("80 3c 00" in line.lower() for line in dump.lines))
+        with echo(stage.port) as again:
+            again.reached()
+            assert again.play(10).lost == 0
+        assert made.process.poll() is None
+
+
+@needs_jalv
+def test_the_host_killed_and_started_again(plugin):
+    with jack(wait=False), echo() as stage:
+        with jalv(stage.port, plugin) as made:
+            stage.reached()
+            stage.plan(3000, ticks=20)
+            until(lambda: len(stage.came) > 20)
+            made.kill()
+        stage.sounding.clear()
+        seen = len(stage.came)
+        with jalv(stage.port, plugin, "again"):
+            until(lambda: len(stage.came) > seen + 20)
+            stage.stage.desk.local("/rnnmuse/transport/stop")
+            until(lambda: not stage.sounding)
+
+
+@needs_jalv
+def test_the_hosts_transport_leads(plugin):
+    with jack(), echo() as stage, jalv(stage.port, plugin, lead=1), program(["jack_transport"]) as transport:
+        stage.reached()
+        desk = stage.stage.desk
+        until(lambda: desk.value("/rnnmuse/transport/source") == "osc")
+        for word in ("master", "tempo 96", "play"):
+            transport.say(word)
+        until(lambda: stage.stage.clock.running)
+        until(lambda: abs(desk.value("/rnnmuse/transport/tempo") - 96) < 0.1)
+        transport.say("stop")
+        until(lambda: not stage.stage.clock.running)
+        transport.say("exit")
+
+
+@needs_jalv
+def test_notes_lie_on_the_hosts_own_timeline_to_the_sample(plugin):
+    dump_command = (["jack_midi_dump", "-a"], None, None, signal.SIGINT)
+    with jack(), echo() as stage, jalv(stage.port, plugin, lead=1), program(["jack_transport"]) as transport:
+        with program(*dump_command) as dump:
+            jack_connect("muse:out", "midi-monitor:input")
+            stage.reached()
+            until(lambda: stage.stage.desk.value("/rnnmuse/transport/source") == "osc")
+            for word in ("master", "tempo 120", "play"):
+                transport.say(word)
+            until(lambda: stage.stage.clock.running and stage.stage.beat > 1)
+            begin = (stage.stage.clock.tick_at(stage.stage.now()) // 960 + 2) * 960
+            for number in range(12):
+                stage.stage.plan_note(1, begin + 480 * number, 60 + number, 90)
+                stage.stage.plan_off(1, begin + 480 * number + 100, 60 + number)
+            until(lambda: len([line for line in dump.lines if ": 90" in line]) == 12)
+            frames = [int(line.split(":")[0]) for line in dump.lines if ": 90" in line]
+            transport.say("exit")
+    apart = [b - a for a, b in zip(frames, frames[1:], strict=False)]
+    assert all(abs(gap - 12000) <= 2 for gap in apart), apart
