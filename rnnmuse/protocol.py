@@ -1,7 +1,7 @@
 """Every OSC address that rnnmuse knows: one table, from which dispatch, checks, errors and the docs are made.
 
-An argument's kind is ``i`` (whole number), ``f`` (number), ``s`` (text) or, only sent, ``b`` (bytes); one with ``optional`` may be left out.
-``{p}`` in an address is a player, 1 to 16. Every setter without arguments is a getter.
+An argument's kind is ``i`` (whole number), ``f`` (number), ``s`` (text) or, only sent, ``b`` (bytes); one with
+``optional`` may be left out. ``{p}`` in an address is a player, 1 to 16. Every setter without arguments is a getter.
 """
 
 from __future__ import annotations
@@ -195,9 +195,10 @@ TABLE: tuple[Row, ...] = (
         "what is played, as …/frame; 0 ends it", "cover_stream"),
     *(Row(f"/rnnmuse/cover/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "cover_setting")
       for name, (argument, default, doc) in COVER_SETTINGS.items()),
-    Row("/rnnmuse/cover/progress", "r", (_n("job", 1, 2**31 - 1, "i"), _n("share", 0, 1)), "sent: how far a cover is", ""),
-    Row("/rnnmuse/cover/done", "r", (_n("job", 1, 2**31 - 1, "i"), _s("file")), "sent: a cover is done; the file's name "
-        "in the output folder", ""),
+    Row("/rnnmuse/cover/progress", "r", (_n("job", 1, 2**31 - 1, "i"), _n("share", 0, 1)), "sent: how far a cover "
+        "is", ""),
+    Row("/rnnmuse/cover/done", "r", (_n("job", 1, 2**31 - 1, "i"), _s("file")), "sent: a cover is done; the file's "
+        "name in the output folder", ""),
     Row("/rnnmuse/cover/frame", "r", (_n("number", 1, 2**31 - 1, "i"), Argument("picture", "b")), "sent: a picture of "
         "the stream, JPEG of 128 x 128 px, at most 7 kB", ""),
     Row("/dirt/play", "w", (), "an event of TidalCycles: the player of its orbit hears it; pairs of name and value",

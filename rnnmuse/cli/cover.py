@@ -46,7 +46,9 @@ def draw(
     out: Annotated[Path | None, typer.Option(help="The file, .png or .jpg; else out/NAME-cover.jpg.")] = None,
     size: Annotated[int, typer.Option(help="Side of the square format in pixels, 64 to 10000.")] = 3000,
     formats: Annotated[str, typer.Option(help="square, banner, story; several with commas.")] = "square",
-    grid: Annotated[str | None, typer.Option(help="A sheet of so many small covers to choose from, such as 4x4.")] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="A sheet of so many small covers to choose from, such as 4x4.")
+    ] = None,
     variations: Annotated[int, typer.Option(help="How many covers, of the seeds that follow.")] = 1,
     mood: Mood = "",
     palette: Palette = "",
@@ -57,7 +59,13 @@ def draw(
 ) -> None:
     """Draw the cover of a piece, 3000 x 3000 px, with title and artist."""
     from rnnmuse.cover.picture import (
-        FORMATS, check_ending, contact_sheet, described, parse_formats, parse_grid, write,
+        FORMATS,
+        check_ending,
+        contact_sheet,
+        described,
+        parse_formats,
+        parse_grid,
+        write,
     )  # fmt: skip
     from rnnmuse.cover.picture import draw as draw_cover
     from rnnmuse.models.bundle import load_cover
@@ -139,7 +147,9 @@ def video(
     walk = Walk(piece, design, loaded.latent, seconds)
     count = max(2, round(walk.seconds * rate))
     with tempfile.TemporaryDirectory() as folder, _bar() as bar:
-        heard = write_loop_sound(piece, walk.seconds, Path(folder) / "loop.wav") if piece is not None and sound else None
+        heard = (
+            write_loop_sound(piece, walk.seconds, Path(folder) / "loop.wav") if piece is not None and sound else None
+        )
         task = bar.add_task("drawing", total=1.0)
         pictures = frames(loaded, design, walk, width, height, rate)
         write_video(pictures, path, (width, height), rate, count, heard, lambda done: bar.update(task, completed=done))

@@ -48,7 +48,9 @@ class LivePicture:
             self._notes.popleft()
         if self._notes:
             pace = self.tempo / 60
-            notes = [Note(max(0.0, at - now + WINDOW) * pace, pitch, 0.5, velocity) for at, pitch, velocity in self._notes]
+            notes = [
+                Note(max(0.0, at - now + WINDOW) * pace, pitch, 0.5, velocity) for at, pitch, velocity in self._notes
+            ]
             wanted = traits_of(Piece([Part("heard", notes=sorted(notes))], [Tempo(0.0, self.tempo)])).vector()
             self._traits += (1 - math.exp(-passed / EASE)) * (wanted - self._traits)
         self._loud *= math.exp(-passed / FALL)

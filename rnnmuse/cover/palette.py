@@ -54,13 +54,13 @@ def parse_colour(text: str) -> Colour:
 
 def linear(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """sRGB 0-1 to linear light 0-1 (IEC 61966-2-1)."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return np.asarray(np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4))
 
 
 def luminance(pixels: NDArray[np.uint8] | Sequence[int]) -> NDArray[np.floating]:
     """Relative luminance 0-1 of sRGB pixels (…, 3), as WCAG 2.2 defines it."""
     light = linear(np.asarray(pixels, np.float64) / 255)
-    return light @ np.array([0.2126, 0.7152, 0.0722])
+    return np.asarray(light @ np.array([0.2126, 0.7152, 0.0722]))
 
 
 def contrast(a: NDArray[np.floating] | float, b: NDArray[np.floating] | float) -> NDArray[np.floating]:

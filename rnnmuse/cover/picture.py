@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 
 from rnnmuse.cover.palette import parse_palette, recolour
-from rnnmuse.cover.traits import Traits, conditions_of, latent_of, seed_of, traits_of, traits_of_seed
+from rnnmuse.cover.traits import Traits, conditions_of, latent_of, traits_of, traits_of_seed
 from rnnmuse.cover.typography import STYLES, Lettering, font_of, prepared, set_text
 from rnnmuse.models.cover import CoverModel, Planes
 from rnnmuse.music.piece import Piece
@@ -67,13 +68,11 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"seed: {seed}; must be 0 to {2**31 - 1}")
 
 
-def design_for(piece: Piece | None, seed: int | None, **settings: object) -> Design:
-    """The design of a piece, or of a seed alone. Without a seed the piece's own notes give one."""
-    check_seed(seed or 0)
-    if piece is None:
-        seed = 1 if seed is None else seed
-        return Design(seed, traits_of_seed(seed), **settings)  # type: ignore[arg-type]
-    return Design(seed_of(piece) if seed is None else seed, traits_of(piece), **settings)  # type: ignore[arg-type]
+def design_for(piece: Piece | None, seed: int | None, **settings: Any) -> Design:
+    """The design of a piece, or of a seed alone; without a seed it is 1, so that like pieces have like covers."""
+    seed = 1 if seed is None else seed
+    check_seed(seed)
+    return Design(seed, traits_of(piece) if piece is not None else traits_of_seed(seed), **settings)
 
 
 def planes_of(model: CoverModel, design: Design) -> Planes:
@@ -175,4 +174,3 @@ def described(model: CoverModel, design: Design) -> str:
     parts = [f"model {model.name}", f"seed {design.seed}"]
     parts += [f"{name} {value}" for name in ("mood", "palette") if (value := getattr(design, name))]
     return "rnnmuse cover: " + ", ".join(parts)
-

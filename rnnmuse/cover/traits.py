@@ -2,13 +2,12 @@
 
 Nine traits are measured on the piece and brought to about -1 to 1 (`Traits`). `WISHES` says what each asks of the
 picture. The latent is a smooth function of the traits as well: random Fourier features (Rahimi and Recht 2007), so
-that the correlation of two pieces' latents is exp(-d² / 2), d the distance of their traits: near pieces have near
-pictures, and the seed chooses the features.
+that the correlation of two pieces' latents is exp(-d² / 2 r²), d the distance of their traits and r REACH: near
+pieces have near pictures, and the seed chooses the features.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import astuple, dataclass, fields
 
@@ -82,6 +81,10 @@ MOODS: dict[str, dict[str, float]] = {
 """What a mood adds, in the same units."""
 
 
+REACH = 2.2
+"""Distance of traits over which pictures lose their likeness."""
+
+
 def traits_of(piece: Piece) -> Traits:
     """The traits of a piece; RnnmuseError where it has no notes."""
     notes = piece.notes
@@ -139,7 +142,7 @@ def conditions_of(traits: Traits, mood: str = "", strength: float = 1.0) -> Arra
     return out
 
 
-def latent_of(traits: Traits, seed: int, length: int, reach: float = 1.6) -> Array:
+def latent_of(traits: Traits, seed: int, length: int, reach: float = REACH) -> Array:
     """The latent of a piece, (length,), each entry of mean 0 and spread 1 over pieces.
 
     √2 cos(w·t / reach + b), w standard normal and b uniform drawn by the seed: latents of traits t and u correlate by
@@ -156,11 +159,3 @@ def traits_of_seed(seed: int) -> Traits:
     turn = rng.uniform(0, 2 * math.pi)
     rest = np.clip(rng.normal(0, 0.6, 6), -1.5, 1.5)
     return Traits(float(rng.choice([-1, 1])), math.sin(turn), math.cos(turn), *map(float, rest))
-
-
-def seed_of(piece: Piece) -> int:
-    """A seed from the notes themselves, so that a piece has one cover wherever it is made."""
-    digest = hashlib.sha256()
-    for note in piece.notes:
-        digest.update(f"{round(note.start * 96)},{note.pitch};".encode())
-    return int.from_bytes(digest.digest()[:4], "big") >> 1

@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from rnnmuse.cover.palette import Colour, contrast, luminance
@@ -131,14 +132,23 @@ def _pieces(text: str) -> list[str]:
     return out
 
 
+@lru_cache(maxsize=8192)
+def _ems(text: str, style: tuple[str, ...]) -> float:
+    """The length of a text in units of its size."""
+    return sum(font_of(name, 200).getlength(part) for name, part in runs(text, style)) / 200
+
+
 def wrapped(text: str, width: int, size: int, style: tuple[str, ...]) -> list[str] | None:
     """Lines of at most ``width`` px, broken between pieces; None where one piece alone is too wide."""
-    lines = [""]
+    room = 0.985 * width / size  # the rest is for kerning between pieces and for rounding
+    lines, used = [""], 0.0
     for piece in _pieces(text):
-        if _line_width((lines[-1] + piece).rstrip(), size, style) <= width:
+        if used + _ems(piece.rstrip(), style) <= room:
             lines[-1] += piece
-        elif _line_width(piece.rstrip(), size, style) <= width:
+            used += _ems(piece, style)
+        elif _ems(piece.rstrip(), style) <= room:
             lines.append(piece)
+            used = _ems(piece, style)
         else:
             return None
     return [line.strip() for line in lines if line.strip()]
@@ -167,11 +177,14 @@ def fitted(text: str, width: int, height: int, largest: int, smallest: int, styl
 
 
 def _broken(text: str, width: int, size: int, style: tuple[str, ...]) -> list[str]:
-    lines = [""]
+    lines, used = [""], 0.0
     for character in text:
-        if lines[-1] and _line_width(lines[-1] + character, size, style) > width:
+        length = _ems(character, style)
+        if lines[-1] and (used + length) * size > 0.985 * width and not unicodedata.combining(character):
             lines.append("")
+            used = 0.0
         lines[-1] += character
+        used += length
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -269,7 +282,7 @@ def _corner(place: str, size: tuple[int, int], width: int, height: int) -> tuple
     return margin, (margin if place == "top" else size[1] - margin - height)
 
 
-def _ground_needed(behind: np.ndarray, colour: Colour) -> float:  # type: ignore[type-arg]
+def _ground_needed(behind: NDArray[np.uint8], colour: Colour) -> float:
     """The least strength of the ground, in hundredths, at which every pixel keeps the contrast."""
     against = _other(colour)
     light = luminance(behind)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +86,8 @@ class Walk:
             edges = [*ends, last]
             self.seconds = piece.seconds_at(last)
             whole = traits_of(piece)
-            bars = [_bar_traits(piece, a, b, whole) for a, b in zip(edges, edges[1:], strict=False)]
-            middles = np.array([piece.seconds_at((a + b) / 2) for a, b in zip(edges, edges[1:], strict=False)])
+            bars = [_bar_traits(piece, a, b, whole) for a, b in pairwise(edges)]
+            middles = np.array([piece.seconds_at((a + b) / 2) for a, b in pairwise(edges)])
             self._onsets = sorted((piece.seconds_at(n.start), n.velocity / 127) for n in piece.notes)
         mixed = [Traits(*((1 - OWN) * whole.vector() + OWN * bar.vector()).tolist()) for bar in bars]
         z = np.stack([latent_of(t, design.seed, length) for t in mixed])
@@ -120,7 +121,9 @@ def _bar_traits(piece: Piece, begin: float, end: float, whole: Traits) -> Traits
         return replace(whole, density=whole.density - 0.8, dynamics=whole.dynamics - 0.8)
     seconds = piece.seconds_at(end) - piece.seconds_at(begin)
     pace = 60 * (end - begin) / max(seconds, 1e-3)
-    moved = [replace(p, notes=[replace(n, start=n.start - begin, duration=end - begin) for n in p.notes]) for p in parts]
+    moved = [
+        replace(p, notes=[replace(n, start=n.start - begin, duration=end - begin) for n in p.notes]) for p in parts
+    ]
     own = traits_of(Piece(moved, [Tempo(0.0, pace)], keys=piece.keys))
     return replace(own, mode=whole.mode, fifths_x=whole.fifths_x, fifths_y=whole.fifths_y)
 
@@ -134,7 +137,7 @@ class _ClosedSpline:
     def __call__(self, at: float) -> Array:
         count = len(self._times)
         if count == 1:
-            return self._values[0].copy()
+            return np.array(self._values[0])
         last = int(np.searchsorted(self._times, at % self._period, "right")) - 1
         index = [last - 1, last, last + 1, last + 2]
         t = [self._times[i % count] + (i // count) * self._period for i in index]
@@ -148,12 +151,14 @@ class _ClosedSpline:
                 level = [_between(level[i], level[i + 1], t[i], t[i + 1], x) for i in range(3)]
             else:
                 level = [_between(level[0], level[1], t[1], t[2], x)]
-        return level[0].astype(np.float32)
+        return np.asarray(level[0], np.float32)
 
 
-def _between(a: NDArray[np.float64], b: NDArray[np.float64], begin: float, end: float, at: float) -> NDArray[np.float64]:
+def _between(
+    a: NDArray[np.float64], b: NDArray[np.float64], begin: float, end: float, at: float
+) -> NDArray[np.float64]:
     part = (at - begin) / max(1e-9, end - begin)
-    return a * (1 - part) + b * part
+    return np.asarray(a * (1 - part) + b * part)
 
 
 def frames(model: CoverModel, design: Design, walk: Walk, width: int, height: int, rate: float,

@@ -79,7 +79,7 @@ class CoverModel:
         self._blocks = sum(key.startswith("blocks.") and key.endswith(".bias") and key.count(".") == 2 for key in w)
         shapes = {"start.weight": (w["first.weight"].shape[1] * START**2, len(w["mapping.two.bias"])),
                   "frequency": (2, len(w["phase.bias"])),
-                  "one.weight": (len(w["two.bias"]), w["phase.weight"].shape[1] + len(w["phase.bias"]) + NOISE, 1, 1)}  # fmt: skip
+                  "one.weight": (len(w["two.bias"]), sum(w["phase.weight"].shape[::-1]) + NOISE, 1, 1)}  # fmt: skip
         for key, shape in shapes.items():
             if w[key].shape != shape:
                 raise ValueError(f"{key}: shape {w[key].shape}; must be {shape}")
@@ -88,12 +88,13 @@ class CoverModel:
 
     def latent_of(self, seed: int) -> Array:
         """A latent drawn for a seed, (latent,)."""
-        return np.random.default_rng(seed).standard_normal(self.latent).astype(np.float32)
+        return np.asarray(np.random.default_rng(seed).standard_normal(self.latent), np.float32)
 
     def planes(self, z: Array, conditions: Array, seed: int = 0, noise: list[Array] | None = None) -> Planes:
         """Grow the planes for a latent (latent,) and conditions (CONDITIONS,).
 
-        ``seed`` draws the fine irregularities; ``noise`` (one of (s, s) for each plane, then (NOISE, 128, 128)) replaces them.
+        ``seed`` draws the fine irregularities; ``noise`` (one of (s, s) for each plane, then
+        (NOISE, 128, 128)) replaces them.
         """
         if noise is None:
             rng = np.random.default_rng((seed, 1))
@@ -221,7 +222,6 @@ class _Painter:
         np.rint(colour, out=colour)
         pixels = np.broadcast_to(colour, (3, count)).astype(np.uint8)
         return pixels.reshape(3, len(y), self._width).transpose(1, 2, 0)
-
 
     def _read(self, grid: Array, y: NDArray[np.float64], out: Array) -> Array:
         """Rows y of a grid whose columns are read already, (channels, len(y) * width), into ``out``."""

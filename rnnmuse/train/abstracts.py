@@ -35,13 +35,14 @@ def palette(rng: np.random.Generator, count: int = 5) -> Array:
     wheel = 0.5 + 0.5 * np.cos(2 * np.pi * (hues[:, None] - np.array([0.0, 1 / 3, 2 / 3])))
     grey = wheel.mean(1, keepdims=True)
     colour = light[:, None] * (1 + saturation[:, None] * (wheel - grey) * 1.6)
-    return np.clip(colour, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(colour, 0, 1), np.float32)
 
 
 def grid(side: int) -> tuple[Array, Array]:
     """x and y of the pixel centres, -1 to 1."""
     line = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
-    return np.meshgrid(line, line)  # type: ignore[return-value]
+    x, y = np.meshgrid(line, line)
+    return x, y
 
 
 def clouds(rng: np.random.Generator, side: int, octaves: int = 5, fall: float = 0.55) -> Array:
@@ -58,7 +59,7 @@ def clouds(rng: np.random.Generator, side: int, octaves: int = 5, fall: float = 
         t = t * t * (3 - 2 * t)
         rows = rough[whole] * (1 - t)[:, None] + rough[whole + 1] * t[:, None]
         total += fall**octave * (rows[:, whole] * (1 - t) + rows[:, whole + 1] * t)
-    return (total - total.mean()) / (total.std() + 1e-6)
+    return np.asarray((total - total.mean()) / (total.std() + 1e-6))
 
 
 def ramp(colours: Array, values: Array) -> Array:
@@ -66,7 +67,7 @@ def ramp(colours: Array, values: Array) -> Array:
     at = np.clip(values, 0, 1) * (len(colours) - 1)
     low = np.minimum(at.astype(int), len(colours) - 2)
     part = (at - low)[..., None]
-    return (colours[low] * (1 - part) + colours[low + 1] * part).astype(np.float32)
+    return np.asarray(colours[low] * (1 - part) + colours[low + 1] * part, np.float32)
 
 
 def soft_fields(rng: np.random.Generator, side: int) -> Array:
@@ -110,7 +111,7 @@ def rings(rng: np.random.Generator, side: int) -> Array:
         distance = np.hypot(x - cx, y - cy)
         kind = (distance / width).astype(int) + int(rng.integers(0, 8))
         out = np.where((distance < radius)[..., None], colours[kind % 8], out)
-    return out * (1 + 0.05 * clouds(rng, side, 6, 0.8))[..., None]
+    return np.asarray(out * (1 + 0.05 * clouds(rng, side, 6, 0.8))[..., None])
 
 
 def mosaic(rng: np.random.Generator, side: int) -> Array:
@@ -126,7 +127,7 @@ def mosaic(rng: np.random.Generator, side: int) -> Array:
     out = colours[nearest] * shade[..., None]
     if rng.random() < 0.5:
         out *= np.clip((two[..., 1] - two[..., 0]) / rng.uniform(0.01, 0.05), 0.1, 1)[..., None]
-    return out.astype(np.float32)
+    return np.asarray(out, np.float32)
 
 
 def strokes(rng: np.random.Generator, side: int) -> Array:
@@ -147,7 +148,7 @@ def strokes(rng: np.random.Generator, side: int) -> Array:
         u = dx * np.cos(angle) + dy * np.sin(angle)
         v = dy * np.cos(angle) - dx * np.sin(angle)
         cover = ((np.abs(u) < long) & (np.abs(v) < wide * np.sqrt(np.clip(1 - (u / long) ** 2, 0, 1))))[..., None]
-        colour = ramp(colours, np.float32(0.5 + 0.3 * base[row, column] + rng.normal(0, 0.12)))
+        colour = ramp(colours, np.asarray(0.5 + 0.3 * base[row, column] + rng.normal(0, 0.12), np.float32))
         hair = 1 + 0.15 * np.sin(v * side * rng.uniform(0.6, 1.4) + rng.uniform(0, 6))[..., None]
         out[rows, columns] = np.where(cover, colour * hair, out[rows, columns])
     return out
@@ -165,7 +166,7 @@ def planes(rng: np.random.Generator, side: int) -> Array:
         inside = (along > 0) & (along < rng.uniform(0.05, 0.9)) & (np.abs(across) < rng.uniform(0.2, 1.6))
         strength = rng.uniform(0.5, 1.0) * inside[..., None]
         out = out * (1 - strength) + colours[1 + index % 7] * strength
-    return out * (1 + 0.04 * clouds(rng, side, 6, 0.8))[..., None]
+    return np.asarray(out * (1 + 0.04 * clouds(rng, side, 6, 0.8))[..., None])
 
 
 def landscape(rng: np.random.Generator, side: int) -> Array:

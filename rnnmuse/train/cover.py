@@ -83,7 +83,9 @@ def train_cover(
     elif start:
         begin_from(trainer, find(start))
     first = trainer.now.seconds
-    with Bar(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True) as bar:
+    with Bar(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    ) as bar:
         task = bar.add_task("training", total=1.0)
 
         def report(now: Progress) -> None:
@@ -116,7 +118,9 @@ def train_cover(
 
 def _plan(folders: Sequence[Path], name: str, start: str | None, recipe: Path | None,
           architecture: str | None) -> CoverRecipe:  # fmt: skip
-    given = [flag for flag, value in (("--from", start), ("--recipe", recipe), ("--architecture", architecture)) if value]
+    given = [
+        flag for flag, value in (("--from", start), ("--recipe", recipe), ("--architecture", architecture)) if value
+    ]
     if len(given) > 1:
         raise ValueError(f"{' and '.join(given)}: use one of them")
     if recipe is not None:
@@ -177,9 +181,7 @@ def material_of(squares: Pixels, plan: CoverRecipe) -> Material:
     mean, spread = found[:works].mean(0), found[:works].std(0, unbiased=False).clamp(min=1e-3)
     abstract = (torch.arange(len(images)) >= works).float().unsqueeze(1)
     conditions = torch.cat([((found - mean) / spread).clamp(-3, 3), abstract], 1)
-    weights = torch.where(
-        abstract[:, 0] > 0, plan.abstract / max(1, len(images) - works), (1 - plan.abstract) / works
-    )
+    weights = torch.where(abstract[:, 0] > 0, plan.abstract / max(1, len(images) - works), (1 - plan.abstract) / works)
     return Material(images, conditions, weights, mean, spread)
 
 
@@ -201,7 +203,9 @@ def generated(trainer: Trainer, count: int, seed: int = 7) -> torch.Tensor:
 def measured(trainer: Trainer, held: torch.Tensor, count: int) -> dict[str, float]:
     """The sliced Wasserstein distance of ``count`` generated pictures to the held-out ones, by level."""
     levels = 3 if trainer.shape.side >= 64 else 2
-    return {str(level): round(value, 1) for level, value in distances(generated(trainer, count), unit(held), levels).items()}
+    return {
+        str(level): round(value, 1) for level, value in distances(generated(trainer, count), unit(held), levels).items()
+    }
 
 
 @torch.no_grad()
@@ -220,7 +224,7 @@ def save_grid(trainer: Trainer, path: Path, columns: int = 8, rows: int = 8) -> 
 def pixels_of(images: torch.Tensor) -> Pixels:
     """(n, c, h, w) in -1 to 1 to (n, h, w, 3) uint8."""
     values = ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
-    return values.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    return np.asarray(values.expand(-1, 3, -1, -1).permute(0, 2, 3, 1))
 
 
 def tiled(pixels: Pixels, columns: int) -> NDArray[np.uint8]:
@@ -240,16 +244,18 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     save_file(opponent, folder / OPPONENT)
     for file in (WEIGHTS, OPPONENT):
         (folder / file).chmod(0o644)
-    lines = {"format": FORMAT, "name": plan.name, "kind": "cover", "about": plan.about, "side": plan.side,
+    about = {"format": FORMAT, "name": plan.name, "kind": "cover", "about": plan.about, "side": plan.side,
              "attributes": list(ATTRIBUTES), "mean": [round(float(v), 6) for v in material.mean],
              "spread": [round(float(v), 6) for v in material.spread]}  # fmt: skip
-    (folder / "model.toml").write_text("".join(f"{k} = {toml_value(v)}\n" for k, v in lines.items()), "utf-8")
+    (folder / "model.toml").write_text("".join(f"{k} = {toml_value(v)}\n" for k, v in about.items()), "utf-8")
     (folder / "recipe.toml").write_text(cover_recipe_text(plan), "utf-8")
     save_grid(trainer, folder / "pictures.png", 12, 6)
     if not (folder / "card.md").exists():
-        text = f"# {plan.name}\n\n{plan.about}\n\n`rnnmuse evaluate {plan.name} FOLDER` measures it.\n\n![pictures](pictures.png)\n"
-        (folder / "card.md").write_text(text, "utf-8")
-    (folder / "eval.json").write_text(json.dumps({"steps": trainer.now.step, "minutes": round(trainer.now.seconds / 60)}))
+        lines = [f"# {plan.name}", plan.about, f"`rnnmuse evaluate {plan.name} FOLDER` measures it."]
+        (folder / "card.md").write_text("\n\n".join([*lines, "![pictures](pictures.png)"]) + "\n", "utf-8")
+    (folder / "eval.json").write_text(
+        json.dumps({"steps": trainer.now.step, "minutes": round(trainer.now.seconds / 60)})
+    )
     write_sums(folder)
     return find(plan.name) if folder.parent == user_folder() else Bundle(plan.name, folder, {"kind": "cover"})
 

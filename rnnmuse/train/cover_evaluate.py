@@ -25,11 +25,19 @@ from rich.console import Console
 from torch.nn import functional
 
 from rnnmuse.cover.traits import conditions_of, latent_of, traits_of_seed
+from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import find, load_cover, write_sums
 from rnnmuse.models.cover import CoverModel
 from rnnmuse.train.adversarial import Trainer
 from rnnmuse.train.cover import (
-    as_tensor, begin_from, generated, material_of, pixels_of, read_images, tiled, unit,
+    as_tensor,
+    begin_from,
+    generated,
+    material_of,
+    pixels_of,
+    read_images,
+    tiled,
+    unit,
 )  # fmt: skip
 from rnnmuse.train.cover_recipe import CoverRecipe, read_cover_recipe
 from rnnmuse.train.images import Images, variants
@@ -69,7 +77,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
         "works": {split: images.works(split) for split in ("train", "test")},
         "squares": {split: len(images.of(split)) for split in ("train", "test")},
         "samples": samples,
-        "distance": {row: {str(level): round(value, 1) for level, value in found.items()} for row, found in rows.items()},
+        "distance": {row: {str(level): round(value, 1) for level, value in each.items()} for row, each in rows.items()},
         "times the floor": {str(level): round(rows[name][level] / rows["training works (the floor)"][level], 2)
                             for level in rows[name]},
         "diversity": round(spread_of(made[:NEAR]) / spread_of(torch.cat([training, held])), 3),
@@ -157,7 +165,8 @@ def nearest(made: torch.Tensor, training: torch.Tensor, works: Sequence[int], pa
         (1280, 256), Image.Resampling.NEAREST
     ).save(path)
     return {"nearest training picture": round(float(best.min()), 3), "median nearest": round(float(best.median()), 3),
-            "closest real pair": round(float(pairs.min()), 3), "median real pair": round(float(pairs.median()), 3)}  # fmt: skip
+            "closest real pair": round(float(pairs.min()), 3),
+            "median real pair": round(float(pairs.median()), 3)}  # fmt: skip
 
 
 def music_correlation(model: CoverModel, count: int = 60, side: int = 32) -> float:
@@ -180,27 +189,38 @@ def correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
 
 def timed(name: str) -> dict[str, float]:
     """Seconds and peak memory of a 3000 x 3000 cover with text, in a process of its own."""
-    code = ("import resource, sys; from rnnmuse.cli.main import app; app(sys.argv[1:], standalone_mode=False);"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")  # fmt: skip
-    began = time.monotonic()
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code = "import sys; from rnnmuse.cli.main import app; app(sys.argv[1:], standalone_mode=False)"
     with tempfile.TemporaryDirectory() as folder:
         args = ["cover", "--seed", "1", "--model", name, "--title", "A title", "--artist", "An artist", "--out",
                 str(Path(folder) / "cover.jpg")]  # fmt: skip
-        done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
-    seconds = time.monotonic() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    peak = int(done.stdout.split()[-1]) / (1024 if sys.platform != "darwin" else 1024**2)
-    return {"seconds": round(seconds, 1), "processor seconds": round(after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime, 1),
-            "peak MB": round(peak)}  # fmt: skip
+        began, used, peak = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN), 0
+        process = subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            peak = max(peak, _resident(process.pid))
+            time.sleep(0.01)
+        seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode:
+        raise RnnmuseError(f"{name}: a cover could not be drawn")
+    processor = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    return {"seconds": round(seconds, 1), "processor seconds": round(processor, 1), "peak MB": peak // 10**6}
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process holds at most so far (Linux; 0 elsewhere)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def report(name: str, result: dict[str, Any]) -> str:
     """The result as Markdown, as it stands in the card."""
     levels = list(result["times the floor"])
     lines = [
-        f"Sliced Wasserstein distance (x 1,000) of {result['samples']} generated pictures to the {result['squares']['test']} "
-        f"squares of {result['works']['test']} held-out works, by level of the Laplacian pyramid:",
+        f"Sliced Wasserstein distance (x 1,000) of {result['samples']} generated pictures to the "
+        f"{result['squares']['test']} squares of {result['works']['test']} held-out works, by level of the Laplacian "
+        "pyramid:",
         "",
         "| pictures | " + " | ".join(f"{level} px" for level in levels) + " |",
         "| --- |" + " ---: |" * len(levels),
@@ -218,9 +238,9 @@ def report(name: str, result: dict[str, Any]) -> str:
         f"- Memory: nearest training picture of {NEAR} samples at {result['nearest training picture']:.2f} (median "
         f"{result['median nearest']:.2f}); closest pair of different works {result['closest real pair']:.2f} (median "
         f"{result['median real pair']:.2f}). The ten closest, samples above: nearest.png.",
-        f"- Music: the distance of two pieces' traits and that of their covers correlate by {music['correlation']:.2f}.",
-        f"- A cover of 3000 x 3000 px with text: {draw['seconds']:.1f} s ({draw['processor seconds']:.1f} s of processor "
-        f"time), {draw['peak MB']} MB at the peak.",
+        f"- Music: distances of two pieces' traits and distances of their covers correlate by {music['correlation']:.2f}.",
+        f"- A cover of 3000 x 3000 px with text: {draw['seconds']:.1f} s ({draw['processor seconds']:.1f} s of "
+        f"processor time), {draw['peak MB']} MB at the peak.",
     ]
     return "\n".join(lines)
 
@@ -234,11 +254,13 @@ def card(plan: CoverRecipe, text: str) -> str:
         else:
             lines.append(f"- {', '.join(source.values())}")
     if plan.abstract:
-        lines.append(f"- {100 * plan.abstract:.0f} % abstract pictures drawn by the procedures of `rnnmuse/train/abstracts.py`")
+        lines.append(
+            f"- {100 * plan.abstract:.0f} % abstract pictures drawn by the procedures of `rnnmuse/train/abstracts.py`"
+        )
     lines += ["", "Works are split, not squares: 80 % to train, 20 % held out.", "", "## Network", "",
-              f"Coordinate generator, trained at {plan.side} px against a convolutional discriminator; non-saturating loss, "
-              f"R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, differentiable "
+              f"Coordinate generator, trained at {plan.side} px against a convolutional discriminator; non-saturating "
+              f"loss, R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, differentiable "
               f"augmentation. {plan.note}".rstrip(),
               "The whole recipe is in recipe.toml.", "", "## How well it does", "", text, "",
-              "Pictures, not chosen:", "", "![pictures](pictures.png)", "", "![the ten nearest](nearest.png)"]  # fmt: skip
+              "Pictures, not chosen:", "", "![pictures](pictures.png)", "", "![nearest](nearest.png)"]  # fmt: skip
     return "\n".join(lines) + "\n"

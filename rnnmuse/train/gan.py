@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -118,7 +119,7 @@ class CoordinateGenerator(nn.Module):
         self.mapping = Mapping(shape)
         self.start = Linear(style, widths[0] * START * START)
         self.first = Modulated(style, widths[0], widths[0])
-        self.blocks = nn.ModuleList(Modulated(style, a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(Modulated(style, a, b) for a, b in pairwise(widths))
         self.grain = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths)
         self.phase = Linear(widths[-1], shape.waves)
         angle = torch.rand(shape.waves) * 2 * math.pi
@@ -154,7 +155,9 @@ class CoordinateGenerator(nn.Module):
 
     def forward(self, z: torch.Tensor, c: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         w = self.mapping(z, c)
-        noise = [torch.randn(len(z), 1, s, s, generator=generator) for s in (START << i for i in range(len(self.grain)))]
+        noise = [
+            torch.randn(len(z), 1, s, s, generator=generator) for s in (START << i for i in range(len(self.grain)))
+        ]
         fine = torch.randn(len(z), NOISE, NOISE_GRID, NOISE_GRID, generator=generator)
         line = (torch.arange(self.shape.side) + 0.5) / self.shape.side
         x, y = (torch.rand(2, 1, generator=generator) - 0.5) / self.shape.side if self.training else torch.zeros(2, 1)
@@ -177,7 +180,7 @@ class ConvGenerator(nn.Module):
         self.shape = shape
         widths = (192, 128, 96, 64, 48)
         self.start = Linear(shape.latent + shape.conditions, widths[0] * START * START)
-        self.up = nn.ModuleList(_UpGated(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(_UpGated(a, b) for a, b in pairwise(widths))
         self.excite = nn.Conv2d(widths[0], widths[-1], START)
         self.colour = nn.Conv2d(widths[-1], shape.colours, 3, padding=1)
 
@@ -226,7 +229,8 @@ class DigitsDiscriminator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Strided convolutions with skips on the picture folded to half its side; logits of the whole picture and of its 16 x 16 neighbourhoods.
+    """Strided convolutions with skips, on the picture folded to half its side: logits of the whole picture and of its
+    16 x 16 neighbourhoods.
 
     The whole is judged with the spread of its batch (Karras et al. 2018) and against its conditions by projection
     (Miyato and Koyama 2018). Returns (n, 257): the whole's logit first.
@@ -237,7 +241,7 @@ class Discriminator(nn.Module):
         self.first = Conv(4 * shape.colours, width, 3)
         stages = round(math.log2(shape.side / START)) - 1
         widths = [min(width * 2**i, 192) for i in range(stages + 1)]
-        self.down = nn.ModuleList(Down(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(Down(a, b) for a, b in pairwise(widths))
         self.local_at = stages - 2  # where 16 cells a side are left
         self.local = Conv(widths[self.local_at], 1, 1)
         self.last = Conv(widths[-1] + 1, widths[-1], 3)

@@ -17,13 +17,35 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from rnnmuse.errors import ReadError
+from rnnmuse.quiet import quiet
 
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "TGA")
 ENDINGS = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .gif .bmp .dib .webp .tif .tiff .ppm .pgm .pbm .pnm .tga .apng .eps .svg .psd".split()
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".tga",
+        ".apng",
+        ".eps",
+        ".svg",
+        ".psd",
+    ]
 )
 """Files that end so are meant as images; whatever cannot be read is listed. Others are passed over in silence."""
 MAX_BYTES = 100_000_000
@@ -84,7 +106,7 @@ def read_image(path: Path, side: int = 0) -> Image.Image:
             raise ReadError(f"{path.name}: {size / 1e6:.0f} MB; at most {MAX_BYTES // 10**6} MB are read")
         if size == 0:
             raise ReadError(f"{path.name}: is empty")
-        with warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():  # libtiff writes on the terminal by itself
             warnings.simplefilter("ignore")  # the limits below are stricter than Pillow's warnings
             with Image.open(path, formats=KINDS) as image:
                 _check_size(path, image)
@@ -95,8 +117,10 @@ def read_image(path: Path, side: int = 0) -> Image.Image:
     except ReadError:
         raise
     except Image.DecompressionBombError:
-        raise ReadError(f"{path.name}: claims too many pixels; at most {MAX_PIXELS // 10**6} million are read") from None
-    except Image.UnidentifiedImageError:
+        raise ReadError(
+            f"{path.name}: claims too many pixels; at most {MAX_PIXELS // 10**6} million are read"
+        ) from None
+    except UnidentifiedImageError:
         raise ReadError(f"{path.name}: not one of {', '.join(KINDS)}") from None
     except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
             MemoryError, RuntimeError, ZeroDivisionError, struct.error, zlib.error) as error:  # fmt: skip

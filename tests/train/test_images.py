@@ -15,7 +15,14 @@ from PIL import Image, ImageCms
 
 from rnnmuse.errors import ReadError
 from rnnmuse.train.images import (
-    MAX_PIXELS, image_files, load_images, read_image, squares_of, thumbnail, variants, work_of,
+    MAX_PIXELS,
+    image_files,
+    load_images,
+    read_image,
+    squares_of,
+    thumbnail,
+    variants,
+    work_of,
 )  # fmt: skip
 
 RNG = np.random.default_rng(5)
@@ -52,13 +59,22 @@ def odd():
     yield "sixteen.png", encoded(Image.fromarray(RNG.integers(0, 65536, (40, 40)).astype(np.uint16)))
     yield "sixteen.tif", encoded(Image.fromarray(RNG.integers(0, 65536, (40, 40)).astype(np.uint16)), "TIFF")
     yield "float.tif", encoded(Image.fromarray(RNG.normal(size=(40, 40)).astype(np.float32)), "TIFF")
-    yield "nan.tif", encoded(Image.fromarray(np.where(RNG.random((40, 40)) < 0.1, np.nan, RNG.random((40, 40))).astype(np.float32)), "TIFF")
+    yield (
+        "nan.tif",
+        encoded(
+            Image.fromarray(np.where(RNG.random((40, 40)) < 0.1, np.nan, RNG.random((40, 40))).astype(np.float32)),
+            "TIFF",
+        ),
+    )
     yield "int32.tif", encoded(Image.fromarray(RNG.integers(-9999, 9999, (40, 40)).astype(np.int32)), "TIFF")
     yield "cmyk.jpg", encoded(picture.convert("CMYK"), "JPEG")
     yield "ycck.tif", encoded(picture.convert("CMYK"), "TIFF")
     yield "progressive.jpg", encoded(picture, "JPEG", progressive=True)
     yield "grey.jpg", encoded(picture.convert("L"), "JPEG")
-    yield "animated.gif", encoded(picture, "GIF", save_all=True, append_images=[Image.fromarray(noise()) for _ in range(30)])
+    yield (
+        "animated.gif",
+        encoded(picture, "GIF", save_all=True, append_images=[Image.fromarray(noise()) for _ in range(30)]),
+    )
     yield "animated.webp", encoded(picture, "WEBP", save_all=True, append_images=[Image.fromarray(noise())])
     yield "animated.png", encoded(picture, "PNG", save_all=True, append_images=[Image.fromarray(noise())])
     yield "lossless.webp", encoded(picture, "WEBP", lossless=True)
@@ -68,7 +84,10 @@ def odd():
     yield "plain.pgm", encoded(picture.convert("L"), "PPM")
     yield "deflate.tiff", encoded(picture, "TIFF", compression="tiff_deflate")
     yield "pages.tif", encoded(picture, "TIFF", save_all=True, append_images=[picture, picture])
-    yield "profile.jpg", encoded(picture, "JPEG", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    yield (
+        "profile.jpg",
+        encoded(picture, "JPEG", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
+    )
     yield "bad_profile.jpg", encoded(picture, "JPEG", icc_profile=b"no profile at all" * 20)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -106,15 +125,30 @@ def hostile():
         yield f"bomb_{size}.png", png(size, size, zlib.compress(bytes(1_000_000), 9))
     yield "bomb_flat.png", png(7500, 7500, zlib.compress(bytes(7500 * (7500 * 3 + 1)), 9))
     yield "bomb_wide.png", png(MAX_PIXELS + 1, 16, zlib.compress(bytes(1000)))
-    yield "bomb_text.png", png(64, 64, zlib.compress(bytes(64 * 193)), more=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(80_000_000), 9)))
-    yield "bomb_icc.png", png(64, 64, zlib.compress(bytes(64 * 193)), more=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(80_000_000), 9)))
+    yield (
+        "bomb_text.png",
+        png(
+            64, 64, zlib.compress(bytes(64 * 193)), more=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(80_000_000), 9))
+        ),
+    )
+    yield (
+        "bomb_icc.png",
+        png(
+            64, 64, zlib.compress(bytes(64 * 193)), more=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(80_000_000), 9))
+        ),
+    )
     yield "bomb.gif", b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + gif[13:]
     yield "bomb.bmp", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 60000, 60000, 1, 24, 0, 0, 0, 0, 0, 0)
     yield "bomb.ppm", b"P6 90000 90000 255\n" + bytes(100)
     yield "long_header.ppm", b"P6 " + b"9" * 5000 + b" 1 255\n"
     yield "bomb.tga", struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 65535, 65535, 24, 0) + bytes(100)
-    yield "bomb.tif", b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + b"".join(
-        struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 100_000), (257, 100_000), (258, 8))) + bytes(4)
+    yield (
+        "bomb.tif",
+        b"II*\0\x08\0\0\0"
+        + struct.pack("<H", 3)
+        + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 100_000), (257, 100_000), (258, 8)))
+        + bytes(4),
+    )
     yield "loop.tif", b"II*\0\x08\0\0\0" + struct.pack("<HHHIII", 1, 256, 4, 1, 40, 8)
     yield "many_tags.tif", b"II*\0\x08\0\0\0" + struct.pack("<H", 65535) + bytes(3000)
     yield "cut_header.png", good[:20]
@@ -275,4 +309,3 @@ def test_an_empty_folder_says_so(tmp_path):
     with pytest.raises(ReadError, match=r"no image could be used \(a.png"):
         load_images([tmp_path], 32)
     assert list(image_files(tmp_path)) == [tmp_path / "a.png"]
-
