@@ -89,6 +89,7 @@ def long_run(name: str = "lieder", count: int = 100_000) -> None:
 
 if __name__ == "__main__":
     imports()
-    for bundle in bundles():
-        events(bundle)
+    for name, bundle in bundles().items():
+        if bundle.about.get("kind") == "stream":
+            events(name)
     long_run()

@@ -54,11 +54,13 @@ def show(name: Annotated[str, typer.Argument(help="The model.")]) -> None:
 @app.command()
 def verify(name: Annotated[str | None, typer.Argument(help="The model; every one without.")] = None) -> None:
     """Check hashes, shapes and finiteness."""
-    from rnnmuse.models.bundle import bundles, find, load_stream
+    from rnnmuse.models.bundle import bundles, find, load_cover, load_stream
     from rnnmuse.models.bundle import verify as check
 
     for bundle in [find(name)] if name else bundles().values():
         check(bundle)
         if bundle.about.get("kind") == "stream":
             load_stream(bundle.name)
+        if bundle.about.get("kind") == "cover":
+            load_cover(bundle.name)
         print(f"{bundle.name}: ok")
