@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench soak clean
+.PHONY: demo test lint bench soak hosts evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,17 @@ bench: .stamp-dev
 
 soak: .stamp-dev
 	$(BIN)/python tests/soak.py
+
+hosts: .stamp-dev
+	$(BIN)/python -m pytest tests/hosts
+	$(BIN)/python tests/hosts/soak.py
+
+# SONGS: folders of scores with English words; TEXT: the file that the model learned from
+evaluate-lyrics: .stamp-dev
+	$(BIN)/python tests/evaluate_lyrics.py $(SONGS)
+
+evaluate-verse: .stamp-dev
+	$(BIN)/python tests/evaluate_verse.py $(TEXT)
 
 clean:
 	rm -rf $(VENV) .stamp-* out build dist

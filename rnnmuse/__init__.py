@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rnnmuse.music.midi import write_midi
     from rnnmuse.music.piece import Part, Piece
     from rnnmuse.music.read import read_music
+    from rnnmuse.phrases import Phrases, load_phrases
+    from rnnmuse.text.author import Author, author
 
 __version__ = "0.1.0"
 
@@ -21,13 +23,31 @@ _HOMES = {
     "Settings": "rnnmuse.compose",
     "joined": "rnnmuse.compose",
     "load": "rnnmuse.compose",
+    "Phrases": "rnnmuse.phrases",
+    "load_phrases": "rnnmuse.phrases",
     "Note": "rnnmuse.events",
     "Part": "rnnmuse.music.piece",
     "Piece": "rnnmuse.music.piece",
     "read_music": "rnnmuse.music.read",
     "write_midi": "rnnmuse.music.midi",
+    "Author": "rnnmuse.text.author",
+    "author": "rnnmuse.text.author",
 }
-__all__ = ["Muse", "Note", "Part", "Piece", "Settings", "joined", "load", "read_music", "write_midi"]
+__all__ = [
+    "Author",
+    "Muse",
+    "Note",
+    "Part",
+    "Phrases",
+    "Piece",
+    "Settings",
+    "author",
+    "joined",
+    "load",
+    "load_phrases",
+    "read_music",
+    "write_midi",
+]
 
 
 def __getattr__(name: str) -> Any:

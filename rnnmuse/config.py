@@ -56,10 +56,10 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         **PARAMETERS,
     },
     "output": {
-        "kind": (_text("kind", "midi", "dirt"), "midi", "a MIDI port, or SuperDirt"),
+        "kind": (_text("kind", "midi", "dirt", "ardour"), "midi", "a MIDI port, SuperDirt, or Ardour's transport"),
         "port": (_text("port"), "", "part of the MIDI port's name"),
-        "host": (_text("host"), "127.0.0.1", "where SuperDirt runs"),
-        "number": (_number("number", 1, 65535, "i"), 57120, "SuperDirt's UDP port"),
+        "host": (_text("host"), "127.0.0.1", "where SuperDirt or Ardour runs"),
+        "number": (_number("number", 1, 65535, "i"), 57120, "SuperDirt's UDP port; Ardour's is 3819"),
         "latency": (_number("latency", -1000, 1000, unit="ms"), 0.0, "it gets notes so much earlier"),
         "clock": (Argument("clock", "b"), False, "send it MIDI clock"),
         "sound": (_text("sound"), "superpiano", "SuperDirt's sound for notes"),

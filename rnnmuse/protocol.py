@@ -1,7 +1,8 @@
 """Every OSC address that rnnmuse knows: one table, from which dispatch, checks, errors and the docs are made.
 
 An argument's kind is ``i`` (whole number), ``f`` (number), ``s`` (text) or, only sent, ``b`` (bytes); one with
-``optional`` may be left out. ``{p}`` in an address is a player, 1 to 16. Every setter without arguments is a getter.
+``optional`` may be left out. ``{p}`` in an address is a player, 1 to 16, ``{k}`` a dimension of a latent space, 1 to
+32. Every setter without arguments is a getter.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from typing import Any
 
 PORT = 7707
 PLAYERS = 16
+DIMENSIONS = 32
+"""Dimensions of a latent space that have an address of their own; the first ones matter most."""
+
+SLOTS = 16
+AXES = ("density", "register", "syncopation", "contour", "brightness", "loudness")
 SOURCES = ("internal", "midi", "link", "osc")
 MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop")
 
@@ -104,7 +110,12 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "scale": (_s("value"), "", "another scale on the key's tonic; empty for the key's own"),
     "chord": (_s("value"), "", "a chord that strong beats play; empty for none"),
     "velocity": (_n("value", 0, 2), 1.0, "factor on the velocity of what is played"),
-    "humanise": (_n("value", 0, 2), 1.0, "factor on the model's own deviations from the grid; 0 is on the grid"),
+    "humanise": (
+        _n("value", 0, 2),
+        1.0,
+        "factor on the model's own deviations from the grid; 0 is on the grid; a "
+        "phrase model of drums plays its hits as a drummer would, anew each time",
+    ),
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
     "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of so many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
@@ -112,6 +123,18 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
 """Name, argument, default and meaning of each parameter of a player."""
+
+TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
+    "temperature": (_n("value", 0, 5), 0.8, "0 the likeliest, 1 as the models learned"),
+    "top_p": (_n("value", 0.01, 1), 0.95, "draw from the likeliest characters that hold this share"),
+    "rate": (_n("value", 0.1, 16, unit="syllables a beat"), 2.0, "how fast it speaks"),
+    "unit": (_s("value", "character", "syllable", "word", "line"), "word", "what a chunk is"),
+    "when": (_s("value", "now", "beat", "bar"), "beat", "when the first chunk of a request comes"),
+    "mixture": (_s("value", "linear", "product"), "linear", "weighted mean of the models, or weighted product"),
+    "ascii": (_n("value", 0, 1, "i"), 0, "1 sends ASCII alone, for hosts that know no UTF-8"),
+    "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same"),
+}
+"""Name, argument, default and meaning of each parameter of a text player."""
 
 COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
     "model": (_s("name"), "covers", "which cover model draws"),
@@ -121,6 +144,7 @@ COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
 """Name, argument, default and meaning of what covers and the live picture are drawn with."""
 
 _P = "/rnnmuse/player/{p}"
+_T = "/rnnmuse/text/{p}"
 
 TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "hello"),
@@ -179,6 +203,26 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "model"),
     Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all when "
         "empty; a recording has them all", "target"),
+    Row(_P + "/latent", "rw", (), "the point of a phrase model, every number of it, in standard deviations; played "
+        "from the next sixteenth", "latent", free=True),
+    Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one number of it; the first ones matter most", "dimension"),
+    Row(_P + "/latent/axis/{axis}", "rw", (_n("value", 0, 1),), "the phrase made more or less so, 0.5 as most phrases "
+        "are; melodies have density, register, syncopation and contour, drums density, syncopation, brightness and "
+        "loudness", "axis"),
+    Row(_P + "/latent/map", "rw", (_s("across", *AXES, "slots"), _s("up", *AXES, optional=True)),
+        "what the pad is: two axes, from the phrase that was last set, or the stored phrases in rows", "map"),
+    Row(_P + "/latent/xy", "rw", (_n("x", 0, 1), _n("y", 0, 1)), "where the finger is on the pad", "xy"),
+    Row(_P + "/latent/x", "rw", (_n("value", 0, 1),), "xy for one fader", "x"),
+    Row(_P + "/latent/y", "rw", (_n("value", 0, 1),), "xy for one fader", "y"),
+    Row(_P + "/latent/store", "w", (_n("slot", 1, SLOTS, "i"),), "keep the point; the slots hold examples at first",
+        "store"),
+    Row(_P + "/latent/recall", "w", (_n("slot", 1, SLOTS, "i"),), "back to a stored point", "recall"),
+    Row(_P + "/latent/morph", "w", (_n("a", 1, SLOTS, "i"), _n("b", 1, SLOTS, "i"), _n("t", 0, 1)),
+        "between two stored points, on the arc", "morph"),
+    Row(_P + "/latent/vary", "w", (_n("amount", 0, 1),), "a neighbour: 0 the same, 1 any phrase", "vary"),
+    Row(_P + "/latent/average", "w", (), "the mean of the slots named, or of all", "average", free=True),
+    Row(_P + "/latent/capture", "w", (_n("slot", 1, SLOTS, "i", optional=True),),
+        "what the player heard in the last bars becomes the phrase, and is stored", "capture"),
     Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10", "channel"),
     *(Row(f"{_P}/param/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "parameter")
       for name, (argument, default, doc) in PARAMETERS.items()),
@@ -187,6 +231,20 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
         _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends", ""),
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over", ""),
+    Row("/rnnmuse/text/models", "w", (), "answers the text models that can be mixed", "text_models"),
+    Row(_T + "/generate", "w", (_n("chunks", 0, 1e5, "i"), _n("seed", 0, 2**31 - 1, "i", optional=True)),
+        "say so many chunks, 0 for without end; answers with a job", "text_generate"),
+    Row(_T + "/prompt", "w", (_s("text"),), "read this as what came before", "text_prompt"),
+    Row(_T + "/mix", "w", (_s("model"), _n("weight", 0, 100)),
+        "a model's fader; at first shakespeare is at 1, until another is mixed in its place", "text_mix"),
+    Row(_T + "/bind", "rw", (_n("player", 0, PLAYERS, "i"),), "say a syllable with each note of this player; 0 for by "
+        "the beat", "text_bind"),
+    Row(_T + "/stop", "w", (), "say no more", "text_stop"),
+    Row(_T + "/reset", "w", (), "forget the prompt and what was written", "text_reset"),
+    *(Row(f"{_T}/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "text_parameter")
+      for name, (argument, default, doc) in TEXT_PARAMETERS.items()),
+    Row("/rnnmuse/out/text/{p}", "r", (_n("job", 1, 2**31 - 1, "i"), _n("index", 0, 1e9, "i"), _s("text"),
+        _n("last", 0, 1, "i")), "sent: a chunk of text, on its beat", ""),
     Row("/rnnmuse/cover/generate", "w", (_n("seed", 0, 2**31 - 1, "i", optional=True),
         _n("size", 64, 10000, "i", "px", optional=True), _s("title", optional=True), _s("artist", optional=True)),
         "draw a cover of what was played (of the seed, where nothing was), 3000 px if no size is given; answers with a "
@@ -212,11 +270,17 @@ def addresses() -> dict[str, tuple[Row, int]]:
     """Every address written out, with its row and player (0 where it has none)."""
     out: dict[str, tuple[Row, int]] = {}
     for row in TABLE:
-        if "{p}" in row.address:
-            for player in range(1, PLAYERS + 1):
-                out[row.address.replace("{p}", str(player))] = (row, player)
-        else:
-            out[row.address] = (row, 0)
+        names = [row.address]
+        if "{k}" in row.address:
+            names = [row.address.replace("{k}", str(k + 1)) for k in range(DIMENSIONS)]
+        elif "{axis}" in row.address:
+            names = [row.address.replace("{axis}", axis) for axis in AXES]
+        for name in names:
+            if "{p}" in name:
+                for player in range(1, PLAYERS + 1):
+                    out[name.replace("{p}", str(player))] = (row, player)
+            else:
+                out[name] = (row, 0)
     return out
 
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import resource
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from itertools import islice
 from pathlib import Path
 from random import Random
 
+from rnnmuse.bridges import osc
 from rnnmuse.compose import load
-from rnnmuse.models.bundle import bundles
+from rnnmuse.models.bundle import bundles, load_phrase, load_text
 from rnnmuse.music.codec import GRID
 from rnnmuse.music.piece import Piece
+from rnnmuse.realtime.clock import Clock
+from rnnmuse.realtime.engine_link import EngineLink
+from rnnmuse.realtime.seats import Settings
+from rnnmuse.realtime.stage import Stage
 from rnnmuse.session.constraints import Constraints, Rules
 from rnnmuse.session.generate import Frame, Player
+from rnnmuse.text.writer import Writer
 
 SCALE = frozenset({0, 2, 4, 5, 7, 9, 11})
 
@@ -64,6 +72,49 @@ def events(name: str, count: int = 3000) -> None:
     print(f"one event of {name:<11}{1000 * median:6.2f} ms median, p99 {late / median:.1f} x, {rate:,.0f} events/s")
 
 
+def characters(name: str, count: int = 3000) -> None:
+    """Step and sampling, one character at a time."""
+    writer = Writer(load_text(name), random=Random(1))
+    seconds = []
+    for _ in range(count):
+        began = time.perf_counter()
+        writer.next()
+        seconds.append(time.perf_counter() - began)
+    seconds.sort()
+    median = seconds[count // 2]
+    print(f"one character of {name:<11}{1000 * median:6.3f} ms median, p99 {seconds[int(count * 0.99)] / median:.1f} x")
+
+
+def first_chunk(requests: int = 100) -> None:
+    """From an OSC request for a word now to the word, over real sockets and with the real engine."""
+    stage = Stage(Settings(port=0))
+    stage.open()
+    thread = threading.Thread(target=stage.serve, daemon=True)
+    thread.start()
+    stage.engine_ready.wait(60)
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", 0))
+    udp.settimeout(20)
+
+    def send(address: str, *values: object) -> None:
+        udp.sendto(osc.build(address, values), ("127.0.0.1", stage.port))
+
+    seconds = []
+    send("/rnnmuse/subscribe", 600)
+    send("/rnnmuse/text/1/when", "now")
+    for _ in range(requests + 1):
+        began = time.perf_counter()
+        send("/rnnmuse/text/1/generate", 1)
+        while osc.parse(udp.recv(65536))[0].address != "/rnnmuse/out/text/1":
+            pass
+        seconds.append(time.perf_counter() - began)
+        time.sleep(0.02)
+    seconds = sorted(seconds[1:])  # the first loads the model
+    stage.close()
+    median, worst = 1000 * statistics.median(seconds), 1000 * seconds[-1]
+    print(f"request to first word       {median:6.2f} ms median, worst {worst:.1f}")
+
+
 def long_run(name: str = "lieder", count: int = 100_000) -> None:
     """Event 100,000 beside event 100: time and memory."""
     model = load(name).model
@@ -87,9 +138,72 @@ def long_run(name: str = "lieder", count: int = 100_000) -> None:
     print(f"(that is {player.grid / GRID:,.0f} beats of music)")
 
 
+def phrases(name: str, count: int = 200) -> None:
+    """Decoding a phrase at a new point, and encoding one."""
+    model = load_phrase(name)
+    random = Random(1)
+    for bars in model.bars:
+        decoding, encoding = [], []
+        for _ in range(count):
+            point = model.draw(bars, random)
+            began = time.perf_counter()
+            grid = model.decode(point)
+            middle = time.perf_counter()
+            model.encode(grid)
+            decoding.append(middle - began)
+            encoding.append(time.perf_counter() - middle)
+        decoding.sort()
+        print(
+            f"{bars} bars of {name:<11}{1000 * decoding[count // 2]:6.2f} ms to decode (median), p99 "
+            f"{1000 * decoding[int(count * 0.99)]:.2f} ms; {1000 * statistics.median(encoding):.2f} ms to encode"
+        )
+
+
+def pad(name: str, moves: int = 200) -> None:
+    """From a move of the pad, sent to the engine's process, to the new phrase's notes that come back.
+
+    What is left then is the wait for the sixteenth, which the scheduler keeps.
+    """
+    engine, random, seconds = EngineLink(name), Random(2), []
+
+    def orders(until: str) -> None:
+        end = time.perf_counter() + 20
+        while time.perf_counter() < end:
+            engine.pipe.poll(0.1)
+            if any(order[0] == until for order in engine.messages()):
+                return
+        raise SystemExit(f"{name}: no {until!r} came")
+
+    orders("ready")
+    clock = Clock()
+    clock.start(time.monotonic_ns(), 0)
+    engine.send("clock", clock, 0.0)
+    engine.send("mode", 1, "loop", 0.0)
+    orders("on")
+    for move in range(moves):
+        time.sleep(random.uniform(0.05, 0.15))
+        list(engine.messages())
+        began = time.perf_counter()
+        beat = clock.beat_at(time.monotonic_ns())
+        engine.send("latent", 1, "recall", (1 + move % 16,), beat)
+        orders("recall")  # sent with the notes that take their place, which are computed by then
+        seconds.append(time.perf_counter() - began)
+    engine.close()
+    seconds.sort()
+    print(f"pad move of {name:<12}{1000 * seconds[moves // 2]:6.2f} ms median until the new phrase is planned, p99 "
+          f"{1000 * seconds[int(moves * 0.99)]:.2f} ms")  # fmt: skip
+
+
 if __name__ == "__main__":
     imports()
     for name, bundle in bundles().items():
-        if bundle.about.get("kind") == "stream":
-            events(name)
+        match bundle.about["kind"]:
+            case "stream":
+                events(name)
+            case "text":
+                characters(name)
+            case "phrase":
+                phrases(name)
+                pad(name)
+    first_chunk()
     long_run()

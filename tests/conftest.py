@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from rnnmuse.events import Note
+from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Key, Part, Piece
+from rnnmuse.text.alphabet import Alphabet
+from rnnmuse.text.regulated import tones
 
 TUNE = [60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62, 60, 60]
 
@@ -51,3 +54,33 @@ def untrained_covers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def covers(models: Path, untrained_covers: Path) -> Path:
     """The same as the user's model "covers"."""
     return Path(shutil.copytree(untrained_covers, models / "covers"))
+
+
+ENGLISH = "\n !',-.:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def untrained_text_model(name: str = "tiny", characters: str = ENGLISH, verse: str = "", seed: int = 0) -> TextModel:
+    """A text model that has learned nothing: forms must hold whatever a model says."""
+    import torch
+
+    from rnnmuse.text.grid import PLACES
+    from rnnmuse.train.text_export import text_graph
+    from rnnmuse.train.text_network import TextNet, TextShape
+
+    torch.manual_seed(seed)
+    net = TextNet(TextShape(len(characters) + 2, PLACES if verse else 0, 64, 16, 24, 1))
+    weights = {key: value.detach().numpy() for key, value in net.state_dict().items()}
+    return TextModel(name, Alphabet(characters), weights, text_graph(weights).SerializeToString(), {"verse": verse})
+
+
+@pytest.fixture(scope="session")
+def text_model() -> TextModel:
+    return untrained_text_model()
+
+
+@pytest.fixture(scope="session")
+def chinese_model() -> TextModel:
+    """An untrained model of regulated verse with a few hundred characters of the rhyme table."""
+    known = tones()
+    level, oblique = sorted(known.level - known.oblique), sorted(known.oblique - known.level)
+    return untrained_text_model("tiny-tang", "\n" + "".join(sorted({*level[::3], *oblique[::5]})), "regulated")

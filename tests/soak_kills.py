@@ -90,7 +90,6 @@ def engines() -> None:
             stage.told.clear()
             act()
             stage.told.wait(20)
-            stage.engine_ready.clear()  # it is cleared and set again by the thread that serves
             stage.engine_ready.wait(20)
             back.append(1000 * (time.monotonic() - stage.seen))
             stood += stage.beat <= beat
@@ -161,8 +160,10 @@ def ports() -> None:
     stage.desk.local("/rnnmuse/player/1/start")
     seen, back, hung = [], [], 0
     for _ in range(100 // SHARE):
-        while not receiver.stdout.readline().startswith("heard 14"):
-            pass
+        line = "?"
+        while not line.startswith("heard 14"):
+            line = receiver.stdout.readline()
+            assert line, "the receiver has ended"
         gone.clear()
         receiver.stdin.write("close\n")
         while receiver.stdout.readline() != "closed\n":
@@ -173,8 +174,10 @@ def ports() -> None:
         hung += any(key[0] == "soak" for key in stage.ledger.sounding)
         began = time.monotonic()
         receiver.stdin.write("open\n")
-        while not receiver.stdout.readline().startswith("heard 14"):
-            pass
+        line = "?"
+        while not line.startswith("heard 14"):
+            line = receiver.stdout.readline()
+            assert line, "the receiver has ended"
         back.append(1000 * (time.monotonic() - began))
     running = stage.clock.running
     stage.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,9 @@ from rnnmuse.realtime.seats import Sent
 from rnnmuse.realtime.stage import Stage
 
 NAME = "rnnmuse"
+DRAIN = 0.05
+"""Seconds that a driver has to send the last note-offs."""
+
 PATIENCE = 1.0
 """Seconds between two looks for a port that is gone."""
 
@@ -46,8 +50,9 @@ class MidiOut:
         self._port.send_message(data)
 
     def close(self) -> None:
-        """Close the port; the ledger has ended its notes."""
+        """Close the port; the ledger has ended its notes, and their ends are given time to leave."""
         with contextlib.suppress(Exception):
+            time.sleep(DRAIN)  # JACK sends what waits in its next cycle, if the port is still there
             self._port.close_port()
             self._port.delete()
 

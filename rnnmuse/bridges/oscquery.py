@@ -22,14 +22,12 @@ def node(stage: Stage, path: str) -> dict[str, Any] | None:
     """The node at a path with everything below it; None where there is none."""
     known = addresses()
     path = "/" + path.strip("/")
-    if path in known:
-        return _leaf(stage, path, known[path][0])
     below = path.rstrip("/") + "/"
     names = sorted({address[len(below) :].split("/")[0] for address in known if address.startswith(below)})
-    if not names:
-        return None
-    contents = {name: node(stage, below + name) for name in names}
-    return {"FULL_PATH": path, "CONTENTS": contents, "ACCESS": 0}
+    out = _leaf(stage, path, known[path][0]) if path in known else {"FULL_PATH": path, "ACCESS": 0}
+    if names:
+        out["CONTENTS"] = {name: node(stage, below + name) for name in names}
+    return out if names or path in known else None
 
 
 def _leaf(stage: Stage, path: str, row: Row) -> dict[str, Any]:
@@ -41,7 +39,8 @@ def _leaf(stage: Stage, path: str, row: Row) -> dict[str, Any]:
         out["UNIT"] = [a.unit or None for a in row.arguments]
     if row.access == "rw":
         with stage.lock:
-            out["VALUE"] = [stage.desk.value(path)]
+            value = stage.desk.value(path)
+            out["VALUE"] = list(value) if isinstance(value, list | tuple) else [value]
     return out
 
 

@@ -11,7 +11,7 @@ from importlib import metadata, util
 def doctor() -> None:
     """Check the installation: packages, models, speed, sound."""
     import rnnmuse
-    from rnnmuse.models.bundle import bundles, load_stream, verify
+    from rnnmuse.models.bundle import bundles, load_stream, load_text, verify
     from rnnmuse.models.stream import START_EVENT
     from rnnmuse.music.codec import UNKNOWN
 
@@ -30,6 +30,8 @@ def doctor() -> None:
             verify(bundle)
             if bundle.about.get("kind") == "stream":
                 load_stream(bundle.name)
+            elif bundle.about.get("kind") == "text":
+                load_text(bundle.name)
         except Exception as error:
             broken += 1
             print(f"  WRONG {error}")

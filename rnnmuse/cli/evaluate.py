@@ -1,4 +1,4 @@
-"""`rnnmuse evaluate`: how well a model knows music that it never saw."""
+"""`rnnmuse evaluate`: how well a model knows music or text that it never saw."""
 
 from __future__ import annotations
 
@@ -9,27 +9,51 @@ import typer
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="The model.")],
-    folders: Annotated[list[Path], typer.Argument(help="The data it was trained on; its test split is used.")],
-    pieces: Annotated[int, typer.Option(help="Generated pieces for the musical statistics; 0 leaves them out.")] = 200,
+    model: Annotated[str, typer.Argument(help="The model; with --benchmark shakespeare if left out.")] = "",
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="The data it was trained on; its test split is used.")
+    ] = None,
+    pieces: Annotated[int, typer.Option(help="Generated pieces for the statistics; 0 leaves them out.")] = 200,
     bars: Annotated[int, typer.Option(help="Bars of each generated piece.")] = 16,
+    infill: Annotated[int, typer.Option(help="Phrase models: songs to fill bars of, with the model lieder.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for eval.json and the pictures.")] = None,
     beside: Annotated[
         list[Path] | None, typer.Option(help="Of a cover model: run folders of other networks to stand beside it.")
     ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="tinyshakespeare: the figures of a text model on its last tenth.")
+    ] = None,
 ) -> None:
-    """Likelihood on held-out pieces beside two baselines, and musical statistics beside real pieces."""
+    """Likelihood on held-out pieces beside baselines, and statistics beside real pieces.
+
+    Of a phrase model: how held-out phrases come back, its prior, its axes, its ways between phrases, its groove.
+    """
     from rnnmuse.errors import MissingExtraError
     from rnnmuse.models.bundle import find
 
     try:
         from rnnmuse.train.cover_evaluate import evaluate_cover
         from rnnmuse.train.evaluate import evaluate_stream
+        from rnnmuse.train.phrase_evaluate import evaluate_phrases
+        from rnnmuse.train.text_evaluate import benchmark as run_benchmark
+        from rnnmuse.train.text_evaluate import evaluate_text
     except ImportError as error:
         if (error.name or "").split(".")[0] not in ("torch", "lightning_fabric", "onnx", "music21", "matplotlib"):
             raise
         raise MissingExtraError("evaluation", "train") from None
-    if find(model).about.get("kind") == "cover":
-        print(evaluate_cover(model, folders, out, beside or ()))
+    if benchmark is not None:
+        named = Path(model)
+        places = [*([named] if named.exists() and model else []), *(folders or [])]
+        print(run_benchmark(benchmark, model if model and not named.exists() else "shakespeare", places))
         return
-    print(evaluate_stream(model, folders, pieces, bars, out))
+    if not model or not folders:
+        raise ValueError("evaluate: name a model and the folders of its data, or a --benchmark")
+    kind = find(model).about.get("kind")
+    if kind == "cover":
+        print(evaluate_cover(model, folders, out, beside or ()))
+    elif kind == "text":
+        print(evaluate_text(model, folders, pieces, out))
+    elif kind == "phrase":
+        print(evaluate_phrases(model, folders, samples=pieces or 1, songs=infill, out=out))
+    else:
+        print(evaluate_stream(model, folders, pieces, bars, out))

@@ -7,7 +7,25 @@ import sys
 
 import typer
 
-from rnnmuse.cli import compose, cover, demo, doctor, evaluate, listen, live, models, play, rig, show, train
+from rnnmuse.cli import (
+    bridges,
+    compose,
+    cover,
+    cues,
+    demo,
+    doctor,
+    evaluate,
+    listen,
+    live,
+    lyrics,
+    models,
+    phrases,
+    play,
+    rig,
+    show,
+    text,
+    train,
+)
 from rnnmuse.errors import RnnmuseError
 
 app = typer.Typer(
@@ -19,6 +37,15 @@ app = typer.Typer(
 )
 app.command("generate")(compose.generate)
 app.command("continue")(compose.continue_)
+app.command("text")(text.text)
+app.command("lyrics")(lyrics.lyrics)
+app.command("setting")(lyrics.setting)
+app.command("cues")(cues.cues)
+app.command("interpolate")(phrases.interpolate)
+app.command("vary")(phrases.vary)
+app.command("groove")(phrases.groove)
+app.command("infill")(phrases.infill)
+app.command("map")(phrases.map_)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)
@@ -26,6 +53,7 @@ app.command("show")(show.show)
 app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
+app.add_typer(bridges.app, name="bridges")
 app.add_typer(cover.app, name="cover")
 app.add_typer(models.app, name="models")
 app.add_typer(rig.app, name="rig")

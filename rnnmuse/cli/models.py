@@ -24,7 +24,7 @@ def list_() -> None:
 
     found = bundles()
     for bundle in found.values():
-        parts = ", ".join(part["name"] for part in bundle.about.get("parts", ())[:4])
+        parts = ", ".join(part["name"] for part in bundle.about.get("parts", ())[:4]) or bundle.about.get("kind", "")
         more = len(bundle.about.get("parts", ())) - 4
         own = " (yours)" if bundle.folder.parent == user_folder() else ""
         print(f"{bundle.name:<14}{bundle.bytes / 1e6:5.1f} MB  {parts}{f' and {more} more' if more > 0 else ''}{own}")
@@ -54,13 +54,15 @@ def show(name: Annotated[str, typer.Argument(help="The model.")]) -> None:
 @app.command()
 def verify(name: Annotated[str | None, typer.Argument(help="The model; every one without.")] = None) -> None:
     """Check hashes, shapes and finiteness."""
-    from rnnmuse.models.bundle import bundles, find, load_cover, load_stream
+    from rnnmuse.models.bundle import bundles, find, load_cover, load_stream, load_text
     from rnnmuse.models.bundle import verify as check
 
     for bundle in [find(name)] if name else bundles().values():
         check(bundle)
         if bundle.about.get("kind") == "stream":
             load_stream(bundle.name)
-        if bundle.about.get("kind") == "cover":
+        elif bundle.about.get("kind") == "text":
+            load_text(bundle.name)
+        elif bundle.about.get("kind") == "cover":
             load_cover(bundle.name)
         print(f"{bundle.name}: ok")

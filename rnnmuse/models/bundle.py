@@ -4,8 +4,12 @@
 file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
-weights.safetensors  every weight, float16
+weights.safetensors  every weight, float16; a text model's matrices int8 with a float16 scale a row
 step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; none of a cover model
+alphabet.json        a text model's characters
+training.bin         a text model's fingerprint of what it read (`rnnmuse.text.fingerprint`)
+encoder.onnx         of a phrase model: what it reads phrases with
+groove*              of a phrase model of drums: the network that plays them as a human would
 opponent.safetensors of a cover model: the discriminator, for fine-tuning
 recipe.toml          data and settings it was trained with
 card.md, eval.json   what it is and how well it does
@@ -16,6 +20,7 @@ SHA256SUMS           hash of each file above
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import struct
@@ -31,12 +36,17 @@ from rnnmuse.errors import BundleError
 
 if TYPE_CHECKING:
     from rnnmuse.models.cover import CoverModel
+    from rnnmuse.models.phrase import PhraseModel
     from rnnmuse.models.stream import StreamModel
+    from rnnmuse.models.text import TextModel
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
 REQUIRED = ("model.toml", "weights.safetensors", "step.onnx")
 COVER = REQUIRED[:2]
+MORE = {"phrase": ("encoder.onnx",)}
+"""What a kind of model needs beyond REQUIRED."""
+GROOVE = ("groove.safetensors", "groove-reader.onnx", "groove-step.onnx")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -111,7 +121,10 @@ def verify(bundle: Bundle) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{bundle.name}/{SUMS}: {error}") from None
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
-    for name in COVER if bundle.about.get("kind") == "cover" else REQUIRED:
+    kind = bundle.about.get("kind", "")
+    groove = GROOVE if bundle.about.get("groove") else ()
+    needed = COVER if kind == "cover" else (*REQUIRED, *MORE.get(kind, ()), *groove)
+    for name in needed:
         if name not in sums:
             raise BundleError(f"{bundle.name}/{name}: not listed in {SUMS}")
     for name, digest in sums.items():
@@ -163,17 +176,69 @@ def load_cover(name: str) -> CoverModel:
         raise BundleError(f"{name}: the parts of the bundle do not fit together ({error})") from None
 
 
-def read_weights(bundle: Bundle) -> dict[str, Any]:
+def load_text(name: str) -> TextModel:
+    """Load and check the text model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models.text import TextModel
+    from rnnmuse.text.alphabet import Alphabet
+    from rnnmuse.text.fingerprint import Fingerprint
+
+    bundle = find(name)
+    if bundle.about.get("kind") != "text":
+        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a text model is needed")
+    verify(bundle)
+    weights = read_weights(bundle)
+    known = bundle.folder / "training.bin"
+    try:
+        alphabet = Alphabet(json.loads((bundle.folder / "alphabet.json").read_text("utf-8")))
+        training = Fingerprint.load(known) if known.exists() else None
+        return TextModel(name, alphabet, weights, (bundle.folder / "step.onnx").read_bytes(), bundle.about, training)
+    except Exception as error:  # as above
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
+
+
+def load_phrase(name: str) -> PhraseModel:
+    """Load and check the phrase model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models.groove import GrooveModel
+    from rnnmuse.models.phrase import PhraseModel
+
+    bundle = find(name)
+    if bundle.about.get("kind") != "phrase":
+        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a phrase model is needed")
+    verify(bundle)
+    weights = read_weights(bundle)
+    groove_weights = read_weights(bundle, GROOVE[0]) if bundle.about.get("groove") else None
+    try:
+        shape = bundle.about["shape"]
+        graphs = [(bundle.folder / file).read_bytes() for file in ("encoder.onnx", "step.onnx")]
+        model = PhraseModel(name, bool(shape["drum"]), tuple(shape["bars"]), weights, *graphs)
+        if groove_weights is not None:
+            model.groove = GrooveModel(groove_weights, *((bundle.folder / file).read_bytes() for file in GROOVE[1:]))
+        return model
+    except Exception as error:  # as above
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
+
+
+def load_player(name: str) -> StreamModel | PhraseModel:
+    """The model ``name`` of whichever kind a player can have."""
+    return load_phrase(name) if find(name).about.get("kind") == "phrase" else load_stream(name)
+
+
+def read_weights(bundle: Bundle, file: str = "weights.safetensors") -> dict[str, Any]:
     """Weights by name as numpy arrays, finite."""
     import numpy as np
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        weights = load_file(bundle.folder / "weights.safetensors")
+        weights = load_file(bundle.folder / file)
     except (OSError, SafetensorError, struct.error, ValueError) as error:
-        raise BundleError(f"{bundle.name}/weights.safetensors: {error}") from None
+        raise BundleError(f"{bundle.name}/{file}: {error}") from None
     for key, value in weights.items():
         if not np.isfinite(value).all():
-            raise BundleError(f"{bundle.name}/weights.safetensors: {key} is not finite")
+            raise BundleError(f"{bundle.name}/{file}: {key} is not finite")
+    scales = {key.removesuffix(".scale"): weights.pop(key) for key in list(weights) if key.endswith(".scale")}
+    for key, scale in scales.items():
+        weights[key] = weights[key].astype(np.float32) * scale.astype(np.float32)
     return dict(weights)

@@ -22,7 +22,9 @@ _LEFT, _TOP, _BOTTOM, _RIGHT = 78, 46, 30, 14
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class Box:
+    """A filled rectangle, in pixels."""
+
     left: float
     top: float
     width: float
@@ -31,7 +33,9 @@ class _Box:
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class Text:
+    """A line of text by its upper left corner, in pixels."""
+
     left: float
     top: float
     text: str
@@ -39,7 +43,8 @@ class _Text:
     size: int = 12
 
 
-_Shape = _Box | _Text
+Shape = Box | Text
+"""What pictures are made of."""
 
 
 def save_roll(piece: Piece, path: Path | str, mark: float | None = None, width: int = 1600) -> Path:
@@ -47,21 +52,31 @@ def save_roll(piece: Piece, path: Path | str, mark: float | None = None, width: 
 
     Velocity is the depth of the colour; a lane at the foot shows drums by name. ValueError for another format.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"format: {path.suffix!r}; use one of {', '.join(FORMATS)}")
-    if not 200 <= width <= 20_000:
-        raise ValueError(f"width: {width}; must be 200 to 20000 pixels")
+    _check(Path(path), width)
     shapes, height = _layout(piece, mark, width)
-    if suffix == ".svg":
+    return save_shapes(shapes, width, height, path)
+
+
+def save_shapes(shapes: list[Shape], width: int, height: int, path: Path | str) -> Path:
+    """Draw shapes, the later over the earlier, to a .png or .svg; ValueError for another format or a width not 200
+    to 20000."""
+    path = Path(path)
+    _check(path, width)
+    if path.suffix.lower() == ".svg":
         path.write_text(_svg(shapes, width, height), "utf-8")
     else:
         _png(shapes, width, height, path)
     return path
 
 
-def _layout(piece: Piece, mark: float | None, width: int) -> tuple[list[_Shape], int]:
+def _check(path: Path, width: int) -> None:
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"format: {path.suffix!r}; use one of {', '.join(FORMATS)}")
+    if not 200 <= width <= 20_000:
+        raise ValueError(f"width: {width}; must be 200 to 20000 pixels")
+
+
+def _layout(piece: Piece, mark: float | None, width: int) -> tuple[list[Shape], int]:
     pitched = [(i, part) for i, part in enumerate(piece.parts) if part.notes and not part.drum]
     drums = [(i, part) for i, part in enumerate(piece.parts) if part.notes and part.drum]
     pitches = [n.pitch for _, part in pitched for n in part.notes]
@@ -74,39 +89,39 @@ def _layout(piece: Piece, mark: float | None, width: int) -> tuple[list[_Shape],
     height = _TOP + roll + gap + len(strokes) * lane + _BOTTOM
     end = max(4.0, piece.end)
     scale = (width - _LEFT - _RIGHT) / end
-    shapes: list[_Shape] = []
+    shapes: list[Shape] = []
     for pitch in range(low, high + 1):
         top = _TOP + (high - pitch) * row
         if pitch % 12 in (1, 3, 6, 8, 10):
-            shapes.append(_Box(_LEFT, top, end * scale, row, _BLACK))
+            shapes.append(Box(_LEFT, top, end * scale, row, _BLACK))
         if pitch % 12 == 0:
-            shapes.append(_Text(_LEFT - 32, top - 4, f"C{pitch // 12 - 1}", _INK))
+            shapes.append(Text(_LEFT - 32, top - 4, f"C{pitch // 12 - 1}", _INK))
     floor = _TOP + roll + gap
     for index, stroke in enumerate(strokes):
         top = floor + index * lane
         if index % 2:
-            shapes.append(_Box(_LEFT, top, end * scale, lane, _BLACK))
-        shapes.append(_Text(4, top, DRUM_NAMES.get(stroke, f"drum {stroke}"), _INK, 11))
+            shapes.append(Box(_LEFT, top, end * scale, lane, _BLACK))
+        shapes.append(Text(4, top, DRUM_NAMES.get(stroke, f"drum {stroke}"), _INK, 11))
     shapes += _bars(piece, end, scale, height)
     if mark is not None:
-        shapes.append(_Box(_LEFT + mark * scale - 1.5, _TOP - 8, 3, height - _TOP - _BOTTOM + 16, "#c53030"))
+        shapes.append(Box(_LEFT + mark * scale - 1.5, _TOP - 8, 3, height - _TOP - _BOTTOM + 16, "#c53030"))
     for index, part in [*pitched, *drums]:
         for note in part.notes:
             fresh = mark is None or note.start >= mark - 1e-3
-            fill = _shade(COLOURS[index % len(COLOURS)] if fresh else "#718096", note.velocity)
+            fill = shade(COLOURS[index % len(COLOURS)] if fresh else "#718096", note.velocity)
             left = _LEFT + note.start * scale
             if part.drum:
                 top = floor + strokes.index(note.pitch) * lane
-                shapes.append(_Box(left, top + 2, max(3.0, min(6.0, 0.2 * scale)), lane - 4, fill))
+                shapes.append(Box(left, top + 2, max(3.0, min(6.0, 0.2 * scale)), lane - 4, fill))
             else:
                 top = _TOP + (high - note.pitch) * row
-                shapes.append(_Box(left, top + 0.5, max(2.0, note.duration * scale - 1), row - 1, fill))
+                shapes.append(Box(left, top + 0.5, max(2.0, note.duration * scale - 1), row - 1, fill))
     shapes += _legend([*pitched, *drums], piece.title, mark is not None)
     return shapes, height
 
 
-def _bars(piece: Piece, end: float, scale: float, height: int) -> list[_Shape]:
-    shapes: list[_Shape] = []
+def _bars(piece: Piece, end: float, scale: float, height: int) -> list[Shape]:
+    shapes: list[Shape] = []
     beat, number, shown = 0.0, 1, -1e9
     while beat < end + 1e-6:
         left = _LEFT + beat * scale
@@ -114,46 +129,46 @@ def _bars(piece: Piece, end: float, scale: float, height: int) -> list[_Shape]:
         if scale > 6:
             for inside in range(1, int(bar)):
                 if beat + inside < end:
-                    shapes.append(_Box(left + inside * scale, _TOP, 1, height - _TOP - _BOTTOM, _BEAT))
-        shapes.append(_Box(left, _TOP - 4, 1, height - _TOP - _BOTTOM + 8, _LINE))
+                    shapes.append(Box(left + inside * scale, _TOP, 1, height - _TOP - _BOTTOM, _BEAT))
+        shapes.append(Box(left, _TOP - 4, 1, height - _TOP - _BOTTOM + 8, _LINE))
         if left - shown > 34 and beat < end - 1e-6:
-            shapes.append(_Text(left + 2, height - _BOTTOM + 8, str(number), _INK, 11))
+            shapes.append(Text(left + 2, height - _BOTTOM + 8, str(number), _INK, 11))
             shown = left
         beat, number = beat + bar, number + 1
     return shapes
 
 
-def _legend(parts: list[tuple[int, Part]], title: str, marked: bool) -> list[_Shape]:
-    shapes: list[_Shape] = []
+def _legend(parts: list[tuple[int, Part]], title: str, marked: bool) -> list[Shape]:
+    shapes: list[Shape] = []
     left: float = _LEFT
     if title:
-        shapes.append(_Text(left, 10, title[:60], _INK, 15))
+        shapes.append(Text(left, 10, title[:60], _INK, 15))
         left += 9 * len(title[:60]) + 30
     for index, part in parts[:12]:
         name = part.name or ("Drums" if part.drum else f"Part {index + 1}")
-        shapes.append(_Box(left, 13, 12, 12, COLOURS[index % len(COLOURS)]))
-        shapes.append(_Text(left + 17, 11, name[:24], _INK, 13))
+        shapes.append(Box(left, 13, 12, 12, COLOURS[index % len(COLOURS)]))
+        shapes.append(Text(left + 17, 11, name[:24], _INK, 13))
         left += 17 + 8 * len(name[:24]) + 20
     if marked:
-        shapes.append(_Box(left, 13, 12, 12, "#718096"))
-        shapes.append(_Text(left + 17, 11, "given", _INK, 13))
+        shapes.append(Box(left, 13, 12, 12, "#718096"))
+        shapes.append(Text(left + 17, 11, "given", _INK, 13))
     return shapes
 
 
-def _shade(colour: str, velocity: int) -> str:
+def shade(colour: str, velocity: int) -> str:
     """``colour`` lightened for soft notes."""
     strength = 0.4 + 0.6 * min(127, velocity) / 127
     channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(255 - (255 - c) * strength):02x}" for c in channels)
 
 
-def _svg(shapes: list[_Shape], width: int, height: int) -> str:
+def _svg(shapes: list[Shape], width: int, height: int) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         f'<rect width="{width}" height="{height}" fill="{_BACKGROUND}"/>',
     ]
     for s in shapes:
-        if isinstance(s, _Box):
+        if isinstance(s, Box):
             lines.append(
                 f'<rect x="{s.left:.2f}" y="{s.top:.2f}" width="{s.width:.2f}" height="{s.height:.2f}" '
                 f'fill="{s.fill}"/>'
@@ -166,14 +181,14 @@ def _svg(shapes: list[_Shape], width: int, height: int) -> str:
     return "\n".join([*lines, "</svg>\n"])
 
 
-def _png(shapes: list[_Shape], width: int, height: int, path: Path) -> None:
+def _png(shapes: list[Shape], width: int, height: int, path: Path) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", (width, height), _BACKGROUND)
     draw = ImageDraw.Draw(image)
     fonts: dict[int, Any] = {}
     for s in shapes:
-        if isinstance(s, _Box):
+        if isinstance(s, Box):
             right, bottom = s.left + s.width - 1, s.top + s.height - 1
             draw.rectangle((s.left, s.top, max(s.left, right), max(s.top, bottom)), fill=s.fill)
         else:

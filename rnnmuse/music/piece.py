@@ -57,6 +57,8 @@ class Part:
     notes: list[Note] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     lyrics: list[Lyric] = field(default_factory=list)
+    slurs: list[tuple[float, float]] = field(default_factory=list)
+    """Beats of the first and the last note under each slur, where a score has them."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,8 @@ class Piece:
     keys: list[Key] = field(default_factory=list)
     chords: list[ChordSymbol] = field(default_factory=list)
     title: str = ""
+    pickup: float = 0.0
+    """Beats before the first bar line, where a score begins with part of a bar."""
     ticks_per_beat: int = 480
 
     @property

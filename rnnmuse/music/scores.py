@@ -245,6 +245,8 @@ def _converted(score: Any) -> Piece:
             elif "Instrument" in kinds:
                 _set_instrument(part, element)
         part.name = str(stream.partName or part.name or "")
+        first = stream.getElementsByClass("Measure").first()
+        piece.pickup = max(piece.pickup, _pickup(first) if first is not None else 0.0)
         dynamics.setdefault(part.name or str(len(held)), {}).update(marks)
         signatures = signatures or own_signatures
         total += len(sounding)
@@ -259,6 +261,14 @@ def _converted(score: Any) -> Piece:
     piece.chords = [chords[beat] for beat in sorted(chords)]
     piece.keys = _keys(signatures, piece.notes)
     return piece
+
+
+def _pickup(measure: Any) -> float:
+    """Length of a first bar that is only the end of one, else 0."""
+    signature = measure.timeSignature
+    length = float(measure.highestTime)
+    short = signature is not None and 0 < length < float(signature.barDuration.quarterLength) - 1e-6
+    return length if short else 0.0
 
 
 def _title(score: Any) -> str:
@@ -287,6 +297,7 @@ def _fill(part: Part, sounding: list[Any], dynamics: list[tuple[float, int]]) ->
     """Put the notes and syllables of ``sounding`` into ``part``, with ties merged."""
     notes: list[Note] = []
     open_ties: dict[int, list[int]] = {}
+    slurs: dict[int, float] = {}
     mark = 0
     velocity = 80
     for element in sounding:
@@ -314,6 +325,12 @@ def _fill(part: Part, sounding: list[Any], dynamics: list[tuple[float, int]]) ->
             if tie in ("start", "continue"):
                 open_ties.setdefault(pitch, []).append(len(notes) - 1)
         _add_lyric(part, element, start)
+        for slur in element.getSpannerSites("Slur"):
+            if slur.isFirst(element):
+                slurs[id(slur)] = start
+            elif slur.isLast(element) and id(slur) in slurs:
+                part.slurs.append((slurs.pop(id(slur)), start))
+    part.slurs.sort()
     part.notes = sorted(notes)
     part.lyrics.sort()
 

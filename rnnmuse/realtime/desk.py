@@ -11,9 +11,11 @@ from rnnmuse import __version__
 from rnnmuse.bridges import dirt, osc
 from rnnmuse.bridges.osc_server import LEASE, Client
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
+from rnnmuse.realtime import pad
 from rnnmuse.realtime.clock import PPQ
 from rnnmuse.realtime.cover_desk import CoverDesk
 from rnnmuse.realtime.seats import Seat
+from rnnmuse.realtime.text_desk import TextDesk
 
 if TYPE_CHECKING:
     from rnnmuse.realtime.stage import Stage
@@ -35,7 +37,8 @@ class Desk:
         self.save_rig: Callable[[], str] | None = None
         self._addresses = addresses()
         self.covers = CoverDesk(stage)
-        self._waiting_for_models: list[Client] = []
+        self.texts = TextDesk(stage)
+        self._waiting_for_models: list[tuple[Client, str]] = []
         self._job = 0
 
     # -- in -------------------------------------------------------------------------------------------------
@@ -90,14 +93,21 @@ class Desk:
         if row.access == "r":
             raise ProtocolError("access", f"{address}: is sent, not taken")
         if row.access == "rw" and not arguments:
-            self._reply(client, address, self.value(address))
+            value = self.value(address)
+            self._reply(client, address, *(value if isinstance(value, list | tuple) else (value,)))
             return
-        if not row.arguments and not row.free and arguments in ((1,), (True,)):
+        if not row.arguments and not row.free and arguments in ((1,), (0,)):
+            if not arguments[0]:
+                return  # a button that is let go
             arguments = ()  # a trigger works with 1 or T too
         values = list(arguments) if row.free else row.check(address, arguments)
         with self.stage.lock:
             if row.act.startswith("cover_"):
                 if job := self.covers.take(row.act, address.rsplit("/", 1)[1], values):
+                    self._reply(client, address, job)
+            elif row.act.startswith("text_") and player:
+                job = self.texts.take(row.act, player, address.rsplit("/", 1)[1], values)
+                if job:
                     self._reply(client, address, job)
             elif player:
                 self._player(row.act, player, address.rsplit("/", 1)[1], values, client)
@@ -111,6 +121,8 @@ class Desk:
         name = address.rsplit("/", 1)[1]
         if row.act.startswith("cover_"):
             return self.covers.value(name)
+        if row.act.startswith("text_"):
+            return self.texts.value(player, name)
         match row.act:
             case "tempo":
                 return float(stage.clock.tempo)
@@ -132,6 +144,8 @@ class Desk:
                 return seat.hears or f"ch{player}"
             case "when":
                 return seat.when
+            case "latent" | "dimension" | "axis" | "map" | "xy" | "x" | "y":
+                return pad.value(row.act, name, seat.latent)
         value = seat.parameters.get(name, PARAMETERS[name][1])
         return within(name, value) if row.act == "norm" else value
 
@@ -193,6 +207,8 @@ class Desk:
                 seat.hears = words
             case "when", [when]:
                 seat.when = when
+            case act, _ if act in pad.ACTS:
+                stage.tell("latent", player, *pad.order(act, name, values, seat.latent), beat)
             case (("parameter" | "norm"), [value]):
                 value = normal(name, value) if act == "norm" else value
                 seat.parameters[name] = value
@@ -249,6 +265,7 @@ class Desk:
                 for number, seat in stage.seats.items():
                     seat.started = False
                     stage.tell("stop", number, stage.beat)
+                self.texts.stop()
             case "tempo", [bpm]:
                 stage.clock.set_tempo(bpm, stage.now())
                 stage.changed.notify()
@@ -312,8 +329,8 @@ class Desk:
                 shares = [late.quantile(share) / 1e6 for share in (0.5, 0.99, 0.999)]
                 reply(client, "/rnnmuse/stats", stage.notes_in, stage.notes_out, *shares, late.worst / 1e6,
                       late.dropped, stage.restarts)  # fmt: skip
-            case "models", []:
-                self._waiting_for_models.append(client)
+            case (("models" | "text_models"), []):
+                self._waiting_for_models.append((client, "text" if act == "text_models" else "stream"))
                 stage.tell("models")
             case "midi_ports", []:
                 reply(client, "/rnnmuse/midi/ports", *[n for n in stage.outputs if not n.startswith("osc")])
@@ -400,6 +417,8 @@ class Desk:
             self.local(f"{at}/when", wanted.when)
         if wanted.hears and wanted.hears != now.hears:
             self.local(f"{at}/hears", wanted.hears)
+        if wanted.latent and wanted.latent != now.latent:
+            self.stage.tell("latent", player, "restore", (wanted.latent,), self.stage.beat)
         if wanted.mode != now.mode:
             self.local(f"{at}/mode", wanted.mode)
         if wanted.started and not now.started:
@@ -414,10 +433,14 @@ class Desk:
 
     # -- answers --------------------------------------------------------------------------------------------
 
-    def answer_models(self, names: list[str]) -> None:
-        """Send the models' names to whoever asked for them."""
-        for client in self._waiting_for_models:
-            self._reply(client, "/rnnmuse/models", *names)
+    def answer_models(self, names: dict[str, list[str]]) -> None:
+        """Send the models' names, by kind, to whoever asked for them."""
+        playable = sorted(names.get("stream", []) + names.get("phrase", []))
+        for client, kind in self._waiting_for_models:
+            if kind == "text":
+                self._reply(client, "/rnnmuse/text/models", *names.get("text", []))
+            else:
+                self._reply(client, "/rnnmuse/models", *playable)
         self._waiting_for_models.clear()
 
     def _reply(self, client: Client, address: str, *values: Any) -> None:

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
+from rnnmuse.bridges.ardour import ArdourOut
 from rnnmuse.bridges.dirt import AHEAD, DirtOut
 from rnnmuse.bridges.midi import Ports
 from rnnmuse.config import Rig, write
@@ -35,6 +36,10 @@ def open_rig(stage: Stage, rig: Rig, midi: bool = True) -> list[str]:
             name = f"dirt {out['host']}:{out['number']}"
             ahead += round(AHEAD * 1e9)
             stage.add_output(DirtOut(name, out["host"], out["number"], ahead, out["sound"], out["drum"], tempo))
+            lines.append(f"OSC   to {name}")
+        elif out["kind"] == "ardour":
+            name = f"ardour {out['host']}:{out['number']}"
+            stage.add_output(ArdourOut(stage, name, out["host"], out["number"]))
             lines.append(f"OSC   to {name}")
         else:
             ports.output(out["port"], out["clock"], ahead)

@@ -14,7 +14,7 @@ from rnnmuse.realtime.clock import Clock, Nanoseconds
 log = logging.getLogger("rnnmuse.stage")
 
 TOO_LATE = 100_000_000
-"""Late policy: a note-on later than 100 ms is dropped and counted; a note-off is always sent."""
+"""Late policy: a note-on that is 100 ms later than its own time is dropped and counted; a note-off is always sent."""
 
 
 @dataclass(slots=True, order=True)
@@ -132,7 +132,9 @@ class Scheduler:
                 if due - early > now:
                     return due - early
                 heapq.heappop(self._heap)
-                if now - due > TOO_LATE and not first.sure:
+                if (
+                    now - due > TOO_LATE + max(0, self.ahead) and not first.sure
+                ):  # what is sent ahead may still be in time
                     self.lateness.dropped += 1
                     continue
                 first.action()

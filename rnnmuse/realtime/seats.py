@@ -76,6 +76,8 @@ class Seat:
     hears: str = ""
     when: str = "now"
     parameters: dict[str, Any] = field(default_factory=dict)
+    latent: dict[str, Any] = field(default_factory=dict)
+    """What the engine last said of the player's latent space; empty without one."""
 
     def plays_to(self, output: str) -> bool:
         """Whether its notes go to the output of this name: a recording has those of all."""

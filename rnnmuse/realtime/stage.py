@@ -227,9 +227,12 @@ class Stage:
                 self.tell("model", number, seat.model, self.beat)
             for name, value in seat.parameters.items():
                 self.tell("set", number, name, value, self.beat)
+            if seat.latent:
+                self.tell("latent", number, "restore", (seat.latent,), self.beat)
             self.tell("mode", number, seat.mode, self.beat)
             if seat.started:
                 self.tell("start", number, self.beat)
+        self.desk.texts.tell_again()
 
     def tell(self, *message: Any) -> None:
         """Send the engine a message."""
@@ -278,12 +281,19 @@ class Stage:
             case ("end", player):
                 with self.lock:
                     self.end(player)
+            case ("text", player, tick, job, index, text, last):
+                for ahead, lane in self.lanes.items():
+                    lane.plan(tick, lambda a=ahead: self._say(a, player, tick, (job, index, text, last)), -player)  # type: ignore[misc]
+            case ("unsay", player, tick):
+                self.unsay(player, tick - 1)
             case ("done", player, job, notes):
                 self.server.broadcast(osc.build(f"/rnnmuse/player/{player}/done", (job, notes)))
+            case ("latent", player, state):
+                self.seats.setdefault(player, Seat()).latent = state
             case ("models", names):
                 self.desk.answer_models(names)
-            case ("error", player, text):
-                self.error(f"/rnnmuse/player/{player}", "value", text)
+            case (("error" | "text_error") as kind, player, text):
+                self.error(f"/rnnmuse/{'text' if kind == 'text_error' else 'player'}/{player}", "value", text)
                 log.warning("player %s: %s", player, text)
             case ("failed", text):
                 self._engine_lost(f"the engine failed ({text})")
@@ -336,6 +346,18 @@ class Stage:
         self._playing = None
         if not ahead:
             self.desk.overheard(note.player, note.pitch, 0)
+
+    def _say(self, ahead: Nanoseconds, player: int, tick: int, values: tuple[Any, ...]) -> None:
+        """Send a chunk of text to the subscribers of one look-ahead."""
+        due = self._time(tick) if self.clock.running else self.now()
+        for output in [o for o in self.outputs.values() if o.ahead == ahead and isinstance(o, OscOutput)]:
+            self._put(output, due - ahead, output.prepare_text(player, values, due))
+
+    def unsay(self, player: int, tick: int) -> None:
+        """Take back what a text player was to say after ``tick``."""
+        with self.lock:
+            for lane in self.lanes.values():
+                lane.recall(-player, tick)
 
     def end(self, player: int) -> None:
         """End every note of a player."""
@@ -455,6 +477,13 @@ class OscOutput:
             else:  # never before the beginning, which the receiver may still hold back
                 seconds = max(seconds, self._begun.pop(key, 0.0) + 0.001)
             packet = osc.bundle(osc.tag_of(seconds), [packet])
+        return partial(self._server.broadcast, packet, self.ahead)
+
+    def prepare_text(self, player: int, values: tuple[Any, ...], due: Nanoseconds) -> Callable[[], object]:
+        """/rnnmuse/out/text/{p}, likewise."""
+        packet = osc.build(f"/rnnmuse/out/text/{player}", values)
+        if self.ahead:
+            packet = osc.bundle(osc.tag_of(time.time() + (due - time.monotonic_ns()) / 1e9), [packet])
         return partial(self._server.broadcast, packet, self.ahead)
 
     def transport(self, data: list[int]) -> None:

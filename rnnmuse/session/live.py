@@ -258,6 +258,10 @@ class LivePlayer:
             return self._last + float(self.parameters["silence"])
         return float("inf")
 
+    def prepare(self) -> None:
+        """Compute what the next note heard will need."""
+        self.player.prepare()
+
     def _decide(self, now: float) -> None:
         """Take over when the performer's phrase, or turn, is over."""
         if self.playing or self.mode not in ("continue", "answer") or self._phrase is None:

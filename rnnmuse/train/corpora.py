@@ -133,7 +133,7 @@ def _encode_shard(job: tuple[list[tuple[Path, Path]], str, Recipe, Path]) -> int
         name = str(_relative(root, path))
         try:
             piece = prepared(read_music(path), recipe.prepare)
-            one = encode(piece, recipe.parts)
+            one = encode(lead_sheet(piece) if recipe.prepare == "melody" else piece, recipe.parts)
         except MissingExtraError:
             raise
         except (RnnmuseError, ValueError) as error:
@@ -170,13 +170,16 @@ def _read_shard(path: Path, corpus: Corpus) -> None:
 
 
 def prepared(piece: Piece, prepare: str = "estimate_chords") -> Piece:
-    """A piece as a model hears it: with a key, and as ``prepare`` says with estimated chords or as a lead sheet."""
+    """A piece as a model hears it: with a key, and as ``prepare`` says with estimated chords or as a lead sheet.
+
+    For ``melody`` the whole piece with its chords is kept, so that it is known again among other models' pieces.
+    """
     pitched = [n for part in piece.parts if not part.drum for n in part.notes]
     if pitched and piece.keys in ([], [Key(0.0, 0)]):  # files without a key often claim C major
         piece.keys = [estimate_key(pitched)]
     if prepare == "lead_sheet":
         return lead_sheet(piece)
-    if prepare == "estimate_chords" and pitched and not piece.chords:
+    if prepare in ("estimate_chords", "melody") and pitched and not piece.chords:
         piece.chords = estimate_chords(piece)
     return piece
 

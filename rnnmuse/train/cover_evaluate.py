@@ -238,7 +238,8 @@ def report(name: str, result: dict[str, Any]) -> str:
         f"- Memory: nearest training picture of {NEAR} samples at {result['nearest training picture']:.2f} (median "
         f"{result['median nearest']:.2f}); closest pair of different works {result['closest real pair']:.2f} (median "
         f"{result['median real pair']:.2f}). The ten closest, samples above: nearest.png.",
-        f"- Music: distances of two pieces' traits and distances of their covers correlate by {music['correlation']:.2f}.",
+        f"- Music: distances of two pieces' traits and distances of their covers correlate by "
+        f"{music['correlation']:.2f}.",
         f"- A cover of 3000 x 3000 px with text: {draw['seconds']:.1f} s ({draw['processor seconds']:.1f} s of "
         f"processor time), {draw['peak MB']} MB at the peak.",
     ]
@@ -259,8 +260,8 @@ def card(plan: CoverRecipe, text: str) -> str:
         )
     lines += ["", "Works are split, not squares: 80 % to train, 20 % held out.", "", "## Network", "",
               f"Coordinate generator, trained at {plan.side} px against a convolutional discriminator; non-saturating "
-              f"loss, R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, differentiable "
-              f"augmentation. {plan.note}".rstrip(),
+              f"loss, R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, "
+              f"differentiable augmentation. {plan.note}".rstrip(),
               "The whole recipe is in recipe.toml.", "", "## How well it does", "", text, "",
               "Pictures, not chosen:", "", "![pictures](pictures.png)", "", "![nearest](nearest.png)"]  # fmt: skip
     return "\n".join(lines) + "\n"

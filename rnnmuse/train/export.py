@@ -18,8 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
 from rnnmuse.models.bundle import FORMAT, Bundle, read_weights, write_sums
-from rnnmuse.models.stream import START_EVENT, StreamModel
-from rnnmuse.music.codec import BEATS, FIELDS, KIND, OFF, PART, PITCH, SUB, VELOCITY, Encoded
+from rnnmuse.models.likelihood import event_likelihoods
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import Encoded
 from rnnmuse.train.network import Shape, StreamNet
 from rnnmuse.train.recipe import Recipe, recipe_text, toml_value
 from rnnmuse.train.stream import shape_of
@@ -76,12 +77,17 @@ def step_graph(weights: Weights) -> onnx.ModelProto:
 
 
 def graph_of(
-    name: str, nodes: list[Any], constants: Weights, inputs: dict[str, int], outputs: dict[str, int]
+    name: str,
+    nodes: list[Any],
+    constants: Weights,
+    inputs: dict[str, int],
+    outputs: dict[str, int],
+    batch: int | str = 1,
 ) -> onnx.ModelProto:
-    """A checked ONNX model; inputs and outputs are rows (1, width), float32."""
+    """A checked ONNX model; inputs and outputs are (``batch``, width), float32. A batch with a name may be any."""
 
     def rows(widths: dict[str, int]) -> list[Any]:
-        return [helper.make_tensor_value_info(key, TensorProto.FLOAT, [1, width]) for key, width in widths.items()]
+        return [helper.make_tensor_value_info(key, TensorProto.FLOAT, [batch, width]) for key, width in widths.items()]
 
     held = [numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in constants.items()]
     graph = helper.make_graph(nodes, name, rows(inputs), rows(outputs), held)
@@ -107,52 +113,10 @@ def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 400
     """Mean nats an event of ``pieces``, read step by step as they are live; up to ``events`` in all."""
     total, count = 0.0, 0
     for piece in pieces:
-        state, previous = model.start(), START_EVENT
-        rows, contexts = piece.events.tolist(), piece.context.tolist()
-        before = contexts[0] if contexts else []
-        for row, context in zip(rows, contexts, strict=True):
-            expected, state = model.step(state, previous, before)
-            total -= log_likelihood(expected, state.sounding, row, context, len(model.parts))
-            previous, before = tuple(row), context
-            count += 1
-            if count >= events:
-                return total / count
+        kept = Encoded(piece.events[: events - count], piece.context[: events - count])
+        total -= sum(event_likelihoods(model, kept))
+        count += len(kept)
     return total / max(1, count)
-
-
-def log_likelihood(
-    expected: Any, sounding: frozenset[tuple[int, int]], row: Sequence[int], context: Sequence[int], parts: int
-) -> float:
-    """Log-probability in nats of the event ``row`` under a Distribution, impossible classes masked."""
-    total = 0.0
-    for head in range(len(FIELDS)):
-        if head == KIND:
-            expected.place(context)
-        scores = expected.logits(head).astype(np.float64)
-        allowed = possible(head, sounding, row, parts)
-        if allowed is not None:
-            scores = np.where(allowed, scores, -np.inf)
-        if not (head == VELOCITY and row[KIND] == OFF):
-            total += scores[row[head]] - scores.max() - np.log(np.exp(scores - scores.max()).sum())
-        expected.choose(head, row[head])
-    return float(total)
-
-
-def possible(
-    head: int, sounding: frozenset[tuple[int, int]], row: Sequence[int], parts: int
-) -> NDArray[np.bool_] | None:
-    if head in (BEATS, SUB):
-        return None
-    if head == KIND:
-        return np.array([bool(sounding), True])
-    if head == PART and row[KIND] == OFF:
-        playing = {part for part, _ in sounding}
-        return np.array([part in playing for part in range(parts)])
-    if head == PITCH:
-        own = np.zeros(128, np.bool_)
-        own[[pitch for part, pitch in sounding if part == row[PART]]] = True
-        return own if row[KIND] == OFF else ~own
-    return None
 
 
 def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded] = ()) -> Bundle:
@@ -193,10 +157,7 @@ def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded
     (partial / "recipe.toml").write_text(recipe_text(recipe.changed(name=folder.name)), "utf-8")
     parts = recipe_text(recipe.changed(data=())).partition("\n[[parts]]")
     (partial / "model.toml").write_text("\n".join(lines) + "\n\n[[parts]]" + parts[2], "utf-8")
-    if folder.is_dir():  # what people wrote stays
-        for kept in folder.iterdir():
-            if kept.is_file() and not (partial / kept.name).exists() and kept.name not in ("SHA256SUMS", "eval.json"):
-                shutil.copy2(kept, partial / kept.name)
+    keep_written(folder, partial)
     write_sums(partial)
     if folder.is_dir():
         shutil.rmtree(folder)
@@ -204,6 +165,13 @@ def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded
     from rnnmuse.models.bundle import read_about
 
     return Bundle(folder.name, folder, read_about(folder))
+
+
+def keep_written(folder: Path, partial: Path) -> None:
+    """Copy what people wrote in a bundle, such as its card, to the one that will replace it."""
+    for kept in folder.iterdir() if folder.is_dir() else ():
+        if kept.is_file() and not (partial / kept.name).exists() and kept.name not in ("SHA256SUMS", "eval.json"):
+            shutil.copy2(kept, partial / kept.name)
 
 
 def network_of(bundle: Bundle) -> tuple[StreamNet, Shape]:

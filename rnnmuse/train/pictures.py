@@ -27,7 +27,7 @@ def _save(figure: Any, path: Path) -> Path:
     return path
 
 
-def save_loss_curve(log: Path, path: Path) -> Path:
+def save_loss_curve(log: Path, path: Path, unit: str = "nats an event") -> Path:
     """Training loss and validation by epoch, from a run's ``log.jsonl``."""
     rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     figure, axes = _figure(6, 3.5)
@@ -35,7 +35,7 @@ def save_loss_curve(log: Path, path: Path) -> Path:
     axes.plot(epochs, [row["loss"] for row in rows], label="training", color="#a0aec0", marker=".")
     axes.plot(epochs, [row["validation"] for row in rows], label="validation", color="#2b6cb0", marker=".")
     axes.set_xlabel("epoch")
-    axes.set_ylabel("nats an event")
+    axes.set_ylabel(unit)
     axes.grid(alpha=0.3)
     axes.legend()
     return _save(figure, path)
@@ -61,4 +61,24 @@ def save_statistics(real: Mapping[str, Sequence[float]], made: Mapping[str, Sequ
         axis.set_title(name, fontsize=10)
         axis.tick_params(labelsize=8)
     np.ravel(axes)[0].legend(fontsize=8)
+    return _save(figure, path)
+
+
+def save_distributions(shown: Mapping[str, tuple[Any, Any, Any]], path: Path) -> Path:
+    """Histograms of what humans play, what the model plays and random jitter, one panel each."""
+    columns = 6
+    figure, axes = _figure(15, 2.3 * -(-len(shown) // columns), -(-len(shown) // columns), columns)
+    for axis, (name, (human, played, jitter)) in zip(np.ravel(axes), shown.items(), strict=False):
+        bins = np.arange(-0.5, 32.5)
+        for values, colour, label in (
+            (jitter, "#cbd5e0", "jitter"),
+            (human, "#2b6cb0", "human"),
+            (played, "#dd6b20", "model"),
+        ):
+            axis.hist(values, bins, histtype="step", density=True, color=colour, label=label, linewidth=1.5)
+        axis.set_title(name, fontsize=9)
+        axis.tick_params(labelsize=7)
+    for axis in np.ravel(axes)[len(shown) :]:
+        axis.axis("off")
+    np.ravel(axes)[0].legend(fontsize=7)
     return _save(figure, path)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnnmuse.music.codec import PartClass
 
-PREPARE = ("as_written", "estimate_chords", "lead_sheet")
+PREPARE = ("as_written", "estimate_chords", "lead_sheet", "melody")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from rnnmuse.compose import Muse
@@ -24,10 +24,11 @@ from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.sound import render, write_wav
 from rnnmuse.train.corpora import Corpus, load_corpus
 from rnnmuse.train.export import export, network_of, step_graph
+from rnnmuse.train.loop import Progress
 from rnnmuse.train.network import StreamNet
 from rnnmuse.train.pictures import save_loss_curve
 from rnnmuse.train.recipe import Recipe, read_recipe
-from rnnmuse.train.stream import Progress, train
+from rnnmuse.train.stream import train
 
 TUNING_MINUTES = 10.0
 FAMILIES = (
@@ -60,8 +61,7 @@ def train_stream(
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
-    console = Console(stderr=True)
-    first = int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("GROUP_RANK", "0")) == 0
+    console, first = Console(stderr=True), is_first()
     plan, weights = _plan(folders, name, start, recipe)
     if weights is not None and minutes is None and epochs is None:
         minutes = TUNING_MINUTES
@@ -79,15 +79,8 @@ def train_stream(
         plan = plan.changed(epochs=epochs)
     if first:
         _tell(console, corpus, plan, work)
-    with _bar(console, first) as bar:
+    with progress_bar(console, first) as bar:
         task = bar.add_task("training", total=1.0)
-
-        def report(now: Progress) -> None:
-            if now.step % 5 == 0 or now.step == 1:
-                done = now.seconds / max(1e-9, now.seconds + now.left) if now.left == now.left else 0.0
-                left = f"{now.left / 60:.1f} min left" if now.left == now.left else ""
-                shown = f"epoch {now.epoch + 1}  loss {now.loss:.3f}  {left}"
-                bar.update(task, completed=done, description=shown)
 
         def epoch_end(net: StreamNet, now: Progress) -> None:
             preview = _preview(net, plan, work, now.epoch)
@@ -104,7 +97,7 @@ def train_stream(
             minutes=minutes,
             devices=devices,
             nodes=nodes,
-            report=report,
+            report=lambda now: told(bar, task, now),
             epoch_end=epoch_end,
         )
     if not first:
@@ -115,18 +108,31 @@ def train_stream(
     return export(net, plan, user_folder() / name, check)
 
 
+def is_first() -> bool:
+    """Whether this is the process that talks and writes, where several train together."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("GROUP_RANK", "0")) == 0
+
+
 def read_corpus(folders: Sequence[Path], plan: Recipe, cache: Path | None, console: Console | None) -> Corpus:
     """`load_corpus` with a progress bar."""
-    with _bar(console or Console(quiet=True), console is not None, MofNCompleteColumn()) as bar:
+    with progress_bar(console or Console(quiet=True), console is not None, MofNCompleteColumn()) as bar:
         task = bar.add_task("reading", total=None)
         return load_corpus(
             folders, plan, cache, progress=lambda done, every: bar.update(task, completed=done, total=every)
         )
 
 
-def _bar(console: Console, shown: bool, *more: MofNCompleteColumn) -> Bar:
+def progress_bar(console: Console, shown: bool, *more: MofNCompleteColumn) -> Bar:
     columns = (TextColumn("{task.description}"), BarColumn(), *more, TimeElapsedColumn())
     return Bar(*columns, console=console, disable=not shown, transient=True)
+
+
+def told(bar: Bar, task: TaskID, now: Progress) -> None:
+    """Show how far a run is."""
+    if now.step % 5 == 0 or now.step == 1:
+        done = now.seconds / max(1e-9, now.seconds + now.left) if now.left == now.left else 0.0
+        left = f"{now.left / 60:.1f} min left" if now.left == now.left else ""
+        bar.update(task, completed=done, description=f"epoch {now.epoch + 1}  loss {now.loss:.3f}  {left}")
 
 
 def _plan(

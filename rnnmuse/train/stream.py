@@ -1,16 +1,9 @@
-"""Training of the stream network: carried state over lanes of pieces, resumed after a kill, stopped in time.
-
-Truncated back-propagation through time (Williams and Peng 1990) over chunks with carried state, AdamW, a warm-up
-and a cosine fall of the learning rate over the time or the epochs that are given.
-"""
+"""Training of the stream network: what its chunks and its losses are; the loop is in `rnnmuse.train.loop`."""
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +14,10 @@ from numpy.typing import NDArray
 
 from rnnmuse.music.codec import FIELDS, Encoded
 from rnnmuse.train.lanes import Lanes, whole
+from rnnmuse.train.loop import Progress, Report, Schedule, fit, started
 from rnnmuse.train.network import Batch, Shape, StreamNet
 from rnnmuse.train.recipe import Recipe
 
-WARM_UP = 100
-SAVE_EVERY = 90.0  # seconds
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a run can say of itself: shown by the command, kept in ``log.jsonl``."""
-
-    epoch: int = 0
-    step: int = 0
-    steps: int = 1
-    events: int = 0
-    seconds: float = 0.0
-    loss: float = math.nan
-    validation: float = math.nan
-    best: float = math.inf
-    best_epoch: int = 0
-    left: float = math.nan
-
-
-Report = Callable[[Progress], None]
 EpochEnd = Callable[[StreamNet, Progress], None]
 
 
@@ -67,6 +40,31 @@ def nll_by_head(net: StreamNet, pieces: Sequence[Encoded], lanes: int = 32, chun
             if piece >= 0:
                 total[piece] += sums[lane]
     return total
+
+
+class StreamCourse:
+    """Pieces in lanes, to learn from and to validate on."""
+
+    def __init__(self, recipe: Recipe, training: Sequence[Encoded], validation: Sequence[Encoded]) -> None:
+        self.recipe, self.training, self.validation = recipe, training, validation
+        self.steps_a_round = sum(len(piece) for piece in training)
+
+    def begin(self, lanes: range, seed: int) -> None:
+        recipe = self.recipe
+        self._lanes = Lanes(self.training, lanes, len(recipe.parts), recipe.drums, recipe.chunk, recipe.transpose, seed)
+
+    def chunk(self, net: Any, state: torch.Tensor | None, device: torch.device) -> tuple[Any, torch.Tensor, int]:
+        batch, fresh = self._lanes.next()
+        batch = _to(batch, device)
+        if state is not None:
+            state = state.detach() * (~fresh).to(state).view(1, -1, 1)
+        nll, state = net(batch, state)
+        assert state is not None
+        return nll.sum(), state, int(batch.mask.sum())
+
+    def validate(self, net: StreamNet) -> float:
+        events = sum(len(piece) for piece in self.validation)
+        return float(nll_by_head(net, self.validation).sum()) / events if events else math.nan
 
 
 def train(
@@ -92,138 +90,15 @@ def train(
     """
     if not training:
         raise ValueError("training: no pieces; the corpus needs at least one in its training split")
-    if minutes is not None and minutes <= 0:
-        raise ValueError(f"minutes: {minutes}; must be above 0")
-    if fabric is None:
-        fabric = Fabric(
-            accelerator="auto" if torch.cuda.is_available() else "cpu",
-            devices=devices,
-            num_nodes=nodes,
-            precision=precision,
-        )
-        fabric.launch()
+    fabric = fabric or started(devices, nodes, precision)
     torch.manual_seed(recipe.seed)
-    inner = StreamNet(shape_of(recipe), recipe.dropout)
+    net = StreamNet(shape_of(recipe), recipe.dropout)
     if start is not None:
-        inner.load_state_dict(start)
-    adam = torch.optim.AdamW(inner.parameters(), recipe.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    net, optimiser = fabric.setup(inner, adam)
-    world, rank = fabric.world_size, fabric.global_rank
-    if recipe.lanes % world:
-        raise ValueError(f"lanes: {recipe.lanes}; must be a multiple of the {world} processes")
-    now = Progress()
-    total = sum(len(piece) for piece in training)
-    now.steps = max(1, round(total / (recipe.lanes * recipe.chunk)))
-    before = 0.0
-    last = folder / "last.ckpt"
-    if last.exists():
-        held: dict[str, Any] = {"net": net, "optimiser": optimiser, "progress": {}}
-        rest = fabric.load(last, held)
-        now = Progress(**held["progress"], **{k: v for k, v in rest.items() if k in Progress.__slots__})
-        before = now.seconds
-    folder.mkdir(parents=True, exist_ok=True)
-    lanes = Lanes(
-        training,
-        range(rank, recipe.lanes, world),
-        len(recipe.parts),
-        recipe.drums,
-        recipe.chunk,
-        recipe.transpose,
-        recipe.seed + 1_000 * now.epoch * now.steps + now.step,
-    )
-    state: torch.Tensor | None = None
-    began = saved = time.monotonic()
-    run_steps = recipe.epochs * now.steps
-    warm_up = min(WARM_UP, max(1, 2 * now.steps))
-
-    def save(path: Path) -> None:
-        fabric.save(path, {"net": net, "optimiser": optimiser, "progress": asdict(now)})
-
-    net.train()
-    try:
-        while now.epoch < recipe.epochs and (now.step or now.epoch - now.best_epoch < recipe.patience):
-            batch, fresh = lanes.next()
-            batch = _to(batch, fabric.device)
-            if state is not None:
-                state = state.detach() * (~fresh).to(state).view(1, -1, 1)
-            now.seconds = before + time.monotonic() - began
-            done = (now.epoch * now.steps + now.step) / run_steps
-            if minutes is not None:
-                done = max(done, now.seconds / (60 * minutes))
-            done = float(fabric.broadcast(min(1.0, done))) if world > 1 else min(1.0, done)
-            position = now.epoch * now.steps + now.step
-            rate = (
-                recipe.learning_rate
-                * min(1.0, (position + 1) / warm_up)
-                * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
-            )
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            nll, state = net(batch, state)
-            # a constant divisor, so that processes with more padding than others weigh the same as in one process
-            loss = nll.sum() / (len(fresh) * recipe.chunk)
-            fabric.backward(loss)
-            fabric.clip_gradients(net, optimiser, max_norm=1.0)
-            optimiser.step()
-            optimiser.zero_grad()
-            count = float(batch.mask.sum())
-            shown = float(nll.detach().sum()) / max(1.0, count)
-            share = max(0.02, 1 / (now.step + 1))  # the mean of the epoch at first, then a running one
-            now.loss = shown if math.isnan(now.loss) else (1 - share) * now.loss + share * shown
-            now.events += int(count) * world
-            now.step += 1
-            now.left = (now.seconds - before) * (1 - done) / max(done, 1e-6) if before == 0 else now.left
-            if minutes is not None:
-                now.left = max(0.0, 60 * minutes - now.seconds)
-            over = done >= 1.0
-            if now.step >= now.steps or over:
-                now.step, now.epoch = 0, now.epoch + 1
-                if rank == 0:
-                    _end_epoch(inner, validation, now, folder)
-                    if epoch_end:
-                        epoch_end(inner, now)
-                now.best, now.best_epoch = fabric.broadcast((now.best, now.best_epoch))
-                net.train()
-                save(last)
-                saved = time.monotonic()
-                if over or now.epoch - now.best_epoch >= recipe.patience:
-                    break
-            elif time.monotonic() - saved > SAVE_EVERY:
-                save(last)
-                saved = time.monotonic()
-            if report and rank == 0:
-                report(now)
-    except KeyboardInterrupt:
-        save(last)
-        raise
-    fabric.barrier()
-    inner.load_state_dict(torch.load(folder / "best.ckpt", weights_only=True))
-    return inner.cpu().eval(), now
-
-
-def _end_epoch(net: StreamNet, validation: Sequence[Encoded], now: Progress, folder: Path) -> None:
-    events = sum(len(piece) for piece in validation)
-    where = next(net.parameters()).device
-    now.validation = float(nll_by_head(net.cpu(), validation).sum()) / events if events else now.loss
-    net.to(where)
-    if now.validation < now.best:
-        now.best, now.best_epoch = now.validation, now.epoch
-        partial = folder / "best.tmp"
-        torch.save(net.state_dict(), partial)
-        partial.replace(folder / "best.ckpt")
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(
-            json.dumps(
-                {
-                    "epoch": now.epoch,
-                    "events": now.events,
-                    "seconds": round(now.seconds, 1),
-                    "loss": round(now.loss, 4),
-                    "validation": round(now.validation, 4),
-                }
-            )
-            + "\n"
-        )
+        net.load_state_dict(start)
+    schedule = Schedule(recipe.lanes, recipe.chunk, recipe.epochs, recipe.patience, recipe.learning_rate, recipe.seed)
+    course = StreamCourse(recipe, training, validation)
+    now = fit(net, course, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)
+    return net, now
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:

@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from echo import JackError
+from echo import jack as jack_server
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.synth import SynthOut, soundfont
@@ -58,28 +60,12 @@ class Lines:
 
 
 @pytest.fixture
-def jack(tmp_path):
-    name = f"rnnmuse-{os.getpid()}"
-    env = os.environ | {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
-    command = f"jackd -n {name} -S --no-realtime -t 5000 -d dummy -r 48000 -p 256 -C 2 -P 2"
-    server = subprocess.Popen(command.split(), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def jack():
     try:
-        if not any(answers(env) for _ in range(4)):
-            pytest.skip("jackd did not start")
-        yield env
-    finally:
-        server.terminate()
-        try:
-            server.wait(5)
-        except subprocess.TimeoutExpired:
-            server.kill()
-
-
-def answers(env):
-    try:
-        return subprocess.run(["jack_wait", "-w", "-t", "4"], env=env, capture_output=True, timeout=6).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+        with jack_server() as found:
+            yield os.environ | found
+    except JackError as error:
+        pytest.skip(str(error))
 
 
 def ports(env):

@@ -84,6 +84,19 @@ def test_models_are_listed_shown_and_verified(run):
     assert "lieder" in run("models", "show", "lieder")[1]
 
 
+def test_text_is_trained_and_written(run, models):
+    Path("song.txt").write_text("row row row your boat\n" * 60)
+    code, out, err = run("train", "text", "song.txt", "--name", "boat", "--epochs", "1", "--work", "work")
+    assert code == 0, err
+    assert "rnnmuse text --model boat" in out
+    assert Path("work/preview-001.txt").exists()
+    assert Path("work/loss.png").exists()
+    code, out, _ = run("text", "--model", "boat", "--length", "40", "--seed", "1")
+    assert code == 0
+    assert len(out.rstrip("\n")) <= 40
+    assert "nats_a_character" in run("evaluate", "boat", "song.txt", "--pieces", "0")[1]
+
+
 def test_doctor_finds_all_well(run):
     code, out, _ = run("doctor")
     assert code == 0
@@ -106,6 +119,20 @@ def test_doctor_finds_all_well(run):
         (["train", "stream", "empty", "--name", "Bad Name"], "name"),
         (["train", "stream", "empty", "--name", "fine"], "empty"),
         (["evaluate", "nobody", "empty"], "nobody"),
+        (["evaluate", "--benchmark", "tinyshakespeare", "empty"], "tinyshakespeare"),
+        (["evaluate", "--benchmark", "enwik8"], "enwik8"),
+        (["text", "--form", "limerick"], "limerick"),
+        (["text", "--model", "lieder"], "a text model is needed"),
+        (["text", "--out", "a.pdf"], "a.pdf"),
+        (["text", "--length", "0"], "length: 0"),
+        (["text", "--temperature", "nan"], "temperature"),
+        (["text", "--form", "scene", "--cast", "Ann"], "cast"),
+        (["lyrics", "junk.mid"], "junk.mid"),
+        (["setting", " "], "words: none"),
+        (["setting", "la la", "--out", "a.wav"], "a.wav"),
+        (["cues", "junk.mid"], "junk.mid"),
+        (["train", "text", "empty", "--name", "fine"], "no text to learn from"),
+        (["train", "text", "junk.txt", "--name", "Bad Name"], "name"),
     ],
 )
 def test_a_mistake_gets_one_line(run, words, named):

@@ -2,12 +2,21 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from rnnmuse.cover.traits import (
-    MOODS, NAMES, REACH, WISHES, Traits, conditions_of, latent_of, traits_of, traits_of_seed,
+    MOODS,
+    NAMES,
+    REACH,
+    WISHES,
+    Traits,
+    conditions_of,
+    latent_of,
+    traits_of,
+    traits_of_seed,
 )  # fmt: skip
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
@@ -33,7 +42,8 @@ def test_each_trait_follows_its_music():
 
 def test_the_circle_of_fifths_is_a_circle():
     turns = [traits_of(tune(key=Key(0.0, tonic * 7 % 12))) for tonic in range(12)]
-    gaps = [math.dist((a.fifths_x, a.fifths_y), (b.fifths_x, b.fifths_y)) for a, b in zip(turns, turns[1:] + turns[:1], strict=True)]
+    places = [(turn.fifths_x, turn.fifths_y) for turn in turns]
+    gaps = [math.dist(a, b) for a, b in pairwise([*places, places[0]])]
     assert np.allclose(gaps, gaps[0])
     minor = traits_of(tune(key=Key(0.0, 9, True)))
     assert (minor.fifths_x, minor.fifths_y) == pytest.approx((turns[0].fifths_x, turns[0].fifths_y), abs=1e-9)
@@ -55,7 +65,8 @@ def test_wishes_name_attributes_and_add_up():
     assert named <= {*ATTRIBUTES, "abstract"}
     c = conditions_of(Traits(mode=1.0, register=1.0))
     assert c.shape == (CONDITIONS,)
-    assert c[ATTRIBUTES.index("brightness")] == pytest.approx(WISHES["mode"]["brightness"] + WISHES["register"]["brightness"])
+    wanted = WISHES["mode"]["brightness"] + WISHES["register"]["brightness"]
+    assert c[ATTRIBUTES.index("brightness")] == pytest.approx(wanted)
     assert 0 <= c[ABSTRACT] <= 1
     assert np.allclose(conditions_of(Traits(mode=1.0), strength=0.0)[:ABSTRACT], 0)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class Echo:
         self.told: list[tuple[Any, ...]] = []
         self.when: list[int] = []  # ns at which each note-on came
         self.sounding: set[int] = set()
+        self._end = 0.0
         self.stage.tell = self._told  # type: ignore[method-assign]
         self.stage.add_output(self.tally)
         self.stage.open()
@@ -124,22 +126,29 @@ class Echo:
         until(lambda: bool(answers), patience, "the probe was not answered")
         return answers[0]
 
-    def play(self, count: int, patience: float = 10.0, first: int = 0, ticks: int = TICKS) -> Result:
+    def play(self, count: int, patience: float = 15.0, first: int = 0, ticks: int = TICKS) -> Result:
         """Play notes and wait for them; ``patience`` seconds without a new one end the wait."""
         self.plan(count, first, ticks)
         self.wait(count, patience)
         return self.result()
 
-    def plan(self, count: int, first: int = 0, ticks: int = TICKS) -> None:
-        """Start the clock with the notes planned."""
+    def plan(self, count: int, first: int = 0, ticks: int = TICKS, afresh: bool = True) -> None:
+        """Plan the notes, so far ahead that planning them is over when they begin; ``afresh`` starts the clock."""
         stage = self.stage
         with stage.lock:
-            stage.run(lambda now: stage.clock.start(now, 0))
+            if afresh:
+                stage.run(lambda now: stage.clock.start(now, 0))
+            begin = stage.clock.tick_at(stage.now()) + 480 + count
             for number in range(count):
                 pitch, velocity = note(first + number)
-                tick = 480 + ticks * number
+                tick = begin + ticks * number
                 stage.plan_note(self.player, tick, pitch, velocity)
                 stage.plan_off(self.player, tick + 4 * ticks, pitch)
+        self._end = (begin + ticks * (count + 4)) / 960 + 1
+
+    def over(self) -> None:
+        """Wait until the planned notes have been played, those that came too late and were left out as well."""
+        until(lambda: self.stage.beat > self._end, 30 + self._end, "the stage does not play on")
 
     def wait(self, count: int, patience: float = 10.0) -> None:
         """Wait until so many notes have come back."""
@@ -217,15 +226,13 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(self.goodbye)
             try:
-                self.process.wait(3)
+                self.process.wait(6)
             except subprocess.TimeoutExpired:
                 self.kill()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                try:
+                with suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
 
 
 @contextmanager
@@ -238,6 +245,13 @@ def program(
         yield made
     finally:
         made.end()
+
+
+def free_port() -> int:
+    """A UDP port that nobody has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        return int(udp.getsockname()[1])
 
 
 def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did not happen") -> None:
@@ -253,29 +267,32 @@ def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did 
 def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterator[dict[str, str]]:
     """A JACK server of our own on the dummy driver; yields the environment that finds it, which is set here too.
 
-    It waits for its clients (-S): else it drops MIDI when a cycle comes late. JACK remembers eight server names, of killed servers
-    too: so few names are used, each again and again. ``realtime``: where sound is timed, so that it loses no cycle. Without
-    ``wait`` a client may be killed without the server hanging on it.
+    It waits for its clients (-S): else it drops MIDI when a cycle comes late. Without ``wait`` a client may be killed
+    without the server hanging on it. ``realtime``: where sound is timed, so that it loses no cycle. JACK remembers
+    eight server names, of killed servers too: so few names are used, each again and again, and those of the dead where
+    there is no room for others.
     """
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
     os.environ |= QUIET_JACK
-    options = f"{'-S' if wait else ''} {'-R -P 40' if realtime else '--no-realtime'} -t 5000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
-    for number in range(4):
-        name = os.environ["JACK_DEFAULT_SERVER"] = f"rnnmuse-{number}"
+    options = ["-S"] * wait + (["-R", "-P", "40"] if realtime else ["--no-realtime"])
+    options += f"-t 20000 -d dummy -r 48000 -p {period} -C 2 -P 2".split()
+    left = [file.name.removeprefix("jack_").rsplit("_", 2)[0] for file in Path("/dev/shm").glob("jack_*_0_0")]
+    for name in [*(f"rnnmuse-{number}" for number in range(4)), *left]:
+        os.environ["JACK_DEFAULT_SERVER"] = name
         if _jack_runs():
             continue  # somebody else's
         server = subprocess.Popen(["jackd", "-n", name, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: _jack_runs() or server.poll() is not None, 20.0, "jackd did not start")  # noqa: B023
+        until(lambda: _jack_runs() or server.poll() is not None, 10.0, "jackd did not start")  # noqa: B023
         if server.poll() is None:
             break
     else:
-        raise AssertionError("jackd did not start under any name")
+        raise JackError("jackd did not start under any name")
     try:
         yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
     finally:
         server.terminate()
         try:
-            server.wait(15)
+            server.wait(3)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait(5)
@@ -284,6 +301,10 @@ def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterat
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+class JackError(Exception):
+    """No JACK server can be had here."""
 
 
 QUIET_JACK = {"JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}

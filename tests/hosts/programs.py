@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import shutil
+import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from echo import BRIDGES, Program, jack_connect, program
+from echo import BRIDGES, Program, free_port, jack, jack_connect, program
+
+from rnnmuse.bridges import osc
 
 HERE = Path(__file__).parent
 QUIET = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
@@ -33,11 +40,32 @@ def supercollider(port: int, folder: Path, script: str = "echo.scd", **more: str
         yield made
 
 
+@contextmanager
+def csound(port: int, folder: Path, *options: str) -> Iterator[Program]:
+    text = (HERE / "echo.csd").read_text("utf-8")
+    score = folder / "echo.csd"
+    score.write_text(text.replace("PORT", str(port)).replace("OURS", str(free_port())), "utf-8")
+    sound = options or ("-odac", "-+rtaudio=null")
+    with program(["stdbuf", "-oL", "csound", *sound, score], {"INCDIR": str(BRIDGES / "csound")}) as made:
+        yield made
+
+
+@contextmanager
+def chuck(port: int, folder: Path, *options: str) -> Iterator[Program]:
+    words = f"{HERE / 'echo.ck'}:{port}:{free_port()}"
+    # without sound (--silent) its time runs as fast as it can
+    command = ["chuck", *options, BRIDGES / "chuck" / "RNNMuse.ck", words]
+    with jack(wait=False), program(command, goodbye=signal.SIGINT) as made:  # it then leaves JACK
+        yield made
+
+
 HOSTS: dict[str, tuple[str, Callable[[int, Path], AbstractContextManager[Program]]]] = {
     "pd": ("pd", pure_data),
     "supercollider": ("sclang", supercollider),
+    "csound": ("csound", csound),
+    "chuck": ("chuck jackd", chuck),
 }
-"""Name as the bridge tells it: the program that must be installed, and how it is started."""
+"""Name as the bridge tells it: the programs that must be installed, and how it is started."""
 
 
 def missing(*names: str) -> str:
@@ -113,3 +141,101 @@ def voices(made: Program) -> int:
     after = len(made.lines)
     made.say("voice_count")
     return int(made.until("voice_count:", after=after).split()[-1])
+
+
+TRACK = """
+AudioEngine:set_backend("JACK", "", "")
+local s = load_session("{folder}", "{name}")
+local midi = ARDOUR.ChanCount(ARDOUR.DataType("midi"), 1)
+s:new_midi_track(midi, midi, true, ARDOUR.PluginInfo(), nil, nil, 1, "Muse", -1, ARDOUR.TrackMode.Normal, true)
+s:save_state("")
+close_session()
+"""
+
+
+@contextmanager
+def ardour(folder: Path, lua: str = TRACK, again: bool = False, **env: str) -> Iterator[Program]:
+    """Ardour without a window on the JACK server that is set: a MIDI track Muse, OSC on 3819, MIDI clock out."""
+    home, session = folder / "home", folder / "session"
+    places = {"HOME": str(home), "LC_ALL": "C.UTF-8"} | env
+    everything = os.environ | places
+    if not again:
+        (home / ".config/ardour7").mkdir(parents=True)
+        (home / ".config/ardour7/config").write_text(
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<Ardour><Config><Option name="send-midi-clock" value="1"/></Config></Ardour>\n'
+        )
+        run = {"env": everything, "capture_output": True, "timeout": 120}
+        subprocess.run(["ardour7-new_session", "-s", "48000", str(session), "muse"], **run)  # type: ignore[call-overload]
+        script = folder / "track.lua"
+        script.write_text(lua.format(folder=session, name="muse"))
+        subprocess.run(["ardour7-lua", str(script)], **run)  # type: ignore[call-overload]
+        saved = session / "muse.ardour"
+        text, off = saved.read_text("utf-8"), '<Protocol name="Open Sound Control (OSC)" active="0"'
+        assert off in text, "ardour7-lua made no session"
+        saved.write_text(text.replace(off, off.replace('"0"', '"1"')), "utf-8")
+    wrapper = Path(shutil.which("ardour7-lua") or "").read_text("utf-8")  # it knows where Ardour's own files are
+    paths = dict(re.findall(r"export ((?:ARDOUR|VAMP)\w+)=(\S+)", wrapper))
+    binary = next(Path("/usr/lib/ardour7").glob("hardour-*"))
+    command = ["bash", "-c", 'exec -a hardour "$@"', "hardour", binary, session, "muse"]
+    places |= paths | {"LD_LIBRARY_PATH": "/usr/lib/ardour7"}
+    with program(command, places, goodbye=signal.SIGINT) as made:  # it does not end on SIGTERM
+        yield made
+
+
+SONIC_PI = Path("/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb")
+
+
+class SonicPi:
+    """Sonic Pi's server without its window: what the window would say to it, by OSC."""
+
+    def __init__(self, made: Program, port: int, cues: int) -> None:
+        self.made, self.port, self.cues = made, port, cues
+
+    def say(self, address: str, *values: object) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.sendto(osc.build(address, ("test", *values)), ("127.0.0.1", self.port))
+
+
+@contextmanager
+def sonic_pi(folder: Path) -> Iterator[SonicPi]:
+    """The server on free ports, on the JACK server that is set."""
+    window = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    window.bind(("127.0.0.1", 0))
+    ports = [free_port() for _ in range(8)]
+    server, scsynth, cues, erlang, midi_out, midi_in, web, _ = ports
+    numbers = [server, window.getsockname()[1], scsynth, scsynth, cues, erlang, midi_out, midi_in, web]
+    command = ["ruby", SONIC_PI, "-u", *map(str, numbers)]
+    with program(command, {"HOME": str(folder)}, cwd=folder) as made:
+        made.until("successfully booted", 90)
+        host = SonicPi(made, server, cues)
+        host.say("/cue-port-internal")
+        host.say("/cue-port-start")
+        try:
+            yield host
+        finally:
+            host.say("/exit")  # it ends its scsynth, Erlang and MIDI programs
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                made.process.wait(15)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(made.process.pid, signal.SIGKILL)  # what it forgot: all are in the group that was started
+    window.close()
+
+
+def sonic_pi_echo(host: SonicPi, port: int) -> None:
+    """Run the bridge's buffer, and another that sends every note back."""
+    text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
+    assert "7707" in text
+    assert "4560" in text
+    host.say("/run-code", text.replace("7707", str(port)).replace("4560", str(host.cues)))
+    host.say(
+        "/run-code",
+        f"""
+use_osc "127.0.0.1", {port}
+live_loop :echo do
+  use_real_time
+  pitch, velocity = sync "/osc*/rnnmuse/out/1/note"
+  osc "/rnnmuse/player/1/note", pitch, velocity
+end
+""",
+    )

@@ -1,5 +1,6 @@
 """The LV2 plugin, built here, in jalv on a real JACK server; and its description, read by LV2's own validator."""
 
+import itertools
 import re
 import signal
 import subprocess
@@ -105,20 +106,25 @@ def test_the_hosts_transport_leads(plugin):
 @needs_jalv
 def test_notes_lie_on_the_hosts_own_timeline_to_the_sample(plugin):
     dump_command = (["jack_midi_dump", "-a"], None, None, signal.SIGINT)
-    with jack(), echo() as stage, jalv(stage.port, plugin, lead=1), program(["jack_transport"]) as transport:
-        with program(*dump_command) as dump:
-            jack_connect("muse:out", "midi-monitor:input")
-            stage.reached()
-            until(lambda: stage.stage.desk.value("/rnnmuse/transport/source") == "osc")
-            for word in ("master", "tempo 120", "play"):
-                transport.say(word)
-            until(lambda: stage.stage.clock.running and stage.stage.beat > 1)
-            begin = (stage.stage.clock.tick_at(stage.stage.now()) // 960 + 2) * 960
-            for number in range(12):
-                stage.stage.plan_note(1, begin + 480 * number, 60 + number, 90)
-                stage.stage.plan_off(1, begin + 480 * number + 100, 60 + number)
-            until(lambda: len([line for line in dump.lines if ": 90" in line]) == 12)
-            frames = [int(line.split(":")[0]) for line in dump.lines if ": 90" in line]
-            transport.say("exit")
-    apart = [b - a for a, b in zip(frames, frames[1:], strict=False)]
+    with (
+        jack(),
+        echo() as stage,
+        jalv(stage.port, plugin, lead=1),
+        program(*dump_command) as dump,
+        program(["jack_transport"]) as transport,
+    ):
+        jack_connect("muse:out", "midi-monitor:input")
+        stage.reached()
+        until(lambda: stage.stage.desk.value("/rnnmuse/transport/source") == "osc")
+        for word in ("master", "tempo 120", "play"):
+            transport.say(word)
+        until(lambda: stage.stage.clock.running and stage.stage.beat > 1)
+        begin = (stage.stage.clock.tick_at(stage.stage.now()) // 960 + 2) * 960
+        for number in range(12):
+            stage.stage.plan_note(1, begin + 480 * number, 60 + number, 90)
+            stage.stage.plan_off(1, begin + 480 * number + 100, 60 + number)
+        until(lambda: len([line for line in dump.lines if ": 90" in line]) == 12)
+        frames = [int(line.split(":")[0]) for line in dump.lines if ": 90" in line]
+        transport.say("exit")
+    apart = [b - a for a, b in itertools.pairwise(frames)]
     assert all(abs(gap - 12000) <= 2 for gap in apart), apart

@@ -8,7 +8,7 @@ from programs import HOSTS, missing, still_open
 @pytest.fixture(params=HOSTS)
 def host(request, tmp_path):
     command, start = HOSTS[request.param]
-    if missing(command):
+    if missing(*command.split()):
         pytest.skip(f"{command} is not installed")
     return request.param, lambda port: start(port, tmp_path)
 

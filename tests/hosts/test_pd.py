@@ -1,14 +1,11 @@
 """Pure Data's own sound, recorded by itself, and its help patch."""
 
-import re
 import shutil
 
 import pytest
 from echo import BRIDGES, echo, jack, program, until
 from programs import pure_data
 from sound import off_the_grid, onsets, pitch, read
-
-from rnnmuse.protocol import addresses
 
 pytestmark = pytest.mark.skipif(shutil.which("pd") is None, reason="Pure Data is not installed")
 

@@ -1,12 +1,13 @@
 """TidalCycles itself, in ghci with the bridge's boot file: its patterns drive players and parameters, by time tags."""
 
+import itertools
 import shutil
 import socket
 import subprocess
 from contextlib import contextmanager
 
 import pytest
-from echo import BRIDGES, echo, program, until
+from echo import BRIDGES, echo, free_port, program, until
 
 from rnnmuse.bridges import osc
 
@@ -19,12 +20,6 @@ def installed():
 
 
 pytestmark = pytest.mark.skipif(not installed(), reason="ghc or Tidal is not installed")
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        return udp.getsockname()[1]
 
 
 @contextmanager
@@ -94,4 +89,4 @@ def test_dirt_play_is_heard_and_superdirt_gets_its_own(tmp_path):
                     event = dict(zip(message.arguments[::2], message.arguments[1::2], strict=True))
                     assert event["s"] == "superpiano"
                     tags.append(osc.seconds_of(message.tag))
-            assert all(abs(b - a - event["delta"]) < 0.001 for a, b in zip(tags, tags[1:], strict=False))
+            assert all(abs(b - a - event["delta"]) < 0.001 for a, b in itertools.pairwise(tags))

@@ -100,3 +100,22 @@ def test_damage_gets_one_line(data, name):
         parse_scores(data, name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_upbeat_and_slurs_are_kept():
+    from music21 import meter, note, spanner, stream
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    part = stream.Part()
+    upbeat = stream.Measure(number=0)
+    upbeat.paddingLeft = 2.0
+    upbeat.append([meter.TimeSignature("3/4"), note.Note("G4", quarterLength=1)])
+    bar = stream.Measure(number=1)
+    notes = [note.Note(name, quarterLength=1) for name in ("A4", "B4", "C5")]
+    bar.append(notes)
+    part.append([upbeat, bar])
+    part.insert(0, spanner.Slur(notes[0], notes[2]))
+    score = stream.Score([part])
+    piece = parse_scores(GeneralObjectExporter(score).parse(), "upbeat.musicxml")[0]
+    assert piece.pickup == 1.0
+    assert piece.parts[0].slurs == [(1.0, 3.0)]

@@ -6,7 +6,8 @@ import pytest
 
 from rnnmuse.bridges import dirt
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.clock import PPQ
+from rnnmuse.realtime.clock import PPQ, Clock
+from rnnmuse.realtime.scheduler import TOO_LATE, Scheduler
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
@@ -186,3 +187,17 @@ def test_a_player_with_a_target_plays_to_it_and_to_the_recording(table):
     table.until(1.5)
     assert [len(port.notes) for port in (synth, other, take)] == [2, 0, 2]
     assert table.stage.desk.value("/rnnmuse/player/2/target") == "synth"
+
+
+def test_a_note_that_leaves_ahead_is_dropped_by_its_own_time():
+    clock = Clock()
+    clock.start(0)
+    ahead = 100_000_000
+    lane, done = Scheduler(clock, ahead=ahead), []
+    for tick in (PPQ, 2 * PPQ):
+        lane.plan(tick, lambda tick=tick: done.append(tick))
+    beat = 500_000_000
+    lane.run_due(beat + TOO_LATE - 1)  # 200 ms after it was to leave, but not yet 100 ms after its own time
+    lane.run_due(2 * beat + TOO_LATE + 1)
+    assert done == [PPQ]
+    assert lane.lateness.dropped == 1

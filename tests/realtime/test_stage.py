@@ -326,3 +326,34 @@ def test_the_stage_imports_no_numpy():
     code = f"import sys, rnnmuse.realtime.stage; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_beat_is_told_once_and_a_button_let_go_does_nothing(client):
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/transport/tempo", 480)
+    client.send("/rnnmuse/transport/play", 1.0)
+    beats = [client.wait("/rnnmuse/beat").arguments[0] for _ in range(8)]
+    assert beats == list(range(beats[0], beats[0] + 8))
+    client.send("/rnnmuse/transport/stop", 0)
+    client.send("/rnnmuse/transport/panic", False)
+    assert client.wait("/rnnmuse/beat").arguments[0] == beats[-1] + 1
+    client.send("/rnnmuse/transport/tempo", 120)
+
+
+def test_a_subscription_may_name_its_port_and_a_probe_goes_round(client, stage):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+        elsewhere.bind(("127.0.0.1", 0))
+        elsewhere.settimeout(PATIENCE)
+        client.send("/rnnmuse/subscribe", 60, 0, elsewhere.getsockname()[1])
+        assert osc.parse(elsewhere.recv(4096))[0].address == "/rnnmuse/subscribed"
+        other = Client(stage.port)
+        other.send("/rnnmuse/subscribe")
+        other.send("/rnnmuse/probe", 11)
+        found = osc.parse(elsewhere.recv(4096))[0]
+        while found.address != "/rnnmuse/probe":
+            found = osc.parse(elsewhere.recv(4096))[0]
+        client.send("/rnnmuse/probed", *found.arguments, "somewhere")
+        assert other.wait("/rnnmuse/probed").arguments == (11, "somewhere")
+        other.send("/rnnmuse/unsubscribe")
+        other.socket.close()
+        client.send("/rnnmuse/reply_to", client.socket.getsockname()[1])

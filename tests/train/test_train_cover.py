@@ -79,7 +79,8 @@ def test_augmentation_lets_the_gradient_through_and_changes_each_picture():
 
 def test_attributes_are_what_they_are_called():
     def of(pixels):
-        return dict(zip(ATTRIBUTES, attributes(torch.tensor(pixels, dtype=torch.float32)[None])[0].tolist(), strict=True))
+        found = attributes(torch.tensor(pixels, dtype=torch.float32)[None])[0]
+        return dict(zip(ATTRIBUTES, found.tolist(), strict=True))
 
     grey = np.zeros((3, 32, 32))
     assert of(grey + 0.5)["brightness"] > of(grey)["brightness"]

@@ -2,7 +2,7 @@
 RNNMuse {
 	classvar <>default;
 	var <host, <port, <ahead, <addr, <players, <connected = false, <beat = 0, <tempo = 120;
-	var <>onBeat, <>onError, responders, keeper, heard = 0;
+	var <>onBeat, <>onError, <>onText, responders, keeper, heard = 0;
 
 	*new { |host = "127.0.0.1", port = 7707, ahead = 0.2|
 		^super.newCopyArgs(host, port, ahead).init
@@ -21,6 +21,11 @@ RNNMuse {
 		16.do { |i|
 			this.prHear("/rnnmuse/out/%/note".format(i + 1), { |msg, time|
 				players[i].prNote(msg[1], msg[2], msg[3], msg[4], time)
+			})
+		};
+		16.do { |i|
+			this.prHear("/rnnmuse/out/text/%".format(i + 1), { |msg, time|
+				onText.value(i + 1, msg[3].asString, msg[4] == 1, time)
 			})
 		};
 		this.prHear("/rnnmuse/subscribed", { connected = true });
@@ -58,6 +63,12 @@ RNNMuse {
 
 	// Any address: m.send("/rnnmuse/transport/tempo", 96)
 	send { |address ... arguments| addr.sendMsg(address, *arguments) }
+	// A text player says so many chunks; 0 for without end. They come to onText.
+	say { |player = 1, chunks = 8, seed|
+		this.send("/rnnmuse/text/%/generate".format(player), *[chunks, seed].reject(_.isNil))
+	}
+	hush { |player = 1| this.send("/rnnmuse/text/%/stop".format(player)) }
+
 	play { this.send("/rnnmuse/transport/play") }
 	halt { this.send("/rnnmuse/transport/stop") }
 	panic { this.send("/rnnmuse/transport/panic") }

@@ -1,0 +1,27 @@
+"""`rnnmuse cues`: a movement-cue list from a piece, a row a bar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def cues(
+    music: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
+    out: Annotated[Path | None, typer.Option(help="Write to this file, .csv or .json, instead of the screen.")] = None,
+) -> None:
+    """List density, loudness, register, phrase ends and a word for the change, bar by bar."""
+    from rnnmuse.music.cues import as_csv, as_json, bar_cues
+    from rnnmuse.music.read import read_music
+
+    if out is not None and out.suffix not in (".csv", ".json"):
+        raise ValueError(f"out: {out.name!r}; must end in .csv or .json")
+    rows = bar_cues(read_music(music))
+    text = as_json(rows) if out is not None and out.suffix == ".json" else as_csv(rows)
+    if out is None:
+        print(text, end="")
+        return
+    out.write_text(text, "utf-8")
+    print(f"{out}: {len(rows)} bars")

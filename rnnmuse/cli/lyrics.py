@@ -1,0 +1,89 @@
+"""`rnnmuse lyrics` and `rnnmuse setting`: words for a melody, and a melody for words."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rnnmuse.music.piece import Piece
+
+OutFile = Annotated[Path | None, typer.Option(help="The file to write: .mid, .musicxml or .xml.")]
+
+
+def lyrics(
+    melody: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
+    model: Annotated[str, typer.Option(help="Which text model writes.")] = "verse",
+    part: Annotated[int | None, typer.Option(help="Which part is sung, from 1; by itself the singer's.")] = None,
+    prompt: Annotated[str, typer.Option(help="Words to set the tone; they are not sung.")] = "",
+    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.9,
+    ban: Annotated[str, typer.Option(help='Words that must not come: "love,heart".')] = "",
+    seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
+    out: OutFile = None,
+) -> None:
+    """Write words to a melody: a syllable a note, stress on strong beats, rhyme at the ends of phrases."""
+    from rnnmuse.music.read import read_music
+    from rnnmuse.text.author import author
+    from rnnmuse.text.lyrics import fit, write_lyrics
+    from rnnmuse.text.melody import sung_part
+    from rnnmuse.text.writer import Settings
+
+    _check_out(out)
+    piece = read_music(melody)
+    if part is not None and not 1 <= part <= len(piece.parts):
+        raise ValueError(f"part: {part}; {melody.name} has 1 to {len(piece.parts)}")
+    index = sung_part(piece) if part is None else part - 1
+    seed = secrets.randbits(31) if seed is None else seed
+    banned = tuple(word.strip() for word in ban.split(",") if word.strip())
+    settings = Settings(temperature, banned=banned)
+    made, words = write_lyrics(author(model), piece, part=index, prompt=prompt, seed=seed, settings=settings)
+    for line in words.lines:
+        print(line)
+    found = fit(made, index)
+    _write(made, out or melody.with_name(f"{melody.stem}-words.mid"), seed)
+    share = found.strong / max(1, found.stressed)
+    print(f"{found.notes} notes, all with a syllable or held; {share:.0%} of stressed syllables on strong beats")
+
+
+def setting(
+    words: Annotated[str, typer.Argument(help="The words, or a text file with them; a line is a phrase.")],
+    model: Annotated[str, typer.Option(help="Which stream model sings.")] = "lieder",
+    key: Annotated[str, typer.Option(help='Key such as "D minor".')] = "C major",
+    tempo: Annotated[float, typer.Option(help="Tempo in bpm, 10 to 400.")] = 96.0,
+    low: Annotated[int, typer.Option(help="Lowest MIDI note.")] = 57,
+    high: Annotated[int, typer.Option(help="Highest MIDI note.")] = 76,
+    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.9,
+    seed: Annotated[int | None, typer.Option(help="The same seed sings the same.")] = None,
+    out: OutFile = None,
+) -> None:
+    """Make a melody for words: rhythm from their stress, notes by a stream model."""
+    from rnnmuse.models.bundle import load_stream
+    from rnnmuse.text.setting import set_words
+
+    _check_out(out)
+    file = Path(words)
+    try:
+        text = file.read_text("utf-8") if len(words) < 250 and file.is_file() else words
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"words: {file.name}: {error}") from None
+    seed = secrets.randbits(31) if seed is None else seed
+    piece = set_words(
+        load_stream(model), text, key=key, tempo=tempo, low=low, high=high, temperature=temperature, seed=seed
+    )
+    _write(piece, out or Path(f"setting-{seed}.mid"), seed)
+
+
+def _check_out(out: Path | None) -> None:
+    if out is not None and out.suffix not in (".mid", ".midi", ".musicxml", ".xml"):
+        raise ValueError(f"out: {out.name!r}; must end in .mid, .musicxml or .xml")
+
+
+def _write(piece: Piece, out: Path, seed: int) -> None:
+    from rnnmuse.music.midi import write_midi
+    from rnnmuse.music.musicxml import write_musicxml
+
+    (write_midi if out.suffix in (".mid", ".midi") else write_musicxml)(piece, out)
+    print(f"{out} (seed {seed})")

@@ -1,0 +1,147 @@
+"""`rnnmuse interpolate`, `vary`, `groove`, `infill` and `map`: the phrase models on files."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rnnmuse.music.piece import Piece
+    from rnnmuse.phrases import Phrases
+
+Model = Annotated[str, typer.Option(help="Which phrase model; without, phrases for melodies and beats for drums.")]
+Bars = Annotated[int, typer.Option(help="Length of a phrase in bars, 2 or 4.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
+Out = Annotated[Path | None, typer.Option(help="The MIDI file to write.")]
+Picture = Annotated[Path | None, typer.Option("--picture", help="Write a picture too (.png or .svg).")]
+A_FILE = "A MIDI file (or MusicXML, ABC, kern with the train extra)."
+
+
+def interpolate(
+    a: Annotated[Path, typer.Argument(help=f"Where to begin. {A_FILE}")],
+    b: Annotated[Path, typer.Argument(help="Where to end.")],
+    steps: Annotated[int, typer.Option(help="Phrases in all, the two included, 2 to 64.")] = 8,
+    bars: Bars = 2,
+    model: Model = "",
+    out: Out = None,
+    picture: Picture = None,
+) -> None:
+    """Go from the first phrase of A to the first of B in steps, each a phrase of its own."""
+    from rnnmuse.music.read import read_music
+    from rnnmuse.phrases import as_piece
+
+    one, two = read_music(a), read_music(b)
+    grids = _load(model, one).interpolate(one, two, steps, bars)
+    piece = as_piece(grids, one)
+    _write(piece, out or Path(f"{a.stem}-to-{b.stem}.mid"), f"{steps} phrases of {bars} bars")
+    if picture:
+        from rnnmuse.music.sheet import Cell, save_sheet
+
+        cells = [Cell(g, str(i + 1), 1 if i in (0, steps - 1) else 0) for i, g in enumerate(grids)]
+        print(save_sheet([cells[at : at + 4] for at in range(0, steps, 4)], picture, f"{a.stem} to {b.stem}"))
+
+
+def vary(
+    file: Annotated[Path, typer.Argument(help=A_FILE)],
+    amount: Annotated[float, typer.Option(help="0 is the piece as it comes back, 1 any other phrases.")] = 0.3,
+    bars: Bars = 2,
+    seed: Seed = None,
+    model: Model = "",
+    out: Out = None,
+) -> None:
+    """Vary the melody of FILE, or its drums where it has nothing else, phrase by phrase."""
+    from rnnmuse.music.read import read_music
+
+    piece = read_music(file)
+    seed = secrets.randbits(31) if seed is None else seed
+    made = _load(model, piece).vary(piece, amount, seed, bars)
+    _write(made, out or Path(f"{file.stem}-varied.mid"), f"amount {amount:g}, seed {seed}")
+
+
+def groove(
+    file: Annotated[Path, typer.Argument(help=A_FILE)],
+    amount: Annotated[float, typer.Option(help="How far timing and velocity move, 0 to 1.")] = 0.7,
+    keep: Annotated[str, typer.Option(help='Keep only these drums and make the rest, such as "kick,snare".')] = "",
+    taps: Annotated[bool, typer.Option("--taps", help="Take the notes as a tapped rhythm; make a kit part.")] = False,
+    seed: Seed = None,
+    model: Model = "beats",
+    out: Out = None,
+) -> None:
+    """Play the drums of FILE as a human would; or fill in a kit; or make one from taps."""
+    from rnnmuse.music.read import read_music
+    from rnnmuse.phrases import load_phrases
+
+    seed = secrets.randbits(31) if seed is None else seed
+    names = tuple(name for name in keep.split(",") if name.strip())
+    piece = load_phrases(model).groove(read_music(file), amount, seed, names, taps)
+    _write(piece, out or Path(f"{file.stem}-groove.mid"), f"seed {seed}")
+
+
+def infill(
+    file: Annotated[Path, typer.Argument(help=A_FILE)],
+    bars: Annotated[str, typer.Option(help="The bars to make anew, such as 5-8, counted from 1.")],
+    model: Annotated[str, typer.Option(help="The stream model that plays.")] = "lieder",
+    guide: Annotated[str, typer.Option(help="The phrase model that guides; empty for none.")] = "phrases",
+    candidates: Annotated[int, typer.Option(help="Fillings to choose from, 1 to 256.")] = 16,
+    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 1.0,
+    seed: Seed = None,
+    out: Out = None,
+    picture: Picture = None,
+) -> None:
+    """Make bars of FILE anew so that they fit what is before and after them."""
+    from rnnmuse.compose import Settings, load
+    from rnnmuse.infill import infill as fill
+    from rnnmuse.music.read import read_music
+    from rnnmuse.phrases import load_phrases
+
+    first, _, last = bars.partition("-")
+    if not (first.strip().isdigit() and (last.strip() or first).strip().isdigit()):
+        raise ValueError(f"bars: {bars!r}; must be like 5-8 or 5")
+    seed = secrets.randbits(31) if seed is None else seed
+    guiding = load_phrases(guide) if guide else None
+    settings = Settings(temperature=temperature, seed=seed)
+    made = fill(load(model), read_music(file), int(first), int(last or first), guiding, settings, candidates)
+    _write(made.piece, out or Path(f"{file.stem}-filled.mid"), f"join {made.join:.2f} nats an event, seed {seed}")
+    if picture:
+        from rnnmuse.music.pianoroll import save_roll
+
+        print(save_roll(made.piece, picture, made.start))
+
+
+def map_(
+    model: Annotated[str, typer.Argument(help="The phrase model.")] = "phrases",
+    across: Annotated[str, typer.Option(help="The axis from left to right; without, the model's first.")] = "",
+    up: Annotated[str, typer.Option(help="The axis from bottom to top; without, the model's second.")] = "",
+    bars: Bars = 2,
+    out: Annotated[Path | None, typer.Option(help="The picture (.png or .svg).")] = None,
+) -> None:
+    """Draw the latent space of MODEL: phrases that differ, as small piano rolls, sorted by two axes."""
+    from rnnmuse.music.sheet import Cell, save_sheet
+    from rnnmuse.phrases import load_phrases
+
+    phrases = load_phrases(model)
+    rows = phrases.map(bars, across, up)
+    axes = phrases.model.axes
+    cells = [[Cell(grid) for grid in row] for row in rows]
+    title = f"{model}: phrases of {bars} bars"
+    print(save_sheet(cells, out or Path(f"{model}-map.png"), title, across or axes[0], up or axes[1], 2000))
+
+
+def _load(model: str, piece: Piece) -> Phrases:
+    from rnnmuse.phrases import load_phrases
+
+    pitched = any(part.notes and not part.drum for part in piece.parts)
+    return load_phrases(model or ("phrases" if pitched else "beats"))
+
+
+def _write(piece: Piece, out: Path, words: str) -> None:
+    from rnnmuse.music.midi import write_midi
+
+    if out.suffix.lower() not in (".mid", ".midi"):
+        raise ValueError(f"out: {str(out)!r}; must end in .mid")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_midi(piece, out)
+    print(f"{out}: {len(piece.notes)} notes, {piece.seconds_at(piece.end):.0f} s; {words}")

@@ -1,0 +1,101 @@
+"""`rnnmuse text`: words by a text model."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rnnmuse.errors import RnnmuseError
+
+
+def text(
+    prompt: Annotated[str, typer.Option(help="What comes before, or how a poem begins.")] = "",
+    model: Annotated[str | None, typer.Option(help="Which model writes; by default the one for the form.")] = None,
+    form: Annotated[
+        str | None, typer.Option(help="haiku, couplet, ballad, sonnet, jueju, lushi or scene; plain text without.")
+    ] = None,
+    length: Annotated[int | None, typer.Option(help="How many units (or poems, or speeches of a scene).")] = None,
+    unit: Annotated[str, typer.Option(help="characters, words, lines or poems.")] = "characters",
+    cast: Annotated[str, typer.Option(help='Who speaks in a scene: "Ann,Ben,Cy".')] = "",
+    width: Annotated[int, typer.Option(help="Characters a line of a jueju or lushi, 5 or 7; 0 draws one.")] = 0,
+    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.8,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest that hold this share, above 0 to 1.")] = 0.95,
+    seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
+    require: Annotated[str, typer.Option(help='Words that must come: "sea,light".')] = "",
+    ban: Annotated[str, typer.Option(help='Words that must not come: "love,heart".')] = "",
+    stream: Annotated[bool, typer.Option("--stream", help="Print each piece as it is made.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write to this file: .txt, .json, .srt or .vtt.")] = None,
+    tempo: Annotated[float, typer.Option(help="Tempo in bpm, for .srt, .vtt and .json.")] = 120.0,
+    rate: Annotated[float, typer.Option(help="Syllables a beat, for the same.")] = 2.0,
+) -> None:
+    """Write text: plain, in a verse form, or a scene; to the screen or to a file."""
+    from rnnmuse.text.author import author
+    from rnnmuse.text.forms import FORMS, NAMES
+    from rnnmuse.text.writer import MOST, Settings
+
+    if form is not None and form not in (*NAMES, "scene"):
+        raise ValueError(f"form: {form!r}; use one of {', '.join(NAMES)}, scene")
+    if out is not None and out.suffix not in (".txt", ".json", ".srt", ".vtt"):
+        raise ValueError(f"out: {out.name!r}; must end in .txt, .json, .srt or .vtt")
+    if cast and form != "scene":
+        raise ValueError("cast: is for --form scene")
+    if length is not None and not 1 <= length <= MOST:
+        raise ValueError(f"length: {length}; must be 1 to {MOST:,}")
+    default = "shakespeare" if form in (None, "scene") else FORMS[form].model if form in FORMS else "tang"
+    seed = secrets.randbits(31) if seed is None else seed
+    writer = author(model or default)
+    settings = Settings(temperature, top_p, _words(ban), _words(require))
+    if form == "scene":
+        play = writer.scene(_words(cast), length or 8, prompt=prompt, seed=seed, settings=settings)
+        _give(play.text(), out, tempo, rate, seed, writer.model.name, {"form": form, "cues": play.cues(tempo, rate)})
+    elif form is not None:
+        poems = [
+            "\n".join(writer.poem(form, prompt=prompt, seed=seed + i, settings=settings, width=width))
+            for i in range(length or 1)
+        ]
+        _give("\n\n".join(poems), out, tempo, rate, seed, writer.model.name, {"form": form})
+    elif stream and not writer.model.verse:
+        pieces = []
+        for piece in writer.stream(length or 500, unit, prompt=prompt, seed=seed, settings=settings):
+            pieces.append(piece)
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        print()
+        if out is not None:
+            _give("".join(pieces), out, tempo, rate, seed, writer.model.name, {})
+    else:
+        if writer.model.verse and unit == "characters":
+            length, unit = length or 1, "poems"
+        made = writer.text(length or 500, unit, prompt=prompt, seed=seed, settings=settings)
+        _give(made, out, tempo, rate, seed, writer.model.name, {})
+
+
+def _words(given: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in given.replace("，", ",").split(",") if word.strip())
+
+
+def _give(made: str, out: Path | None, tempo: float, rate: float, seed: int, model: str, more: dict[str, Any]) -> None:
+    from rnnmuse.text.subtitles import subtitles, timed
+
+    if out is None:
+        print(made)
+        return
+    cues = timed(made.split("\n"), rate)
+    if out.suffix in (".srt", ".vtt"):
+        content = subtitles(cues, tempo, out.suffix[1:])
+    elif out.suffix == ".json":
+        lines = [{"beat": c.start, "beats": c.end - c.start, "text": c.text} for c in cues]
+        table = {"model": model, "seed": seed, "tempo": tempo, "text": made, "lines": lines, **more}
+        content = json.dumps(table, ensure_ascii=False, indent=1) + "\n"
+    else:
+        content = made + "\n"
+    try:
+        out.write_text(content, "utf-8")
+    except OSError as error:
+        raise RnnmuseError(f"out: {out}: {error.strerror or error}") from None
+    print(f"{out} (seed {seed})")

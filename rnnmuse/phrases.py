@@ -1,0 +1,259 @@
+"""A phrase model offline: `load_phrases` one, then go between phrases, vary a piece, let a human play its drums."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from random import Random
+
+import numpy as np
+
+from rnnmuse.events import Note
+from rnnmuse.models.bundle import load_phrase
+from rnnmuse.models.groove import GrooveModel, taps_of
+from rnnmuse.models.latent import neighbour, place_of, slerp
+from rnnmuse.models.phrase import PhraseModel
+from rnnmuse.music.codec import STROKE, is_sung, velocity_of
+from rnnmuse.music.harmony import estimate_chords
+from rnnmuse.music.phrases import (
+    BAR,
+    DRUM_OF,
+    DRUM_PITCHES,
+    DRUMS,
+    MICROS,
+    ON_GRID,
+    STEPS_A_BEAT,
+    Grid,
+    context_grid,
+    drum_grid,
+    drum_notes,
+    melody_grid,
+    melody_notes,
+    on_step,
+)
+from rnnmuse.music.piece import Key, Part, Piece, Tempo
+from rnnmuse.music.theory import estimate_key
+
+MAX_STEPS = 64
+BEATS_A_BAR = BAR // STEPS_A_BEAT
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The part of a piece that a phrase model reads: its index, its bars as phrases, their keys and chords."""
+
+    part: int
+    grids: list[Grid]
+    contexts: list[Grid]
+
+
+class Phrases:
+    """A loaded phrase model that works on pieces."""
+
+    def __init__(self, model: PhraseModel) -> None:
+        self.model = model
+
+    def read(self, piece: Piece, bars: int = 2) -> Found:
+        """The melody (the sung or the first pitched part) or the drums of a piece, in phrases of ``bars`` bars.
+
+        A last phrase that is not whole is filled with rests. ValueError where there is no such part, or the metre
+        is not 4/4, 2/2 or 2/4.
+        """
+        self.model.space(bars)
+        check_metre(piece)
+        fitting = [i for i, part in enumerate(piece.parts) if part.notes and part.drum == self.model.drum]
+        if not fitting:
+            raise ValueError(
+                f"parts: the piece has no {'drums' if self.model.drum else 'melody'} for {self.model.name}"
+            )
+        chosen = next((i for i in fitting if is_sung(piece.parts[i])), fitting[0])
+        known = with_harmony(piece)
+        beats = bars * BEATS_A_BAR
+        count = max(1, -(-round(max(n.start for n in piece.parts[chosen].notes) * STEPS_A_BEAT + 1) // (bars * BAR)))
+        grids, contexts = [], []
+        for index in range(count):
+            start = index * beats
+            notes = [
+                replace(n, start=n.start - start)
+                for n in piece.parts[chosen].notes
+                if start - 0.125 <= n.start < start + beats
+            ]
+            grids.append((drum_grid if self.model.drum else melody_grid)(notes, bars)[0])
+            contexts.append(context_grid(known, start, bars))
+        return Found(chosen, grids, contexts)
+
+    def interpolate(self, a: Piece, b: Piece, steps: int = 8, bars: int = 2) -> list[Grid]:
+        """``steps`` phrases from the first of ``a`` to the first of ``b``, the two as they are at the ends.
+
+        The way is the arc of `rnnmuse.models.latent.slerp`; the first half is in the key and chords of ``a``, the
+        second in those of ``b``.
+        """
+        if not 2 <= steps <= MAX_STEPS:
+            raise ValueError(f"steps: {steps}; must be 2 to {MAX_STEPS}")
+        one, two = self.read(a, bars), self.read(b, bars)
+        return self.between((one.grids[0], one.contexts[0]), (two.grids[0], two.contexts[0]), steps)
+
+    def between(self, a: tuple[Grid, Grid], b: tuple[Grid, Grid], steps: int) -> list[Grid]:
+        """As `interpolate`, for phrases with their contexts."""
+        first, last = self.model.encode(*a), self.model.encode(*b)
+        out = [a[0]]
+        for index in range(1, steps - 1):
+            t = index / (steps - 1)
+            out.append(self.model.decode(slerp(first, last, t), a[1] if t < 0.5 else b[1]))
+        return [*out, b[0]]
+
+    def vary(self, piece: Piece, amount: float = 0.3, seed: int | None = None, bars: int = 2) -> Piece:
+        """The piece with its melody, or its drums, varied phrase by phrase; ``amount`` 0 to 1.
+
+        Every phrase moves in the same direction, so that what was alike stays alike.
+        """
+        found = self.read(piece, bars)
+        seed = secrets.randbits(31) if seed is None else seed
+        notes: list[Note] = []
+        for index, (grid, context) in enumerate(zip(found.grids, found.contexts, strict=True)):
+            start = index * bars * BEATS_A_BAR
+            if grid[..., 0].max(initial=0) <= 1 and not (self.model.drum and grid[..., 0].any()):
+                continue  # silence stays silent
+            point = neighbour(self.model.encode(grid, context), amount, Random(seed))
+            made = self.model.decode(point, context)
+            notes += (drum_notes if self.model.drum else melody_notes)(made, start=start)
+        return with_notes(piece, found.part, notes)
+
+    def map(self, bars: int = 2, across: str = "", up: str = "", side: int = 8) -> list[list[Grid]]:
+        """Rows of phrases that differ, from the training phrases, sorted by two axes: row 0 is the most of ``up``.
+
+        As many as the bundle holds examples for, at most ``side`` x ``side``.
+        """
+        space = self.model.space(bars)
+        x, y = (self._axis(name, k) for k, name in enumerate((across, up)))
+        if x == y:
+            raise ValueError(f"across, up: {across!r} twice; take two of {', '.join(self.model.axes)}")
+        points = [np.array(p, np.float32) for p in space.examples[: side * side]]
+        side = min(side, max(1, int(len(points) ** 0.5)))
+        points.sort(key=lambda p: place_of(space, p, x))
+        per = len(points) // side
+        columns = [points[at * per : (at + 1) * per] for at in range(side)]
+        for column in columns:
+            column.sort(key=lambda p: -place_of(space, p, y))
+        return [[self.model.decode(column[row]) for column in columns] for row in range(per)]
+
+    def _axis(self, name: str, default: int) -> int:
+        if not name:
+            return default
+        if name not in self.model.axes:
+            raise ValueError(f"axis: {name!r}; {self.model.name} has {', '.join(self.model.axes)}")
+        return self.model.axes.index(name)
+
+    # -- drums ----------------------------------------------------------------------------------------------
+
+    def groove(
+        self, piece: Piece, amount: float = 0.7, seed: int | None = None, keep: tuple[str, ...] = (), taps: bool = False
+    ) -> Piece:
+        """The piece with its drums played as a human would: timing and velocity moved by ``amount`` (0 to 1).
+
+        Every stroke stays, on the sixteenth it is nearest to. With ``keep`` only the drums named stay, exactly as they
+        are, and the rest of the kit is made anew; with ``taps`` the strokes (of any instrument, or the notes of the
+        first part where there are no drums) are a rhythm that a whole kit is made for.
+        """
+        groove = self._groove()
+        if not 0 <= amount <= 1:
+            raise ValueError(f"amount: {amount}; must be 0 to 1")
+        kept = tuple(_drum(name) for name in keep)
+        check_metre(piece)
+        drums = [i for i, part in enumerate(piece.parts) if part.notes and part.drum]
+        if not drums and taps:
+            drums = [i for i, part in enumerate(piece.parts) if part.notes][:1]
+        if not drums:
+            raise ValueError("parts: the piece has no drums")
+        index = drums[0]
+        source = piece.parts[index]
+        notes = source.notes if source.drum else [replace(n, pitch=DRUM_PITCHES[1]) for n in source.notes]
+        bars = -(-(on_step(max(n.start for n in notes))[0] + 1) // BAR)
+        grid, _ = drum_grid(notes, bars)
+        random = Random(secrets.randbits(31) if seed is None else seed)
+        tempo = min(1000.0, max(10.0, piece.tempo_at(0.0)))
+        if taps:
+            made = groove.from_taps(taps_of(grid), random, tempo)
+            return with_notes(piece, index, drum_notes(made), drum=True)
+        if kept:
+            made = groove.fill(grid, random, kept, tempo)
+            mask = np.zeros(len(DRUMS), np.int16)
+            mask[list(kept)] = 1
+            new = made.copy()
+            new[..., 0] *= 1 - mask
+            old = [n for n in notes if DRUM_OF.get(n.pitch) in kept]
+            return with_notes(piece, index, sorted(old + drum_notes(new)))
+        human = groove.humanise(grid, random, tempo)
+        return with_notes(piece, index, [_moved(n, human, amount, random) for n in notes])
+
+    def _groove(self) -> GrooveModel:
+        if self.model.groove is None:
+            raise ValueError(f"model: {self.model.name} has no groove; use a model of drums such as beats")
+        return self.model.groove
+
+
+def _moved(note: Note, human: Grid, amount: float, random: Random) -> Note:
+    """A stroke moved from where it is towards where and how loud the human strikes it."""
+    step, _ = on_step(note.start)
+    drum = DRUM_OF.get(note.pitch)
+    if drum is None or not human[step, drum, 0]:
+        return note
+    fine = random.random() - 0.5  # within the class: a human is on no grid of 25ths
+    start = max(0.0, (step + (int(human[step, drum, 2]) - ON_GRID + fine) / MICROS) / STEPS_A_BEAT)
+    velocity = velocity_of(int(human[step, drum, 1])) + random.randint(-2, 1)
+    return replace(
+        note,
+        start=note.start + (start - note.start) * amount,
+        velocity=max(1, min(127, round(note.velocity + (velocity - note.velocity) * amount))),
+        duration=max(note.duration, STROKE / 4),
+    )
+
+
+def _drum(name: str) -> int:
+    if name.strip().lower() not in DRUMS:
+        raise ValueError(f"keep: {name!r}; must be some of {', '.join(DRUMS)}")
+    return DRUMS.index(name.strip().lower())
+
+
+def load_phrases(name: str) -> Phrases:
+    """The phrase model called ``name``, checked and ready; BundleError where there is none or it is damaged."""
+    return Phrases(load_phrase(name))
+
+
+def check_metre(piece: Piece) -> None:
+    """ValueError unless every bar is of 4/4, 2/2 or 2/4."""
+    for metre in piece.metres:
+        if metre.bar_beats not in (4.0, 2.0):
+            raise ValueError(f"metre: {metre.numerator}/{metre.denominator}; phrases are in 4/4, 2/2 or 2/4")
+
+
+def with_harmony(piece: Piece) -> Piece:
+    """The piece with a key and chords, estimated where it has none."""
+    pitched = [n for part in piece.parts if not part.drum for n in part.notes]
+    out = replace(piece)
+    if pitched and out.keys in ([], [Key(0.0, 0)]):
+        out.keys = [estimate_key(pitched)]
+    if pitched and not out.chords:
+        out.chords = estimate_chords(piece)
+    return out
+
+
+def with_notes(piece: Piece, index: int, notes: list[Note], drum: bool | None = None) -> Piece:
+    """The piece with other notes in one part."""
+    parts = list(piece.parts)
+    old = parts[index]
+    parts[index] = replace(old, notes=sorted(notes), lyrics=[], drum=old.drum if drum is None else drum)
+    return replace(piece, parts=parts)
+
+
+def as_piece(grids: list[Grid], like: Piece | None = None, program: int = 73) -> Piece:
+    """Phrases one after the other as a piece; tempo and key of ``like``."""
+    drum = bool(grids) and grids[0].ndim == 3
+    part = Part("Drums" if drum else "Melody", 0 if drum else program, drum)
+    beat = 0.0
+    for grid in grids:
+        part.notes += (drum_notes if drum else melody_notes)(grid, start=beat)
+        beat += len(grid) / STEPS_A_BEAT
+    part.notes.sort()
+    tempos = [Tempo(0.0, like.tempo_at(0.0))] if like else []
+    return Piece([part], tempos=tempos, title=like.title if like else "")

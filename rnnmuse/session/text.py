@@ -1,0 +1,208 @@
+"""A text player on stage: writes ahead of the beat, in chunks that leave on time, alone or with a player's notes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import ceil
+from random import Random
+from typing import Any
+
+from rnnmuse.models.text import TextModel
+from rnnmuse.protocol import TEXT_PARAMETERS
+from rnnmuse.session.live import AHEAD, REACTION, Order, tick_of
+from rnnmuse.text.alphabet import ascii_of
+from rnnmuse.text.chunks import Chunker
+from rnnmuse.text.mixture import Mixture
+
+DEFAULT = "shakespeare"
+ENDLESS = 1 << 40
+MOST_CHARACTERS = 400
+"""Characters drawn for one chunk at most."""
+
+
+@dataclass(slots=True)
+class TextPlayer:
+    """Text player ``number`` (1-16). ``load`` gives a model by name.
+
+    Orders for the realtime process: ("text", number, tick, job, index, text, last), ("unsay", number, tick) to take
+    back what is planned at or after a tick.
+    """
+
+    number: int
+    load: Callable[[str], TextModel]
+    parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in TEXT_PARAMETERS.items()})
+    bound: int = 0
+    """The note player whose notes take the syllables; 0 for none."""
+    mixture: Mixture | None = None
+    random: Random = field(default_factory=lambda: Random(1))
+    reaction: float = REACTION
+    _weights: dict[str, float] = field(default_factory=dict)
+    _chunker: Chunker = field(default_factory=Chunker)
+    _ready: deque[tuple[str, float]] = field(default_factory=deque)
+    _said: deque[tuple[int, tuple[str, float]]] = field(default_factory=deque)
+    _job: int = 0
+    _index: int = 0
+    _left: int = 0
+    _at: float = 0.0
+
+    @property
+    def writing(self) -> bool:
+        return self._left > 0
+
+    def generate(self, chunks: int, seed: int | None, job: int, beat: float) -> list[Order]:
+        """Say so many chunks (0: until stopped), from ``beat`` on or, as ``when`` has it, the next beat or bar."""
+        orders = self.stop(beat)
+        if seed is not None:
+            self.random.seed(seed)
+        self._mixed()
+        self._job, self._index, self._left = job, 0, chunks or ENDLESS
+        self._at = self._start(beat)
+        return orders
+
+    def stop(self, beat: float) -> list[Order]:
+        """Say no more; what was written ahead is forgotten."""
+        was, self._left = self.writing, 0
+        self._said.clear()
+        return [("unsay", self.number, tick_of(beat))] if was else []
+
+    def reset(self, beat: float) -> list[Order]:
+        """Forget the prompt and what was written."""
+        self.mixture = None
+        self._ready.clear()
+        self._chunker = Chunker(self.parameters["unit"])
+        return self.stop(beat)
+
+    def prompt(self, text: str) -> None:
+        """Read ``text`` as what came before; what was written but not yet said is dropped."""
+        self._fresh()
+        self._mixed().hear(text)
+
+    def mix(self, name: str, weight: float) -> None:
+        """A model's fader. A model that is not loaded yet is loaded; the mixture keeps its text. The first takes the
+        place of the default."""
+        self.load(name)  # BundleError names what is wrong with it
+        self._weights[name] = weight
+        if self.mixture is not None and name in self.mixture.weights:
+            self.mixture.fade(name, weight)
+        elif self.mixture is not None:
+            heard, self.mixture = self.mixture.text, None
+            self._mixed().hear(heard)
+        self._fresh()
+
+    def change(self, name: str, value: Any, beat: float) -> None:
+        """Set a parameter; it holds from the next chunk on."""
+        before = self.parameters[name]
+        self.parameters[name] = value
+        try:
+            if name == "unit":
+                self._chunker = Chunker(value)
+            if name == "seed":
+                self.random.seed(value)
+        except ValueError:
+            self.parameters[name] = before
+            raise
+        self._fresh()
+        if self.mixture is not None:
+            self.mixture.kind = self.parameters["mixture"]
+
+    def bind(self, player: int) -> None:
+        """Say a syllable with each note of ``player`` from now on; 0 for by the beat again."""
+        self.bound = player
+        if player:
+            self.change("unit", "syllable", 0.0)
+
+    def advance(self, now: float, limit: int = 1) -> list[Order]:
+        """Up to ``limit`` chunks for what is due AHEAD beats after the earliest that can still be said."""
+        orders: list[Order] = []
+        while self.writing and not self.bound and len(orders) < limit and self._at <= now + self.reaction + AHEAD:
+            text, length = self._next()
+            self._at = max(self._at, now) if self._at < now - 0.5 else self._at
+            orders.append(self._order(tick_of(self._at), (text, length)))
+            self._at += max(length, 1 / 3) / float(self.parameters["rate"])
+            if self.parameters["unit"] == "line" or text.endswith("\n"):
+                self._at = float(ceil(self._at - 1e-9))  # a line begins on a beat
+        while self._said and self._said[0][0] < tick_of(now - 1):
+            self._said.popleft()
+        return orders
+
+    def moved(self, beat: float) -> None:
+        """The clock was moved or stopped: go on from the next beat there."""
+        self._said.clear()
+        self._at = float(ceil(beat + self.reaction - 1e-9))
+
+    def wake(self, now: float) -> float:
+        """The beat at which `advance` has something to do; infinity for never."""
+        if not self.writing:
+            return float("inf")
+        if self.bound:
+            return float("inf")
+        return max(now, self._at - self.reaction - AHEAD)
+
+    def prepare(self) -> None:
+        """Write some syllables ahead for the notes to come."""
+        while self.bound and self.writing and len(self._ready) < 4:
+            self._write()
+
+    def with_note(self, tick: int) -> list[Order]:
+        """A note of the player it is bound to begins at ``tick``: its syllable. Notes at one tick share one."""
+        if not self.writing or (self._said and self._said[-1][0] == tick):
+            return []
+        return [self._order(tick, self._next())]
+
+    def taken_back(self, tick: int) -> list[Order]:
+        """The player's notes from ``tick`` on are recalled: their syllables come with later ones."""
+        back: list[tuple[str, float]] = []
+        while self._said and self._said[-1][0] >= tick:
+            back.insert(0, self._said.pop()[1])
+        self._ready.extendleft(reversed(back))
+        self._index -= len(back)
+        self._left += len(back)
+        return [("unsay", self.number, tick)] if back else []
+
+    def _start(self, beat: float) -> float:
+        when = self.parameters["when"]
+        if when == "now":
+            return beat
+        unit = 4 if when == "bar" else 1
+        return float(ceil((beat + self.reaction - 1e-9) / unit) * unit)
+
+    def _order(self, tick: int, chunk: tuple[str, float]) -> Order:
+        self._left -= 1
+        order = ("text", self.number, tick, self._job, self._index, self._written(chunk[0]), int(self._left == 0))
+        self._index += 1
+        self._said.append((tick, chunk))
+        return order
+
+    def _written(self, text: str) -> str:
+        return ascii_of(text) if self.parameters["ascii"] else text
+
+    def _next(self) -> tuple[str, float]:
+        """The next chunk."""
+        if not self._ready:
+            self._write()
+        return self._ready.popleft()
+
+    def _write(self) -> None:
+        """Write until at least one more chunk is ready."""
+        mixture = self._mixed()
+        for _ in range(MOST_CHARACTERS):
+            c = mixture.next(self.random, self.parameters["temperature"], self.parameters["top_p"])
+            found = self._chunker.feed(c)
+            if found:
+                self._ready.extend(found)
+                return
+        self._ready.extend(self._chunker.rest() or [(" ", 1.0)])
+
+    def _fresh(self) -> None:
+        """What was written ahead but not yet planned was for other settings."""
+        self._ready.clear()
+        self._chunker = Chunker(self.parameters["unit"])
+
+    def _mixed(self) -> Mixture:
+        if self.mixture is None:
+            weights = self._weights or {DEFAULT: 1.0}
+            self.mixture = Mixture([self.load(name) for name in weights], weights)
+            self.mixture.kind = self.parameters["mixture"]
+        return self.mixture

@@ -1,0 +1,1 @@
+"""Words: alphabets, verse forms, lyrics on notes, subtitles, scenes, cues."""

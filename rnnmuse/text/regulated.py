@@ -1,0 +1,271 @@
+"""Chinese regulated verse: the form by its grid, rhyme and tones by the Pingshui rhyme groups.
+
+A jueju has four lines, a lüshi eight, of five or seven characters. Even lines rhyme in the level tone, the others end
+in the oblique; the second, fourth (and sixth) characters of a line alternate level and oblique and follow one of four
+patterns (Wang Li 1958). The groups are in data/pingshui.json; a character in level and in oblique groups fits both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.text import TextModel
+from rnnmuse.text.alphabet import FIRST, START
+from rnnmuse.text.grid import Grid
+from rnnmuse.text.pronounce import DATA
+from rnnmuse.text.steer import Guide, Here, steer
+
+Bools = NDArray[np.bool_]
+LEVEL, OBLIQUE = "-", "|"
+PATTERNS = {"a": "||--|", "b": "--||-", "c": "---||", "d": "|||--"}
+"""Tones of a line of five: a and c end obliquely, b and d in the rhyme."""
+
+ORDERS = ("abcd", "cdab", "dbcd", "bdab")
+"""Which patterns the lines of a quatrain have; in the last two the first line rhymes too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """Tone and rhyme groups of characters. A character may have several; one that is in no group has none."""
+
+    level: frozenset[str]
+    oblique: frozenset[str]
+    groups: dict[str, frozenset[str]]
+
+    def fits(self, character: str, tone: str) -> bool:
+        """Whether it may have this tone; one that is in no group fits neither."""
+        return character in (self.level if tone == LEVEL else self.oblique)
+
+    def rhyme(self, one: str, other: str) -> bool:
+        """Whether two characters share a rhyme group."""
+        return bool(self.groups.get(one, frozenset()) & self.groups.get(other, frozenset()))
+
+
+@cache
+def tones() -> Tones:
+    """The table of the Pingshui groups."""
+    table = json.loads((DATA / "pingshui.json").read_text("utf-8"))
+    groups: dict[str, set[str]] = {}
+    sets: dict[str, set[str]] = {"ping": set(), "ze": set()}
+    for tone, by_name in table.items():
+        for name, characters in by_name.items():
+            sets[tone].update(characters)
+            for c in characters:
+                groups.setdefault(c, set()).add(name)
+    return Tones(frozenset(sets["ping"]), frozenset(sets["ze"]), {c: frozenset(g) for c, g in groups.items()})
+
+
+def pattern(order: str, line: int, width: int) -> str:
+    """The tones of a line: LEVEL and OBLIQUE where they are asked for, a space where any will do."""
+    name = order[line % 4]
+    if line >= 4 and line % 4 == 0:  # the second quatrain of a lüshi does not rhyme in its first line
+        name = {"d": "a", "b": "c"}.get(name, name)
+    five = PATTERNS[name]
+    whole = (five[:1].translate(_TURNED) * 2 + five) if width == 7 else five
+    strict = {1, 3, width - 3, width - 1} | ({5} if width == 7 else set())
+    return "".join(tone if at in strict else " " for at, tone in enumerate(whole))
+
+
+_TURNED = str.maketrans("-|", "|-")
+
+
+@dataclass
+class GridRules:
+    """What is shared by the guides of one poem."""
+
+    model: TextModel
+    grid: Grid
+    order: str
+    banned: Collection[str] = ()
+    masks: dict[str, Bools] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = tones()
+        characters = self.model.alphabet.characters
+        every = np.array([False] * FIRST + [c != "\n" and c not in self.banned for c in characters])
+        level = np.array([False] * FIRST + [known.fits(c, LEVEL) for c in characters])
+        oblique = np.array([False] * FIRST + [known.fits(c, OBLIQUE) for c in characters])
+        self.masks = {" ": every, LEVEL: every & level, OBLIQUE: every & oblique}
+        end = np.zeros(len(every), np.bool_)
+        end[self.model.alphabet.encode("\n")] = True
+        self.masks["\n"] = end
+        self.patterns = [pattern(self.order, line, self.grid.width) for line in range(self.grid.lines)]
+        self.rhymed = [p[-1] == LEVEL for p in self.patterns]
+
+    def rhyming(self, group: str) -> Bools:
+        """Which classes are in a rhyme group of level tone."""
+        if group not in self.masks:
+            known = tones()
+            inside = [group in known.groups.get(c, ()) for c in self.model.alphabet.characters]
+            self.masks[group] = self.masks[" "] & np.array([False] * FIRST + inside)
+        return self.masks[group]
+
+
+@dataclass(slots=True)
+class GridGuide:
+    """One poem's way over the grid, in the rhyme ``group`` drawn for it."""
+
+    rules: GridRules
+    group: str
+    forced: tuple[int, ...] = ()
+    musts: tuple[tuple[int, int], ...] = ()
+    """Classes that must stand at places of the grid, as (place in reading order, class)."""
+    line: int = 0
+    at: int = 0
+    seen: frozenset[int] = frozenset()
+    over: bool = False
+
+    @property
+    def place(self) -> int:
+        return 0 if self.over else self.rules.grid.place(self.line, self.at)
+
+    def mask(self) -> Bools:
+        rules = self.rules
+        if self.at == rules.grid.width:
+            return rules.masks["\n"]
+        if self.forced:
+            return _only(self.forced[0], len(rules.masks[" "]))
+        last = self.at + 1 == rules.grid.width
+        if last and rules.rhymed[self.line]:
+            allowed = rules.rhyming(self.group)
+        else:
+            allowed = rules.masks[rules.patterns[self.line][self.at]]
+        for place, character in self.musts:
+            if place == self.line * rules.grid.width + self.at:
+                return _only(character, len(allowed))
+        fresh = allowed.copy()
+        fresh[list(self.seen)] = False  # a character does not come twice
+        return fresh if fresh.any() else allowed
+
+    def take(self, character: int) -> float:
+        if self.at == self.rules.grid.width:
+            self.line, self.at = self.line + 1, 0
+            self.over = self.line == self.rules.grid.lines
+            return 0.0
+        self.forced = self.forced[1:]
+        self.at += 1
+        self.seen |= {character}
+        return 0.0
+
+    def copy(self) -> GridGuide:
+        return replace(self)
+
+
+def _only(character: int, classes: int) -> Bools:
+    out = np.zeros(classes, np.bool_)
+    out[character] = True
+    return out
+
+
+def regulated_poem(
+    model: TextModel,
+    grid: Grid,
+    random: np.random.Generator,
+    *,
+    prompt: str = "",
+    temperature: float = 0.9,
+    top_p: float = 0.95,
+    beam: int = 8,
+    required: Sequence[str] = (),
+    banned: Collection[str] = (),
+) -> list[str]:
+    """The lines of a poem on ``grid``, which begins with ``prompt``. RnnmuseError where the wishes cannot be met."""
+    if model.verse != "regulated":
+        raise RnnmuseError(f"model: {model.name!r} writes no regulated verse; use tang")
+    forced = _known(model, "prompt", prompt)
+    if len(forced) > grid.width * grid.lines // 2:
+        raise RnnmuseError(f"prompt: {len(forced)} characters; must be up to {grid.width * grid.lines // 2}")
+    musts = _musts(model, grid, random, required, len(forced))
+    counts: dict[str, int] = {}
+    for character in model.alphabet.characters:
+        for group in tones().groups.get(character, ()):
+            if "平" in group:
+                counts[group] = counts.get(group, 0) + 1
+    rich = sorted(group for group, n in counts.items() if n >= 24)
+    if not rich:
+        raise RnnmuseError(f"model: {model.name!r} knows too few rhymes for regulated verse")
+    for _ in range(20):
+        order = ORDERS[int(random.integers(len(ORDERS)))]
+        rules = GridRules(model, grid, order, frozenset("".join(banned)))
+        guides: list[Guide] = [
+            GridGuide(rules, rich[int(random.integers(len(rich)))], tuple(forced), musts) for _ in range(beam)
+        ]
+        logits, state = model.step(model.start(), [START], [grid.place(0, 0)])
+        found = steer(model, Here(logits, state), guides, random, temperature, top_p)
+        for one in found:
+            lines = model.alphabet.decode(one.classes).split("\n")[: grid.lines]
+            if len(set(lines)) == grid.lines and not (model.training and model.training.quotes("".join(lines))):
+                return lines
+    raise RnnmuseError("form: no poem was found with these wishes; ask for fewer")
+
+
+def _known(model: TextModel, name: str, text: str) -> list[int]:
+    text = "".join(c for c in text if not c.isspace() and c not in "，。！？；、：,.")
+    missing = [c for c in text if c not in model.alphabet]
+    if missing:
+        raise RnnmuseError(f"{name}: {missing[0]!r} is not among the {len(model.alphabet) - FIRST} characters it knows")
+    return model.alphabet.encode(text)
+
+
+def _musts(
+    model: TextModel, grid: Grid, random: np.random.Generator, required: Sequence[str], after: int
+) -> tuple[tuple[int, int], ...]:
+    """A place for each required word, in a line of its own, not at its end."""
+    if len(required) > grid.lines:
+        raise RnnmuseError(f"require: {len(required)} words; a poem takes {grid.lines}")
+    first = -(-after // grid.width)
+    free = [int(i) for i in random.permutation(np.arange(first, grid.lines))]
+    out: list[tuple[int, int]] = []
+    for word in required:
+        classes = _known(model, "require", word)
+        if not 0 < len(classes) < grid.width or not free:
+            raise RnnmuseError(f"require: {word!r}; must be 1 to {grid.width - 1} characters")
+        line = free.pop()
+        begin = int(random.integers(0, grid.width - len(classes)))
+        out += [(line * grid.width + begin + i, k) for i, k in enumerate(classes)]
+    return tuple(out)
+
+
+def form_of(lines: Sequence[str]) -> Grid | None:
+    """The grid that lines fill exactly; None if they fill none."""
+    widths = {len(line) for line in lines}
+    if len(lines) in (4, 8) and len(widths) == 1 and widths <= {5, 7}:
+        return Grid(len(lines), widths.pop())
+    return None
+
+
+def measured(poems: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Shares over poems: of those in form, of even lines that rhyme with the second, of characters at the second,
+    fourth and sixth places that fit the best of the four orders of patterns."""
+    known = tones()
+    formed = rhymes = even = fitting = placed = 0
+    for lines in poems:
+        grid = form_of(lines)
+        if grid is None:
+            continue
+        formed += 1
+        for line in lines[3::2]:
+            even += 1
+            rhymes += known.rhyme(lines[1][-1], line[-1])
+        places = range(1, grid.width - (grid.width == 5), 2)
+        best = 0
+        for order in ORDERS:
+            score = 0
+            for number, line in enumerate(lines):
+                wanted = pattern(order, number, grid.width)
+                score += sum(known.fits(line[at], wanted[at]) for at in places)
+            best = max(best, score)
+        fitting += best
+        placed += grid.lines * len(places)
+    return {
+        "in form": formed / max(1, len(poems)),
+        "rhyming even lines": rhymes / max(1, even),
+        "tones at even places": fitting / max(1, placed),
+    }

@@ -1,0 +1,197 @@
+"""English verse by a text model: every line has its syllables, every rhyme rhymes, every word is a word.
+
+Line by line: `steer` finds several lines within `LineRules`, one is drawn by its weight; a line that repeats another or
+quotes the training text is passed over, and when none is left the search goes back to the line before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.text import TextModel
+from rnnmuse.text.alphabet import LETTERS_NEEDED
+from rnnmuse.text.forms import Form
+from rnnmuse.text.line import OFFBEAT, LineGuide, LineRules, Vocabulary
+from rnnmuse.text.pronounce import lexicon, plain, sound, words_of
+from rnnmuse.text.steer import Found, Guide, Here, steer
+
+BEAM = 16
+TRIES = 6
+"""Lines that are tried in vain before the search goes back a line."""
+
+PATIENCE = 200
+"""Lines tried in all before it gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a poem: its ``text``, the ``word`` that ends it, where the text stands after it."""
+
+    text: str
+    word: str
+    here: Here
+
+
+@dataclass
+class Poet:
+    """Writes verse with ``model``. The same ``random`` state writes the same poem.
+
+    ``required`` words come into lines of their own, one each; ``banned`` ones never. ``beam`` lines are written side by
+    side. ``resampled`` counts lines passed over because they quoted the training text.
+    """
+
+    model: TextModel
+    random: np.random.Generator
+    temperature: float = 0.9
+    top_p: float = 0.95
+    beam: int = BEAM
+    required: Sequence[str] = ()
+    banned: Collection[str] = ()
+    resampled: int = 0
+    _vocabulary: Vocabulary | None = field(default=None, repr=False)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        if self._vocabulary is None:
+            missing = [c for c in LETTERS_NEEDED if c not in self.model.alphabet]
+            if missing:
+                raise RnnmuseError(
+                    f"model: {self.model.name!r} has no letter {missing[0]!r}; English verse needs a to z"
+                )
+            self._vocabulary = Vocabulary(self.model.alphabet, self.banned)
+        return self._vocabulary
+
+    def poem(self, form: Form, prompt: str = "") -> list[str]:
+        """The lines of a poem, which begins with ``prompt``. RnnmuseError where the wishes cannot be met."""
+        forced = self._prompt(form, prompt)
+        musts = self._musts(form)
+        here = Here(*self.model.begin())
+        lines: list[Line] = []
+        tried = [0] * (len(form.syllables) + 1)
+        for _ in range(PATIENCE):
+            at = len(lines)
+            if at == len(form.syllables):
+                return [line.text for line in lines]
+            tried[at] += 1
+            found = None
+            if tried[at] <= TRIES:
+                start = self._after(lines[-1].here, form, at) if lines else here
+                found = self._line(form, lines, start, musts.get(at, ""), forced if at == 0 else ())
+            if found is not None:
+                lines.append(found)
+            elif tried[at] > TRIES:
+                back = max(0, form.partner(at) if form.partner(at) >= 0 else at - 1)
+                tried[back + 1 :] = [0] * (len(tried) - back - 1)
+                del lines[back:]
+        raise RnnmuseError(f"form: no {form.name} was found with these words; ask for fewer")
+
+    def line(
+        self,
+        syllables: int,
+        here: Here,
+        *,
+        rhyme: str = "",
+        used: Collection[str] = (),
+        opens: bool = False,
+        strong: Sequence[bool] | None = None,
+        final: bool = False,
+        must: str = "",
+        forced: Sequence[int] = (),
+        offbeat: float = OFFBEAT,
+    ) -> list[Found]:
+        """Lines of so many syllables from ``here``, the likeliest first; see `LineRules` and `Vocabulary.endings`."""
+        endings = self.vocabulary.endings(rhyme, used, opens)
+        rules = LineRules(self.vocabulary, syllables, endings, strong, final, plain(must), offbeat)
+        guides: list[Guide] = []
+        for _ in range(self.beam):
+            at = -1
+            if must:
+                room = syllables - rules.must_count - rules.shortest
+                at = syllables - int(self.random.integers(0, max(1, room + 1)))
+            guides.append(LineGuide(rules, syllables, must_at=at, forced=tuple(forced)))
+        return steer(self.model, here, guides, self.random, self.temperature, self.top_p)
+
+    def _line(self, form: Form, lines: Sequence[Line], here: Here, must: str, forced: Sequence[int]) -> Line | None:
+        at = len(lines)
+        syllables = form.syllables[at]
+        partner = form.partner(at)
+        try:
+            found = self.line(
+                syllables,
+                here,
+                rhyme=lines[partner].word if partner >= 0 else "",
+                used=[line.word for line in lines],
+                opens=form.opens(at),
+                strong=[i % 2 == 1 for i in range(syllables)] if form.iambic else None,
+                final=at + 1 == len(form.syllables),
+                must=must,
+                forced=forced,
+            )
+        except ValueError:
+            return None
+        fitting = [one for one in found if self._fits(one, lines)]
+        if not fitting:
+            return None
+        share = np.array([one.share for one in fitting])
+        if share.sum() <= 0:
+            return None
+        one = fitting[int(self.random.choice(len(fitting), p=share / share.sum()))]
+        assert isinstance(one.guide, LineGuide)
+        return Line(self.model.alphabet.decode(one.classes).strip(), one.guide.word, one.here)
+
+    def _fits(self, one: Found, lines: Sequence[Line]) -> bool:
+        text = self.model.alphabet.decode(one.classes).strip()
+        bare = " ".join(words_of(text.lower()))
+        if any(bare == " ".join(words_of(line.text.lower())) for line in lines):
+            return False
+        if self.model.training is not None:
+            before = "\n".join(line.text for line in lines[-2:])
+            if self.model.training.quotes(f"{before}\n{text}"):
+                self.resampled += 1
+                return False
+        return True
+
+    def _after(self, here: Here, form: Form, at: int) -> Here:
+        """Where a line begins: after a blank line if a stanza is over."""
+        if at - 1 not in form.breaks:
+            return here
+        return Here(*self.model.step(here.state, self.model.alphabet.encode("\n")))
+
+    def _prompt(self, form: Form, prompt: str) -> list[int]:
+        prompt = " ".join(prompt.split())
+        if not prompt:
+            return []
+        unknown = [word for word in words_of(prompt) if lexicon().index(plain(word)) < 0]
+        if unknown:
+            raise RnnmuseError(f"prompt: {unknown[0]!r} is not in the dictionary; its syllables are not known")
+        count = sum(sound(word).syllables for word in words_of(prompt))
+        if count >= form.syllables[0]:
+            raise RnnmuseError(
+                f"prompt: {count} syllables; must be under the {form.syllables[0]} of the first line of a {form.name}"
+            )
+        classes = self.model.alphabet.encode(prompt + " ")
+        if not all(c.isalpha() or c in " ,;:—'’" for c in prompt):
+            raise RnnmuseError(f"prompt: {prompt!r}; must be words with spaces, commas or dashes between them")
+        return classes
+
+    def _musts(self, form: Form) -> dict[int, str]:
+        """Which line each required word goes to."""
+        for word in self.required:
+            if lexicon().index(plain(word)) < 0:
+                raise RnnmuseError(f"require: {word!r} is not in the dictionary; its syllables are not known")
+            if plain(word) in map(plain, self.banned):
+                raise RnnmuseError(f"require: {word!r} is banned too")
+        if len(self.required) > len(form.syllables):
+            raise RnnmuseError(f"require: {len(self.required)} words; a {form.name} takes {len(form.syllables)}")
+        order = self.random.permutation(len(form.syllables)).tolist()
+        out: dict[int, str] = {}
+        for word in sorted(self.required, key=lambda w: -sound(w).syllables):
+            room = [at for at in order if at not in out and form.syllables[at] > sound(word).syllables + 1]
+            if not room:
+                raise RnnmuseError(f"require: {word!r} is too long for a line of a {form.name}")
+            out[room[0]] = word
+        return out

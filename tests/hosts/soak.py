@@ -1,0 +1,184 @@
+"""`make hosts`: 10,000 notes through each real program, lost ones and round trips counted; prints a table.
+
+Not a test: it takes some minutes. `python tests/hosts/soak.py pd csound` runs some, NOTES=500 fewer notes. Parts that a
+program here has not been installed for are named as such.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from echo import Result, echo, jack, note, until
+from programs import HOSTS, build_lv2, fluidsynth, heard, jalv, missing, sonic_pi_echo, still_open, voices
+from programs import sonic_pi as start_sonic_pi
+from sound import off_the_grid
+
+NOTES = int(os.environ.get("NOTES", "10000"))
+VERSIONS = {
+    "pd": "pd -version", "sclang": "sclang -v", "csound": "csound --version", "chuck": "chuck --version",
+    "fluidsynth": "fluidsynth --version", "jalv": "jalv --version", "ghci": "ghc-pkg latest tidal",
+    "ardour7-lua": "dpkg-query -W -f ${Version} ardour", "sonic-pi": "dpkg-query -W -f ${Version} sonic-pi-server",
+    "mscore3": "mscore3 --version",
+}  # fmt: skip
+
+
+def version(program: str) -> str:
+    """What a program says of its version."""
+    env = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
+    done = subprocess.run(VERSIONS[program].split(), capture_output=True, text=True, env=env, timeout=60)
+    found = re.search(r"\d+\.\d+[\d.~-]*", done.stdout + done.stderr)
+    return found[0].rstrip(".-") if found else "?"
+
+
+def row(name: str, which: str, result: Result | None, remark: str = "") -> None:
+    """One line of the table."""
+    if result is None:
+        print(f"| {name} | {which} | | | | | | {remark} |", flush=True)
+        return
+    print(f"| {name} | {which} | {result.sent} | {result.arrived} | {result.lost} | {result.median:.2f} | "
+          f"{result.p99:.2f} | {remark} |", flush=True)  # fmt: skip
+
+
+def over_osc(name: str) -> None:
+    """Out of rnnmuse, into the host, out of the host, into rnnmuse."""
+    command, start = HOSTS[name]
+    with tempfile.TemporaryDirectory() as folder, echo() as stage, start(stage.port, Path(folder)) as made:
+        stage.reached(60)
+        result = stage.play(NOTES)
+        until(lambda: still_open(made) == 0, 20, "notes hang in the host")
+        row(name, version(command.split()[0]), result, f"0 hung in the host, {result.open} in rnnmuse")
+
+
+def lv2() -> None:
+    """Into the plugin, out of jalv by JACK MIDI, into jalv, out of the plugin."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = build_lv2(Path(folder))
+        with jack(), echo() as stage, jalv(stage.port, path) as made:
+            stage.reached()
+            result = stage.play(NOTES)
+            assert made.process.poll() is None
+        row("lv2 (jalv)", version("jalv"), result, "notes come 100 ms ahead and are held for their time; period 256")
+
+
+def synth() -> None:
+    """JACK MIDI into fluidsynth, as it counts its notes and voices; then the error of its onsets in recorded sound."""
+    from test_fluidsynth import recorded
+
+    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.synth import soundfont
+
+    font = soundfont()
+    if font is None:
+        row("fluidsynth", "", None, "no SoundFont here")
+        return
+    with jack(), echo() as stage:
+        assert Ports(stage.stage).virtual()
+        with fluidsynth(font) as made:
+            stage.plan(NOTES)
+            stage.over()
+            until(lambda: voices(made) == 0, 30, "voices hang in fluidsynth")
+            arrived = heard(made)
+    nan = float("nan")
+    with tempfile.TemporaryDirectory() as folder:
+        begins, _ = recorded(Path(folder), 24)
+    away, _drift = off_the_grid(begins, 0.25)
+    remark = (f"0 voices hung; onsets of {len(begins)} notes in the sound: median {np.median(np.abs(away)):.2f}, worst "
+              f"{np.max(np.abs(away)):.2f} ms from the beat (period 256, 5.3 ms)")  # fmt: skip
+    row("fluidsynth", version("fluidsynth"), Result(len(stage.tally.left), arrived, nan, nan, 0), remark)
+
+
+def sonic_pi() -> None:
+    """Cues in, OSC out. Its loops are slow: a fifth of the notes, 38 a second."""
+    with tempfile.TemporaryDirectory() as folder, jack(), echo() as stage, start_sonic_pi(Path(folder)) as host:
+        sonic_pi_echo(host, stage.port)
+        stage.reached(60)
+        assert stage.probe(1) == "sonic-pi"
+        result = stage.play(NOTES // 5, ticks=50)
+    row("sonic-pi", version("sonic-pi"), result, "38 notes a second")
+
+
+def supercollider_sound() -> None:
+    """The error of scsynth's onsets by time tags."""
+    from test_supercollider import recorded
+
+    with tempfile.TemporaryDirectory() as folder:
+        begins, _ = recorded(Path(folder), 32, 20)
+    for what, part in (("synths", begins[4:32]), ("Prnnmuse", begins[32:])):
+        away, drift = off_the_grid(part, 0.25)
+        gaps = np.abs(np.diff(part) - 0.25) * 1000
+        print(f"SuperCollider's sound, {what}: {len(part)} onsets, worst {np.max(np.abs(away)):.3f} ms from the beat "
+              f"(the dummy driver's clock ran {100 * drift:.3f} % slow), from onset to onset median "
+              f"{np.median(gaps):.3f}, worst {np.max(gaps):.3f} ms", flush=True)  # fmt: skip
+
+
+def tidal() -> None:
+    """Tidal's notes into rnnmuse: none may be missing from the row that its pattern makes."""
+    from test_tidal import tidal as boot
+
+    with tempfile.TemporaryDirectory() as folder, echo() as stage, boot(stage.port, Path(folder)) as made:
+        stage.stage.desk.local("/rnnmuse/transport/play")
+        made.say("setcps 4")
+        made.say("d1 $ pitch (fastcat (map pure [40..71])) # player 1 # beats 0.01")
+        until(lambda: len(stage.when) > 0, 30)
+        end = time.monotonic() + 60 + NOTES / 100
+        while len(stage.when) < NOTES and time.monotonic() < end:
+            time.sleep(0.1)
+        made.say("hush")
+        pitches = [m[3] for m in stage.told if m[0] == "hear" and m[4]][:NOTES]
+        gaps = np.abs(np.diff(np.array(stage.when)) / 1e6 - 1000 / 128)
+    lost = sum((b - a - 1) % 32 for a, b in itertools.pairwise(pitches))
+    result = Result(len(pitches) + lost, len(pitches), float("nan"), float("nan"), 0)
+    remark = f"by time tags: from note to note median {np.median(gaps):.2f}, p99 {np.quantile(gaps, 0.99):.2f} ms off"
+    row("tidal", version("ghci"), result, remark)
+
+
+def ardour() -> None:
+    """Notes recorded into Ardour's track, read back from its own files."""
+    from test_ardour import record
+
+    count = min(NOTES, 2000)
+    with tempfile.TemporaryDirectory() as folder, jack(), echo() as stage:
+        found = record(stage, Path(folder), count)
+    arrived = len(set(found) & {(0, *note(number)) for number in range(count)})
+    row("ardour", version("ardour7-lua"), Result(count, arrived, float("nan"), float("nan"), 0), "recorded, read back")
+
+
+PARTS: dict[str, tuple[str, Callable[[], None]]] = {
+    **{name: (command, lambda name=name: over_osc(name)) for name, (command, _) in HOSTS.items()},  # type: ignore[misc]
+    "tidal": ("ghci", tidal),
+    "lv2": ("jalv jackd gcc", lv2),
+    "fluidsynth": ("fluidsynth jackd jack_rec", synth),
+    "sonic-pi": ("ruby erl scsynth jackd o2m", sonic_pi),
+    "supercollider_sound": ("sclang scsynth jackd", supercollider_sound),
+    "ardour": ("ardour7-lua jackd", ardour),
+}
+
+
+def main() -> None:
+    print("| host | version | sent | arrived | lost | median ms | p99 ms | |")
+    print("| --- " * 8 + "|")
+    for name in sys.argv[1:] or PARTS:
+        needed, part = PARTS[name]
+        lacking = missing(*needed.split())
+        if lacking:
+            row(name, "", None, f"{lacking} is not installed")
+            continue
+        try:
+            with ExitStack():
+                part()
+        except AssertionError as error:
+            row(name, "", None, f"FAILED: {str(error)[:200]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Ardour, a whole DAW without its window: it records our MIDI, leads and follows, and holds the plugin in a track."""
+
+import contextlib
+import glob
+import socket
+import time
+
+import mido
+import pytest
+from echo import echo, jack, jack_connect, note, until
+from programs import ardour, missing
+
+from rnnmuse.bridges import osc
+from rnnmuse.bridges.ardour import ArdourOut
+from rnnmuse.protocol import ProtocolError
+
+rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+pytestmark = pytest.mark.skipif(
+    bool(missing("jackd", "ardour7-lua")) or not glob.glob("/usr/lib/ardour7/hardour-*"),
+    reason="jackd or Ardour 7 is not installed",
+)
+
+
+class Surface:
+    """An OSC control surface for Ardour's strips. It is slow of hearing: after each order it gets a moment."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(0.5)
+        self.say("/set_surface", 0, 159, 1, 0, 0, 0, self.socket.getsockname()[1])
+
+    def say(self, address, *values):
+        self.socket.sendto(osc.build(address, values), ("127.0.0.1", 3819))
+        time.sleep(0.5)
+
+    def insist(self, address, *values):
+        """Say it until its feedback says the same: Ardour may not have made its strips yet."""
+        for _ in range(20):
+            self.say(address, *values)
+            with contextlib.suppress(TimeoutError, ProtocolError):
+                while True:
+                    message = osc.parse(self.socket.recv(65536))[0]
+                    if (message.address, message.arguments) == (address, values):
+                        return
+        raise AssertionError(f"{address} {values} did not come")
+
+
+def saved_notes(session):
+    """The notes in the MIDI files that Ardour recorded: channel, pitch, velocity."""
+    files = sorted((session / "interchange").rglob("*.mid"))
+    return [(m.channel, m.note, m.velocity) for file in files for m in mido.MidiFile(file)
+            if m.type == "note_on" and m.velocity]  # fmt: skip
+
+
+def record(stage, folder, count, ticks=20):
+    """Play notes into the armed track, and what Ardour then has in its own files."""
+    from rnnmuse.bridges.midi import Ports
+
+    assert Ports(stage.stage).virtual()
+    with ardour(folder):
+        link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
+        stage.stage.add_output(link)
+        until(lambda: link.there, 30, "Ardour does not answer")
+        surface = Surface()
+        jack_connect("rnnmuse out", "ardour:Muse/midi_in 1")  # earlier, the session that is loaded takes it back
+        surface.insist("/strip/recenable", 1, 1.0)
+        surface.say("/rec_enable_toggle")
+        with contextlib.suppress(AssertionError):  # it may roll at once, and a second play would end the recording
+            until(lambda: link.rolls, 4)
+        stage.stage.desk.local("/rnnmuse/transport/play")
+        until(lambda: link.rolls and stage.stage.beat > 4, 20, "Ardour does not roll with us")
+        stage.plan(count, ticks=ticks, afresh=False)
+        stage.over()
+        stage.stage.desk.local("/rnnmuse/transport/stop")
+        for _ in range(10):  # what was captured is written some time after the stop
+            surface.say("/save_state")
+            with contextlib.suppress(AssertionError):
+                until(lambda: len(saved_notes(folder / "session")) >= count, 1)
+                break
+    return saved_notes(folder / "session")
+
+
+def test_it_records_every_note_and_rolls_with_us(tmp_path):
+    with jack(), echo() as stage:
+        found = record(stage, tmp_path, 40)
+    assert found == [(0, *note(number)) for number in range(40)]
+
+
+def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
+    from rnnmuse.bridges.midi import Ports
+
+    with jack(), echo() as stage:
+        assert Ports(stage.stage).virtual()
+        s = stage.stage
+        s.desk.local("/rnnmuse/transport/source", "midi")
+        s.desk.local("/rnnmuse/transport/tempo", 77)
+        with ardour(tmp_path):
+            link = ArdourOut(s, "ardour", "127.0.0.1", 3819)
+            s.add_output(link)
+            until(lambda: link.there, 30, "Ardour does not answer")
+            surface = Surface()
+            jack_connect("ardour:MIDI Clock out", "rnnmuse in")
+            surface.say("/transport_play")
+            until(lambda: s.clock.running)
+            until(lambda: abs(float(s.clock.tempo) - 120) < 1.5 and s.beat > 4)
+            surface.say("/transport_stop")
+            until(lambda: not s.clock.running)

@@ -1,0 +1,82 @@
+"""A page's steps as a new user takes them, with the real rnnmuse live: export, start, check, and notes come."""
+
+import subprocess
+import sys
+
+import pytest
+from echo import ROOT, free_port, program, until
+from programs import QUIET, missing
+from typer.testing import CliRunner
+
+from rnnmuse.bridges import hosts
+from rnnmuse.cli.main import app
+
+
+@pytest.fixture
+def live():
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--no-midi"]
+    with program(command, {"PYTHONPATH": str(ROOT)}) as made:
+        yield int(made.until("OSC", 60).rsplit(":", 1)[1])
+
+
+def export(name, folder):
+    done = CliRunner().invoke(app, ["bridges", "export", name, str(folder)])
+    assert done.exit_code == 0, done.output
+
+
+def notes_out(port):
+    with hosts.Line(port) as line:
+        return line.ask("/rnnmuse/stats")[1]
+
+
+@pytest.mark.skipif(bool(missing("csound")), reason="csound is not installed")
+def test_csound(live, tmp_path):
+    export("csound", tmp_path)
+    ports = [f"--omacro:RNNMUSE={live}", f"--omacro:RNNMUSE_OURS={free_port()}"]
+    with program(["csound", "-+rtaudio=null", *ports, tmp_path / "play.csd"], cwd=tmp_path):
+        until(lambda: notes_out(live) > 4, 30, "player 1 does not play")
+        assert "10 of 10 probes" in hosts.check(hosts.find("csound"), live)[1]
+
+
+@pytest.mark.skipif(bool(missing("pd")), reason="pd is not installed")
+def test_pure_data(live, tmp_path):
+    export("pd", tmp_path)
+    help_patch = tmp_path / "rnnmuse-help.pd"
+    help_patch.write_text(help_patch.read_text("utf-8").replace("rnnmuse 7707", f"rnnmuse {live}"), "utf-8")
+    click = tmp_path / "click.pd"  # the message boxes free and start, as a mouse would press them
+    click.write_text(
+        "#N canvas 0 0 90 90 12;\n#X obj 9 9 loadbang;\n#X obj 9 30 delay 1500;\n"
+        "#X msg 9 60 \\; rnnmuse-send /rnnmuse/player/1/mode free \\; rnnmuse-send /rnnmuse/player/1/start;\n"
+        "#X connect 0 0 1 0;\n#X connect 1 0 2 0;\n"
+    )
+    command = ["pd", "-nogui", "-noaudio", "-nomidi", "-stderr", "-path", tmp_path, help_patch, click]
+    with program(command) as made:
+        made.until("note:", 40)  # the help patch prints what its player plays
+        assert "10 of 10 probes" in hosts.check(hosts.find("pd"), live)[1]
+
+
+@pytest.mark.skipif(bool(missing("sclang")), reason="sclang is not installed")
+def test_supercollider(live, tmp_path):
+    place = tmp_path / "Extensions" / "RNNMuse"
+    export("supercollider", place)
+    script, settings = tmp_path / "user.scd", tmp_path / "sclang.yaml"
+    script.write_text(f'm = RNNMuse("127.0.0.1", {live}).start; m.player(1).onNote = {{ |p| ("note" + p).postln }}; '
+                      "m.player(1).start;")  # fmt: skip
+    settings.write_text(f"includePaths: [{place}]\nexcludePaths: []\n")
+    with program(["sclang", "-l", settings, script], QUIET) as made:
+        made.until("note", 60)
+        assert "10 of 10 probes" in hosts.check(hosts.find("supercollider"), live)[1]
+
+
+@pytest.mark.skipif(bool(missing("make", "gcc", "pkg-config")), reason="no compiler")
+def test_the_plugin_is_built_and_installed_from_the_exported_folder(tmp_path):
+    if subprocess.run(["pkg-config", "--exists", "lv2", "liblo"]).returncode:
+        pytest.skip("lv2-dev or liblo-dev is not installed")
+    export("lv2", tmp_path / "my-plugin")
+    command = ["make", "-C", tmp_path / "my-plugin", "install", f"LV2DIR={tmp_path}/lv2"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert {f.name for f in (tmp_path / "lv2" / "rnnmuse.lv2").iterdir()} == {
+        "rnnmuse.so",
+        "rnnmuse.ttl",
+        "manifest.ttl",
+    }

@@ -1,0 +1,20 @@
+"""Sonic Pi's own server: cues in, OSC out, with the bridge's buffer."""
+
+import pytest
+from echo import echo, jack, until
+from programs import SONIC_PI, missing, sonic_pi, sonic_pi_echo
+
+pytestmark = pytest.mark.skipif(
+    bool(missing("ruby", "erl", "scsynth", "jackd", "o2m")) or not SONIC_PI.exists(),
+    reason="Sonic Pi's server, or jackd, is not installed",
+)
+
+
+def test_every_cue_comes_and_goes_back(tmp_path):
+    with jack(), echo() as stage, sonic_pi(tmp_path) as host:
+        sonic_pi_echo(host, stage.port)
+        stage.reached(30)
+        until(lambda: stage.stage.seats.get(1) is not None and stage.stage.seats[1].started)  # its last line
+        assert stage.probe(5) == "sonic-pi"
+        result = stage.play(40, ticks=50)
+        assert (result.lost, result.open) == (0, 0)
