@@ -115,7 +115,7 @@ def test_recipes_are_read_back_and_mistakes_named(tmp_path):
     plan = CoverRecipe("x", data=({"set": "a"},), r1=0.5)
     path.write_text(cover_recipe_text(plan), "utf-8")
     assert read_cover_recipe(path) == plan
-    for text, message in (("nme = 1", "unknown setting 'nme'"), ("name='x'\nside = 65", "side: 65; must be one of 32, 64"),
+    for text, message in (("nme = 1", "unknown setting 'nme'"), ("name='x'\nside = 65", "side: 65; must be one of 32"),
                           ("name='x'\nr1 = -1.0", "r1: -1.0; must be 0 to 100"), ("name='x'\nhalf = 3", "half: 3"),
                           ("name='x'\narchitecture='vae'", "must be one of coordinate")):  # fmt: skip
         path.write_text(text, "utf-8")
