@@ -35,7 +35,7 @@ soak: .stamp-dev
 	$(BIN)/python tests/soak.py
 
 hosts: .stamp-dev
-	$(BIN)/python -m pytest tests/hosts
+	RNNMUSE_HOSTS=all $(BIN)/python -m pytest tests/hosts
 	$(BIN)/python tests/hosts/soak.py
 
 # SONGS: folders of scores with English words; TEXT: the file that the model learned from

@@ -160,7 +160,9 @@ class Desk:
                 stage.notes_in += bool(velocity)
                 self.covers.heard(pitch, velocity)
                 stage.tell("hear", player, beat, pitch, velocity)
-                if length and velocity:
+                if length and velocity and not stage.clock.running:  # no beats pass in which it could last
+                    stage.tell("hear", player, beat, pitch, 0)
+                elif length and velocity:
                     tick = stage.clock.tick_at(stage.now()) + round(length[0] * PPQ)
                     stage.scheduler.plan(tick, lambda: stage.tell("hear", player, stage.beat, pitch, 0), sure=True)
             case "player_start", []:

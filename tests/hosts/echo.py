@@ -22,7 +22,8 @@ from typing import Any
 from rnnmuse.realtime.seats import Sent, Settings
 from rnnmuse.realtime.stage import Stage
 
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 BRIDGES = ROOT / "bridges"
 TICKS = 10
 """Ticks from note to note: 192 notes a second at 120 bpm."""

@@ -26,7 +26,7 @@ from sound import off_the_grid
 NOTES = int(os.environ.get("NOTES", "10000"))
 VERSIONS = {
     "pd": "pd -version", "sclang": "sclang -v", "csound": "csound --version", "chuck": "chuck --version",
-    "fluidsynth": "fluidsynth --version", "jalv": "jalv --version", "ghci": "ghc-pkg latest tidal",
+    "fluidsynth": "fluidsynth --version", "jalv": "dpkg-query -W -f ${Version} jalv", "ghci": "ghc-pkg latest tidal",
     "ardour7-lua": "dpkg-query -W -f ${Version} ardour", "sonic-pi": "dpkg-query -W -f ${Version} sonic-pi-server",
     "mscore3": "mscore3 --version",
 }  # fmt: skip
@@ -36,8 +36,8 @@ def version(program: str) -> str:
     """What a program says of its version."""
     env = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
     done = subprocess.run(VERSIONS[program].split(), capture_output=True, text=True, env=env, timeout=60)
-    found = re.search(r"\d+\.\d+[\d.~-]*", done.stdout + done.stderr)
-    return found[0].rstrip(".-") if found else "?"
+    found = re.search(r"\d+\.\d+[\d.]*", done.stdout + done.stderr)
+    return found[0].rstrip(".") if found else "?"
 
 
 def row(name: str, which: str, result: Result | None, remark: str = "") -> None:

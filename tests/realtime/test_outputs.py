@@ -189,6 +189,13 @@ def test_a_player_with_a_target_plays_to_it_and_to_the_recording(table):
     assert table.stage.desk.value("/rnnmuse/player/2/target") == "synth"
 
 
+def test_a_note_heard_while_the_clock_stands_ends_at_once():
+    stage, told = Stage(Settings(engine=False, osc=False)), []
+    stage.tell = lambda *message: told.append(message)
+    stage.desk.local("/rnnmuse/player/1/note", 60, 90, 2.0)
+    assert [message[3:] for message in told] == [(60, 90), (60, 0)]
+
+
 def test_a_note_that_leaves_ahead_is_dropped_by_its_own_time():
     clock = Clock()
     clock.start(0)
