@@ -1,8 +1,8 @@
 """Every OSC address that rnnmuse knows: one table, from which dispatch, checks, errors and the docs are made.
 
-An argument's kind is ``i`` (whole number), ``f`` (number) or ``s`` (text); one with ``optional`` may be left out.
-``{p}`` in an address is a player, 1 to 16, ``{k}`` a dimension of a latent space, 1 to 32. Every setter without
-arguments is a getter.
+An argument's kind is ``i`` (whole number), ``f`` (number), ``s`` (text) or, only sent, ``b`` (bytes); one with
+``optional`` may be left out. ``{p}`` in an address is a player, 1 to 16, ``{k}`` a dimension of a latent space, 1 to
+32. Every setter without arguments is a getter.
 """
 
 from __future__ import annotations
@@ -136,6 +136,13 @@ TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
 }
 """Name, argument, default and meaning of each parameter of a text player."""
 
+COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
+    "model": (_s("name"), "covers", "which cover model draws"),
+    "mood": (_s("value"), "", 'a mood such as "dark" or "calm+warm"; empty for none'),
+    "palette": (_s("value"), "", 'a palette such as "sea", or colours "#102030,#f0e0c0"; empty for the model\'s own'),
+}
+"""Name, argument, default and meaning of what covers and the live picture are drawn with."""
+
 _P = "/rnnmuse/player/{p}"
 _T = "/rnnmuse/text/{p}"
 
@@ -238,6 +245,20 @@ TABLE: tuple[Row, ...] = (
       for name, (argument, default, doc) in TEXT_PARAMETERS.items()),
     Row("/rnnmuse/out/text/{p}", "r", (_n("job", 1, 2**31 - 1, "i"), _n("index", 0, 1e9, "i"), _s("text"),
         _n("last", 0, 1, "i")), "sent: a chunk of text, on its beat", ""),
+    Row("/rnnmuse/cover/generate", "w", (_n("seed", 0, 2**31 - 1, "i", optional=True),
+        _n("size", 64, 10000, "i", "px", optional=True), _s("title", optional=True), _s("artist", optional=True)),
+        "draw a cover of what was played (of the seed, where nothing was), 3000 px if no size is given; answers with a "
+        "job, then …/progress and …/done; see [cover](cover.md)", "cover_generate"),
+    Row("/rnnmuse/cover/stream", "rw", (_n("rate", 0, 12, unit="pictures/s"),), "send small pictures that move with "
+        "what is played, as …/frame; 0 ends it", "cover_stream"),
+    *(Row(f"/rnnmuse/cover/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "cover_setting")
+      for name, (argument, default, doc) in COVER_SETTINGS.items()),
+    Row("/rnnmuse/cover/progress", "r", (_n("job", 1, 2**31 - 1, "i"), _n("share", 0, 1)), "sent: how far a cover "
+        "is", ""),
+    Row("/rnnmuse/cover/done", "r", (_n("job", 1, 2**31 - 1, "i"), _s("file")), "sent: a cover is done; the file's "
+        "name in the output folder", ""),
+    Row("/rnnmuse/cover/frame", "r", (_n("number", 1, 2**31 - 1, "i"), Argument("picture", "b")), "sent: a picture of "
+        "the stream, JPEG of 128 x 128 px, at most 7 kB", ""),
     Row("/dirt/play", "w", (), "an event of TidalCycles: the player of its orbit hears it; pairs of name and value",
         "dirt", free=True),
     Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat", ""),

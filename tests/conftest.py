@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,29 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("RNNMUSE_MODELS", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def untrained_covers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of an untrained cover model; not to be changed."""
+    import torch
+
+    from rnnmuse.models.cover import CONDITIONS
+    from rnnmuse.train.adversarial import Material, Trainer
+    from rnnmuse.train.cover import export
+    from rnnmuse.train.cover_recipe import CoverRecipe
+
+    folder = tmp_path_factory.mktemp("covers")
+    recipe = CoverRecipe("covers", about="Untrained.", seed=3)
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    material = Material(images, torch.zeros(2, CONDITIONS), torch.ones(2), torch.zeros(7), torch.ones(7))
+    return export(Trainer(recipe, material, folder), recipe, folder / "covers").folder
+
+
+@pytest.fixture
+def covers(models: Path, untrained_covers: Path) -> Path:
+    """The same as the user's model "covers"."""
+    return Path(shutil.copytree(untrained_covers, models / "covers"))
 
 
 ENGLISH = "\n !',-.:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

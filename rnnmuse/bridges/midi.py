@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rnnmuse.bridges.midi_in import ALL_NOTES_OFF, SUSTAIN, Echoes, MidiReceiver
+from rnnmuse.quiet import quiet
 from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.leader import ClockLeader
 from rnnmuse.realtime.seats import Sent
@@ -86,7 +86,7 @@ class Ports:
         reasons = []
         for api in self._apis:
             try:
-                with _quiet():
+                with quiet():
                     out, into = self._rtmidi.MidiOut(api, NAME), self._rtmidi.MidiIn(api, NAME)
                     out.open_virtual_port("rnnmuse out")
                     into.open_virtual_port("rnnmuse in")
@@ -182,7 +182,7 @@ class Ports:
 
     def _ports(self, kind: Any, api: int) -> list[str]:
         try:  # one look-out for each: a JACK server may hang on clients that come and go every second
-            with _quiet():
+            with quiet():
                 if (kind, api) not in self._looks:
                     self._looks[kind, api] = kind(api, NAME + " look")
                 names: list[str] = self._looks[kind, api].get_ports()
@@ -217,20 +217,6 @@ class Ports:
             into.delete()
 
         self.stage.closers.append(close)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what a driver's own library writes on the terminal off it: errors are raised, and told, besides."""
-    held = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(held, 2)
-        os.close(held)
-        os.close(nowhere)
 
 
 def _called(receiver: MidiReceiver, message: tuple[list[int], float], _: object = None) -> None:

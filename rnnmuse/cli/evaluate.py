@@ -17,6 +17,9 @@ def evaluate(
     bars: Annotated[int, typer.Option(help="Bars of each generated piece.")] = 16,
     infill: Annotated[int, typer.Option(help="Phrase models: songs to fill bars of, with the model lieder.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for eval.json and the pictures.")] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Of a cover model: run folders of other networks to stand beside it.")
+    ] = None,
     benchmark: Annotated[
         str | None, typer.Option(help="tinyshakespeare: the figures of a text model on its last tenth.")
     ] = None,
@@ -29,6 +32,7 @@ def evaluate(
     from rnnmuse.models.bundle import find
 
     try:
+        from rnnmuse.train.cover_evaluate import evaluate_cover
         from rnnmuse.train.evaluate import evaluate_stream
         from rnnmuse.train.phrase_evaluate import evaluate_phrases
         from rnnmuse.train.text_evaluate import benchmark as run_benchmark
@@ -45,7 +49,9 @@ def evaluate(
     if not model or not folders:
         raise ValueError("evaluate: name a model and the folders of its data, or a --benchmark")
     kind = find(model).about.get("kind")
-    if kind == "text":
+    if kind == "cover":
+        print(evaluate_cover(model, folders, out, beside or ()))
+    elif kind == "text":
         print(evaluate_text(model, folders, pieces, out))
     elif kind == "phrase":
         print(evaluate_phrases(model, folders, samples=pieces or 1, songs=infill, out=out))

@@ -10,6 +10,7 @@ import typer
 from rnnmuse.cli import (
     bridges,
     compose,
+    cover,
     cues,
     demo,
     doctor,
@@ -53,6 +54,7 @@ app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bridges.app, name="bridges")
+app.add_typer(cover.app, name="cover")
 app.add_typer(models.app, name="models")
 app.add_typer(rig.app, name="rig")
 app.add_typer(train.app, name="train")

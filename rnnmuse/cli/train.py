@@ -85,6 +85,30 @@ def phrases(
     print(f"{bundle.folder}\nTry: rnnmuse map {bundle.name}")
 
 
+@app.command()
+def cover(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of images, at any depth.")],
+    name: Annotated[str, typer.Option(help="What to call the model.")],
+    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="coordinate, conv or digits.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many; else 120, fine-tuning 30.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, crops and latents.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads to use.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoint and pictures.")] = None,
+    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
+) -> None:
+    """Train a cover model on images; run the same command again after an interruption and it goes on."""
+    with needing_extra():
+        from rnnmuse.train.cover import train_cover
+    made = train_cover(
+        folders, name, start=start, recipe=recipe, architecture=architecture, minutes=minutes, steps=steps, seed=seed,
+        work=work, again=again, threads=threads,
+    )  # fmt: skip
+    print(made if isinstance(made, Path) else f"{made.folder}\nTry: rnnmuse cover --seed 1 --model {made.name}")
+
+
 @contextmanager
 def needing_extra() -> Iterator[None]:
     """One sentence instead of a traceback where the train extra is not installed."""

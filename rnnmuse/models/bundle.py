@@ -5,11 +5,12 @@ file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
 weights.safetensors  every weight, float16; a text model's matrices int8 with a float16 scale a row
-step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood
+step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; none of a cover model
 alphabet.json        a text model's characters
 training.bin         a text model's fingerprint of what it read (`rnnmuse.text.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
 groove*              of a phrase model of drums: the network that plays them as a human would
+opponent.safetensors of a cover model: the discriminator, for fine-tuning
 recipe.toml          data and settings it was trained with
 card.md, eval.json   what it is and how well it does
 SHA256SUMS           hash of each file above
@@ -34,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 from rnnmuse.errors import BundleError
 
 if TYPE_CHECKING:
+    from rnnmuse.models.cover import CoverModel
     from rnnmuse.models.phrase import PhraseModel
     from rnnmuse.models.stream import StreamModel
     from rnnmuse.models.text import TextModel
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 SUMS = "SHA256SUMS"
 REQUIRED = ("model.toml", "weights.safetensors", "step.onnx")
+COVER = REQUIRED[:2]
 MORE = {"phrase": ("encoder.onnx",)}
 """What a kind of model needs beyond REQUIRED."""
 GROOVE = ("groove.safetensors", "groove-reader.onnx", "groove-step.onnx")
@@ -80,7 +83,7 @@ def bundles() -> dict[str, Bundle]:
     found: dict[str, Bundle] = {}
     for folder in (shipped_folder(), user_folder()):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if (path / "step.onnx").exists() and NAME.fullmatch(path.name):
+            if (path / "model.toml").exists() and NAME.fullmatch(path.name):
                 try:
                     found[path.name] = Bundle(path.name, path, read_about(path))
                 except BundleError:
@@ -118,7 +121,9 @@ def verify(bundle: Bundle) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(f"{bundle.name}/{SUMS}: {error}") from None
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
-    needed = (*REQUIRED, *MORE.get(bundle.about.get("kind", ""), ()), *(GROOVE if bundle.about.get("groove") else ()))
+    kind = bundle.about.get("kind", "")
+    groove = GROOVE if bundle.about.get("groove") else ()
+    needed = COVER if kind == "cover" else (*REQUIRED, *MORE.get(kind, ()), *groove)
     for name in needed:
         if name not in sums:
             raise BundleError(f"{bundle.name}/{name}: not listed in {SUMS}")
@@ -155,6 +160,20 @@ def load_stream(name: str) -> StreamModel:
     except Exception as error:  # onnxruntime raises its own kinds, of no common base
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
+
+
+def load_cover(name: str) -> CoverModel:
+    """Load and check the cover model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models.cover import CoverModel
+
+    bundle = find(name)
+    if bundle.about.get("kind") != "cover":
+        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a cover model is needed")
+    verify(bundle)
+    try:
+        return CoverModel(name, read_weights(bundle), bundle.about["mean"], bundle.about["spread"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BundleError(f"{name}: the parts of the bundle do not fit together ({error})") from None
 
 
 def load_text(name: str) -> TextModel:

@@ -13,6 +13,7 @@ from rnnmuse.bridges.osc_server import LEASE, Client
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
 from rnnmuse.realtime import pad
 from rnnmuse.realtime.clock import PPQ
+from rnnmuse.realtime.cover_desk import CoverDesk
 from rnnmuse.realtime.seats import Seat
 from rnnmuse.realtime.text_desk import TextDesk
 
@@ -35,6 +36,7 @@ class Desk:
         self.learned: dict[tuple[int, int], tuple[str, float, float]] = {}
         self.save_rig: Callable[[], str] | None = None
         self._addresses = addresses()
+        self.covers = CoverDesk(stage)
         self.texts = TextDesk(stage)
         self._waiting_for_models: list[tuple[Client, str]] = []
         self._job = 0
@@ -100,7 +102,10 @@ class Desk:
             arguments = ()  # a trigger works with 1 or T too
         values = list(arguments) if row.free else row.check(address, arguments)
         with self.stage.lock:
-            if row.act.startswith("text_") and player:
+            if row.act.startswith("cover_"):
+                if job := self.covers.take(row.act, address.rsplit("/", 1)[1], values):
+                    self._reply(client, address, job)
+            elif row.act.startswith("text_") and player:
                 job = self.texts.take(row.act, player, address.rsplit("/", 1)[1], values)
                 if job:
                     self._reply(client, address, job)
@@ -114,6 +119,8 @@ class Desk:
         row, player = self._addresses[address]
         stage, seat = self.stage, self.stage.seats.get(player, Seat())
         name = address.rsplit("/", 1)[1]
+        if row.act.startswith("cover_"):
+            return self.covers.value(name)
         if row.act.startswith("text_"):
             return self.texts.value(player, name)
         match row.act:
@@ -151,6 +158,7 @@ class Desk:
         match act, values:
             case "note", [pitch, velocity, *length]:
                 stage.notes_in += bool(velocity)
+                self.covers.heard(pitch, velocity)
                 stage.tell("hear", player, beat, pitch, velocity)
                 if length and velocity and not stage.clock.running:  # no beats pass in which it could last
                     stage.tell("hear", player, beat, pitch, 0)
@@ -226,6 +234,7 @@ class Desk:
 
     def overheard(self, source: int, pitch: int, velocity: int) -> None:
         """A player's note sounds (or ends): those who listen to the player hear it."""
+        self.covers.heard(pitch, velocity)
         for number, seat in self.stage.seats.items():
             if seat.hears and number != source and source in hearing(seat.hears):
                 self.stage.tell("overhear", number, self.stage.beat, pitch, velocity)

@@ -24,7 +24,7 @@ class EngineLink:
         self.pipe: Connection
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=run, args=(theirs, model), name="engine", daemon=True)
-        with _hidden_main():
+        with hidden_main():
             self._process.start()
         theirs.close()
         self.ready = False
@@ -71,13 +71,17 @@ class EngineLink:
         self.pipe.close()
 
 
+_STARTING = threading.Lock()
+
+
 @contextlib.contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Keep multiprocessing from running the main script again in the engine: it needs nothing of it."""
+def hidden_main() -> Iterator[None]:
+    """Keep multiprocessing from running the main script again in a process that needs nothing of it."""
     main = sys.modules["__main__"]
-    held: dict[str, Any] = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__dict__.update(held)
+    with _STARTING:
+        held: dict[str, Any] = {n: main.__dict__.pop(n) for n in ("__file__", "__spec__") if n in main.__dict__}
+        main.__spec__ = None
+        try:
+            yield
+        finally:
+            main.__dict__.update(held)

@@ -119,6 +119,7 @@ class Stage:
                 closer()
         for output in list(self.outputs.values()):
             output.close()
+        self.desk.covers.close()
         if self._engine is not None:
             self._engine.close()
         self.server.close()

@@ -1,0 +1,176 @@
+"""`rnnmuse cover`: pictures for music, still and moving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from rnnmuse.cover.picture import Design
+
+
+class _DrawFirst(TyperGroup):
+    """`rnnmuse cover FILE` is `rnnmuse cover draw FILE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["draw", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(help="A cover for a piece, or loops that move with it.", cls=_DrawFirst, no_args_is_help=True)
+
+File = Annotated[Path | None, typer.Argument(help="The music: MIDI, MusicXML, ABC or kern. Without, the seed's own.")]
+Seed = Annotated[int | None, typer.Option(help="The same piece and seed give the same picture.")]
+Model = Annotated[str, typer.Option(help="Which model draws; `rnnmuse models` lists them.")]
+Title = Annotated[str, typer.Option(help="Set on the cover.")]
+Artist = Annotated[str, typer.Option(help="Set below the title.")]
+Mood = Annotated[str, typer.Option(help="calm, stormy, dark, bright, warm, cold, colourful, muted, dreamy; a+b joins.")]
+Palette = Annotated[str, typer.Option(help='A palette such as "sea", or colours: "#102030,#f0e0c0".')]
+Style = Annotated[str, typer.Option(help="Lettering: serif or sans.")]
+Place = Annotated[str, typer.Option(help="Where the text stands: auto, bottom, top, centre.")]
+Font = Annotated[Path | None, typer.Option(help="A font file of your own for the title.")]
+Strength = Annotated[float, typer.Option(help="How much the music asks for, 0 to 3.")]
+
+
+@app.command()
+def draw(
+    file: File = None,
+    seed: Seed = None,
+    model: Model = "covers",
+    title: Title = "",
+    artist: Artist = "",
+    out: Annotated[Path | None, typer.Option(help="The file, .png or .jpg; else out/NAME-cover.jpg.")] = None,
+    size: Annotated[int, typer.Option(help="Side of the square format in pixels, 64 to 10000.")] = 3000,
+    formats: Annotated[str, typer.Option(help="square, banner, story; several with commas.")] = "square",
+    grid: Annotated[
+        str | None, typer.Option(help="A sheet of so many small covers to choose from, such as 4x4.")
+    ] = None,
+    variations: Annotated[int, typer.Option(help="How many covers, of the seeds that follow.")] = 1,
+    mood: Mood = "",
+    palette: Palette = "",
+    strength: Strength = 1.0,
+    style: Style = "serif",
+    place: Place = "auto",
+    font: Font = None,
+) -> None:
+    """Draw the cover of a piece, 3000 x 3000 px, with title and artist."""
+    from rnnmuse.cover.picture import (
+        FORMATS,
+        check_ending,
+        contact_sheet,
+        described,
+        parse_formats,
+        parse_grid,
+        write,
+    )  # fmt: skip
+    from rnnmuse.cover.picture import draw as draw_cover
+    from rnnmuse.models.bundle import load_cover
+
+    names = parse_formats(formats)
+    cells = parse_grid(grid) if grid is not None else None
+    if not 1 <= variations <= 64:
+        raise ValueError(f"variations: {variations}; must be 1 to 64")
+    if not 64 <= size <= 10_000:
+        raise ValueError(f"size: {size}; must be 64 to 10000")
+    if out is not None:
+        check_ending(out)
+    design = _design(file, seed, mood, palette, strength, title, artist, style, place, font)
+    loaded = load_cover(model)
+    path = out or Path("out") / f"{file.stem if file is not None else f'seed-{design.seed}'}-cover.jpg"
+    with _bar() as bar:
+        if cells is not None:
+            task = bar.add_task("drawing", total=1.0)
+            sheet = contact_sheet(loaded, design, *cells, progress=lambda done: bar.update(task, completed=done))
+            path = path.with_stem(f"{path.stem}-grid") if out is None else path
+            print(write(sheet, path) or path)
+            return
+        for index in range(variations):
+            one = design.with_seed((design.seed + index) % 2**31)
+            for name in names:
+                width, height = (size, size) if name == "square" else FORMATS[name]
+                task = bar.add_task(f"drawing {name}", total=1.0)
+
+                def drawn(done: float, task: Any = task) -> None:
+                    bar.update(task, completed=done)
+
+                image, lettering = draw_cover(loaded, one, width, height, progress=drawn)
+                where = path.with_stem("-".join([path.stem, *([str(one.seed)] if variations > 1 else []),
+                                                 *([name] if len(names) > 1 else [])]))  # fmt: skip
+                warning = write(image, where, described(loaded, one))
+                text = f", text at {lettering.contrast:.1f} : 1" if lettering else ""
+                print(f"{where}  {width} x {height}, seed {one.seed}{text}")
+                if warning:
+                    print(warning)
+
+
+@app.command()
+def video(
+    file: File = None,
+    seed: Seed = None,
+    model: Model = "covers",
+    out: Annotated[Path | None, typer.Option(help="The file, .mp4 or .webm; else out/NAME-loop.mp4.")] = None,
+    bars: Annotated[int, typer.Option(help="Length of the loop in bars of the piece, 1 to 256.")] = 8,
+    start: Annotated[int, typer.Option("--from", help="The bar that it begins with, 1 the first.")] = 1,
+    seconds: Annotated[float, typer.Option(help="Length without a piece, 1 to 600.")] = 12.0,
+    size: Annotated[str, typer.Option(help="Width x height, even numbers.")] = "720x720",
+    rate: Annotated[float, typer.Option(help="Pictures a second, 1 to 60.")] = 24.0,
+    sound: Annotated[bool, typer.Option(help="With the music's sound.")] = True,
+    title: Title = "",
+    artist: Artist = "",
+    mood: Mood = "",
+    palette: Palette = "",
+    strength: Strength = 1.0,
+    style: Style = "serif",
+    place: Place = "auto",
+    font: Font = None,
+) -> None:
+    """A loop that moves with the music's bars and loudness (needs the video extra)."""
+    import tempfile
+
+    from rnnmuse.cover.video import Walk, checked, excerpt, frames, parse_size, write_loop_sound, write_video
+    from rnnmuse.models.bundle import load_cover
+    from rnnmuse.music.read import read_music
+
+    path = out or Path("out") / f"{file.stem if file is not None else 'seed'}-loop.mp4"
+    checked(path)
+    width, height = parse_size(size)
+    for name, value, low, high in (("rate", rate, 1, 60), ("seconds", seconds, 1, 600)):
+        if not low <= value <= high:
+            raise ValueError(f"{name}: {value}; must be {low} to {high}")
+    piece = excerpt(read_music(file), start, bars) if file is not None else None
+    design = _design(file, seed, mood, palette, strength, title, artist, style, place, font)
+    loaded = load_cover(model)
+    walk = Walk(piece, design, loaded.latent, seconds)
+    count = max(2, round(walk.seconds * rate))
+    with tempfile.TemporaryDirectory() as folder, _bar() as bar:
+        heard = (
+            write_loop_sound(piece, walk.seconds, Path(folder) / "loop.wav") if piece is not None and sound else None
+        )
+        task = bar.add_task("drawing", total=1.0)
+        pictures = frames(loaded, design, walk, width, height, rate)
+        write_video(pictures, path, (width, height), rate, count, heard, lambda done: bar.update(task, completed=done))
+    print(f"{path}  {width} x {height}, {walk.seconds:.1f} s, {count} pictures, seed {design.seed}")
+
+
+def _design(file: Path | None, seed: int | None, mood: str, palette: str, strength: float, title: str, artist: str,
+            style: str, place: str, font: Path | None) -> Design:  # fmt: skip
+    from rnnmuse.cover.picture import design_for
+    from rnnmuse.music.read import read_music
+
+    if file is None and seed is None:
+        raise ValueError("cover: name a file of music, or a --seed")
+    piece = read_music(file) if file is not None else None
+    return design_for(piece, seed, mood=mood, palette=palette, strength=strength, title=title, artist=artist,
+                      style=style, place=place, font=font)  # fmt: skip
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)

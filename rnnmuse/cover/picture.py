@@ -1,0 +1,176 @@
+"""A cover from music or a seed: drawn, coloured, lettered and written as distributors take it."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
+
+from rnnmuse.cover.palette import parse_palette, recolour
+from rnnmuse.cover.traits import Traits, conditions_of, latent_of, traits_of, traits_of_seed
+from rnnmuse.cover.typography import STYLES, Lettering, font_of, prepared, set_text
+from rnnmuse.models.cover import CoverModel, Planes
+from rnnmuse.music.piece import Piece
+
+Progress = Callable[[float], None]
+FORMATS = {"square": (3000, 3000), "banner": (2660, 1140), "story": (1080, 1920)}
+"""Width and height: a release (Apple Music, Spotify and most distributors ask for 3000 x 3000), an artist page's
+header, a story on a phone."""
+MOST_BYTES = 10_000_000
+"""The smallest of the distributors' limits on a file."""
+ENDINGS = (".png", ".jpg", ".jpeg")
+QUALITIES = (95, 92, 88, 84, 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Everything that a cover is made of, but for the model and the size. ``traits`` are the music's.
+
+    ``palette`` and ``mood`` as in `rnnmuse.cover.palette` and `rnnmuse.cover.traits`, empty for none; ``strength``
+    multiplies what the music asks for.
+    """
+
+    seed: int = 1
+    traits: Traits | None = None
+    mood: str = ""
+    palette: str = ""
+    strength: float = 1.0
+    title: str = ""
+    artist: str = ""
+    style: str = "serif"
+    place: str = "auto"
+    font: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if not (math.isfinite(self.strength) and 0 <= self.strength <= 3):
+            raise ValueError(f"strength: {self.strength}; must be 0 to 3")
+        if self.palette:
+            parse_palette(self.palette)
+        conditions_of(Traits(), self.mood)
+        for field in ("title", "artist"):
+            prepared(field, getattr(self, field))
+        if self.style not in STYLES:
+            raise ValueError(f"style: {self.style!r}; must be one of {', '.join(STYLES)}")
+
+    def with_seed(self, seed: int) -> Design:
+        return replace(self, seed=seed)
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed: {seed}; must be 0 to {2**31 - 1}")
+
+
+def design_for(piece: Piece | None, seed: int | None, **settings: Any) -> Design:
+    """The design of a piece, or of a seed alone; without a seed it is 1, so that like pieces have like covers."""
+    seed = 1 if seed is None else seed
+    check_seed(seed)
+    return Design(seed, traits_of(piece) if piece is not None else traits_of_seed(seed), **settings)
+
+
+def planes_of(model: CoverModel, design: Design) -> Planes:
+    """The picture before it is drawn."""
+    traits = design.traits or traits_of_seed(design.seed)
+    z = latent_of(traits, design.seed, model.latent)
+    return model.planes(z, conditions_of(traits, design.mood, design.strength), design.seed)
+
+
+def draw(model: CoverModel, design: Design, width: int, height: int, threads: int = 2,
+         progress: Progress | None = None) -> tuple[Image.Image, Lettering | None]:  # fmt: skip
+    """The cover at ``width`` x ``height`` px, and how its text was set (None without text)."""
+    if width < 16 or height < 16:
+        raise ValueError(f"size: {width} x {height}; must be at least 16 a side")
+    image = Image.fromarray(model.draw(planes_of(model, design), width, height, None, threads, progress))
+    if design.palette:
+        image = recolour(image, parse_palette(design.palette))
+    return set_text(image, design.title, design.artist, design.style, design.place, design.font)
+
+
+def contact_sheet(model: CoverModel, design: Design, columns: int, rows: int, cell: int = 300,
+                  progress: Progress | None = None) -> Image.Image:  # fmt: skip
+    """Covers of the seeds that follow the design's, to choose from; each with its seed below it."""
+    if not (1 <= columns <= 12 and 1 <= rows <= 12):
+        raise ValueError(f"grid: {columns}x{rows}; must be 1x1 to 12x12")
+    band, gap = 26, 8
+    sheet = Image.new("RGB", (columns * (cell + gap) + gap, rows * (cell + band + gap) + gap), (24, 24, 28))
+    pen = ImageDraw.Draw(sheet)
+    font = font_of("NotoSans-SemiBold.ttf", 15)
+    for index in range(columns * rows):
+        seed = (design.seed + index) % 2**31
+        image, _ = draw(model, replace(design, seed=seed, title="", artist=""), cell, cell, 1)
+        x, y = gap + index % columns * (cell + gap), gap + index // columns * (cell + band + gap)
+        sheet.paste(image, (x, y))
+        pen.text((x + cell // 2, y + cell + band // 2), f"--seed {seed}", (230, 230, 235), font, anchor="mm")
+        if progress:
+            progress((index + 1) / (columns * rows))
+    return sheet
+
+
+def parse_grid(text: str) -> tuple[int, int]:
+    """``4x4`` as columns and rows."""
+    found = re.fullmatch(r"(\d{1,2})\s*[x×X]\s*(\d{1,2})", text.strip())
+    if not found:
+        raise ValueError(f"grid: {text!r}; must be columns x rows, such as 4x4")
+    return int(found[1]), int(found[2])
+
+
+def parse_formats(text: str) -> list[str]:
+    """``square,banner`` as a list; ValueError names what is not known."""
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in FORMATS:
+            raise ValueError(f"formats: {name!r}; must be of {', '.join(FORMATS)}")
+    if not names:
+        raise ValueError(f"formats: {text!r}; must be of {', '.join(FORMATS)}")
+    return list(dict.fromkeys(names))
+
+
+def check_ending(path: Path) -> None:
+    if path.suffix.lower() not in ENDINGS:
+        raise ValueError(f"out: {path.name}; must end with {', '.join(ENDINGS)}")
+
+
+def write(image: Image.Image, path: Path, about: str = "") -> str:
+    """Write PNG or JPEG by the path's ending: sRGB with its profile, 300 dpi, JPEG at full colour resolution.
+
+    A JPEG over MOST_BYTES is written at a lower quality. Returns a line to show if the file is still larger than
+    some distributors take; empty otherwise. Written whole or not at all.
+    """
+    check_ending(path)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    held = io.BytesIO()
+    if path.suffix.lower() == ".png":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Software", "rnnmuse")
+        if about:
+            info.add_itxt("Description", about)
+        image.save(held, "PNG", compress_level=2, pnginfo=info, icc_profile=profile, dpi=(300, 300))
+    else:
+        for quality in QUALITIES:
+            held = io.BytesIO()
+            image.save(held, "JPEG", quality=quality, subsampling=0, icc_profile=profile, dpi=(300, 300),
+                       comment=about.encode())  # fmt: skip
+            if held.tell() <= MOST_BYTES:
+                break
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(held.getbuffer())
+    partial.replace(path)
+    if held.tell() > MOST_BYTES:
+        return (f"{path.name}: {held.tell() / 1e6:.1f} MB; some distributors take up to "
+                f"{MOST_BYTES // 10**6} MB: write .jpg for them")  # fmt: skip
+    return ""
+
+
+def described(model: CoverModel, design: Design) -> str:
+    """One line that the cover can be made from again."""
+    parts = [f"model {model.name}", f"seed {design.seed}"]
+    parts += [f"{name} {value}" for name in ("mood", "palette") if (value := getattr(design, name))]
+    return "rnnmuse cover: " + ", ".join(parts)

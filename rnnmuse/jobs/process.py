@@ -1,0 +1,167 @@
+"""The jobs' process: covers are drawn and the live picture moves here, at the lowest priority, touching nothing else.
+
+Messages in: ("cover", job, settings, notes, tempo), ("stream", pictures a second, settings), ("heard", pitch,
+velocity), ("tempo", bpm), ("bye",). ``settings`` are fields of `rnnmuse.cover.picture.Design` by name, and ``model``,
+``size``; ``notes`` are (beat, pitch, velocity). Messages out: ("progress", job, share), ("done", job, file name),
+("failed", job, text), ("frame", number, JPEG).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from rnnmuse.cover.live import LivePicture
+from rnnmuse.cover.picture import Design, described, design_for, draw, write
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.events import Note
+from rnnmuse.models.bundle import load_cover, user_folder
+from rnnmuse.models.cover import CoverModel
+from rnnmuse.music.piece import Part, Piece, Tempo
+
+Message = tuple[Any, ...]
+STEP = 0.05  # share of a cover between two reports
+
+
+class Jobs:
+    """Takes messages; ``send`` takes each answer out and may be called from two threads."""
+
+    def __init__(self, send: Callable[[Message], None], folder: Path | None = None,
+                 now: Callable[[], float] = time.monotonic) -> None:  # fmt: skip
+        self.send, self.now = send, now
+        self.folder = folder or covers_folder()
+        self._models: dict[str, CoverModel] = {}
+        self._rate = 0.0
+        self._due = 0.0
+        self._tempo = 120.0
+        self._live: LivePicture | None = None
+        self._number = 0
+
+    def model(self, name: str) -> CoverModel:
+        if name not in self._models:
+            self._models[name] = load_cover(name)
+        return self._models[name]
+
+    def take(self, message: Message) -> None:
+        """Act on one message; what is wrong with it is sent back."""
+        kind, *rest = message
+        job = rest[0] if kind == "cover" else 0
+        try:
+            match kind, rest:
+                case "cover", [_, settings, notes, tempo]:
+                    self.cover(job, settings, notes, tempo)
+                case "stream", [rate, settings]:
+                    self.stream(rate, settings)
+                case "heard", [pitch, velocity]:
+                    if self._live is not None:
+                        self._live.hear(self.now(), pitch, velocity)
+                case "tempo", [bpm]:
+                    self._tempo = bpm
+                    if self._live is not None:
+                        self._live.tempo = bpm
+        except (ValueError, RnnmuseError, OSError) as error:
+            self.send(("failed", job, str(error)))
+
+    def cover(self, job: int, settings: dict[str, Any], notes: list[tuple[float, int, int]], tempo: float) -> None:
+        """Draw a cover of what was played, or of the seed where nothing was, into the folder."""
+        settings = dict(settings)
+        model, size, seed = self.model(settings.pop("model")), settings.pop("size"), settings.pop("seed")
+        design = design_for(played(notes, tempo) if notes else None, seed, **settings)
+        told = 0.0
+
+        def progress(share: float) -> None:
+            nonlocal told
+            if share - told >= STEP:
+                told = share
+                self.send(("progress", job, share))
+
+        image, _ = draw(model, design, size, size, 1, progress)
+        path = fresh(self.folder, f"cover-{design.seed}")
+        write(image, path, described(model, design))
+        self.send(("done", job, path.name))
+
+    def stream(self, rate: float, settings: dict[str, Any]) -> None:
+        """Send so many pictures a second from now on; 0 ends it."""
+        settings = dict(settings)
+        name, seed = settings.pop("model"), settings.pop("seed")
+        self._rate = 0.0  # until the model is there
+        if rate:
+            live = LivePicture(self.model(name), Design(1 if seed is None else seed, **settings), self._tempo)
+            self._live, self._rate, self._due = live, rate, self.now()
+
+    def wait(self) -> float | None:
+        """Seconds until the next picture is due; None without a stream."""
+        return max(0.0, self._due - self.now()) if self._rate else None
+
+    def advance(self) -> None:
+        """Draw and send a picture if one is due; those that could not be drawn in time are left out."""
+        if not self._rate or self._live is None or self.now() < self._due:
+            return
+        self._number += 1
+        self.send(("frame", self._number, self._live.jpeg(self.now())))
+        self._due = max(self._due + 1 / self._rate, self.now())
+
+
+def played(notes: list[tuple[float, int, int]], tempo: float) -> Piece:
+    """What was heard as a piece: half a beat a note, from the first note on."""
+    first = notes[0][0]
+    heard = sorted(Note(max(0.0, beat - first), pitch, 0.5, velocity) for beat, pitch, velocity in notes)
+    return Piece([Part("heard", notes=heard)], [Tempo(0.0, tempo)])
+
+
+def covers_folder() -> Path:
+    """Where covers that were asked for over the wire go: ``$RNNMUSE_COVERS``, else ``covers`` beside the models."""
+    given = os.environ.get("RNNMUSE_COVERS")
+    return Path(given) if given else user_folder().parent / "covers"
+
+
+def fresh(folder: Path, stem: str) -> Path:
+    """A .jpg in the folder that is not there yet."""
+    path, number = folder / f"{stem}.jpg", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.jpg"
+    return path
+
+
+def lowest_priority() -> None:
+    """Leave the processors to whoever wants them; never at the stage's own priority."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(19)
+
+
+def main(connection: Connection) -> None:
+    """Serve until the other end is gone. Covers are drawn in a thread, so that the live picture goes on moving."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage decides when it is over
+    lowest_priority()
+    lock = threading.Lock()
+
+    def send(message: Message) -> None:
+        with lock, contextlib.suppress(OSError):
+            connection.send(message)
+
+    jobs, covers = Jobs(send), SimpleQueue[Message]()
+
+    def draw_covers() -> None:
+        while True:
+            jobs.take(covers.get())
+
+    threading.Thread(target=draw_covers, name="covers", daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            if connection.poll(jobs.wait()):
+                message = connection.recv()
+                if message[0] == "bye":
+                    return
+                (covers.put if message[0] == "cover" else jobs.take)(message)
+            jobs.advance()

@@ -1,0 +1,179 @@
+"""Covers, sheets, loops and the live picture, drawn with an untrained model."""
+
+import io
+import subprocess
+import wave
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from typer.testing import CliRunner
+
+from rnnmuse.cli.main import app
+from rnnmuse.cover.live import LivePicture
+from rnnmuse.cover.picture import MOST_BYTES, Design, contact_sheet, design_for, draw, parse_grid, write
+from rnnmuse.cover.video import Walk, excerpt, parse_size, write_loop_sound
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.jobs.process import Jobs
+from rnnmuse.models.bundle import load_cover
+from rnnmuse.music.midi import write_midi
+
+
+@pytest.fixture
+def model(covers):
+    return load_cover("covers")
+
+
+def run(*args):
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def test_the_same_piece_and_seed_give_the_same_cover_others_another(model, piece):
+    first, again, other = (np.asarray(draw(model, design_for(piece, seed), 64, 64)[0], int) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert np.abs(first - other).mean() > 2
+    coloured = np.asarray(draw(model, design_for(piece, 3, palette="sea"), 64, 64)[0], int)
+    assert np.abs(first - coloured).mean() > 2
+
+
+def test_the_command_writes_what_distributors_take(covers, piece, tmp_path):
+    path = tmp_path / "song.mid"
+    write_midi(piece, path)
+    out = tmp_path / "cover.jpg"
+    result = run("cover", path, "--size", 300, "--title", "A Song", "--artist", "Someone", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "300 x 300, seed 1, text at" in result.output
+    with Image.open(out) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (300, 300))
+        assert image.info["dpi"] == (300, 300)
+        assert "sRGB" in ImageCms.getProfileName(ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])))
+        assert b"model covers, seed 1" in image.info["comment"]
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_formats_variations_and_grid(covers, tmp_path):
+    out = tmp_path / "c.png"
+    result = run("cover", "--seed", 5, "--size", 80, "--formats", "square,story", "--variations", 2, "--out", out)
+    assert result.exit_code == 0, result.output
+    sizes = {path.name: Image.open(path).size for path in tmp_path.glob("*.png")}
+    assert sizes == {"c-5-square.png": (80, 80), "c-5-story.png": (1080, 1920), "c-6-square.png": (80, 80),
+                     "c-6-story.png": (1080, 1920)}  # fmt: skip
+    result = run("cover", "--seed", 5, "--grid", "3x2", "--out", tmp_path / "grid.jpg")
+    assert result.exit_code == 0, result.output
+    width, height = Image.open(tmp_path / "grid.jpg").size
+    assert width > height
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--seed", "-1"], "seed: -1; must be 0 to"),
+        ([], "name a file of music, or a --seed"),
+        (["--seed", "1", "--grid", "4"], "grid: '4'"),
+        (["--seed", "1", "--formats", "cd"], "formats: 'cd'"),
+        (["--seed", "1", "--size", "20"], "size: 20; must be 64"),
+        (["--seed", "1", "--mood", "x"], "mood: 'x'"),
+        (["--seed", "1", "--out", "x.gif"], "out: x.gif; must end with"),
+        (["--seed", "1", "--variations", "0"], "variations: 0"),
+        (["--seed", "1", "--title", "ع"], "no font here has"),
+        (["nothing.mid"], "nothing.mid"),
+        (["video", "--seed", "1", "--out", "x.avi"], "out: x.avi"),
+        (["video", "--seed", "1", "--size", "71x71"], "size: '71x71'"),
+    ],
+)
+def test_mistakes_are_named(covers, args, message):
+    result = run("cover", *(args or ["draw"]))
+    assert result.exit_code != 0
+    assert message in str(result.exception)
+
+
+def test_a_jpeg_that_is_too_large_loses_quality_and_a_png_says_so(tmp_path, monkeypatch):
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 300, 3), np.uint8))
+    monkeypatch.setattr("rnnmuse.cover.picture.MOST_BYTES", 150_000)
+    assert write(image, tmp_path / "a.jpg") == ""
+    assert (tmp_path / "a.jpg").stat().st_size <= 150_000
+    assert "write .jpg" in write(image, tmp_path / "a.png")
+    assert MOST_BYTES == 10_000_000
+
+
+def test_sheets_hold_a_cover_for_each_seed(model):
+    sheet = contact_sheet(model, Design(seed=3), 2, 2, 40)
+    assert sheet.size == (2 * 48 + 8, 2 * 74 + 8)
+    with pytest.raises(ValueError, match="grid: 13x1"):
+        contact_sheet(model, Design(), 13, 1)
+    assert parse_grid("4 x 3") == (4, 3)
+
+
+def test_a_walk_closes_and_follows_loudness(piece):
+    walk = Walk(piece, Design(seed=2), 96)
+    assert walk.seconds == pytest.approx(8.0)  # four bars at 120 bpm
+    begin, end = walk.at(0.0), walk.at(walk.seconds - 1e-6)
+    assert np.allclose(begin[0], end[0], atol=1e-3)
+    steps = [np.abs(walk.at(t + 0.05)[0] - walk.at(t)[0]).max() for t in np.arange(0, 8, 0.25)]
+    assert max(steps) < 0.5
+    assert walk.loudness(0.02) > walk.loudness(0.45)
+
+
+def test_an_excerpt_is_moved_to_the_beginning(piece, tmp_path):
+    part = excerpt(piece, 2, 2)
+    assert part.end <= 8.0
+    assert [n.pitch for n in part.parts[1].notes] == [41, 43]
+    with pytest.raises(RnnmuseError, match="bars 9 to 10: no notes"):
+        excerpt(piece, 9, 2)
+    with pytest.raises(ValueError, match="must be 1 to 256"):
+        excerpt(piece, 0, 2)
+    with wave.open(str(write_loop_sound(part, 4.0, tmp_path / "a.wav"))) as sound:
+        assert sound.getnframes() == 4 * 44100
+    assert parse_size("640x360") == (640, 360)
+
+
+def test_a_loop_is_a_film_with_sound(covers, piece, tmp_path):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
+    write_midi(piece, tmp_path / "song.mid")
+    out = tmp_path / "loop.mp4"
+    result = run("cover", "video", tmp_path / "song.mid", "--bars", 1, "--size", "96x64", "--rate", 8, "--title", "A",
+                 "--out", out)  # fmt: skip
+    assert result.exit_code == 0, (result.output, result.exception)
+    told = subprocess.run([ffmpeg.get_ffmpeg_exe(), "-i", str(out)], capture_output=True, text=True).stderr
+    assert "Video: h264" in told
+    assert "96x64" in told
+    assert "Audio: aac" in told
+    frames, seconds = ffmpeg.count_frames_and_secs(str(out))
+    assert frames == 16
+    assert seconds == pytest.approx(2.0, abs=0.1)
+
+
+def test_the_live_picture_follows_and_forgets(model):
+    live = LivePicture(model, Design(seed=1))
+    quiet = np.asarray(live.picture(0.0), int)
+    assert np.array_equal(quiet, np.asarray(live.picture(0.0), int))
+    for index in range(40):
+        live.hear(index * 0.05, 90, 127)
+    traits, loud = live.move(2.0)
+    assert loud > 0.3
+    for second in range(3, 9):
+        traits, loud = live.move(float(second))
+    assert loud < 0.01
+    assert traits.register > 0.8
+    assert len(live.jpeg(9.0)) <= 7000
+
+
+def test_jobs_draw_progress_and_answer_mistakes(covers, tmp_path):
+    sent = []
+    jobs = Jobs(sent.append, tmp_path / "covers", now=lambda: 1.0)
+    settings = {"model": "covers", "mood": "", "palette": "", "seed": None, "size": 64, "title": "../../x"}
+    jobs.take(("cover", 1, settings, [(4.0, 60, 80), (5.0, 64, 90)], 120.0))
+    assert sent[-1][:2] == ("done", 1)
+    assert (tmp_path / "covers" / sent[-1][2]).exists()
+    jobs.take(("cover", 2, settings, [], 120.0))
+    assert sent[-1][2] != sent[0][2]
+    assert len(list((tmp_path / "covers").iterdir())) == 2
+    jobs.take(("cover", 3, settings | {"model": "none"}, [], 120.0))
+    assert sent[-1][:2] == ("failed", 3)
+    jobs.take(("stream", 4.0, {"model": "covers", "mood": "", "palette": "", "seed": None}))
+    assert jobs.wait() == 0.0
+    jobs.advance()
+    assert sent[-1][0] == "frame"
+    assert jobs.wait() == pytest.approx(0.25)
+    jobs.take(("stream", 0.0, {"model": "covers", "seed": None}))
+    assert jobs.wait() is None
