@@ -408,10 +408,11 @@ class PhrasePlayer:
     def _at(self, step: int) -> list[Note]:
         return [note for at, note in self._notes if at == step]
 
-    def _plan(self, step: int, note: Note) -> list[Order]:
+    def _plan(self, step: int, note: Note, earliest: int = 0) -> list[Order]:
+        """Orders for a note of the phrase at a step; one that is early for its step waits for tick ``earliest``."""
         length = self._bars * BAR
         base = (step - step % length) / STEPS_A_BEAT
-        on, off = tick_of(base + note.start), tick_of(base + note.start + note.duration)
+        on, off = max(earliest, tick_of(base + note.start)), tick_of(base + note.start + note.duration)
         sounding = [s for s in self._sent if s.pitch == note.pitch and s.on < on < s.off] if not self.model.drum else []
         if sounding:  # the same pitch still sounds: the new note follows when it ends
             on = max(s.off for s in sounding)
@@ -442,7 +443,7 @@ class PhrasePlayer:
         early = {s.pitch for s in begun if s.step >= step}  # struck before its sixteenth, by the phrase before
         for note in self._at(step % length):
             if not early or (self.model.drum and note.pitch not in early):
-                orders += self._plan(step, note)
+                orders += self._plan(step, note, recall)
         start = step / STEPS_A_BEAT
         if not self.model.drum and not early and not any(s.off > tick_of(start) for s in self._sent):
             orders += self._held(step)

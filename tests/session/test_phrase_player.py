@@ -264,6 +264,16 @@ def test_drums_are_played_anew_each_round_with_the_same_hits(beats):
     assert all(abs(on * 4 - round(on * 4)) < 1e-6 for on, _ in grid.heard(8, 16))
 
 
+def test_a_move_of_drums_strikes_nothing_before_now(beats):
+    made = stage(beats)
+    for index in range(40):
+        made.run(4 + 0.37 * index)
+        made.player.move("recall", (1 + index % 16,), made.beat)
+        orders = made.player.advance(made.beat)
+        made.obey(orders)
+        assert all(o[2] >= tick_of(made.beat) for o in orders if o[0] == "on")
+
+
 def test_modes_of_a_stream_model_are_refused(model):
     with pytest.raises(ValueError, match="mode: 'accompany'"):
         PhrasePlayer(1, model).set_mode("accompany", 0.0)
