@@ -242,6 +242,7 @@ def with_notes(piece: Piece, index: int, notes: list[Note], drum: bool | None = 
     """The piece with other notes in one part."""
     parts = list(piece.parts)
     old = parts[index]
+    notes = [n if n.start >= 0 else replace(n, start=0.0) for n in notes]  # a file has no time before its start
     parts[index] = replace(old, notes=sorted(notes), lyrics=[], drum=old.drum if drum is None else drum)
     return replace(piece, parts=parts)
 
@@ -254,6 +255,6 @@ def as_piece(grids: list[Grid], like: Piece | None = None, program: int = 73) ->
     for grid in grids:
         part.notes += (drum_notes if drum else melody_notes)(grid, start=beat)
         beat += len(grid) / STEPS_A_BEAT
-    part.notes.sort()
+    part.notes = sorted(n if n.start >= 0 else replace(n, start=0.0) for n in part.notes)
     tempos = [Tempo(0.0, like.tempo_at(0.0))] if like else []
     return Piece([part], tempos=tempos, title=like.title if like else "")

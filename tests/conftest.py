@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,12 @@ def untrained_text_model(name: str = "tiny", characters: str = ENGLISH, verse: s
     net = TextNet(TextShape(len(characters) + 2, PLACES if verse else 0, 64, 16, 24, 1))
     weights = {key: value.detach().numpy() for key, value in net.state_dict().items()}
     return TextModel(name, Alphabet(characters), weights, text_graph(weights).SerializeToString(), {"verse": verse})
+
+
+@pytest.fixture(scope="session")
+def new_text_model() -> Callable[..., TextModel]:
+    """Makes untrained text models."""
+    return untrained_text_model
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def show(name: Annotated[str, typer.Argument(help="The model.")]) -> None:
 @app.command()
 def verify(name: Annotated[str | None, typer.Argument(help="The model; every one without.")] = None) -> None:
     """Check hashes, shapes and finiteness."""
-    from rnnmuse.models.bundle import bundles, find, load_cover, load_stream, load_text
+    from rnnmuse.models.bundle import bundles, find, load_cover, load_phrase, load_stream, load_text
     from rnnmuse.models.bundle import verify as check
 
     for bundle in [find(name)] if name else bundles().values():
@@ -63,6 +63,8 @@ def verify(name: Annotated[str | None, typer.Argument(help="The model; every one
             load_stream(bundle.name)
         elif bundle.about.get("kind") == "text":
             load_text(bundle.name)
+        elif bundle.about.get("kind") == "phrase":
+            load_phrase(bundle.name)
         elif bundle.about.get("kind") == "cover":
             load_cover(bundle.name)
         print(f"{bundle.name}: ok")

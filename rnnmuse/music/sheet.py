@@ -55,9 +55,9 @@ def save_sheet(
                 shapes.append(Text(x, y - 15, cell.title[: round(wide / 6)], _INK, 11))
             shapes += _phrase(cell, x, y, wide, tall, low, high)
     if across:
-        shapes.append(Text(left, height - 20, f"{across} →", _INK, 13))
+        shapes.append(Text(left, height - 20, f"{across} >", _INK, 13))
     if up:
-        shapes.append(Text(4, top, "↑", _INK, 15))
+        shapes.append(Text(6, top + 2, "^", _INK, 15))
         for index, letter in enumerate(up):
             shapes.append(Text(6, top + 20 + 13 * index, letter, _INK, 12))
     return save_shapes(shapes, width, height, path)

@@ -56,7 +56,8 @@ class TextPlayer:
         orders = self.stop(beat)
         if seed is not None:
             self.random.seed(seed)
-        self._mixed()
+        if not self._ready:
+            self._write()  # a model may have to be loaded: before the time of the first chunk is taken
         self._job, self._index, self._left = job, 0, chunks or ENDLESS
         self._at = self._start(beat)
         return orders
@@ -118,7 +119,7 @@ class TextPlayer:
         orders: list[Order] = []
         while self.writing and not self.bound and len(orders) < limit and self._at <= now + self.reaction + AHEAD:
             text, length = self._next()
-            self._at = max(self._at, now) if self._at < now - 0.5 else self._at
+            self._at = max(self._at, now)  # what comes late, as after a model was loaded, is said at once
             orders.append(self._order(tick_of(self._at), (text, length)))
             self._at += max(length, 1 / 3) / float(self.parameters["rate"])
             if self.parameters["unit"] == "line" or text.endswith("\n"):

@@ -77,7 +77,7 @@ def evaluate_phrases(
         result["reconstruction"][str(bars)] = reconstruction(net, own) | {"by the graphs": by_graphs(live, own)}
         result["prior"][str(bars)] = prior(live, own, samples, bars, out / f"statistics-{bars}.png")
         result["interpolation"][str(bars)] = interpolations(live, own, pairs)
-        result["axes"][str(bars)] = axes(live, own, 100)
+        result["axes"][str(bars)] = axes(live, own, min(100, samples))
     if live.groove is not None:
         result["groove"] = grooves(live, test[recipe.bars[0]], out / "humanise.png")
     if songs and not recipe.drum:

@@ -93,10 +93,8 @@ def test_recalled_notes_give_their_syllables_back(player):
     assert player.taken_back(99) == []
 
 
-def test_ascii_for_hosts_that_need_it(text_model):
-    from conftest import untrained_text_model
-
-    umlauts = untrained_text_model("umlauts", "\n äöü—")
+def test_ascii_for_hosts_that_need_it(new_text_model):
+    umlauts = new_text_model("umlauts", "\n äöü—")
     player = TextPlayer(2, lambda name: umlauts)
     player.mix("umlauts", 1.0)
     player.change("ascii", 1, 0.0)
@@ -124,3 +122,9 @@ def test_the_clock_moved_it_goes_on_there(player):
     said(player, 2.0)
     player.moved(100.3)
     assert said(player, 101.0, 100.3)[0][2] == tick_of(101.0)
+
+
+def test_what_was_held_up_is_said_at_once(player):
+    player.change("when", "now", 0.0)
+    player.generate(1, 1, 1, beat=2.0)
+    assert said(player, 3.0, 2.4)[0][2] == tick_of(2.4)

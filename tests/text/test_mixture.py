@@ -16,10 +16,8 @@ def by_hand(model, text):
 
 
 @pytest.fixture(scope="module")
-def pair():
-    from conftest import untrained_text_model
-
-    return untrained_text_model("one", "\n abcde", seed=1), untrained_text_model("two", "\n cdefg", seed=2)
+def pair(new_text_model):
+    return new_text_model("one", "\n abcde", seed=1), new_text_model("two", "\n cdefg", seed=2)
 
 
 def test_linear_is_the_weighted_mean(pair):
