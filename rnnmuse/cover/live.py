@@ -31,14 +31,15 @@ class LivePicture:
         self.model, self.design, self.tempo = model, design, tempo
         self._notes: deque[tuple[float, int, int]] = deque(maxlen=400)
         self._traits = traits_of_seed(design.seed).vector()
-        self._loud = 0.0
+        self._loud = self._struck = 0.0
         self._at: float | None = None
 
     def hear(self, at: float, pitch: int, velocity: int) -> None:
         """A note begins."""
         if velocity:
             self._notes.append((at, pitch, velocity))
-            self._loud = min(1.0, self._loud + 0.6 * velocity / 127)
+            self._loud = min(1.0, self._loudness(at) + 0.6 * velocity / 127)
+            self._struck = at
 
     def move(self, now: float) -> tuple[Traits, float]:
         """Go on to ``now``: the eased traits and the loudness 0-1."""
@@ -53,8 +54,10 @@ class LivePicture:
             ]
             wanted = traits_of(Piece([Part("heard", notes=sorted(notes))], [Tempo(0.0, self.tempo)])).vector()
             self._traits += (1 - math.exp(-passed / EASE)) * (wanted - self._traits)
-        self._loud *= math.exp(-passed / FALL)
-        return Traits(*self._traits.tolist()), self._loud
+        return Traits(*self._traits.tolist()), self._loudness(now)
+
+    def _loudness(self, now: float) -> float:
+        return self._loud * math.exp(-max(0.0, now - self._struck) / FALL)
 
     def picture(self, now: float, side: int = SIDE) -> Image.Image:
         """The picture as the music has it now."""

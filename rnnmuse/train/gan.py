@@ -178,7 +178,7 @@ class ConvGenerator(nn.Module):
     def __init__(self, shape: CoverShape) -> None:
         super().__init__()
         self.shape = shape
-        widths = (192, 128, 96, 64, 48)
+        widths = (192, 128, 96, 64, 48, 32)[: round(math.log2(shape.side / START)) + 1]
         self.start = Linear(shape.latent + shape.conditions, widths[0] * START * START)
         self.up = nn.ModuleList(_UpGated(a, b) for a, b in pairwise(widths))
         self.excite = nn.Conv2d(widths[0], widths[-1], START)

@@ -17,6 +17,7 @@ from rnnmuse.realtime.stage import Stage
 @pytest.fixture
 def stage(covers, tmp_path, monkeypatch):
     monkeypatch.setenv("RNNMUSE_COVERS", str(tmp_path / "covers"))
+    monkeypatch.setattr("test_stage.PATIENCE", 90.0)  # at the lowest priority, on whatever machine
     made = Stage(Settings(port=0, engine=False))
     made.open()
     thread = threading.Thread(target=made.serve, daemon=True)
@@ -77,8 +78,8 @@ def test_a_lost_process_is_told_of_and_started_again(stage):
     client = Client(stage.port)
     client.send("/rnnmuse/subscribe")
     client.send("/rnnmuse/cover/generate", 1, 4000)
-    client.wait("/rnnmuse/cover/progress")
-    link = stage.desk.covers._link
+    while (link := stage.desk.covers._link) is None or link.pid is None:
+        client.ask("/rnnmuse/ping", 1, answer="/rnnmuse/pong")
     os.kill(link.pid, signal.SIGKILL)
     assert "lost" in client.wait("/rnnmuse/error").arguments[2]
     client.send("/rnnmuse/cover/generate", 2, 64)

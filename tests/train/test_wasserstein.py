@@ -39,7 +39,7 @@ def test_it_is_small_for_one_source_and_grows_with_blur():
     a, b = torch.randn(60, 3, 64, 64), torch.randn(90, 3, 64, 64)
     same, other = distances(a, b), distances(blurred(a), b)
     assert set(same) == {64, 32, 16}
-    assert same[64] < 8
+    assert same[64] < 15  # of two samples of one source
     assert other[64] > 5 * same[64]
     assert distances(a, b) == same
 
