@@ -359,7 +359,7 @@ class PhrasePlayer:
                     orders.append(("done", self.number, self._job, self._count))
                     self._job = 0
                 break
-            if self._next % length == 0 and self.model.drum and self.parameters["humanise"] and self._round:
+            if self._next % length == 0 and self._breathes:
                 self._played_anew()  # a drummer plays no bar twice alike
             for note in self._at(self._next % length):
                 orders += self._plan(self._next, note)
@@ -378,15 +378,15 @@ class PhrasePlayer:
         """Nothing to compute ahead of a move."""
 
     @property
-    def _round(self) -> bool:
-        return self.model.groove is not None
+    def _breathes(self) -> bool:
+        return self.model.groove is not None and bool(self.parameters["humanise"])
 
     def _decode(self) -> None:
         self._grid = self.model.decode(self.point, self._context(), self._bars)
         self._stale = False
-        if self.model.drum and self.parameters["humanise"] and self._round:
+        if self._breathes and not self._moved:
             self._played_anew()
-        else:
+        else:  # a move is heard at once, as the phrase has it; the drummer takes it up in the next round
             self._lay(self._grid)
 
     def _played_anew(self) -> None:
