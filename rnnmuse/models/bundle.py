@@ -25,6 +25,8 @@ import os
 import re
 import struct
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -142,38 +144,47 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text(text, "utf-8")
 
 
+def _checked(name: str, kind: str) -> Bundle:
+    """The verified bundle ``name``, of the kind that is needed."""
+    bundle = find(name)
+    if bundle.about.get("kind") != kind:
+        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a {kind} model is needed")
+    verify(bundle)
+    return bundle
+
+
+@contextmanager
+def _fitting(name: str) -> Iterator[None]:
+    """BundleError for whatever goes wrong as a model is put together from its files."""
+    try:
+        yield
+    except Exception as error:  # onnxruntime raises its own kinds, of no common base
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
+
+
 def load_stream(name: str) -> StreamModel:
     """Load and check the stream model ``name``; BundleError names the file that is wrong."""
     from rnnmuse.models.stream import StreamModel
     from rnnmuse.music.codec import PartClass
 
-    bundle = find(name)
-    if bundle.about.get("kind") != "stream":
-        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a stream model is needed")
-    verify(bundle)
+    bundle = _checked(name, "stream")
     weights = read_weights(bundle)
-    try:
+    with _fitting(name):
         parts = tuple(
             PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in bundle.about["parts"]
         )
         return StreamModel(name, parts, weights, (bundle.folder / "step.onnx").read_bytes())
-    except Exception as error:  # onnxruntime raises its own kinds, of no common base
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
 
 
 def load_cover(name: str) -> CoverModel:
     """Load and check the cover model ``name``; BundleError names the file that is wrong."""
     from rnnmuse.models.cover import CoverModel
 
-    bundle = find(name)
-    if bundle.about.get("kind") != "cover":
-        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a cover model is needed")
-    verify(bundle)
-    try:
-        return CoverModel(name, read_weights(bundle), bundle.about["mean"], bundle.about["spread"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise BundleError(f"{name}: the parts of the bundle do not fit together ({error})") from None
+    bundle = _checked(name, "cover")
+    weights = read_weights(bundle)
+    with _fitting(name):
+        return CoverModel(name, weights, bundle.about["mean"], bundle.about["spread"])
 
 
 def load_text(name: str) -> TextModel:
@@ -182,19 +193,13 @@ def load_text(name: str) -> TextModel:
     from rnnmuse.text.alphabet import Alphabet
     from rnnmuse.text.fingerprint import Fingerprint
 
-    bundle = find(name)
-    if bundle.about.get("kind") != "text":
-        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a text model is needed")
-    verify(bundle)
+    bundle = _checked(name, "text")
     weights = read_weights(bundle)
     known = bundle.folder / "training.bin"
-    try:
+    with _fitting(name):
         alphabet = Alphabet(json.loads((bundle.folder / "alphabet.json").read_text("utf-8")))
         training = Fingerprint.load(known) if known.exists() else None
         return TextModel(name, alphabet, weights, (bundle.folder / "step.onnx").read_bytes(), bundle.about, training)
-    except Exception as error:  # as above
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
 
 
 def load_phrase(name: str) -> PhraseModel:
@@ -202,22 +207,16 @@ def load_phrase(name: str) -> PhraseModel:
     from rnnmuse.models.groove import GrooveModel
     from rnnmuse.models.phrase import PhraseModel
 
-    bundle = find(name)
-    if bundle.about.get("kind") != "phrase":
-        raise BundleError(f"model: {name!r} is a {bundle.about.get('kind')} model; a phrase model is needed")
-    verify(bundle)
+    bundle = _checked(name, "phrase")
     weights = read_weights(bundle)
     groove_weights = read_weights(bundle, GROOVE[0]) if bundle.about.get("groove") else None
-    try:
+    with _fitting(name):
         shape = bundle.about["shape"]
         graphs = [(bundle.folder / file).read_bytes() for file in ("encoder.onnx", "step.onnx")]
         model = PhraseModel(name, bool(shape["drum"]), tuple(shape["bars"]), weights, *graphs)
         if groove_weights is not None:
             model.groove = GrooveModel(groove_weights, *((bundle.folder / file).read_bytes() for file in GROOVE[1:]))
         return model
-    except Exception as error:  # as above
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BundleError(f"{name}: the parts of the bundle do not fit together ({first})") from None
 
 
 def load_player(name: str) -> StreamModel | PhraseModel:

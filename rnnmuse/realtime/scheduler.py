@@ -132,9 +132,8 @@ class Scheduler:
                 if due - early > now:
                     return due - early
                 heapq.heappop(self._heap)
-                if (
-                    now - due > TOO_LATE + max(0, self.ahead) and not first.sure
-                ):  # what is sent ahead may still be in time
+                # what is sent ahead may still be in time
+                if now - due > TOO_LATE + max(0, self.ahead) and not first.sure:
                     self.lateness.dropped += 1
                     continue
                 first.action()
