@@ -1,4 +1,4 @@
-"""A player of a phrase model on stage: it loops the phrase at a point of the latent space, and the point moves.
+"""A player of a phrase model on stage: it loops the phrase at a point that moves. Over 500 lines: one state machine.
 
 A move is heard from the next sixteenth: what was planned from there on is recalled and planned anew from the new
 phrase, what sounds keeps its end. Many moves between two sixteenths cost one decoding. Beats are the stage's; the

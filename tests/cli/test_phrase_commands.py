@@ -6,31 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rnnmuse.cli import main as command
 from rnnmuse.events import Note
 from rnnmuse.music.midi import read_midi, write_midi
 from rnnmuse.music.piece import Metre, Part, Piece
 
 PAGE = Path(__file__).parents[2] / "docs" / "phrases.md"
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run a command line in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["rnnmuse", *words])
-        code = 0
-        try:
-            command.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture
