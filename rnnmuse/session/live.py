@@ -216,6 +216,7 @@ class LivePlayer:
             return self._looped(now)
         while self.playing and len(orders) < limit:
             if not self._queue:
+                self.player.prepare()  # kept with what is saved: going back there costs no step
                 saved = self.player.save()
                 earliest = max(self._earliest, to_grid(now + self.reaction)[0])
                 if self._owed is not None:  # a note heard is answered on the spot, not on the grid
