@@ -32,8 +32,9 @@ def screen(
             raise ValueError(f"{name}: {value}; must be {least} to 65535")
     if page is not None and not (page / "index.html").is_file():
         raise ValueError(f"page: {page}; must be a folder with an index.html")
-    waiting = f"Waiting for rnnmuse live on port {osc_port}: start it with rnnmuse live"
-    relay = Relay(told=lambda live: print(f"rnnmuse live is there, on port {osc_port}" if live else waiting, flush=True))
+    told = {True: f"rnnmuse live is there, on port {osc_port}",
+            False: f"Waiting for rnnmuse live on port {osc_port}: start it with rnnmuse live"}  # fmt: skip
+    relay = Relay(told=lambda live: print(told[live], flush=True))
     sock = bind(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{sock.getsockname()[1]}/"
@@ -42,7 +43,7 @@ def screen(
         lines.append(f"Your page: {address}own/")
     if not _is_loopback(sock.getsockname()[0]):
         lines.append(f"Whoever can reach {host} can play, and stop the music")
-    print("\n".join([*lines, waiting]), flush=True)
+    print("\n".join([*lines, told[False]]), flush=True)
     serve(relay, sock, osc_port, host, page)
 
 

@@ -93,11 +93,12 @@ class Relay:
         self._heard = self.now()
         self._turn(True)
         for message in messages:
-            if message.address == "/rnnmuse/cover/frame":
-                for page in self.pages:
-                    page.show(message.arguments[1])
-            elif message.address != "/rnnmuse/subscribed":
-                self._tell(message.address, *message.arguments)
+            match message.address, message.arguments:
+                case "/rnnmuse/cover/frame", (_, bytes() as picture):
+                    for page in self.pages:
+                        page.show(picture)
+                case address, arguments if address != "/rnnmuse/subscribed":
+                    self._tell(address, *arguments)
 
     def close(self) -> None:
         """Leave the stage as it would be without the screen."""
@@ -151,7 +152,7 @@ class Relay:
                 self.told(live)
 
     def _tell(self, *message: Any, but: Page | None = None) -> None:
-        text = json.dumps(message)
+        text = json.dumps(message, default=repr)
         for page in self.pages - {but}:
             page.put(text)
 

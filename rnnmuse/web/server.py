@@ -6,18 +6,20 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rnnmuse.bridges import osc, slip
 from rnnmuse.web.relay import MOST_CHARACTERS, Page, Relay
@@ -28,6 +30,7 @@ AGAIN = 0.5
 """Seconds between two tries to reach the stage, and between two ticks of the relay."""
 UNSENT = 1 << 16
 """Bytes that may wait for the stage before more is thrown away: it does not read."""
+HERE = Path(__file__).parent
 
 
 class Files(StaticFiles):
@@ -44,10 +47,11 @@ def application(relay: Relay, osc_port: int, host: str = "127.0.0.1", own: Path 
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
-        line = asyncio.create_task(follow(relay, osc_port))
-        yield
-        relay.close()
-        await _end(line)
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow, relay, osc_port)
+            yield
+            relay.close()
+            group.cancel_scope.cancel()
 
     async def page(web: WebSocket) -> None:
         if not is_own(web.headers, host) or len(relay.pages) >= PAGES:
@@ -55,17 +59,16 @@ def application(relay: Relay, osc_port: int, host: str = "127.0.0.1", own: Path 
             return
         await web.accept()
         joined = relay.join()
-        tasks = [asyncio.create_task(work) for work in (_out(web, joined), _in(web, joined, relay), joined.slow.wait())]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            async with anyio.create_task_group() as group:
+                for work in (_out(web, joined), _in(web, joined, relay), joined.slow.wait()):
+                    group.start_soon(_until_over, work, group.cancel_scope)
         finally:  # one that is slow is not told so: it does not read
             relay.leave(joined)
-            await _end(*tasks)
 
-    routes = [WebSocketRoute("/socket", page), Mount("/", Files(directory=Path(__file__).parent / "page", html=True))]
-    if own is not None:
-        routes.insert(1, Mount("/own", Files(directory=own, html=True)))
-    return Starlette(routes=routes, lifespan=life)
+    folders = {"/own": own, "/fonts": HERE.parent / "cover" / "fonts", "/": HERE / "page"}
+    files = [Mount(path, Files(directory=folder, html=True)) for path, folder in folders.items() if folder is not None]
+    return Starlette(routes=[WebSocketRoute("/socket", page), *files], lifespan=life)
 
 
 def is_own(headers: Mapping[str, str], host: str) -> bool:
@@ -94,10 +97,10 @@ async def _in(web: WebSocket, page: Page, relay: Relay) -> None:
         relay.take(page, message.get("text") or "")
 
 
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _until_over(work: Awaitable[Any], all_of_it: anyio.CancelScope) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
+        await work
+    all_of_it.cancel()
 
 
 async def follow(relay: Relay, port: int) -> None:
@@ -118,12 +121,11 @@ async def _listen(relay: Relay, reader: asyncio.StreamReader, writer: asyncio.St
     decoder = slip.Decoder(osc.MAX_BYTES)
     relay.connected(send)
     try:
-        while not reader.at_eof() and reader.exception() is None:
+        while not reader.at_eof():
             relay.tick()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN):
-                    for packet in decoder.feed(await reader.read(65536)):
-                        relay.packet(packet)
+            with anyio.move_on_after(AGAIN):
+                for packet in decoder.feed(await reader.read(65536)):
+                    relay.packet(packet)
     finally:
         relay.lost()
 
@@ -133,7 +135,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise OSError(f"{host} port {port}: {error.strerror}; --host and --port name another") from None
+        raise OSError(f"{host} port {port}: {error.strerror.split(' (')[0]}; --host and --port name another") from None
 
 
 def serve(relay: Relay, sock: socket.socket, osc_port: int, host: str, own: Path | None = None) -> None:
@@ -143,5 +145,6 @@ def serve(relay: Relay, sock: socket.socket, osc_port: int, host: str, own: Path
         application(relay, osc_port, host, own), ws="websockets-sansio", ws_max_size=4 * MOST_CHARACTERS,
         ws_per_message_deflate=False, access_log=False, log_config=None, server_header=False,
         timeout_graceful_shutdown=1)  # fmt: skip
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which uvicorn calls when it has ended all
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[sock])

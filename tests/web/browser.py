@@ -18,7 +18,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 PATIENCE = 60.0
-PROGRAM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), "")
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--remote-debugging-port=0",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
          "--disable-dev-shm-usage")  # fmt: skip
@@ -76,8 +76,8 @@ class Tab:
 
     def click(self, selector: str) -> None:
         """Click in the middle of an element."""
-        script = f"(({{left, top, width, height}}) => [left + width / 2, top + height / 2])(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"  # noqa: E501
-        x, y = self.run(script)
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y = self.run(f"(({{left, top, width, height}}) => [left + width / 2, top + height / 2])({box})")
         for kind in ("mousePressed", "mouseReleased"):
             self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
@@ -90,8 +90,9 @@ class Tab:
 def browser(folder: Path) -> Iterator[Tab]:
     """Chromium with a new profile in ``folder``, and its first tab."""
     profile = folder / "profile"
+    command = [PROGRAM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
     with open(folder / "chromium.log", "wb") as log:
-        program = subprocess.Popen([PROGRAM, *FLAGS, f"--user-data-dir={profile}", "about:blank"], stdout=log, stderr=log)
+        program = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         end, told = time.monotonic() + PATIENCE, profile / "DevToolsActivePort"
         while not (told.exists() and told.read_text().count("\n")):

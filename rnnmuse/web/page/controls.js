@@ -13,7 +13,6 @@ export function controls(sender, colour) {
   const voice = document.getElementById("v");
   for (let n = 1; n <= PLAYERS; n++) voice.add(new Option(n));
   voice.addEventListener("change", () => { chosen.v = Number(voice.value); ask(); });
-  for (const fader of form.querySelectorAll("input[type=range]")) ranged(fader);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("click", ({ target }) => {
     if (target.matches("button[data-to]")) send(to(target), ...JSON.parse(target.dataset.values ?? "[]"));
@@ -35,6 +34,7 @@ export function ask() {
 export function shown(address, values) {
   if (address === "/rnnmuse/models") options(document.getElementById("models"), values);
   if (address === "/rnnmuse/text/models") values.forEach(addFader);
+  if (address.endsWith("/start")) send(address.replace("start", "mode")); // a player that was off is free now
   for (const element of form.querySelectorAll("[data-to]")) {
     if (to(element) !== address || !values.length || element.matches("button, :active")) continue;
     if (element.id === "pad") place(element, ...values);
@@ -76,10 +76,8 @@ function addFader(model) {
   const mix = document.getElementById("mix");
   if (mix.querySelector(`[data-model="${CSS.escape(model)}"]`)) return;
   const label = document.createElement("label"), fader = document.createElement("input");
-  Object.assign(fader, { type: "range" });
   Object.assign(fader.dataset, { to: "/rnnmuse/text/{v}/mix", model });
-  ranged(fader);
-  fader.value = model === "shakespeare" ? 1 : 0; // as each voice begins
+  Object.assign(fader, { type: "range", min: 0, max: 1, step: 0.01, value: model === "shakespeare" ? 1 : 0 }); // as voices begin
   label.append(model, " ", fader);
   mix.append(label);
 }
@@ -90,16 +88,11 @@ function mixed(fader) { // the first move of a voice sends every fader: what is 
   touched.add(chosen.v);
 }
 
-function ranged(fader) {
-  fader.min ||= 0;
-  fader.max ||= 1;
-  fader.step = 0.01;
-}
-
 function options(select, names) {
   const value = select.value;
   select.replaceChildren(...names.map((name) => new Option(name)));
-  select.value = value || names[0];
+  if (value) select.value = value;
+  else send(to(select)); // it answered before its name was in the list
 }
 
 function pad(element) {

@@ -31,7 +31,7 @@ function take([address, ...values]) {
   const [, , kind, part, whose] = address.split("/");
   if (address === "live") return live(values[0]);
   if (address === "/rnnmuse/beat") beat(...values);
-  else if (address === "/rnnmuse/error") fail(values[2]);
+  else if (address === "/rnnmuse/error") fail(...values);
   else if (kind === "out" && part === "text") say(Number(whose), values[0], values[2]);
   else if (kind === "out") note(Number(part), values[0], values[1]);
   else if (address === "/rnnmuse/transport/panic" || address === "/rnnmuse/transport/stop") stopped();
@@ -39,7 +39,7 @@ function take([address, ...values]) {
   if (address === "/rnnmuse/transport/tempo" && values.length) byId("bpm").textContent = values[0].toFixed(1);
   if (address === "/rnnmuse/cover/stream" && wants("cover") && values[0] === 0 && !live.asked) {
     live.asked = true;
-    send(address, PICTURES);
+    send(address, values[0] = PICTURES);
   }
   shown(address, values);
 }
@@ -72,8 +72,9 @@ function stopped() {
   end();
 }
 
-function fail(text) {
+function fail(address, code, text) {
   byId("error").textContent = text;
+  if (code === "engine") setTimeout(ask, 3000); // another is started: what it was asked for is not answered
   clearTimeout(forget);
   forget = setTimeout(() => { byId("error").textContent = ""; }, 8000);
 }
