@@ -135,7 +135,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise OSError(f"{host} port {port}: {error.strerror.split(' (')[0]}; --host and --port name another") from None
+        raise OSError(
+            f"{host} port {port}: {str(error.strerror).split(' (')[0]}; --host and --port name another"
+        ) from None
 
 
 def serve(relay: Relay, sock: socket.socket, osc_port: int, host: str, own: Path | None = None) -> None:

@@ -39,7 +39,9 @@ class Tab:
         self._line.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self._line.recv(PATIENCE))
-            if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            if message.get("method") == "Runtime.exceptionThrown" or (
+                message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error"
+            ):
                 self.mistakes.append(json.dumps(message["params"]))
             if message.get("id") == number:
                 assert "error" not in message, message
@@ -62,7 +64,9 @@ class Tab:
         raise AssertionError(f"never true: {script}; {self.mistakes}; {self.run('document.body.innerText')}")
 
     def go(self, address: str, wide: int = 1280, high: int = 720) -> None:
-        """Open an address."""
+        """Open an address; earlier mistakes are forgotten."""
+        self.do("Page.navigate", url="about:blank")
+        self.mistakes.clear()
         self.do("Emulation.setDeviceMetricsOverride", width=wide, height=high, deviceScaleFactor=1, mobile=False)
         self.do("Page.navigate", url=address)
         self.until("document.readyState === 'complete'")

@@ -91,8 +91,8 @@ function mixed(fader) { // the first move of a voice sends every fader: what is 
 function options(select, names) {
   const value = select.value;
   select.replaceChildren(...names.map((name) => new Option(name)));
-  if (value) select.value = value;
-  else send(to(select)); // it answered before its name was in the list
+  select.value = value;
+  if (!value) send(to(select)); // it answered before its name was in the list
 }
 
 function pad(element) {

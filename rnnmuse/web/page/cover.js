@@ -16,7 +16,7 @@ export async function show(jpeg) {
 
 function draw() {
   pen.globalAlpha = steps > 1 ? 0.2 : 1;
-  pen.imageSmoothingQuality = "high";
+  pen.filter = "blur(1.5px)"; // the squares of the JPEG
   pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
   if (--steps) requestAnimationFrame(draw);
 }
