@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ class Page:
     def __init__(self) -> None:
         self.slow = asyncio.Event()
         self._ready = asyncio.Event()
-        self._waiting: list[str | bytes] = []
+        self._waiting: deque[str] = deque()
         self._picture = b""
 
     def put(self, message: str) -> None:
@@ -47,13 +48,15 @@ class Page:
         self._picture = picture
         self._ready.set()
 
-    async def take(self) -> list[str | bytes]:
-        """What waits, once there is something."""
-        await self._ready.wait()
-        self._ready.clear()
-        out = self._waiting + ([self._picture] if self._picture else [])
-        self._waiting, self._picture = [], b""
-        return out
+    async def take(self) -> str | bytes:
+        """The next message, once there is one; pictures come after all others."""
+        while not (self._waiting or self._picture):
+            self._ready.clear()
+            await self._ready.wait()
+        if self._waiting:
+            return self._waiting.popleft()
+        picture, self._picture = self._picture, b""
+        return picture
 
 
 class Relay:

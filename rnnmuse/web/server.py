@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -29,7 +30,7 @@ PAGES = 32
 AGAIN = 0.5
 """Seconds between two tries to reach the stage, and between two ticks of the relay."""
 UNSENT = 1 << 16
-"""Bytes that may wait for the stage before more is thrown away: it does not read."""
+"""Bytes that may wait for the stage before more is thrown away, and in the system for a page."""
 HERE = Path(__file__).parent
 
 
@@ -88,8 +89,8 @@ def is_own(headers: Mapping[str, str], host: str) -> bool:
 
 async def _out(web: WebSocket, page: Page) -> None:
     while True:
-        for message in await page.take():
-            await (web.send_text(message) if isinstance(message, str) else web.send_bytes(message))
+        message = await page.take()
+        await (web.send_text(message) if isinstance(message, str) else web.send_bytes(message))
 
 
 async def _in(web: WebSocket, page: Page, relay: Relay) -> None:
@@ -132,12 +133,18 @@ async def _listen(relay: Relay, reader: asyncio.StreamReader, writer: asyncio.St
 
 def bind(host: str, port: int) -> socket.socket:
     """The socket to serve on; OSError names what could not be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, so that asyncio sends without delay
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        if os.name == "posix":  # elsewhere it would let two listen
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)  # for each page: the system, too, holds little
+        made.bind((host, port))
+        made.listen()
     except OSError as error:
-        raise OSError(
-            f"{host} port {port}: {str(error.strerror).split(' (')[0]}; --host and --port name another"
-        ) from None
+        made.close()
+        raise OSError(f"{host} port {port}: {error.strerror}; --host and --port name another") from None
+    return made
 
 
 def serve(relay: Relay, sock: socket.socket, osc_port: int, host: str, own: Path | None = None) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +20,10 @@ pytest.importorskip("websockets", reason="the extra 'web' is not installed")
 from browser import PATIENCE, PROGRAM, browser
 from PIL import Image, ImageColor
 from test_stage import Client
+from typer.testing import CliRunner
 
-from rnnmuse.bridges import osc
+from rnnmuse.bridges import hosts, osc
+from rnnmuse.cli.main import app
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
@@ -95,8 +98,13 @@ def until(test):
     return found
 
 
+def tell(stage, address, *values):
+    with stage.lock:
+        stage.server.broadcast(osc.build(address, values))
+
+
 def say(stage, voice, text, job=1, index=0):
-    stage.server.broadcast(osc.build(f"/rnnmuse/out/text/{voice}", (job, index, text, 0)))
+    tell(stage, f"/rnnmuse/out/text/{voice}", job, index, text, 0)
 
 
 def lines(tab, voice):
@@ -162,7 +170,7 @@ def test_chunks_join_to_lines_in_any_script_and_are_never_html(page, stage):
     style = "getComputedStyle(document.querySelector('[aria-label=\"Voice {}\"] p'))"
     assert [page.run(f"{style.format(voice)}.direction") for voice in (1, 2, 3)] == ["ltr", "rtl", "ltr"]
     assert len({page.run(f"{style.format(voice)}.color") for voice in (1, 2, 3)}) == 3
-    stage.server.broadcast(osc.build("/rnnmuse/out/text/1", (9, 0, "a\n" * 400, 1)))
+    say(stage, 1, "a\n" * 400, 9)
     page.until("document.querySelectorAll('[aria-label=\"Voice 1\"] p').length === 12")
     page.click("#voice button[data-to$='reset']")
     page.until("document.querySelectorAll('#words section').length === 2")
@@ -185,7 +193,7 @@ def test_the_picture_moves_to_each_frame_and_no_further(page, stage):
     for number, colour in enumerate(["#d02010", "#1030c0"], 1):
         held = io.BytesIO()
         Image.new("RGB", (128, 128), colour).save(held, "JPEG")
-        stage.server.broadcast(osc.build("/rnnmuse/cover/frame", (number, held.getvalue())))
+        tell(stage, "/rnnmuse/cover/frame", number, held.getvalue())
         rgb = ImageColor.getrgb(colour)
         page.until(f"{pixel}.slice(0, 3).every((v, i) => Math.abs(v - {list(rgb)}[i]) < 8)")
 
@@ -280,3 +288,28 @@ def test_words_are_read_on_any_picture(page):
         (i) => (light(colour(i + 1)) + 0.05) / (light(`rgb(${behind}, ${behind}, ${behind})`) + 0.05))));
     })()"""
     assert page.run(ratio) >= 4.5
+
+
+@pytest.mark.skipif("RNNMUSE_P5" not in os.environ, reason="RNNMUSE_P5 does not name a p5.min.js (npm pack p5)")
+def test_the_p5_sketch_plays_and_shows(tab, tmp_path, stage):
+    assert CliRunner().invoke(app, ["bridges", "export", "p5js", str(tmp_path)]).exit_code == 0
+    shutil.copy(os.environ["RNNMUSE_P5"], tmp_path / "p5.min.js")
+    with rnnmuse("screen", "--port", 0, "--osc-port", stage.port, "--page", tmp_path) as (_, told):
+        tab.go(re.search(r"http:\S+", told.readline())[0] + "own/")
+        tab.until("live && frameCount > 2")
+        assert "10 of 10 probes" in hosts.check(hosts.find("p5js"), stage.port)[1]
+        tab.press(" ")
+        until(lambda: stage.seats[1].started)
+        stage.desk.local("/rnnmuse/transport/play")
+        stage.plan_note(2, 0, 64, 90)
+        tab.until("sounding.get('2 64') === 90")
+        tab.press("Escape")
+        tab.until("sounding.size === 0")
+        assert not stage.ledger.sounding
+        say(stage, 1, "שלום ")
+        say(stage, 1, "moon", 1, 1)
+        tab.until("lines.get('1') === 'שלום moon'")
+        tab.until("drawingContext.getImageData(0, 0, width, height * 0.6).data.some((v, i) => i % 4 === 0 && v > 200)")
+        if shots := os.environ.get("RNNMUSE_SHOTS"):
+            tab.picture(Path(shots) / "p5.png")
+    assert not [text for text in tab.mistakes if "WebSocket" not in text]
