@@ -88,6 +88,38 @@ def build_lv2(folder: Path) -> Path:
     return folder
 
 
+def clap_headers() -> str:
+    """A checkout of github.com/free-audio/clap, as RNNMUSE_CLAP names it, or where it is installed; empty without."""
+    named = os.environ.get("RNNMUSE_CLAP", "")
+    return next((place for place in (named, "/usr", "/usr/local") if Path(place, "include/clap/clap.h").exists()), "")
+
+
+def build_clap(folder: Path) -> Path:
+    """The CLAP prototype, built into this folder."""
+    file = folder / "rnnmuse.clap"
+    words = ["make", "-C", BRIDGES / "lv2", "clap", f"CLAP={clap_headers()}", f"CLAP_PLUGIN={file}"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    return file
+
+
+def build_plugin_host(kind: str, folder: Path) -> tuple[Path, Path]:
+    """The host that watches a plugin's audio thread, and the plugin (lv2 or clap) that it is for."""
+    if kind == "lv2":
+        plugin = build_lv2(folder) / "rnnmuse.lv2" / "rnnmuse.so"
+        flags = subprocess.run(["pkg-config", "--cflags", "lv2"], capture_output=True, text=True).stdout.split()
+    else:
+        plugin, flags = build_clap(folder), ["-DCLAP", "-isystem", f"{clap_headers()}/include"]
+    host = folder / f"host-{kind}"
+    words = ["gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-rdynamic", *flags]
+    done = subprocess.run(
+        [*words, HERE / "plugin_host.c", "-o", host, "-ldl", "-lpthread"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return host, plugin
+
+
 @contextmanager
 def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterator[Program]:
     """The plugin in jalv, on the JACK server that is set; its output is connected to its input."""
