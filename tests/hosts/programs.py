@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from echo import BRIDGES, Program, free_port, jack, jack_connect, program
@@ -44,18 +44,20 @@ def supercollider(port: int, folder: Path, script: str = "echo.scd", **more: str
 def csound(port: int, folder: Path, *options: str) -> Iterator[Program]:
     text = (HERE / "echo.csd").read_text("utf-8")
     score = folder / "echo.csd"
-    score.write_text(text.replace("PORT", str(port)).replace("OURS", str(free_port())), "utf-8")
+    score.write_text(text.replace("#PORT#", f"#{port}#").replace("#OURS#", f"#{free_port()}#"), "utf-8")
     sound = options or ("-odac", "-+rtaudio=null")
     with program(["stdbuf", "-oL", "csound", *sound, score], {"INCDIR": str(BRIDGES / "csound")}) as made:
         yield made
 
 
 @contextmanager
-def chuck(port: int, folder: Path, *options: str) -> Iterator[Program]:
+def chuck(port: int, folder: Path, *options: str, server: bool = True) -> Iterator[Program]:
+    """ChucK with its echo, on a JACK server of its own, or (without ``server``) on the one that is set."""
     words = f"{HERE / 'echo.ck'}:{port}:{free_port()}"
     # without sound (--silent) its time runs as fast as it can
     command = ["chuck", *options, BRIDGES / "chuck" / "RNNMuse.ck", words]
-    with jack(wait=False), program(command, goodbye=signal.SIGINT) as made:  # it then leaves JACK
+    own = jack(wait=False) if server else nullcontext()
+    with own, program(command, goodbye=signal.SIGINT) as made:  # it then leaves JACK
         yield made
 
 
@@ -131,30 +133,15 @@ def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterat
 
 
 @contextmanager
-def fluidsynth(font: str) -> Iterator[Program]:
-    """fluidsynth on the JACK server that is set; it tells every note (-v), and its voices when it is asked."""
+def fluidsynth(font: str, connect: bool = True) -> Iterator[Program]:
+    """fluidsynth on the JACK server that is set; it tells every note (-v), and its voices when it is asked.
+
+    Without ``connect`` rnnmuse is to find its port by itself."""
     jack_names = ("-o", "audio.jack.id=synth", "-o", "midi.jack.id=synth")
-    with program(
-        [
-            "stdbuf",
-            "-oL",
-            "fluidsynth",
-            "-a",
-            "jack",
-            "-m",
-            "jack",
-            "-v",
-            "-R",
-            "0",
-            "-C",
-            "0",
-            "-g",
-            "2",
-            *jack_names,
-            font,
-        ]
-    ) as made:
-        jack_connect("rnnmuse out", "synth:midi")
+    words = ["stdbuf", "-oL", "fluidsynth", "-a", "jack", "-m", "jack", "-v", "-R", "0", "-C", "0", "-g", "2"]
+    with program([*words, *jack_names, font]) as made:
+        if connect:
+            jack_connect("rnnmuse out", "synth:midi")
         try:
             yield made
         finally:
@@ -228,6 +215,19 @@ class SonicPi:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.sendto(osc.build(address, ("test", *values)), ("127.0.0.1", self.port))
 
+    def run_bridge(self, port: int) -> None:
+        """Run the bridge's buffer, with rnnmuse on this port."""
+        text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
+        assert "7707" in text
+        assert "4560" in text
+        self.say("/run-code", text.replace("7707", str(port)).replace("4560", str(self.cues)))
+
+    def kill(self) -> None:
+        """As a crash would, with its scsynth, Erlang and MIDI programs: all are in the group that was started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.made.process.pid, signal.SIGKILL)
+        self.made.process.wait(10)
+
 
 @contextmanager
 def sonic_pi(folder: Path) -> Iterator[SonicPi]:
@@ -249,17 +249,13 @@ def sonic_pi(folder: Path) -> Iterator[SonicPi]:
             host.say("/exit")  # it ends its scsynth, Erlang and MIDI programs
             with contextlib.suppress(subprocess.TimeoutExpired):
                 made.process.wait(15)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(made.process.pid, signal.SIGKILL)  # what it forgot: all are in the group that was started
+            host.kill()  # what it forgot
     window.close()
 
 
 def sonic_pi_echo(host: SonicPi, port: int) -> None:
     """Run the bridge's buffer, and another that sends every note back."""
-    text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
-    assert "7707" in text
-    assert "4560" in text
-    host.say("/run-code", text.replace("7707", str(port)).replace("4560", str(host.cues)))
+    host.run_bridge(port)
     host.say(
         "/run-code",
         f"""

@@ -3,13 +3,15 @@
 import contextlib
 import glob
 import os
+import re
+import signal
 import socket
 import subprocess
 import time
 
 import mido
 import pytest
-from echo import echo, jack, jack_connect, note, until
+from echo import echo, jack, jack_connect, note, program, until
 from programs import TRACK, ardour, build_lv2, missing
 
 from rnnmuse.bridges import osc
@@ -113,6 +115,44 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
             until(lambda: abs(float(s.clock.tempo) - 120) < 1.5 and s.beat > 4)
             surface.say("/transport_stop")
             until(lambda: not s.clock.running)
+
+
+def test_killed_and_started_again_it_rolls_and_records_again(tmp_path):
+    from rnnmuse.bridges.midi import Ports
+
+    with jack(wait=False), echo() as stage:
+        assert Ports(stage.stage).virtual()
+        link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
+        stage.stage.add_output(link)
+        with ardour(tmp_path) as made:
+            until(lambda: link.there, 30, "Ardour does not answer")
+            stage.stage.desk.local("/rnnmuse/transport/play")
+            until(lambda: link.rolls, 20, "Ardour does not roll with us")
+            made.kill()
+        until(lambda: not link.there and not link.rolls, 10, "its end is not noticed")
+        stage.stage.desk.local("/rnnmuse/transport/stop")
+        with ardour(tmp_path, again=True), program(["jack_midi_dump"], None, None, signal.SIGINT) as dump:
+            until(lambda: link.there, 30, "Ardour is not found again")
+            jack_connect("rnnmuse out", "ardour:Muse/midi_in 1")
+            jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
+            surface = Surface()
+            surface.insist("/strip/monitor_input", 1, 1.0)
+            stage.stage.desk.local("/rnnmuse/transport/play")
+            until(lambda: link.rolls, 20, "Ardour does not roll again")
+            stage.plan(400, ticks=20, afresh=False)
+            until(lambda: len(on(dump)) > 20, 20, "no notes go through its track")
+            stage.stage.desk.local("/rnnmuse/transport/stop")
+            until(lambda: not on(dump, sounding=True), 20, "notes hang in its track")
+
+
+def on(dump, sounding=False):
+    """The pitches of the note-ons that a monitor has seen; or those that have not been ended yet."""
+    began, ended = [], []
+    for line in dump.lines:
+        found = re.search(r": ([89])0 (\w\w) (\w\w)", line)
+        if found:
+            (began if found[1] == "9" and found[3] != "00" else ended).append(found[2])
+    return [pitch for pitch in set(began) if began.count(pitch) > ended.count(pitch)] if sounding else began
 
 
 PLUGIN = TRACK.replace(
