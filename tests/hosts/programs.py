@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+import pytest
 from echo import BRIDGES, Program, free_port, jack, jack_connect, program
 
 from rnnmuse.bridges import osc
 
 HERE = Path(__file__).parent
+in_full = pytest.mark.skipif(
+    not os.environ.get("RNNMUSE_HOSTS"), reason="it takes long, or wants a machine that keeps up: `make hosts` runs it"
+)
 QUIET = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
 
 

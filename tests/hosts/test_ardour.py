@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-import os
 import re
 import signal
 import socket
@@ -12,7 +11,7 @@ import time
 import mido
 import pytest
 from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_lv2, missing
+from programs import TRACK, ardour, build_lv2, in_full, missing
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.ardour import ArdourOut
@@ -24,9 +23,7 @@ pytestmark = [
         bool(missing("jackd", "ardour7-lua")) or not glob.glob("/usr/lib/ardour7/hardour-*"),
         reason="jackd or Ardour 7 is not installed",
     ),
-    pytest.mark.skipif(
-        not os.environ.get("RNNMUSE_HOSTS"), reason="a DAW wants a machine that keeps up: `make hosts` runs it"
-    ),
+    in_full,
 ]
 
 
@@ -70,7 +67,7 @@ def record(stage, folder, count, ticks=20):
     with ardour(folder):
         link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
         stage.stage.add_output(link)
-        until(lambda: link.there, 30, "Ardour does not answer")
+        until(lambda: link.there, 90, "Ardour does not answer")
         surface = Surface()
         jack_connect("rnnmuse out", "ardour:Muse/midi_in 1")  # earlier, the session that is loaded takes it back
         surface.insist("/strip/recenable", 1, 1.0)
@@ -107,7 +104,7 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
         with ardour(tmp_path):
             link = ArdourOut(s, "ardour", "127.0.0.1", 3819)
             s.add_output(link)
-            until(lambda: link.there, 30, "Ardour does not answer")
+            until(lambda: link.there, 90, "Ardour does not answer")
             surface = Surface()
             jack_connect("ardour:MIDI Clock out", "rnnmuse in")
             surface.say("/transport_play")
@@ -120,19 +117,19 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
 def test_killed_and_started_again_it_rolls_and_records_again(tmp_path):
     from rnnmuse.bridges.midi import Ports
 
-    with jack(wait=False), echo() as stage:
+    with jack(), echo() as stage:
         assert Ports(stage.stage).virtual()
         link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
         stage.stage.add_output(link)
         with ardour(tmp_path) as made:
-            until(lambda: link.there, 30, "Ardour does not answer")
+            until(lambda: link.there, 90, "Ardour does not answer")
             stage.stage.desk.local("/rnnmuse/transport/play")
             until(lambda: link.rolls, 20, "Ardour does not roll with us")
             made.kill()
         until(lambda: not link.there and not link.rolls, 10, "its end is not noticed")
         stage.stage.desk.local("/rnnmuse/transport/stop")
         with ardour(tmp_path, again=True), program(["jack_midi_dump"], None, None, signal.SIGINT) as dump:
-            until(lambda: link.there, 30, "Ardour is not found again")
+            until(lambda: link.there, 90, "Ardour is not found again")
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1")
             jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
             surface = Surface()

@@ -2,7 +2,7 @@
 
 import pytest
 from echo import echo, jack, jack_ports, program, until
-from programs import SONIC_PI, chuck, csound, missing, sonic_pi
+from programs import SONIC_PI, chuck, csound, in_full, missing, sonic_pi
 from sound import attacks, off_the_grid, onsets, pitch, read
 
 NOTES = 10
@@ -37,11 +37,11 @@ def test_csound(tmp_path):
     with (
         jack(512, realtime=True),
         echo() as stage,
-        csound(stage.port, tmp_path, "-odac", "-+rtaudio=jack", "-b512", "-B1024"),
+        csound(stage.port, tmp_path, "-odac", "-+rtaudio=jack", "-b512", "-B4096"),
     ):
         stage.reached()
         samples = recorded(stage, tmp_path, "csound6:output1")
-    check(samples, onsets(samples), 0.08, 25)
+    check(samples, onsets(samples, quiet=0.06), 0.08, 25)
 
 
 @pytest.mark.skipif(bool(missing("chuck")), reason="chuck is not installed")
@@ -49,9 +49,10 @@ def test_chuck(tmp_path):
     with jack(512, realtime=True), echo() as stage, chuck(stage.port, tmp_path, server=False):
         stage.reached()
         samples = recorded(stage, tmp_path, "ChucK:outport 0")
-    check(samples, onsets(samples), 0.08, 25)
+    check(samples, onsets(samples, quiet=0.06), 0.08, 25)
 
 
+@in_full
 @pytest.mark.skipif(
     bool(missing("ruby", "erl", "scsynth", "o2m")) or not SONIC_PI.exists(), reason="Sonic Pi's server is not installed"
 )
