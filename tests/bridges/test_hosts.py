@@ -63,7 +63,11 @@ def test_every_file_is_there_and_every_address_is_known(name):
                 continue
             assert words in KNOWN or words == "/rnnmuse/subscribed", (file, address, words)
             found.add(words)
-    if host.way not in ("midi", "files") and host.files != ("ardour.toml", "lead.toml") and name not in ("link", "ardour"):
+    if (
+        host.way not in ("midi", "files")
+        and host.files != ("ardour.toml", "lead.toml")
+        and name not in ("link", "ardour")
+    ):
         assert found
 
 

@@ -58,7 +58,7 @@ def test_notes_go_both_ways_and_end_when_rnnmuse_is_gone(host):
         made.until("connected 1")
         stage.crash()
         made.until("connected 0")
-        last = made.until("blocks")
+        last = made.until("blocks", 40)
         assert f"notes 201 {CLEAN}" in last, last
 
 
@@ -73,7 +73,7 @@ def test_a_host_that_is_held_up_loses_no_note(host):
         made.process.send_signal(signal.SIGCONT)
         stage.wait(300)
         assert (stage.result().sent, stage.result().lost, stage.result().open) == (300, 0, 0)
-        assert CLEAN in made.until("blocks")
+        assert CLEAN in made.until("blocks", 40)
 
 
 def test_its_transport_leads_without_a_lock(host):
@@ -83,7 +83,7 @@ def test_its_transport_leads_without_a_lock(host):
         until(lambda: stage.stage.beat > 1)
         assert abs(float(clock.tempo) - 120) < 0.01
         until(lambda: not clock.running)
-        assert CLEAN in made.until("blocks")
+        assert CLEAN in made.until("blocks", 40)
 
 
 def test_the_clap_prototype_has_the_ranges_of_the_protocol_and_keeps_its_state(host):
