@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -233,11 +234,19 @@ class SonicPi:
         self.made.process.wait(10)
 
 
+def _drain(window: socket.socket) -> None:
+    """Read until an empty packet."""
+    while window.recv(65536):
+        pass
+    window.close()
+
+
 @contextmanager
 def sonic_pi(folder: Path) -> Iterator[SonicPi]:
     """The server on free ports, on the JACK server that is set."""
     window = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     window.bind(("127.0.0.1", 0))
+    threading.Thread(target=_drain, args=(window,), daemon=True).start()  # what it would show
     ports = [free_port() for _ in range(8)]
     server, scsynth, cues, erlang, midi_out, midi_in, web, _ = ports
     numbers = [server, window.getsockname()[1], scsynth, scsynth, cues, erlang, midi_out, midi_in, web]
@@ -254,7 +263,7 @@ def sonic_pi(folder: Path) -> Iterator[SonicPi]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 made.process.wait(15)
             host.kill()  # what it forgot
-    window.close()
+            window.sendto(b"", window.getsockname())
 
 
 def sonic_pi_echo(host: SonicPi, port: int) -> None:

@@ -45,7 +45,7 @@ def test_the_recording_has_the_notes_that_were_sent(tmp_path):
 def test_the_synth_killed_and_started_again():
     from rnnmuse.bridges.midi import Ports
 
-    with jack(wait=False), echo() as stage:
+    with jack(512, realtime=True, wait=False), echo() as stage:
         Ports(stage.stage).output("synth")  # as the rig does
         with fluidsynth(soundfont(), connect=False) as synth:
             until(lambda: "synth" in stage.stage.outputs, 20, "its port is not found")
