@@ -34,8 +34,8 @@ class Host:
     """A program that rnnmuse plays with.
 
     ``tried`` is the version that the tests have run, empty for "not yet tried in the host". ``way`` is how notes go
-    (osc, midi, both, files). ``probe`` says that its bridge answers /rnnmuse/probe. ``places`` are folders by system (linux,
-    darwin, win32), empty where files are opened from wherever they are. ``steps`` lead to a first note.
+    (osc, midi, both, files). ``probe`` says that its bridge answers /rnnmuse/probe. ``places`` are folders by system
+    (linux, darwin, win32), empty where files are opened from wherever they are. ``steps`` lead to a first note.
     """
 
     name: str
