@@ -36,8 +36,7 @@ soak: .stamp-dev
 	$(BIN)/python tests/soak.py
 
 hosts: .stamp-dev
-	RNNMUSE_HOSTS=all $(BIN)/python -m pytest tests/hosts
-	$(BIN)/python tests/hosts/soak.py
+	RNNMUSE_HOSTS=all $(BIN)/python -m pytest tests/hosts; tests=$$?; $(BIN)/python tests/hosts/soak.py && exit $$tests
 
 # SONGS: folders of scores with English words; TEXT: the file that the model learned from
 evaluate-lyrics: .stamp-dev

@@ -43,6 +43,7 @@ class ArdourOut:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1" if host == "127.0.0.1" else "", 0))
         self._socket.settimeout(0.02)
+        self._ours = self._socket.getsockname()[1]
         self._closing = threading.Event()
         self._heard = 0.0
         self._wanted: bool | None = None  # whether it ought to roll, until its feedback says so
@@ -77,7 +78,7 @@ class ArdourOut:
             self.there = now - self._heard < PATIENCE
             if not self.there and now - asked > 1.0:
                 asked = now
-                self._say("/set_surface", 0, 0, FEEDBACK, 0, 0, 0, self._socket.getsockname()[1])
+                self._say("/set_surface", 0, 0, FEEDBACK, 0, 0, 0, self._ours)
             if self._wanted == self.rolls:  # saying play again would end a recording
                 self._wanted = None
             if self._wanted is not None and self._tries and now - said > 1.0:

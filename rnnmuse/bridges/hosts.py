@@ -22,7 +22,7 @@ from rnnmuse.bridges import osc
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.protocol import PORT
 
-WAYS = ("osc", "midi", "both")
+WAYS = ("osc", "midi", "both", "files")
 
 
 class HostError(RnnmuseError):
@@ -34,8 +34,8 @@ class Host:
     """A program that rnnmuse plays with.
 
     ``tried`` is the version that the tests have run, empty for "not yet tried in the host". ``way`` is how notes go
-    (osc, midi, both). ``probe`` says that its bridge answers /rnnmuse/probe. ``places`` are folders by system (linux,
-    darwin, win32), empty where files are opened from wherever they are. ``steps`` lead to a first note.
+    (osc, midi, both, files). ``probe`` says that its bridge answers /rnnmuse/probe. ``places`` are folders by system
+    (linux, darwin, win32), empty where files are opened from wherever they are. ``steps`` lead to a first note.
     """
 
     name: str
@@ -165,6 +165,8 @@ def check(host: Host, port: int = PORT, patience: float = 5.0) -> list[str]:
     A bridge of our own answers ten probes; from another host that plays notes, a note is waited for. For MIDI,
     rnnmuse's ports are looked at. HostError says what is missing and what to do.
     """
+    if host.way == "files":
+        return [f"only files pass between rnnmuse and {host.title}: " + "; ".join(host.steps)]
     with Line(port) as line:
         lines = [f"rnnmuse {line.version} answers on port {port}"]
         if host.probe:

@@ -19,6 +19,9 @@ CONNECTIONS = 32
 UNSENT = 1 << 16
 """Bytes that may wait for a TCP client before it is let go."""
 
+RECEIVE_BUFFER = 1 << 20
+"""Bytes of UDP that may wait to be read, as far as the system allows: its usual size loses what is past 270 packets."""
+
 UDP_SEGMENT = 103
 MOST_SEGMENTS = 32
 """Linux cuts what one call sends into datagrams of equal size, 64 at most: a quarter of the time of a call for each."""
@@ -70,6 +73,7 @@ class OscServer:
         for attempt in range(8):
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 udp.bind((self.host, self.port))

@@ -66,6 +66,66 @@ def test_link_leads_and_follows():
     assert led
 
 
+TWO = """
+import json, subprocess, sys, tempfile, time
+from pathlib import Path
+from rnnmuse.bridges import hosts
+
+rig = Path(tempfile.mkdtemp()) / "link.toml"
+rig.write_text((hosts.find("link").folder / "link.toml").read_text("utf-8"), "utf-8")
+words = [sys.executable, "-m", "rnnmuse.cli.main", "live", str(rig), "--no-midi", "--port"]
+ports = 7731, 7732
+lives = [subprocess.Popen([*words, str(port)], stdout=subprocess.DEVNULL) for port in ports]
+
+def tempo(line):
+    return line.ask("/rnnmuse/transport/tempo")[0]
+
+def until(test):
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        try:
+            if test():
+                return True
+        except hosts.HostError:
+            pass
+        time.sleep(0.1)
+    return False
+
+def answers(port):
+    with hosts.Line(port, 0.5):
+        return True
+
+assert all(until(lambda: answers(port)) for port in ports)
+with hosts.Line(ports[0]) as one, hosts.Line(ports[1]) as two:
+    one.send("/rnnmuse/transport/tempo", 93.0)
+    led = until(lambda: abs(tempo(two) - 93) < 0.01)
+    two.send("/rnnmuse/transport/tempo", 140.0)
+    back = until(lambda: abs(tempo(one) - 140) < 0.01)
+    away = []
+    for _ in range(9):
+        at = []
+        for line in (one, two):
+            while line.wait("/rnnmuse/beat", 0.001) or line.wait("/rnnmuse/beat") is None:
+                pass
+            at.append(time.monotonic())
+        gap = (at[1] - at[0]) % (60 / 140)
+        away.append(min(gap, 60 / 140 - gap) * 1000)
+for live in lives:
+    live.terminate()
+    live.wait(20)
+print(json.dumps([led, back, sorted(away)[4]]))
+"""
+
+
+def test_two_rnnmuse_share_tempo_and_beat():
+    pytest.importorskip("aalink", reason="aalink is not installed")
+    led, back, away = in_a_network(TWO)
+    print(f"{away:.1f} ms between the beats of the two")
+    assert led
+    assert back
+    assert away < 20, "milliseconds between the beats of the two, median"
+
+
 ZEROCONF = """
 import json, threading
 from zeroconf import ServiceBrowser, Zeroconf

@@ -265,13 +265,13 @@ def until(test: Callable[[], bool], patience: float = 15.0, text: str = "it did 
 
 
 @contextmanager
-def jack(period: int = 256, realtime: bool = False, wait: bool = True) -> Iterator[dict[str, str]]:
+def jack(period: int = 256, realtime: bool = True, wait: bool = True) -> Iterator[dict[str, str]]:
     """A JACK server of our own on the dummy driver; yields the environment that finds it, which is set here too.
 
     It waits for its clients (-S): else it drops MIDI when a cycle comes late. Without ``wait`` a client may be killed
-    without the server hanging on it. ``realtime``: where sound is timed, so that it loses no cycle. JACK remembers
-    eight server names, of killed servers too: so few names are used, each again and again, and those of the dead where
-    there is no room for others.
+    without the server hanging on it. ``realtime``, where it is permitted: it loses no cycle beside other work. JACK
+    remembers eight server names, of killed servers too: so few names are used, each again and again, and those of the
+    dead where there is no room for others.
     """
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", *QUIET_JACK)}
     os.environ |= QUIET_JACK

@@ -9,15 +9,20 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+import pytest
 from echo import BRIDGES, Program, free_port, jack, jack_connect, program
 
 from rnnmuse.bridges import osc
 
 HERE = Path(__file__).parent
+in_full = pytest.mark.skipif(
+    not os.environ.get("RNNMUSE_HOSTS"), reason="it takes long, or wants a machine that keeps up: `make hosts` runs it"
+)
 QUIET = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
 
 
@@ -44,18 +49,20 @@ def supercollider(port: int, folder: Path, script: str = "echo.scd", **more: str
 def csound(port: int, folder: Path, *options: str) -> Iterator[Program]:
     text = (HERE / "echo.csd").read_text("utf-8")
     score = folder / "echo.csd"
-    score.write_text(text.replace("PORT", str(port)).replace("OURS", str(free_port())), "utf-8")
+    score.write_text(text.replace("#PORT#", f"#{port}#").replace("#OURS#", f"#{free_port()}#"), "utf-8")
     sound = options or ("-odac", "-+rtaudio=null")
     with program(["stdbuf", "-oL", "csound", *sound, score], {"INCDIR": str(BRIDGES / "csound")}) as made:
         yield made
 
 
 @contextmanager
-def chuck(port: int, folder: Path, *options: str) -> Iterator[Program]:
+def chuck(port: int, folder: Path, *options: str, server: bool = True) -> Iterator[Program]:
+    """ChucK with its echo, on a JACK server of its own, or (without ``server``) on the one that is set."""
     words = f"{HERE / 'echo.ck'}:{port}:{free_port()}"
     # without sound (--silent) its time runs as fast as it can
     command = ["chuck", *options, BRIDGES / "chuck" / "RNNMuse.ck", words]
-    with jack(wait=False), program(command, goodbye=signal.SIGINT) as made:  # it then leaves JACK
+    own = jack(wait=False) if server else nullcontext()
+    with own, program(command, goodbye=signal.SIGINT) as made:  # it then leaves JACK
         yield made
 
 
@@ -88,6 +95,38 @@ def build_lv2(folder: Path) -> Path:
     return folder
 
 
+def clap_headers() -> str:
+    """A checkout of github.com/free-audio/clap, as RNNMUSE_CLAP names it, or where it is installed; empty without."""
+    named = os.environ.get("RNNMUSE_CLAP", "")
+    return next((place for place in (named, "/usr", "/usr/local") if Path(place, "include/clap/clap.h").exists()), "")
+
+
+def build_clap(folder: Path) -> Path:
+    """The CLAP prototype, built into this folder."""
+    file = folder / "rnnmuse.clap"
+    words = ["make", "-C", BRIDGES / "lv2", "clap", f"CLAP={clap_headers()}", f"CLAP_PLUGIN={file}"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    return file
+
+
+def build_plugin_host(kind: str, folder: Path) -> tuple[Path, Path]:
+    """The host that watches a plugin's audio thread, and the plugin (lv2 or clap) that it is for."""
+    if kind == "lv2":
+        plugin = build_lv2(folder) / "rnnmuse.lv2" / "rnnmuse.so"
+        flags = subprocess.run(["pkg-config", "--cflags", "lv2"], capture_output=True, text=True).stdout.split()
+    else:
+        plugin, flags = build_clap(folder), ["-DCLAP", "-isystem", f"{clap_headers()}/include"]
+    host = folder / f"host-{kind}"
+    words = ["gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-rdynamic", *flags]
+    done = subprocess.run(
+        [*words, HERE / "plugin_host.c", "-o", host, "-ldl", "-lpthread"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return host, plugin
+
+
 @contextmanager
 def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterator[Program]:
     """The plugin in jalv, on the JACK server that is set; its output is connected to its input."""
@@ -99,30 +138,15 @@ def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterat
 
 
 @contextmanager
-def fluidsynth(font: str) -> Iterator[Program]:
-    """fluidsynth on the JACK server that is set; it tells every note (-v), and its voices when it is asked."""
+def fluidsynth(font: str, connect: bool = True) -> Iterator[Program]:
+    """fluidsynth on the JACK server that is set; it tells every note (-v), and its voices when it is asked.
+
+    Without ``connect`` rnnmuse is to find its port by itself."""
     jack_names = ("-o", "audio.jack.id=synth", "-o", "midi.jack.id=synth")
-    with program(
-        [
-            "stdbuf",
-            "-oL",
-            "fluidsynth",
-            "-a",
-            "jack",
-            "-m",
-            "jack",
-            "-v",
-            "-R",
-            "0",
-            "-C",
-            "0",
-            "-g",
-            "2",
-            *jack_names,
-            font,
-        ]
-    ) as made:
-        jack_connect("rnnmuse out", "synth:midi")
+    words = ["stdbuf", "-oL", "fluidsynth", "-a", "jack", "-m", "jack", "-v", "-R", "0", "-C", "0", "-g", "2"]
+    with program([*words, *jack_names, font]) as made:
+        if connect:
+            jack_connect("rnnmuse out", "synth:midi")
         try:
             yield made
         finally:
@@ -196,12 +220,33 @@ class SonicPi:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.sendto(osc.build(address, ("test", *values)), ("127.0.0.1", self.port))
 
+    def run_bridge(self, port: int) -> None:
+        """Run the bridge's buffer, with rnnmuse on this port."""
+        text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
+        assert "7707" in text
+        assert "4560" in text
+        self.say("/run-code", text.replace("7707", str(port)).replace("4560", str(self.cues)))
+
+    def kill(self) -> None:
+        """As a crash would, with its scsynth, Erlang and MIDI programs: all are in the group that was started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.made.process.pid, signal.SIGKILL)
+        self.made.process.wait(10)
+
+
+def _drain(window: socket.socket) -> None:
+    """Read until an empty packet."""
+    while window.recv(65536):
+        pass
+    window.close()
+
 
 @contextmanager
 def sonic_pi(folder: Path) -> Iterator[SonicPi]:
     """The server on free ports, on the JACK server that is set."""
     window = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     window.bind(("127.0.0.1", 0))
+    threading.Thread(target=_drain, args=(window,), daemon=True).start()  # what it would show
     ports = [free_port() for _ in range(8)]
     server, scsynth, cues, erlang, midi_out, midi_in, web, _ = ports
     numbers = [server, window.getsockname()[1], scsynth, scsynth, cues, erlang, midi_out, midi_in, web]
@@ -217,17 +262,13 @@ def sonic_pi(folder: Path) -> Iterator[SonicPi]:
             host.say("/exit")  # it ends its scsynth, Erlang and MIDI programs
             with contextlib.suppress(subprocess.TimeoutExpired):
                 made.process.wait(15)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(made.process.pid, signal.SIGKILL)  # what it forgot: all are in the group that was started
-    window.close()
+            host.kill()  # what it forgot
+            window.sendto(b"", window.getsockname())
 
 
 def sonic_pi_echo(host: SonicPi, port: int) -> None:
     """Run the bridge's buffer, and another that sends every note back."""
-    text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
-    assert "7707" in text
-    assert "4560" in text
-    host.say("/run-code", text.replace("7707", str(port)).replace("4560", str(host.cues)))
+    host.run_bridge(port)
     host.say(
         "/run-code",
         f"""

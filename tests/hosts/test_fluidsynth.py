@@ -40,3 +40,20 @@ def test_the_recording_has_the_notes_that_were_sent(tmp_path):
     print(begins)
     assert [round(pitch(samples, at, 0.1)) for at in begins] == [60 + n for n in range(12)]
     assert max(abs(off_the_grid(begins, 0.25)[0])) < 25
+
+
+def test_the_synth_killed_and_started_again():
+    from rnnmuse.bridges.midi import Ports
+
+    with jack(512, realtime=True, wait=False), echo() as stage:
+        Ports(stage.stage).output("synth")  # as the rig does
+        with fluidsynth(soundfont(), connect=False) as synth:
+            until(lambda: "synth" in stage.stage.outputs, 20, "its port is not found")
+            stage.plan(3000, ticks=20)
+            until(lambda: heard(synth) > 20)
+            synth.kill()
+        until(lambda: "synth" not in stage.stage.outputs, 20, "its port is not missed")
+        with fluidsynth(soundfont(), connect=False) as synth:
+            until(lambda: heard(synth) > 20, 20, "no notes came again")
+            stage.stage.desk.local("/rnnmuse/transport/stop")
+            until(lambda: voices(synth) == 0, 20, "voices hang")

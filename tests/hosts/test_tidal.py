@@ -90,3 +90,16 @@ def test_dirt_play_is_heard_and_superdirt_gets_its_own(tmp_path):
                     assert event["s"] == "superpiano"
                     tags.append(osc.seconds_of(message.tag))
             assert all(abs(b - a - event["delta"]) < 0.001 for a, b in itertools.pairwise(tags))
+
+
+def test_tidal_killed_and_started_again(tmp_path):
+    with echo() as stage:
+        stage.stage.desk.local("/rnnmuse/transport/play")
+        for _ in range(2):
+            with tidal(stage.port, tmp_path) as made:
+                seen = len(stage.when)
+                made.say("setcps 2")
+                made.say('d1 $ pitch "60 64 67 72" # player 1 # beats 0.5')
+                until(lambda: len(stage.when) > seen + 10)  # noqa: B023
+                made.kill()
+            until(lambda: not stage.sounding, 10, "a note of a dead Tidal hangs")
