@@ -32,12 +32,12 @@ def sample(
     weights = np.exp((logits - logits.max()) / temperature)
     total = float(weights.sum())
     if top_p < 1:
-        order = np.argsort(-weights)
-        running = np.cumsum(weights[order])
-        keep = int(np.searchsorted(running, top_p * total)) + 1
-        at = int(np.searchsorted(running[:keep], random.random() * running[min(keep, len(order)) - 1], side="right"))
+        order = (-weights).argsort()
+        running = weights[order].cumsum()
+        keep = int(running.searchsorted(top_p * total)) + 1
+        at = int(running[:keep].searchsorted(random.random() * running[min(keep, len(order)) - 1], side="right"))
         return int(order[min(at, keep - 1)])
-    at = int(np.searchsorted(np.cumsum(weights), random.random() * total, side="right"))
+    at = int(weights.cumsum().searchsorted(random.random() * total, side="right"))
     while at >= len(weights) or weights[at] == 0:  # a rounding error at the very end
         at -= 1
     return at

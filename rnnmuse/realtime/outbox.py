@@ -1,12 +1,14 @@
 """The outbox: what is due within the next moment is made ready first, then sent, each thing at its time.
 
-Making ready and sending apart, a chord of twenty notes leaves in the time of twenty system calls.
+Making ready and sending apart, a chord of twenty notes leaves in the time of a few system calls.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import itemgetter
 
@@ -16,41 +18,72 @@ from rnnmuse.realtime.scheduler import Lateness
 MOST_EARLY: Nanoseconds = 200_000
 """So much before its time a chord begins at most: sending takes a while, and its middle is to be on time."""
 
+BEGIN: Nanoseconds = 50_000
+"""What the first thing takes more than the others: cold caches, the system call."""
+
+AWAKE: Nanoseconds = 120_000
+"""Sleep ends so much before the time it is for; the rest is waited for awake, which costs nothing to speak of."""
+
 Send = Callable[[], object]
 
 
 class Outbox:
-    """Sends at once what is put in, unless it is gathering; ``now`` reads the clock that times are given by."""
+    """Sends at once what is put in, unless it is gathering; ``now`` reads the clock that times are given by.
 
-    def __init__(self, lateness: Lateness, now: Callable[[], Nanoseconds] = time.monotonic_ns) -> None:
-        self._lateness, self._now = lateness, now
-        self._gathered: list[tuple[Nanoseconds, Send]] | None = None
-        self._cost = 10_000.0  # nanoseconds to send one thing, as last seen
+    The things of one chord are sent inside ``together``. What says that it is ``held`` leaves only when that ends, and
+    is called before its time.
+    """
+
+    def __init__(
+        self,
+        lateness: Lateness,
+        now: Callable[[], Nanoseconds] = time.monotonic_ns,
+        together: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._lateness, self._now, self._together = lateness, now, together
+        self._gathered: list[tuple[Nanoseconds, Send, bool]] | None = None
+        self._cost = 2_000.0  # nanoseconds for each thing sent, as last seen
 
     def gather(self) -> None:
         """Keep what is put in from now on, until `flush`."""
         self._gathered = []
 
-    def put(self, due: Nanoseconds, send: Send) -> None:
+    def put(self, due: Nanoseconds, send: Send, held: bool = False) -> None:
         """``send`` is called at time ``due`` in ns, or at once."""
         if self._gathered is not None:
-            self._gathered.append((due, send))
+            self._gathered.append((due, send, held))
         else:
             send()
 
     def flush(self) -> None:
         """Send what was gathered, in the order of time, waiting where it is too early."""
         gathered, self._gathered = self._gathered or [], None
+        if not gathered:
+            return
         gathered.sort(key=itemgetter(0))
-        for due, together in groupby(gathered, itemgetter(0)):
-            chord = [send for _, send in together]
-            began = self._wait(due - min(MOST_EARLY, round(len(chord) * self._cost / 2)))
-            for send in chord:
-                send()
-                self._lateness.add(abs(self._now() - due))
-            self._cost += 0.1 * ((self._now() - began) / len(chord) - self._cost)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1.0)  # no other thread of this process takes over between two notes of a chord
+        for due, chord in groupby(gathered, itemgetter(0)):
+            self._send(due, list(chord))
+        sys.setswitchinterval(interval)
+
+    def _send(self, due: Nanoseconds, chord: list[tuple[Nanoseconds, Send, bool]]) -> None:
+        with self._together():
+            for _, send, held in chord:
+                if held:
+                    send()
+            began = self._wait(due - min(MOST_EARLY, round(BEGIN + len(chord) * self._cost) // 2))
+            for _, send, held in chord:
+                if not held:
+                    send()
+        over = self._now()
+        off = max(abs(began - due), abs(over - due))  # no thing of the chord left earlier or later than that
+        for _ in chord:
+            self._lateness.add(off)
+        self._cost += 0.1 * (max(0, over - began - BEGIN) / len(chord) - self._cost)
 
     def _wait(self, until: Nanoseconds) -> Nanoseconds:
         while (left := until - self._now()) > 0:
-            time.sleep(left / 1e9)
+            if left > AWAKE:
+                time.sleep((left - AWAKE) / 1e9)
         return self._now()

@@ -17,19 +17,17 @@ TOO_LATE = 100_000_000
 """Late policy: a note-on that is 100 ms later than its own time is dropped and counted; a note-off is always sent."""
 
 
-@dataclass(slots=True, order=True)
+@dataclass(slots=True, eq=False)
 class Planned:
     """An action at a tick. ``owner`` is the player it came from; ``sure`` ones (note-offs) are not recalled, unless
     the note-on they come ``after`` is."""
 
     tick: int
-    rank: int
-    number: int
-    action: Callable[[], None] = field(compare=False)
-    owner: int = field(default=0, compare=False)
-    sure: bool = field(default=False, compare=False)
-    after: Planned | None = field(default=None, compare=False)
-    recalled: bool = field(default=False, compare=False)
+    action: Callable[[], None]
+    owner: int = 0
+    sure: bool = False
+    after: Planned | None = None
+    recalled: bool = False
 
 
 BIN: Nanoseconds = 10_000
@@ -83,7 +81,7 @@ class Scheduler:
         self.lateness = lateness or Lateness()
         self.ahead = ahead
         self.early, self.each = early, each
-        self._heap: list[Planned] = []
+        self._heap: list[tuple[int, int, int, Planned]] = []  # by tick, note-offs first, then as planned
         self._number = 0
 
     def plan(
@@ -92,9 +90,9 @@ class Scheduler:
         """Do ``action`` at ``tick``; at once if that is over."""
         with self.changed:
             self._number += 1
-            planned = Planned(tick, 0 if sure else 1, self._number, action, owner, sure, after)
-            heapq.heappush(self._heap, planned)
-            if self._heap[0] is planned:
+            planned = Planned(tick, action, owner, sure, after)
+            heapq.heappush(self._heap, (tick, 0 if sure else 1, self._number, planned))
+            if self._heap[0][3] is planned:
                 self.changed.notify()
             return planned
 
@@ -102,12 +100,12 @@ class Scheduler:
         """Take back what is planned after a tick and not sure, of one owner or of all; returns how many."""
         with self.changed:
             taken = 0
-            for planned in self._heap:
+            for *_, planned in self._heap:
                 if not planned.sure and planned.tick > after and (owner is None or planned.owner == owner):
                     planned.recalled = True
                     taken += 1
             if taken:  # the end of a note that never began would cut the one played in its place
-                self._heap = [p for p in self._heap if not (p.recalled or (p.after is not None and p.after.recalled))]
+                self._heap = [e for e in self._heap if not (e[3].recalled or (e[3].after and e[3].after.recalled))]
                 heapq.heapify(self._heap)
                 self.changed.notify()
             return taken
@@ -125,7 +123,7 @@ class Scheduler:
         with self.changed:
             tick, early = -1, 0
             while self._heap and self.clock.running:
-                first = self._heap[0]
+                first = self._heap[0][3]
                 due = self.clock.time_at(self.clock.swung(first.tick)) - self.ahead
                 if first.tick != tick:
                     tick, early = first.tick, self.early + self.each * self._together()
@@ -144,7 +142,7 @@ class Scheduler:
         count, places = 0, [0]
         while places:
             place = places.pop()
-            if place < len(self._heap) and self._heap[place].tick == self._heap[0].tick:
+            if place < len(self._heap) and self._heap[place][0] == self._heap[0][0]:
                 count += 1
                 places += (2 * place + 1, 2 * place + 2)
         return count

@@ -32,7 +32,7 @@ log = logging.getLogger("rnnmuse.stage")
 
 BAR = 4 * PPQ
 PULSE = PPQ // 24
-READY: tuple[Nanoseconds, Nanoseconds] = (500_000, 30_000)
+READY: tuple[Nanoseconds, Nanoseconds] = (1_000_000, 60_000)
 """So long before their time notes are made ready to be sent: so much, and so much a note."""
 
 GIVE_WAY = 0.0001
@@ -49,7 +49,6 @@ class Stage:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.lateness = Lateness()
-        self.outbox = Outbox(self.lateness, now)
         self.scheduler = Scheduler(self.clock, self.changed, 0, self.lateness, *READY)
         self.lanes: dict[Nanoseconds, Scheduler] = {0: self.scheduler}
         self.ledger = Ledger(self._send_note)
@@ -62,6 +61,7 @@ class Stage:
         self.engine_ready = threading.Event()
         self.desk = Desk(self)
         self.server = OscServer(self.settings.host, self.settings.port, self.desk.handle)
+        self.outbox = Outbox(self.lateness, now, self.server.together)
         self.add_output(OscOutput(self.server, "osc", 0))
         self._playing: tuple[PlayedNote, int] | None = None
         self._open: dict[tuple[int, int], PlayedNote] = {}
@@ -160,7 +160,7 @@ class Stage:
 
         def tell() -> None:
             packet = osc.build("/rnnmuse/beat", (beat, float(self.clock.tempo)))
-            self.outbox.put(self._time(beat * PPQ), lambda: self.server.broadcast(packet))
+            self.outbox.put(self._time(beat * PPQ), lambda: self.server.broadcast(packet), held=True)
             self._plan_beat(beat)
             self._wake(b"b")
 
@@ -390,7 +390,7 @@ class Stage:
             except Exception as error:  # a port that is gone raises its driver's own kinds
                 self.lose(output.name, error)
 
-        self.outbox.put(due, guarded)
+        self.outbox.put(due, guarded, held=isinstance(output, OscOutput))
 
     def error(self, address: str, code: str, text: str) -> None:
         """Tell every subscriber what went wrong."""

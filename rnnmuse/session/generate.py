@@ -218,12 +218,12 @@ class Player:
             return self._nudged(grid, end)
         kind = self._pick(expected, KIND, np.array([bool(ending) and (full or not now), not full]))
         if kind == ON:
-            part = self._pick(expected, PART, np.isin(np.arange(len(self.model.parts)), list(playable)))
+            part = self._pick(expected, PART, _only(len(self.model.parts), playable))
             pitch = self._pick(expected, PITCH, playable[part])
             velocity = self._pick(expected, VELOCITY, None)
         else:
-            part = self._pick(expected, PART, np.isin(np.arange(len(self.model.parts)), [p for p, _ in ending]))
-            pitch = self._pick(expected, PITCH, np.isin(np.arange(128), [n for p, n in ending if p == part]))
+            part = self._pick(expected, PART, _only(len(self.model.parts), [p for p, _ in ending]))
+            pitch = self._pick(expected, PITCH, _only(128, [n for p, n in ending if p == part]))
             velocity = 0
             expected.choose(VELOCITY, 0)
         ordered = None if wait else np.arange(21) >= self.micro
@@ -260,7 +260,7 @@ class Player:
                 mask = mask.copy()
                 mask[taken] = False
             if pitches is not None:
-                mask = mask & np.isin(np.arange(128), list(pitches))
+                mask = mask & _only(128, pitches)
             if mask.any():
                 out[part] = mask
         return out
@@ -282,6 +282,12 @@ class Player:
         if following >= end or following - self.grid > MAX_WAIT:
             return None
         return self._draw(following, following, end)
+
+
+def _only(size: int, allowed: Collection[int]) -> NDArray[np.bool_]:
+    mask = np.zeros(size, np.bool_)
+    mask[[value for value in allowed if 0 <= value < size]] = True
+    return mask
 
 
 def _between(size: int, low: int, high: int) -> NDArray[np.bool_] | None:

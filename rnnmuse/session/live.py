@@ -216,14 +216,16 @@ class LivePlayer:
             return self._looped(now)
         while self.playing and len(orders) < limit:
             if not self._queue:
+                self.player.prepare()  # kept with what is saved: going back there costs no step
                 saved = self.player.save()
                 earliest = max(self._earliest, to_grid(now + self.reaction)[0])
                 if self._owed is not None:  # a note heard is answered on the spot, not on the grid
                     event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
                     assert event is not None
                     order = self._order(self.player.grid, event)
-                    self._sent.append((self.player.grid, saved))
-                    orders.append((*order[:2], min(order[2], tick_of(self._owed)), *order[3:]))
+                    tick = min(order[2], tick_of(self._owed))
+                    self._sent.append((tick, saved))
+                    orders.append((*order[:2], tick, *order[3:]))
                     self._tries += 1
                     if event[KIND] == ON or self._tries == MOST_ENDED:  # first others may have to end for it
                         self._owed = None
@@ -238,9 +240,10 @@ class LivePlayer:
             if grid > (now + AHEAD) * GRID:
                 break
             self._queue.popleft()
-            self._sent.append((grid, saved))
-            orders.append(self._order(grid, event))
-        while self._sent and self._sent[0][0] < (now - 1) * GRID:
+            order = self._order(grid, event)
+            self._sent.append((order[2], saved))
+            orders.append(order)
+        while self._sent and self._sent[0][0] < tick_of(now - 1):
             self._sent.popleft()
         return orders
 
@@ -323,18 +326,26 @@ class LivePlayer:
         return [("recall", self.number, tick_of(beat))] if self._rewind(beat) else []
 
     def _rewind(self, beat: float) -> bool:
-        grid, found = to_grid(beat)[0], None
+        found = None
         if self._queue:
             found = self._queue[0][2]
             self._queue.clear()
-        while self._sent and self._sent[-1][0] > grid:
+        while self._sent and self._sent[-1][0] >= tick_of(beat):
             found = self._sent.pop()[1]
         if found is not None:
             self.player.restore(found)
-            tick = tick_of(beat)
-            self._loop = deque(entry for entry in self._loop if entry[0] < tick)
-            self._past = deque(heard for heard in self._past if heard[0] < beat or heard[-1])
+            self._unremember(beat)
         return found is not None
+
+    def _unremember(self, beat: float) -> None:
+        """Forget what the player itself played from ``beat`` on: of both memories only the end is looked at."""
+        tick, loop, past = tick_of(beat), list[tuple[int, Order]](), list[Heard]()
+        while self._loop and self._loop[-1][0] >= tick - GRID * TICKS:  # close together they may be out of order
+            loop.append(self._loop.pop())
+        self._loop.extend(entry for entry in reversed(loop) if entry[0] < tick)
+        while self._past and (self._past[-1][-1] or self._past[-1][0] >= beat):
+            past.append(self._past.pop())
+        self._past.extend(heard for heard in reversed(past) if heard[-1])
 
     def _listen(self, beat: float, kind: int, part: int, pitch: int, velocity: int) -> None:
         if self._queue:  # what was drawn ahead did not know of this note

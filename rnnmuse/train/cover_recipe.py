@@ -21,7 +21,7 @@ class CoverRecipe:
     ``side`` is that of the training pictures in pixels. ``abstract`` is the share of abstract pictures that rnnmuse
     draws itself, ``variants`` how many crops of each square are seen. ``r1``, ``asked`` and ``patches`` weigh the
     terms named in `rnnmuse.train.adversarial`; ``mean`` is how much of the running mean of the generator stays at
-    each step, ``momentum`` Adam's first; ``half`` computes in bfloat16.
+    each step, ``momentum`` Adam's first; ``half`` computes in bfloat16 where that is faster.
     """
 
     name: str

@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from rnnmuse.models.groove import GIVEN
 from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES
+from rnnmuse.train.precision import half_is_faster
 from rnnmuse.train.vae import strokes_in
 from rnnmuse.train.windows import Windows
 
@@ -168,7 +169,7 @@ def train_groove(
         task = torch.from_numpy(random.choice(3, len(rows), p=TASKS))
         tempo = torch.from_numpy(windows.tempo[rows])
         hidden = torch.from_numpy(random.random(grid.shape[:2]) < HIDE)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half_is_faster()):
             loss = groove_loss(net, grid, task, tempo, hidden).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

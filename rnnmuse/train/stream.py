@@ -77,7 +77,7 @@ def train(
     minutes: float | None = None,
     devices: int = 1,
     nodes: int = 1,
-    precision: str = "bf16-mixed",
+    precision: str | None = None,
     report: Report | None = None,
     epoch_end: EpochEnd | None = None,
     fabric: Fabric | None = None,

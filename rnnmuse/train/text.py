@@ -110,7 +110,7 @@ def train(
     minutes: float | None = None,
     devices: int = 1,
     nodes: int = 1,
-    precision: str = "bf16-mixed",
+    precision: str | None = None,
     report: Report | None = None,
     epoch_end: object = None,
     fabric: Fabric | None = None,

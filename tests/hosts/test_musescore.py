@@ -5,10 +5,13 @@ import subprocess
 import pytest
 from programs import QUIET, missing
 
+from rnnmuse import author
 from rnnmuse.events import Note
 from rnnmuse.music.midi import read_midi, write_midi
+from rnnmuse.music.musicxml import write_musicxml
 from rnnmuse.music.piece import Key, Part, Piece
 from rnnmuse.music.read import read_music
+from rnnmuse.text.lyrics import write_lyrics
 
 pytestmark = pytest.mark.skipif(bool(missing("mscore3")), reason="MuseScore 3 is not installed")
 
@@ -46,3 +49,17 @@ def test_what_we_write_is_what_it_writes(written):
     assert [n[:2] for n in notes(again)] == [n[:2] for n in notes(piece)]  # it shortens notes a little when it plays
     convert(folder / "theirs.musicxml", folder / "again.musicxml")
     assert notes(read_music(folder / "again.musicxml")) == notes(piece)
+
+
+def test_it_opens_and_keeps_the_words_on_the_notes(tmp_path):
+    pytest.importorskip("music21", reason="music21 is not installed")
+    tune = [(0, 67, 1), (1, 67, 1), (2, 69, 1), (3, 67, 1), (4, 72, 1), (5, 71, 2), (8, 67, 1), (9, 67, 1),
+            (10, 69, 1), (11, 67, 1), (12, 74, 1), (13, 72, 2)]  # fmt: skip
+    melody = Piece([Part("Voice", 53, notes=[Note(float(at), pitch, float(beats)) for at, pitch, beats in tune])])
+    song, _ = write_lyrics(author("shakespeare"), melody, seed=1)
+    write_musicxml(song, tmp_path / "ours.musicxml")
+    convert(tmp_path / "ours.musicxml", tmp_path / "theirs.musicxml")
+    theirs, ours = read_music(tmp_path / "theirs.musicxml"), song.parts[0].lyrics
+    assert len(ours) == len(tune)
+    assert [(lyric.beat, lyric.text) for lyric in theirs.parts[0].lyrics] == [(lyric.beat, lyric.text) for lyric in ours]
+    assert notes(theirs) == notes(song)

@@ -35,8 +35,9 @@ class Stage:
                 if self.player.mode == "loop":
                     break
             self.beat = round(self.beat + step, 6)
-            due = sorted((o for o in self.planned if o[2] <= tick_of(self.beat)), key=lambda o: (o[2], o[0] == "on"))
-            self.planned = [o for o in self.planned if o[2] > tick_of(self.beat)]
+            now = tick_of(self.beat)  # what is planned for just now can still be taken back
+            due = sorted((o for o in self.planned if o[2] < now), key=lambda o: (o[2], o[0] == "on"))
+            self.planned = [o for o in self.planned if o[2] >= now]
             for order in due:
                 if order[0] == "on":
                     self.sounding.add(order[3])
