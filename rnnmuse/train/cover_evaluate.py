@@ -41,7 +41,9 @@ from rnnmuse.train.cover import (
     material_of,
     pixels_of,
     read_images,
+    save_pictures,
     tiled,
+    training_of,
     unit,
 )  # fmt: skip
 from rnnmuse.train.cover_recipe import CoverRecipe, read_cover_recipe
@@ -50,6 +52,8 @@ from rnnmuse.train.wasserstein import blurred, distances
 
 SAMPLES = 2000
 NEAR = 500
+SHEET = "covers.jpg"
+"""If it lies in the bundle (of `rnnmuse cover sheet`), the card shows it."""
 SMALL = 16  # side at which pictures are compared for likeness of the whole
 
 
@@ -76,10 +80,11 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     rows = {"training works (the floor)": distances(training, held), name: distances(made, held)}
     for run in beside:
         other = _other(run, images, plan)
-        rows[f"{other.recipe.architecture}, {other.now.step} steps"] = distances(generated(other, samples), held)
+        rows[f"{other.recipe.architecture}, {_told(training_of(other))}"] = distances(generated(other, samples), held)
     rows["held-out works, blurred"] = distances(_blurred(held), held)
     near = nearest(made[:NEAR], training, [s.work for s in images.squares if s.split == "train"], out / "nearest.png")
     result: dict[str, Any] = {
+        "training": _training(bundle.folder),
         "works": {split: images.works(split) for split in ("train", "test")},
         "squares": {split: len(images.of(split)) for split in ("train", "test")},
         "samples": samples,
@@ -92,13 +97,26 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
         "music": music_likeness(load_cover(name), halves_in(music, console)) if music is not None else {},
         "3000 px": timed(name),
     }  # fmt: skip
-    Image.fromarray(tiled(pixels_of(made[:96]), 16)).save(out / "pictures.png")
+    save_pictures(made[:96], out / "pictures.jpg", 16)
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     text = report(name, result)
-    (out / "card.md").write_text(card(plan, text), "utf-8")
+    (out / "card.md").write_text(card(plan, text, result["training"], (out / SHEET).exists()), "utf-8")
     if out == bundle.folder:
         write_sums(out)
     return text
+
+
+def _training(folder: Path) -> dict[str, float]:
+    """What a bundle's eval.json says of its training."""
+    try:
+        return dict(json.loads((folder / "eval.json").read_text("utf-8")).get("training", {}))
+    except (OSError, ValueError):
+        return {}
+
+
+def _told(training: dict[str, float]) -> str:
+    told = f"{training['steps']:,} steps, {training['minutes']:.0f} min"
+    return told + (f" ({training['processor']:.0f} min of processor time)" if training.get("processor") else "")
 
 
 def trainer_for(images: Images, plan: CoverRecipe, folder: Path) -> Trainer:
@@ -284,8 +302,8 @@ def report(name: str, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def card(plan: CoverRecipe, text: str) -> str:
-    """The model's card in Markdown."""
+def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> str:
+    """The model's card in Markdown; ``sheet`` says whether the covers of some pieces lie beside it."""
     lines = [f"# {plan.name}", "", plan.about, "", "## Data", ""]
     for source in plan.data:
         if "origin" in source:
@@ -299,7 +317,10 @@ def card(plan: CoverRecipe, text: str) -> str:
     lines += ["", "Works are split, not squares: 80 % to train, 20 % held out.", "", "## Network", "",
               f"Coordinate generator, trained at {plan.side} px against a convolutional discriminator; non-saturating "
               f"loss, R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, "
-              f"differentiable augmentation. {plan.note}".rstrip(),
+              "differentiable augmentation." + (f" {_told(training)}." if training else ""),
+              *([plan.note] if plan.note else []),
               "The whole recipe is in recipe.toml.", "", "## How well it does", "", text, "",
-              "Pictures, not chosen:", "", "![pictures](pictures.png)", "", "![nearest](nearest.png)"]  # fmt: skip
+              "Pictures, not chosen:", "", "![pictures](pictures.jpg)", "", "![nearest](nearest.png)"]  # fmt: skip
+    if sheet:
+        lines += ["", "Covers of pieces, one seed, not chosen:", "", f"![covers]({SHEET})"]
     return "\n".join(lines) + "\n"
