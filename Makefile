@@ -30,6 +30,7 @@ lint: .stamp-dev
 
 bench: .stamp-dev
 	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/web/bench.py
 
 soak: .stamp-dev
 	$(BIN)/python tests/soak.py

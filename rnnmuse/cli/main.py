@@ -22,6 +22,7 @@ from rnnmuse.cli import (
     phrases,
     play,
     rig,
+    screen,
     show,
     text,
     train,
@@ -49,6 +50,7 @@ app.command("map")(phrases.map_)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)
+app.command("screen")(screen.screen)
 app.command("show")(show.show)
 app.command("listen")(listen.listen)
 app.command("evaluate")(evaluate.evaluate)

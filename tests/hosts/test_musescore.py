@@ -61,5 +61,5 @@ def test_it_opens_and_keeps_the_words_on_the_notes(tmp_path):
     convert(tmp_path / "ours.musicxml", tmp_path / "theirs.musicxml")
     theirs, ours = read_music(tmp_path / "theirs.musicxml"), song.parts[0].lyrics
     assert len(ours) == len(tune)
-    assert [(lyric.beat, lyric.text) for lyric in theirs.parts[0].lyrics] == [(lyric.beat, lyric.text) for lyric in ours]
+    assert [(word.beat, word.text) for word in theirs.parts[0].lyrics] == [(word.beat, word.text) for word in ours]
     assert notes(theirs) == notes(song)

@@ -1,0 +1,1 @@
+"""The dashboard for browsers and projectors: `rnnmuse screen`."""

@@ -1,0 +1,236 @@
+"""The relay by itself: no sockets, and time by hand."""
+
+import asyncio
+import json
+
+import pytest
+
+from rnnmuse.bridges import osc
+from rnnmuse.web.relay import LEASE, MOST_CHARACTERS, RENEW, SILENCE, WAITING, Relay
+
+
+class Bench:
+    """A relay between a stage that is a list and a clock that is a number."""
+
+    def __init__(self):
+        self.time = 100.0
+        self.sent = []
+        self.told = []
+        self.relay = Relay(lambda: self.time, self.told.append)
+
+    def connect(self):
+        self.relay.connected(lambda packet: self.sent.extend((m.address, *m.arguments) for m in osc.parse(packet)))
+
+    def say(self, address, *values):
+        self.relay.packet(osc.build(address, values))
+
+    def join(self):
+        page = self.relay.join()
+        came(page)
+        return page
+
+    def send(self, page, *message):
+        self.relay.take(page, json.dumps(message))
+
+
+LOOP = asyncio.new_event_loop()
+
+
+def came(page):
+    """What waits for a page: messages as lists, pictures as bytes."""
+
+    async def take():
+        out = []
+        while True:
+            one = asyncio.ensure_future(page.take())
+            await asyncio.sleep(0)
+            if not one.done():
+                one.cancel()
+                return out
+            out.append(one.result())
+
+    return [json.loads(one) if isinstance(one, str) else one for one in LOOP.run_until_complete(take())]
+
+
+@pytest.fixture
+def bench():
+    made = Bench()
+    made.connect()
+    made.say("/rnnmuse/subscribed", LEASE)
+    return made
+
+
+def test_a_page_is_told_at_once_whether_the_stage_is_there(bench):
+    assert came(bench.relay.join()) == [["live", 1]]
+    assert came(Bench().relay.join()) == [["live", 0]]
+
+
+def test_the_lease_is_renewed_before_it_ends(bench):
+    assert bench.sent == [("/rnnmuse/subscribe", LEASE)]
+    assert RENEW < SILENCE < LEASE
+    for _ in range(20):
+        bench.time += 0.5
+        bench.relay.tick()
+        bench.say("/rnnmuse/subscribed", LEASE)
+    assert bench.sent == [("/rnnmuse/subscribe", LEASE)] * (1 + int(10 / RENEW))
+
+
+def test_a_silent_stage_is_away_and_comes_back_by_its_first_word(bench):
+    page = bench.join()
+    bench.time += SILENCE - 0.1
+    bench.relay.tick()
+    assert bench.relay.live
+    bench.time += 0.2
+    bench.relay.tick()
+    assert came(page) == [["live", 0]]
+    bench.say("/rnnmuse/beat", 5, 120.0)
+    assert came(page) == [["live", 1], ["/rnnmuse/beat", 5, 120.0]]
+    assert bench.told == [True, False, True]
+
+
+def test_a_line_that_is_lost_is_told_once_and_taken_up_again(bench):
+    page = bench.join()
+    bench.relay.lost()
+    bench.relay.lost()
+    assert came(page) == [["live", 0]]
+    bench.relay.tick()
+    bench.send(page, "/rnnmuse/transport/play")
+    assert came(page)[0][:3] == ["/rnnmuse/error", "/rnnmuse/transport/play", "away"]
+    bench.connect()
+    bench.say("/rnnmuse/subscribed", LEASE)
+    assert came(page) == [["live", 1]]
+    assert bench.sent == [("/rnnmuse/subscribe", LEASE)] * 2
+
+
+@pytest.mark.parametrize("text", ["夜 moon\n", "שלום עולם", "مرحبا", "e\u0301🎵", "</script>\u2028", ""])
+def test_text_of_any_script_arrives_as_it_was_sent(bench, text):
+    page = bench.join()
+    bench.say("/rnnmuse/out/text/3", 1, 0, text, 0)
+    assert came(page) == [["/rnnmuse/out/text/3", 1, 0, text, 0]]
+
+
+def test_text_goes_to_the_stage_as_it_was_typed(bench):
+    page = bench.join()
+    bench.send(page, "/rnnmuse/text/1/prompt", "שלום 夜 🎵")
+    bench.relay.take(page, '["/rnnmuse/text/1/prompt", "half \\ud83c"]')  # a lone surrogate, which is no UTF-8
+    assert bench.sent[1:] == [
+        ("/rnnmuse/text/1/prompt", "שלום 夜 🎵"),
+        ("/rnnmuse/text/1/prompt", "half ?"),
+    ]
+
+
+def test_messages_are_sent_in_the_tables_types(bench):
+    page = bench.join()
+    bench.send(page, "/rnnmuse/transport/tempo", 96)
+    bench.send(page, "/rnnmuse/player/2/param/low", 40.0)
+    bench.send(page, "/rnnmuse/player/1/mode", "free")
+    bench.send(page, "/rnnmuse/player/1/latent", 0.5, -1)
+    bench.send(page, "/rnnmuse/player/1/mode")
+    assert bench.sent[1:] == [
+        ("/rnnmuse/transport/tempo", 96.0),
+        ("/rnnmuse/player/2/param/low", 40),
+        ("/rnnmuse/player/1/mode", "free"),
+        ("/rnnmuse/player/1/latent", 0.5, -1),
+        ("/rnnmuse/player/1/mode",),
+    ]
+
+
+WRONG = {
+    "": "message",
+    "play": "message",
+    "{}": "message",
+    "[]": "message",
+    "[1]": "message",
+    "[" * 4000: "message",
+    '["' + "x" * MOST_CHARACTERS + '"]': "message",
+    '["/rnnmuse/transport/tempo", 1' + "0" * 400 + "]": "type",
+    '["/rnnmuse/transport/tempo", NaN]': "type",
+    '["/rnnmuse/transport/tempo", Infinity]': "type",
+    '["/rnnmuse/transport/tempo", null]': "type",
+    '["/rnnmuse/player/1/latent", [1]]': "type",
+    '["/rnnmuse/player/1/latent", 3000000000]': "type",
+    '["/rnnmuse/transport/tempo", "fast"]': "type",
+    '["/rnnmuse/transport/tempo", 5]': "range",
+    '["/rnnmuse/player/1/mode", "solo"]': "range",
+    '["/rnnmuse/transport/play", 1, 2]': "count",
+    '["/rnnmuse/text/1/generate"]': "count",
+    '["/rnnmuse/player/17/start"]': "address",
+    '["/rnnmuse/player/*/start"]': "address",
+    '["/etc/passwd"]': "address",
+    '["/rnnmuse/out/1/note", 60, 90, 1, 0]': "access",
+    '["/rnnmuse/unsubscribe"]': "access",
+    '["/rnnmuse/subscribe", 10, 0, 9999]': "access",
+    '["/rnnmuse/reply_to", 9999]': "access",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_the_stage_would_not_take_is_answered_with_one_error_and_sent_nowhere(bench, text):
+    page, other = bench.join(), bench.join()
+    bench.relay.take(page, text)
+    ((address, _, code, said),) = came(page)
+    assert (address, code) == ("/rnnmuse/error", WRONG[text])
+    assert "\n" not in said
+    assert len(said) < 400
+    assert len(bench.sent) == 1
+    bench.say("/rnnmuse/beat", 1, 120.0)
+    assert came(other) == [["/rnnmuse/beat", 1, 120.0]], "the others are not told"
+
+
+def test_what_one_page_sets_the_others_show(bench):
+    page, other = bench.join(), bench.join()
+    bench.send(page, "/rnnmuse/player/1/norm/density", 0.25)
+    bench.send(page, "/rnnmuse/transport/panic")
+    bench.send(page, "/rnnmuse/player/1/norm/velocity")  # only asks
+    bench.say("/rnnmuse/player/1/norm/velocity", 0.5)
+    answer = ["/rnnmuse/player/1/norm/velocity", 0.5]
+    assert came(other) == [["/rnnmuse/player/1/norm/density", 0.25], ["/rnnmuse/transport/panic"], answer]
+    assert came(page) == [answer]
+
+
+def test_of_pictures_only_the_newest_waits(bench):
+    page = bench.join()
+    for number in range(1, 1000):
+        bench.say("/rnnmuse/cover/frame", number, b"jpeg %d" % number)
+    assert came(page) == [b"jpeg 999"]
+    assert not page.slow.is_set()
+
+
+def test_pictures_end_with_the_last_page_if_a_page_asked_for_them(bench):
+    first, second = bench.join(), bench.join()
+    bench.send(first, "/rnnmuse/cover/stream", 8)
+    bench.relay.leave(first)
+    assert bench.sent[-1] == ("/rnnmuse/cover/stream", 8.0)
+    bench.relay.leave(second)
+    assert bench.sent[-1] == ("/rnnmuse/cover/stream", 0.0)
+    count = len(bench.sent)
+    bench.relay.leave(bench.join())  # one that did not
+    assert len(bench.sent) == count
+
+
+def test_closed_it_leaves_the_stage_as_without_it(bench):
+    bench.send(bench.join(), "/rnnmuse/cover/stream", 4)
+    bench.relay.close()
+    assert bench.sent[-2:] == [("/rnnmuse/cover/stream", 0.0), ("/rnnmuse/unsubscribe",)]
+
+
+def test_a_page_that_does_not_read_is_let_go_and_holds_no_more_than_so_much(bench):
+    page, reader = bench.join(), bench.join()
+    for number in range(WAITING + 100):
+        bench.say("/rnnmuse/beat", number, 120.0)
+        came(reader)
+    assert page.slow.is_set()
+    assert not reader.slow.is_set()
+    assert [beat for _, beat, _ in came(page)] == list(range(WAITING))
+
+
+def test_damaged_packets_are_passed_over(bench):
+    page = bench.join()
+    for packet in (b"", b"abc", b"/a\0", b"#bundle\0" + b"\0" * 3, bytes(9000), b"/rnnmuse/beat\0\0\0,i\0\0"):
+        bench.relay.packet(packet)
+    bench.say("/rnnmuse/cover/frame", 1)
+    assert came(page) == [["/rnnmuse/cover/frame", 1]]
+    bench.say("/rnnmuse/models", b"blob")
+    assert came(page) == [["/rnnmuse/models", "b'blob'"]]
+    bench.relay.packet(osc.bundle(osc.NOW, [osc.build("/rnnmuse/beat", (n, 90.0)) for n in (1, 2)]))
+    assert came(page) == [["/rnnmuse/beat", 1, 90.0], ["/rnnmuse/beat", 2, 90.0]]
