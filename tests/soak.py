@@ -1,7 +1,7 @@
 """`make soak`: the live stage under load, measured on the real processes. Not a test: it takes half an hour.
 
-`python tests/soak.py start reaction idle timing eight attacks sclang signals engines ports` runs some of it, QUICK=1 a
-tenth of each.
+`python tests/soak.py start reaction idle timing cover eight attacks sclang signals engines ports` runs some of it,
+QUICK=1 a tenth of each.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnmuse.bridges import osc
+from rnnmuse.events import Note
+from rnnmuse.music.midi import write_midi
+from rnnmuse.music.piece import Part, Piece
 
 SHARE = 10 if os.environ.get("QUICK") else 1
 
@@ -218,6 +221,48 @@ def timing() -> None:
               f"worst {worst:.2f}, dropped {dropped}, engines begun anew {restarts}")  # fmt: skip
 
 
+def cover() -> None:
+    """The command's time and memory, and the notes' lateness without and with covers drawn in the jobs' process."""
+    with tempfile.TemporaryDirectory() as folder:
+        song = Path(folder) / "song.mid"
+        write_midi(Piece([Part(notes=[Note(k / 2, 60 + k * 5 % 12, 0.5, 80) for k in range(256)])]), song)
+        command = [sys.executable, "-m", "rnnmuse.cli.main", "cover", str(song), "--title", "Night Trains"]
+        began = time.monotonic()
+        process = subprocess.Popen([*command, "--artist", "Anna K."], cwd=folder, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        print(
+            f"cover, 3000 x 3000 px: {time.monotonic() - began:.1f} s, {usage.ru_maxrss / 1024:.0f} MB, status {status}"
+        )
+        os.environ["RNNMUSE_COVERS"] = folder
+        for beside in (False, True):
+            with live() as made:
+                _players(made, 4, 120)
+                done = _notes_and_covers(made, 1000 // SHARE, beside)
+                _, out, median, p99, p999, worst, dropped, _ = made.ask("/rnnmuse/stats")
+                print(f"live, {done} covers drawn beside: {out} notes, late median {median:.3f}, p99 {p99:.3f}, p99.9 "
+                      f"{p999:.3f}, worst {worst:.2f} ms, dropped {dropped}")  # fmt: skip
+        del os.environ["RNNMUSE_COVERS"]
+
+
+def _notes_and_covers(made: Live, notes: int, beside: bool) -> int:
+    """Wait for so many notes, asking for one cover after another if ``beside``; returns how many were done."""
+    done = 0
+    if beside:
+        made.send("/rnnmuse/cover/generate", 1, 3000, "Night Trains", "Anna K.")
+    while notes:
+        message = made.wait(lambda m: m.address == "/rnnmuse/cover/done" or _begins(m))
+        if _begins(message):
+            notes -= 1
+        else:
+            done += 1
+            made.send("/rnnmuse/cover/generate", done + 1, 3000, "Night Trains", "Anna K.")
+    return done
+
+
+def _begins(message: osc.Message) -> bool:
+    return message.address.endswith("/note") and bool(message.arguments[1])
+
+
 def _players(made: Live, count: int, bpm: float) -> None:
     made.send("/rnnmuse/transport/tempo", bpm)
     for player in range(1, count + 1):
@@ -304,7 +349,9 @@ def attacks() -> None:
 if __name__ == "__main__":
     from soak_kills import engines, ports, signals  # it needs Live, from here
 
-    parts = {f.__name__: f for f in (start, reaction, idle, timing, eight, attacks, sclang, signals, engines, ports)}
+    parts = {
+        f.__name__: f for f in (start, reaction, idle, timing, cover, eight, attacks, sclang, signals, engines, ports)
+    }
     if sys.argv[1:] == ["_echo"]:
         _echo()
     for wanted in sys.argv[1:] or parts:

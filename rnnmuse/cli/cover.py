@@ -108,6 +108,54 @@ def draw(
 
 
 @app.command()
+def sheet(
+    files: Annotated[list[Path], typer.Argument(help="Pieces, up to 144; each gets a cover of its own.")],
+    seed: Seed = None,
+    model: Model = "covers",
+    titles: Annotated[
+        Path | None,
+        typer.Option(help='A text file with a line "title | artist" for each piece; else the pieces\' own.'),
+    ] = None,
+    columns: Annotated[int, typer.Option(help="Covers in a row, 1 to 12.")] = 4,
+    cell: Annotated[int, typer.Option(help="Side of each in pixels, 64 to 1000.")] = 300,
+    out: Annotated[Path, typer.Option(help="The file, .png or .jpg.")] = Path("out/sheet.jpg"),
+    mood: Mood = "",
+    palette: Palette = "",
+    strength: Strength = 1.0,
+    style: Style = "serif",
+    place: Place = "auto",
+    font: Font = None,
+) -> None:
+    """The covers of several pieces on one sheet, with their titles."""
+    from rnnmuse.cover.picture import check_ending, design_for, gallery, read_titles, write
+    from rnnmuse.models.bundle import load_cover
+    from rnnmuse.music.read import read_music
+
+    for name, value, low, high in (
+        ("columns", columns, 1, 12),
+        ("cell", cell, 64, 1000),
+        ("files", len(files), 1, 144),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{name}: {value}; must be {low} to {high}")
+    check_ending(out)
+    given = read_titles(titles, len(files)) if titles is not None else [("", "")] * len(files)
+    loaded = load_cover(model)
+    designs = []
+    with _bar() as bar:
+        task = bar.add_task("reading", total=len(files))
+        for file, (title, artist) in zip(files, given, strict=True):
+            piece = read_music(file)
+            title = title or (piece.title or file.stem.replace("_", " "))[:200]
+            designs.append(design_for(piece, seed, mood=mood, palette=palette, strength=strength, title=title,
+                                      artist=artist, style=style, place=place, font=font))  # fmt: skip
+            bar.advance(task)
+        task = bar.add_task("drawing", total=1.0)
+        made = gallery(loaded, designs, columns, cell, progress=lambda done: bar.update(task, completed=done))
+    print(write(made, out) or out)
+
+
+@app.command()
 def video(
     file: File = None,
     seed: Seed = None,

@@ -20,6 +20,9 @@ def evaluate(
     beside: Annotated[
         list[Path] | None, typer.Option(help="Of a cover model: run folders of other networks to stand beside it.")
     ] = None,
+    music: Annotated[
+        Path | None, typer.Option(help="Of a cover model: a folder of pieces whose covers are compared.")
+    ] = None,
     benchmark: Annotated[
         str | None, typer.Option(help="tinyshakespeare: the figures of a text model on its last tenth.")
     ] = None,
@@ -50,7 +53,7 @@ def evaluate(
         raise ValueError("evaluate: name a model and the folders of its data, or a --benchmark")
     kind = find(model).about.get("kind")
     if kind == "cover":
-        print(evaluate_cover(model, folders, out, beside or ()))
+        print(evaluate_cover(model, folders, out, beside or (), music))
     elif kind == "text":
         print(evaluate_text(model, folders, pieces, out))
     elif kind == "phrase":

@@ -9,8 +9,8 @@ from collections import deque
 from PIL import Image
 
 from rnnmuse.cover.palette import parse_palette, recolour
-from rnnmuse.cover.picture import Design
-from rnnmuse.cover.traits import Traits, conditions_of, latent_of, traits_of, traits_of_seed
+from rnnmuse.cover.picture import Design, noise_of, wishes_of
+from rnnmuse.cover.traits import Traits, latent_of, traits_of, traits_of_seed
 from rnnmuse.events import Note
 from rnnmuse.models.cover import ATTRIBUTES, CoverModel, Window
 from rnnmuse.music.piece import Part, Piece, Tempo
@@ -29,6 +29,7 @@ class LivePicture:
 
     def __init__(self, model: CoverModel, design: Design, tempo: float = 120.0) -> None:
         self.model, self.design, self.tempo = model, design, tempo
+        self._noise = noise_of(model, design)
         self._notes: deque[tuple[float, int, int]] = deque(maxlen=400)
         self._traits = traits_of_seed(design.seed).vector()
         self._loud = self._struck = 0.0
@@ -62,10 +63,11 @@ class LivePicture:
     def picture(self, now: float, side: int = SIDE) -> Image.Image:
         """The picture as the music has it now."""
         traits, loud = self.move(now)
-        c = conditions_of(traits, self.design.mood, self.design.strength)
+        c = wishes_of(self.design, traits)
         c[ATTRIBUTES.index("contrast")] += 0.9 * (loud - 0.3)
         c[ATTRIBUTES.index("brightness")] += 0.6 * (loud - 0.3)
-        planes = self.model.planes(latent_of(traits, self.design.seed, self.model.latent), c, self.design.seed)
+        z = latent_of(traits, self.design.seed, self.model.latent, self.design.profile)
+        planes = self.model.planes(z, c, self.design.seed, self._noise)
         edge = ZOOM * loud / 2
         window = Window(edge, edge, 1 - edge, 1 - edge)
         image = Image.fromarray(self.model.draw(planes, side, side, window, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,18 @@ from typing import Any
 from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
 
 from rnnmuse.cover.palette import parse_palette, recolour
-from rnnmuse.cover.traits import Traits, conditions_of, latent_of, traits_of, traits_of_seed
+from rnnmuse.cover.traits import (
+    Traits,
+    blend_of,
+    conditions_of,
+    latent_of,
+    profile_of,
+    tone_of,
+    traits_of,
+    traits_of_seed,
+)  # fmt: skip
 from rnnmuse.cover.typography import STYLES, Lettering, font_of, prepared, set_text
-from rnnmuse.models.cover import CoverModel, Planes
+from rnnmuse.models.cover import Array, CoverModel, Planes
 from rnnmuse.music.piece import Piece
 
 Progress = Callable[[float], None]
@@ -30,7 +39,8 @@ QUALITIES = (95, 92, 88, 84, 80)
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Everything that a cover is made of, but for the model and the size. ``traits`` are the music's.
+    """Everything that a cover is made of, but for the model and the size. ``traits`` and ``profile``
+    are the music's.
 
     ``palette`` and ``mood`` as in `rnnmuse.cover.palette` and `rnnmuse.cover.traits`, empty for none; ``strength``
     multiplies what the music asks for.
@@ -38,6 +48,7 @@ class Design:
 
     seed: int = 1
     traits: Traits | None = None
+    profile: tuple[float, ...] = ()
     mood: str = ""
     palette: str = ""
     strength: float = 1.0
@@ -72,14 +83,27 @@ def design_for(piece: Piece | None, seed: int | None, **settings: Any) -> Design
     """The design of a piece, or of a seed alone; without a seed it is 1, so that like pieces have like covers."""
     seed = 1 if seed is None else seed
     check_seed(seed)
-    return Design(seed, traits_of(piece) if piece is not None else traits_of_seed(seed), **settings)
+    if piece is None:
+        return Design(seed, traits_of_seed(seed), **settings)
+    return Design(seed, traits_of(piece), tuple(profile_of(piece).tolist()), **settings)
 
 
 def planes_of(model: CoverModel, design: Design) -> Planes:
     """The picture before it is drawn."""
     traits = design.traits or traits_of_seed(design.seed)
-    z = latent_of(traits, design.seed, model.latent)
-    return model.planes(z, conditions_of(traits, design.mood, design.strength), design.seed)
+    z = latent_of(traits, design.seed, model.latent, design.profile)
+    return model.planes(z, wishes_of(design, traits), design.seed, noise_of(model, design))
+
+
+def wishes_of(design: Design, traits: Traits) -> Array:
+    """What is asked of the picture for these traits, (CONDITIONS,): theirs, the mood's, and the piece's own tone."""
+    tone = design.strength * tone_of(design.profile, design.seed)
+    return conditions_of(traits, design.mood, design.strength) + tone
+
+
+def noise_of(model: CoverModel, design: Design) -> list[Array]:
+    """The picture's irregularities, as `CoverModel.planes` takes them; the seed's and the profile's."""
+    return model.noise(design.seed, blend_of(design.profile, design.seed))
 
 
 def draw(model: CoverModel, design: Design, width: int, height: int, threads: int = 2,
@@ -98,19 +122,41 @@ def contact_sheet(model: CoverModel, design: Design, columns: int, rows: int, ce
     """Covers of the seeds that follow the design's, to choose from; each with its seed below it."""
     if not (1 <= columns <= 12 and 1 <= rows <= 12):
         raise ValueError(f"grid: {columns}x{rows}; must be 1x1 to 12x12")
-    band, gap = 26, 8
+    seeds = [(design.seed + index) % 2**31 for index in range(columns * rows)]
+    designs = [replace(design, seed=seed, title="", artist="") for seed in seeds]
+    return gallery(model, designs, columns, cell, [f"--seed {seed}" for seed in seeds], progress)
+
+
+def gallery(model: CoverModel, designs: Sequence[Design], columns: int, cell: int = 300, below: Sequence[str] = (),
+            progress: Progress | None = None) -> Image.Image:  # fmt: skip
+    """Covers side by side, row by row, each ``cell`` px, with a line ``below`` each if there are any."""
+    band, gap, rows = 26 if below else 0, 8, -(-len(designs) // columns)
     sheet = Image.new("RGB", (columns * (cell + gap) + gap, rows * (cell + band + gap) + gap), (24, 24, 28))
     pen = ImageDraw.Draw(sheet)
     font = font_of("NotoSans-SemiBold.ttf", 15)
-    for index in range(columns * rows):
-        seed = (design.seed + index) % 2**31
-        image, _ = draw(model, replace(design, seed=seed, title="", artist=""), cell, cell, 1)
+    for index, design in enumerate(designs):
+        image, _ = draw(model, design, 2 * cell, 2 * cell, 2)
         x, y = gap + index % columns * (cell + gap), gap + index // columns * (cell + band + gap)
-        sheet.paste(image, (x, y))
-        pen.text((x + cell // 2, y + cell + band // 2), f"--seed {seed}", (230, 230, 235), font, anchor="mm")
+        sheet.paste(image.resize((cell, cell), Image.Resampling.LANCZOS), (x, y))
+        if below:
+            pen.text((x + cell // 2, y + cell + band // 2), below[index], (230, 230, 235), font, anchor="mm")
         if progress:
-            progress((index + 1) / (columns * rows))
+            progress((index + 1) / len(designs))
     return sheet
+
+
+def read_titles(path: Path, count: int) -> list[tuple[str, str]]:
+    """``count`` titles and artists from a text file, one line each, ``title | artist`` or ``title``.
+
+    ValueError where the file cannot be read or has another number of lines.
+    """
+    try:
+        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"titles: {path}: {error}") from None
+    if len(lines) != count:
+        raise ValueError(f"titles: {path.name} has {len(lines)} lines; must have one for each piece, {count}")
+    return [(title.strip(), artist.strip()) for title, _, artist in (line.partition("|") for line in lines)]
 
 
 def parse_grid(text: str) -> tuple[int, int]:

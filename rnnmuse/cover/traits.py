@@ -1,15 +1,20 @@
 """What a piece of music asks of its picture: a stated map, the same for the same piece and seed.
 
 Nine traits are measured on the piece and brought to about -1 to 1 (`Traits`). `WISHES` says what each asks of the
-picture. The latent is a smooth function of the traits as well: random Fourier features (Rahimi and Recht 2007), so
-that the correlation of two pieces' latents is exp(-d² / 2 r²), d the distance of their traits and r REACH: near
-pieces have near pictures, and the seed chooses the features.
+picture. What traits do not tell apart, two tunes in one key, the `profile_of` the notes does: how often each degree,
+melodic step and note length comes. The latent is a smooth function of both: random Fourier features (Rahimi and Recht
+2007), so that the correlation of two pieces' latents is exp(-d² / 2 r² - p² / 2 q²), d the distance of their traits, p
+that of their profiles, r REACH and q PROFILE_REACH: near pieces have near pictures, and the seed chooses the features.
+Of the profile alone are made, in the same way, the mixture of the picture's irregularities (`blend_of`) and a tone of
+its own (`tone_of`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +88,14 @@ MOODS: dict[str, dict[str, float]] = {
 
 REACH = 2.2
 """Distance of traits over which pictures lose their likeness."""
+PROFILE_REACH = 0.5
+"""The same for profiles; those of two tunes are about 0.6 apart."""
+DEGREES, STEPS, GAPS = 12, 15, 8
+PROFILE = DEGREES + STEPS + GAPS
+BLEND = 48
+"""Fields of noise that a picture's irregularities are mixed from."""
+TONE = 0.6
+"""Spread of a piece's own tone, in units of the attributes' spread."""
 
 
 def traits_of(piece: Piece) -> Traits:
@@ -142,15 +155,61 @@ def conditions_of(traits: Traits, mood: str = "", strength: float = 1.0) -> Arra
     return out
 
 
-def latent_of(traits: Traits, seed: int, length: int, reach: float = REACH) -> Array:
-    """The latent of a piece, (length,), each entry of mean 0 and spread 1 over pieces.
+def profile_of(piece: Piece) -> Array:
+    """How often a piece has each of 12 degrees above its tonic, of 15 steps of its upper line (-7 to 7 semitones and
+    beyond) and of 8 gaps between onsets (a sixteenth to two bars, by factors of √2 and beyond): (PROFILE,).
 
-    √2 cos(w·t / reach + b), w standard normal and b uniform drawn by the seed: latents of traits t and u correlate by
-    exp(-|t - u|² / 2 reach²).
+    Roots of shares, as in Hellinger's distance: two profiles are 0 to √2 apart. All 0 for a piece without notes.
+    """
+    notes = [n for n in piece.notes if not piece.parts[n.part].drum] or piece.notes
+    if not notes:
+        return np.zeros(PROFILE, np.float32)
+    tonic = (piece.keys[0] if piece.keys else estimate_key(notes)).tonic
+    top: dict[int, int] = {}
+    for note in notes:
+        at = round(note.start * 24)
+        top[at] = max(note.pitch, top.get(at, 0))
+    onsets = sorted(top)
+    steps = [max(-7, min(7, top[b] - top[a])) + 7 for a, b in pairwise(onsets)]
+    gaps = [max(0, min(GAPS - 1, round(2 * math.log2((b - a) / 24) + 4))) for a, b in pairwise(onsets)]
+    counts = ([(n.pitch - tonic) % 12 for n in notes], DEGREES), (steps, STEPS), (gaps, GAPS)
+    shares = [np.bincount(np.array(values, int), minlength=size) / max(1, len(values)) for values, size in counts]
+    return np.sqrt(np.concatenate(shares) / 3).astype(np.float32)
+
+
+def latent_of(traits: Traits, seed: int, length: int, profile: Sequence[float] = ()) -> Array:
+    """The latent of a piece, (length,), each entry of mean 0 and spread 1 over pieces; of the traits alone without a
+    profile.
+
+    √2 cos(w·t / r + v·p / q + b), w and v standard normal and b uniform drawn by the seed: latents of traits t, t' and
+    profiles p, p' correlate by exp(-|t - t'|² / 2 r² - |p - p'|² / 2 q²).
     """
     rng = np.random.default_rng((seed, 2))
-    turn = rng.standard_normal((length, len(NAMES))) @ (traits.vector() / reach) + rng.uniform(0, 2 * math.pi, length)
-    return (math.sqrt(2) * np.cos(turn)).astype(np.float32)
+    turn = rng.standard_normal((length, len(NAMES))) @ (traits.vector() / REACH) + rng.uniform(0, 2 * math.pi, length)
+    return _features(turn, rng, profile)
+
+
+def blend_of(profile: Sequence[float], seed: int) -> Array:
+    """How the seed's fields of noise are mixed for a piece, (BLEND,), of length 1: near profiles, near mixtures."""
+    rng = np.random.default_rng((seed, 4))
+    out = _features(rng.uniform(0, 2 * math.pi, BLEND), rng, profile)
+    return np.asarray(out / np.linalg.norm(out), np.float32)
+
+
+def tone_of(profile: Sequence[float], seed: int) -> Array:
+    """What a piece's own tone adds to the conditions, (CONDITIONS,): TONE for each attribute, nothing without a
+    profile."""
+    out = np.zeros(CONDITIONS, np.float32)
+    if len(profile):
+        rng = np.random.default_rng((seed, 5))
+        out[:ABSTRACT] = TONE * _features(rng.uniform(0, 2 * math.pi, ABSTRACT), rng, profile)
+    return out
+
+
+def _features(turn: NDArray[np.floating], rng: np.random.Generator, profile: Sequence[float]) -> Array:
+    if len(profile):
+        turn = turn + rng.standard_normal((len(turn), PROFILE)) @ (np.asarray(profile) / PROFILE_REACH)
+    return np.asarray(math.sqrt(2) * np.cos(turn), np.float32)
 
 
 def traits_of_seed(seed: int) -> Traits:

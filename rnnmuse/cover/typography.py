@@ -87,28 +87,34 @@ def prepared(field: str, text: str) -> str:
 
 
 def runs(text: str, style: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The text cut into (font, characters); a mark stays with its letter.
+    """The text cut into (font, characters); a mark stays with its letter, and a word in one font if one has it all.
 
     ValueError names the characters that no font of the style has.
     """
     out: list[tuple[str, str]] = []
     lacking: list[str] = []
-    for character in text:
-        joined = out and (unicodedata.combining(character) or character in " \u200d\ufe0f")
-        if joined:
-            out[-1] = (out[-1][0], out[-1][1] + character)
-            continue
-        font = next((name for name in style if character.isspace() or has(name, character)), None)
-        if font is None:
-            lacking.append(character)
-        elif out and out[-1][0] == font:
-            out[-1] = (font, out[-1][1] + character)
-        else:
-            out.append((font, character))
+    for word in _pieces(text):
+        whole = [name for name in style if all(_joins(c) or has(name, c) for c in word)]
+        for character in word:
+            if out and _joins(character):
+                out[-1] = (out[-1][0], out[-1][1] + character)
+                continue
+            font = next((name for name in whole or style if character.isspace() or has(name, character)), None)
+            if font is None:
+                lacking.append(character)
+            elif out and out[-1][0] == font:
+                out[-1] = (font, out[-1][1] + character)
+            else:
+                out.append((font, character))
     if lacking:
         shown = " ".join(dict.fromkeys(lacking))
         raise ValueError(f"text: no font here has {shown}; give one that has it with --font")
     return out
+
+
+def _joins(character: str) -> bool:
+    """True of what is set in the font of what stands before it."""
+    return bool(unicodedata.combining(character)) or character.isspace() or character in "\u200d\ufe0f"
 
 
 def _line_width(line: str, size: int, style: tuple[str, ...]) -> int:
@@ -177,14 +183,12 @@ def fitted(text: str, width: int, height: int, largest: int, smallest: int, styl
 
 
 def _broken(text: str, width: int, size: int, style: tuple[str, ...]) -> list[str]:
-    lines, used = [""], 0.0
+    lines = [""]
     for character in text:
-        length = _ems(character, style)
-        if lines[-1] and (used + length) * size > 0.985 * width and not unicodedata.combining(character):
+        too_wide = _ems(lines[-1] + character, style) * size > 0.985 * width
+        if lines[-1] and too_wide and not unicodedata.combining(character):
             lines.append("")
-            used = 0.0
         lines[-1] += character
-        used += length
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -202,17 +206,19 @@ def set_text(image: Image.Image, title: str, artist: str = "", style: str = "ser
     if not blocks:
         return image, None
     width, height = _extent(blocks, gap)
-    best: tuple[float, tuple[int, int], Colour] | None = None
+    best: tuple[float, float, tuple[int, int], Colour] | None = None
     pixels = np.asarray(image)
     for where in PLACES[1:] if place == "auto" else (place,):
         left, top = _corner(where, image.size, width, height)
         behind = pixels[top : top + height, left : left + width]
         for colour in (LIGHT, DARK):
             need = _ground_needed(behind, colour)
-            if best is None or need < best[0] - 0.02:
-                best = (need, (left, top), colour)
+            # what the ground changes: dark letters on a dark picture want a large white cloud
+            change = need * float(np.abs(behind - np.array(_other(colour), np.float32)).mean()) / 255
+            if best is None or change < best[0] - 0.01:
+                best = (change, need, (left, top), colour)
     assert best is not None
-    need, (left, top), colour = best
+    _, need, (left, top), colour = best
     box = (left, top, left + width, top + height)
     if need:
         image = image.copy()

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rnnmuse.cover.palette import parse_palette, recolour
-from rnnmuse.cover.picture import Design
-from rnnmuse.cover.traits import Traits, conditions_of, latent_of, traits_of, traits_of_seed
+from rnnmuse.cover.picture import Design, noise_of, wishes_of
+from rnnmuse.cover.traits import Traits, latent_of, traits_of, traits_of_seed
 from rnnmuse.cover.typography import DARK, LIGHT, overlay
 from rnnmuse.errors import MissingExtraError, RnnmuseError
 from rnnmuse.events import Note
@@ -90,8 +90,8 @@ class Walk:
             middles = np.array([piece.seconds_at((a + b) / 2) for a, b in pairwise(edges)])
             self._onsets = sorted((piece.seconds_at(n.start), n.velocity / 127) for n in piece.notes)
         mixed = [Traits(*((1 - OWN) * whole.vector() + OWN * bar.vector()).tolist()) for bar in bars]
-        z = np.stack([latent_of(t, design.seed, length) for t in mixed])
-        c = np.stack([conditions_of(t, design.mood, design.strength) for t in mixed])
+        z = np.stack([latent_of(t, design.seed, length, design.profile) for t in mixed])
+        c = np.stack([wishes_of(design, t) for t in mixed])
         self._latents, self._wishes = (_ClosedSpline(middles, values, self.seconds) for values in (z, c))
         self._times = np.array([at for at, _ in self._onsets])
         self._loud = np.array([loud for _, loud in self._onsets])
@@ -170,9 +170,11 @@ def frames(model: CoverModel, design: Design, walk: Walk, width: int, height: in
     colours = parse_palette(design.palette) if design.palette else None
     text = overlay((width, height), design.title, design.artist, design.style, design.place, design.font)
 
+    noise = noise_of(model, design)
+
     def frame(index: int) -> NDArray[np.uint8]:
         z, c, loud = walk.at(index / count * walk.seconds)
-        planes = model.planes(z, c, design.seed)
+        planes = model.planes(z, c, design.seed, noise)
         window = _zoomed(base, 1 - ZOOM * loud)
         pixels = model.draw(planes, -(-width // scale), -(-height // scale), window, 1)
         image = Image.fromarray(pixels)

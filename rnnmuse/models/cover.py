@@ -90,17 +90,21 @@ class CoverModel:
         """A latent drawn for a seed, (latent,)."""
         return np.asarray(np.random.default_rng(seed).standard_normal(self.latent), np.float32)
 
+    def noise(self, seed: int, blend: Array) -> list[Array]:
+        """The fine irregularities that a seed draws: (s, s) for each plane, a mixture by ``blend`` (fields,) of as many
+        fields, and (NOISE, 128, 128)."""
+        rng = np.random.default_rng((seed, 1))
+        sides = [START << i for i in range(self._blocks + 1)]
+        mixed = [np.tensordot(blend, rng.standard_normal((len(blend), s, s), np.float32), 1) for s in sides]
+        return [*mixed, rng.standard_normal((NOISE, NOISE_GRID, NOISE_GRID), np.float32)]
+
     def planes(self, z: Array, conditions: Array, seed: int = 0, noise: list[Array] | None = None) -> Planes:
         """Grow the planes for a latent (latent,) and conditions (CONDITIONS,).
 
-        ``seed`` draws the fine irregularities; ``noise`` (one of (s, s) for each plane, then
-        (NOISE, 128, 128)) replaces them.
+        ``noise`` as of `noise`; one field of the seed's without.
         """
         if noise is None:
-            rng = np.random.default_rng((seed, 1))
-            sides = [START << i for i in range(self._blocks + 1)]
-            noise = [rng.standard_normal((s, s)).astype(np.float32) for s in sides]
-            noise.append(rng.standard_normal((NOISE, NOISE_GRID, NOISE_GRID)).astype(np.float32))
+            noise = self.noise(seed, np.ones(1, np.float32))
         z = z / math.sqrt(float(np.square(z).mean()) + 1e-8)
         h = _lift(self._linear("mapping.one", np.concatenate([z, conditions]).astype(np.float32)))
         style = _lift(self._linear("mapping.two", h))

@@ -42,6 +42,8 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
+    processor: float = 0.0
+    """Seconds of processor time, of all threads: less than ``seconds`` where other programs run."""
     generator: float = math.nan
     discriminator: float = math.nan
     asked: float = math.nan
@@ -180,13 +182,14 @@ class Trainer:
     def run(self, minutes: float | None, steps: int | None, report: Report, pictures: Callable[[], None],
             measure: Callable[[], dict[str, Any]] | None = None, measure_every: float = 600.0) -> None:  # fmt: skip
         """Train until ``minutes`` of this run or ``steps`` in all are over; saved every 90 s and at Ctrl-C."""
-        before = self.now.seconds
+        before, used = self.now.seconds, self.now.processor - time.process_time()
         began = saved = time.monotonic()
         measured = self.now.seconds
         try:
             while steps is None or self.now.step < steps:
                 self.step()
                 self.now.seconds = before + time.monotonic() - began
+                self.now.processor = used + time.process_time()
                 if self.now.step % self.recipe.pictures_every == 0:
                     pictures()
                     self.log({})

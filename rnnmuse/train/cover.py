@@ -210,7 +210,7 @@ def measured(trainer: Trainer, held: torch.Tensor, count: int) -> dict[str, floa
 
 @torch.no_grad()
 def save_grid(trainer: Trainer, path: Path, columns: int = 8, rows: int = 8) -> None:
-    """Pictures of the running mean for latents that stay the same over a run, as one PNG."""
+    """Pictures of the running mean for latents that stay the same over a run, as one PNG or JPEG."""
     random = torch.Generator().manual_seed(trainer.recipe.seed)
     count = columns * rows
     index = torch.multinomial(trainer.material.weights, count, replacement=True, generator=random)
@@ -218,7 +218,12 @@ def save_grid(trainer: Trainer, path: Path, columns: int = 8, rows: int = 8) -> 
     z = torch.randn(count, trainer.shape.latent, generator=random)
     trainer.mean.eval()
     made = torch.cat([trainer.mean(z[i : i + 16], c[i : i + 16], random) for i in range(0, count, 16)])
-    Image.fromarray(tiled(pixels_of(made), columns)).save(path)
+    save_pictures(made, path, columns)
+
+
+def save_pictures(images: torch.Tensor, path: Path, columns: int) -> None:
+    """(n, c, h, w) in -1 to 1 as one picture."""
+    Image.fromarray(tiled(pixels_of(images), columns)).save(path, quality=90)
 
 
 def pixels_of(images: torch.Tensor) -> Pixels:
@@ -249,15 +254,19 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
              "spread": [round(float(v), 6) for v in material.spread]}  # fmt: skip
     (folder / "model.toml").write_text("".join(f"{k} = {toml_value(v)}\n" for k, v in about.items()), "utf-8")
     (folder / "recipe.toml").write_text(cover_recipe_text(plan), "utf-8")
-    save_grid(trainer, folder / "pictures.png", 12, 6)
+    save_grid(trainer, folder / "pictures.jpg", 12, 6)
     if not (folder / "card.md").exists():
         lines = [f"# {plan.name}", plan.about, f"`rnnmuse evaluate {plan.name} FOLDER` measures it."]
-        (folder / "card.md").write_text("\n\n".join([*lines, "![pictures](pictures.png)"]) + "\n", "utf-8")
-    (folder / "eval.json").write_text(
-        json.dumps({"steps": trainer.now.step, "minutes": round(trainer.now.seconds / 60)})
-    )
+        (folder / "card.md").write_text("\n\n".join([*lines, "![pictures](pictures.jpg)"]) + "\n", "utf-8")
+    (folder / "eval.json").write_text(json.dumps({"training": training_of(trainer)}))
     write_sums(folder)
     return find(plan.name) if folder.parent == user_folder() else Bundle(plan.name, folder, {"kind": "cover"})
+
+
+def training_of(trainer: Trainer) -> dict[str, float]:
+    """Steps, minutes and minutes of processor time of a run."""
+    now = trainer.now
+    return {"steps": now.step, "minutes": round(now.seconds / 60, 1), "processor": round(now.processor / 60, 1)}
 
 
 def begin_from(trainer: Trainer, bundle: Bundle) -> None:

@@ -8,6 +8,7 @@ distance of a sample to its nearest training picture, beside the closest pair of
 from __future__ import annotations
 
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -24,10 +25,14 @@ from PIL import Image, ImageFilter
 from rich.console import Console
 from torch.nn import functional
 
-from rnnmuse.cover.traits import conditions_of, latent_of, traits_of_seed
+from rnnmuse.cover.picture import design_for, planes_of
+from rnnmuse.cover.traits import PROFILE_REACH, REACH
+from rnnmuse.cover.video import excerpt
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import find, load_cover, write_sums
 from rnnmuse.models.cover import CoverModel
+from rnnmuse.music.piece import Piece
+from rnnmuse.music.read import music_files, read_music
 from rnnmuse.train.adversarial import Trainer
 from rnnmuse.train.cover import (
     as_tensor,
@@ -36,7 +41,9 @@ from rnnmuse.train.cover import (
     material_of,
     pixels_of,
     read_images,
+    save_pictures,
     tiled,
+    training_of,
     unit,
 )  # fmt: skip
 from rnnmuse.train.cover_recipe import CoverRecipe, read_cover_recipe
@@ -45,15 +52,18 @@ from rnnmuse.train.wasserstein import blurred, distances
 
 SAMPLES = 2000
 NEAR = 500
+SHEET = "covers.jpg"
+"""If it lies in the bundle (of `rnnmuse cover sheet`), the card shows it."""
 SMALL = 16  # side at which pictures are compared for likeness of the whole
 
 
 def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, beside: Sequence[Path] = (),
-                   samples: int = SAMPLES) -> str:  # fmt: skip
+                   music: Path | None = None, samples: int = SAMPLES) -> str:  # fmt: skip
     """Measure the cover model ``name`` on the works it was trained on and those held out; returns a report.
 
-    ``beside`` are run folders of other networks (of `rnnmuse train cover --architecture`) measured likewise. With
-    ``out`` (or a bundle of your own) the report goes into its card.md and eval.json, with pictures beside it.
+    ``beside`` are run folders of other networks (of `rnnmuse train cover --architecture`) measured likewise; ``music``
+    is a folder of pieces whose covers are compared. With ``out`` (or a bundle of your own) the report goes into its
+    card.md and eval.json, with pictures beside it.
     """
     bundle = find(name)
     plan = read_cover_recipe(bundle.folder / "recipe.toml")
@@ -70,10 +80,11 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     rows = {"training works (the floor)": distances(training, held), name: distances(made, held)}
     for run in beside:
         other = _other(run, images, plan)
-        rows[f"{other.recipe.architecture}, {other.now.step} steps"] = distances(generated(other, samples), held)
+        rows[f"{other.recipe.architecture}, {_told(training_of(other))}"] = distances(generated(other, samples), held)
     rows["held-out works, blurred"] = distances(_blurred(held), held)
     near = nearest(made[:NEAR], training, [s.work for s in images.squares if s.split == "train"], out / "nearest.png")
     result: dict[str, Any] = {
+        "training": _training(bundle.folder),
         "works": {split: images.works(split) for split in ("train", "test")},
         "squares": {split: len(images.of(split)) for split in ("train", "test")},
         "samples": samples,
@@ -83,16 +94,29 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
         "diversity": round(spread_of(made[:NEAR]) / spread_of(torch.cat([training, held])), 3),
         "spectrum": {"made": round(spectrum_gap(made, held), 3), "floor": round(spectrum_gap(training, held), 3)},
         **near,
-        "music": {"correlation": round(music_correlation(load_cover(name)), 3)},
+        "music": music_likeness(load_cover(name), halves_in(music, console)) if music is not None else {},
         "3000 px": timed(name),
     }  # fmt: skip
-    Image.fromarray(tiled(pixels_of(made[:96]), 16)).save(out / "pictures.png")
+    save_pictures(made[:96], out / "pictures.jpg", 16)
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     text = report(name, result)
-    (out / "card.md").write_text(card(plan, text), "utf-8")
+    (out / "card.md").write_text(card(plan, text, result["training"], (out / SHEET).exists()), "utf-8")
     if out == bundle.folder:
         write_sums(out)
     return text
+
+
+def _training(folder: Path) -> dict[str, float]:
+    """What a bundle's eval.json says of its training."""
+    try:
+        return dict(json.loads((folder / "eval.json").read_text("utf-8")).get("training", {}))
+    except (OSError, ValueError):
+        return {}
+
+
+def _told(training: dict[str, float]) -> str:
+    told = f"{training['steps']:,} steps, {training['minutes']:.0f} min"
+    return told + (f" ({training['processor']:.0f} min of processor time)" if training.get("processor") else "")
 
 
 def trainer_for(images: Images, plan: CoverRecipe, folder: Path) -> Trainer:
@@ -169,22 +193,50 @@ def nearest(made: torch.Tensor, training: torch.Tensor, works: Sequence[int], pa
             "median real pair": round(float(pairs.median()), 3)}  # fmt: skip
 
 
-def music_correlation(model: CoverModel, count: int = 60, side: int = 32) -> float:
-    """Pearson's correlation of the distance of two pieces' traits and that of their covers, same seed."""
-    traits = [traits_of_seed(index) for index in range(count)]
-    vectors = np.stack([t.vector() for t in traits])
-    covers = []
-    for one in traits:
-        planes = model.planes(latent_of(one, 1, model.latent), conditions_of(one), 1)
-        covers.append(model.draw(planes, side, side, threads=1).astype(np.float32).reshape(-1))
-    return correlation(vectors, np.stack(covers))
+def halves_in(folder: Path, console: Console, most: int = 70) -> list[tuple[int, Piece]]:
+    """Both halves, by bars, of up to ``most`` pieces drawn from a folder, each with its piece's number."""
+    files = music_files(folder)
+    chosen = sorted(random.Random(1).sample(files, min(most, len(files))))
+    out: list[tuple[int, Piece]] = []
+    for number, file in enumerate(chosen):
+        try:
+            piece = read_music(file)
+            bars = min(256, int(piece.end / piece.metre_at(0).bar_beats) // 2)
+            halves = [excerpt(piece, start, bars) for start in (1, bars + 1)]
+        except (RnnmuseError, ValueError) as error:
+            console.print(f"skipped {file.name}: {error}", markup=False)
+            continue
+        out += [(number, half) for half in halves]
+    if len(out) < 6:
+        raise RnnmuseError(f"{folder}: {len(out) // 2} pieces of two bars and more; must be at least 3")
+    return out
 
 
-def correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Pearson's correlation of the pairwise distances of rows."""
-    upper = np.triu_indices(len(a), 1)
-    first, second = (np.linalg.norm(x[:, None] - x[None], axis=-1)[upper] for x in (a, b))
-    return float(np.corrcoef(first, second)[0, 1])
+def music_likeness(model: CoverModel, pieces: Sequence[tuple[int, Piece]], side: int = 32) -> dict[str, Any]:
+    """Whether near pieces have near covers, at one seed.
+
+    Over all pairs: Pearson's correlation of the distance of traits and profiles, in units of their reaches, and the
+    distance of the covers at ``side`` px. And the mean distance of the covers of one piece's halves over that of
+    different pieces' halves.
+    """
+    designs = [design_for(piece, 1) for _, piece in pieces]
+    points = np.stack([np.concatenate([d.traits.vector() / REACH, np.array(d.profile) / PROFILE_REACH])
+                       for d in designs if d.traits is not None])  # fmt: skip
+    covers = np.stack([model.draw(planes_of(model, d), side, side, threads=1).astype(np.float32).ravel()
+                       for d in designs])  # fmt: skip
+    near, far = apart(points), apart(covers)
+    number = np.array([index for index, _ in pieces])
+    same = (number[:, None] == number)[np.triu_indices(len(number), 1)]
+    return {"pieces": len(set(number.tolist())), "correlation": round(float(np.corrcoef(near, far)[0, 1]), 3),
+            "halves": round(float(far[same].mean() / far[~same].mean()), 3)}  # fmt: skip
+
+
+def apart(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The Euclidean distance of each pair of rows, as a list."""
+    wide = rows.astype(np.float64)
+    square = np.square(wide).sum(1)
+    upper = np.triu_indices(len(rows), 1)
+    return np.asarray(np.sqrt(np.maximum(0, square[:, None] + square - 2 * wide @ wide.T))[upper])
 
 
 def timed(name: str) -> dict[str, float]:
@@ -228,7 +280,7 @@ def report(name: str, result: dict[str, Any]) -> str:
     for row, found in result["distance"].items():
         lines.append(f"| {row} | " + " | ".join(f"{found[level]:.1f}" for level in levels) + " |")
     times = ", ".join(f"{result['times the floor'][level]:.2f}" for level in levels)
-    music, draw, spectrum = result["music"], result["3000 px"], result["spectrum"]
+    draw, spectrum = result["3000 px"], result["spectrum"]
     lines += [
         "",
         f"- Times the floor: {times}. (The patches of training works are part of the training's loss; the held-out "
@@ -238,16 +290,20 @@ def report(name: str, result: dict[str, Any]) -> str:
         f"- Memory: nearest training picture of {NEAR} samples at {result['nearest training picture']:.2f} (median "
         f"{result['median nearest']:.2f}); closest pair of different works {result['closest real pair']:.2f} (median "
         f"{result['median real pair']:.2f}). The ten closest, samples above: nearest.png.",
-        f"- Music: distances of two pieces' traits and distances of their covers correlate by "
-        f"{music['correlation']:.2f}.",
         f"- A cover of 3000 x 3000 px with text: {draw['seconds']:.1f} s ({draw['processor seconds']:.1f} s of "
         f"processor time), {draw['peak MB']} MB at the peak.",
     ]
+    if music := result["music"]:
+        lines.append(
+            f"- Music: over all pairs of the halves of {music['pieces']} pieces, the distance of the notes (traits and "
+            f"profiles) and that of the covers at one seed correlate by {music['correlation']:.2f}; the covers of a "
+            f"piece's two halves are {music['halves']:.2f} times as far apart as those of different pieces."
+        )
     return "\n".join(lines)
 
 
-def card(plan: CoverRecipe, text: str) -> str:
-    """The model's card in Markdown."""
+def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> str:
+    """The model's card in Markdown; ``sheet`` says whether the covers of some pieces lie beside it."""
     lines = [f"# {plan.name}", "", plan.about, "", "## Data", ""]
     for source in plan.data:
         if "origin" in source:
@@ -261,7 +317,10 @@ def card(plan: CoverRecipe, text: str) -> str:
     lines += ["", "Works are split, not squares: 80 % to train, 20 % held out.", "", "## Network", "",
               f"Coordinate generator, trained at {plan.side} px against a convolutional discriminator; non-saturating "
               f"loss, R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, "
-              f"differentiable augmentation. {plan.note}".rstrip(),
+              "differentiable augmentation." + (f" {_told(training)}." if training else ""),
+              *([plan.note] if plan.note else []),
               "The whole recipe is in recipe.toml.", "", "## How well it does", "", text, "",
-              "Pictures, not chosen:", "", "![pictures](pictures.png)", "", "![nearest](nearest.png)"]  # fmt: skip
+              "Pictures, not chosen:", "", "![pictures](pictures.jpg)", "", "![nearest](nearest.png)"]  # fmt: skip
+    if sheet:
+        lines += ["", "Covers of pieces, one seed, not chosen:", "", f"![covers]({SHEET})"]
     return "\n".join(lines) + "\n"

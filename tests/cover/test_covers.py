@@ -3,6 +3,7 @@
 import io
 import subprocess
 import wave
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from rnnmuse.errors import RnnmuseError
 from rnnmuse.jobs.process import Jobs
 from rnnmuse.models.bundle import load_cover
 from rnnmuse.music.midi import write_midi
+from rnnmuse.music.piece import Part, Piece
 
 
 @pytest.fixture
@@ -34,6 +36,17 @@ def test_the_same_piece_and_seed_give_the_same_cover_others_another(model, piece
     assert np.abs(first - other).mean() > 2
     coloured = np.asarray(draw(model, design_for(piece, 3, palette="sea"), 64, 64)[0], int)
     assert np.abs(first - coloured).mean() > 2
+
+
+def test_one_note_changed_changes_the_cover_less_than_another_tune_does(model, piece):
+    line = piece.parts[0].notes
+    one = [replace(n, pitch=n.pitch + (i == 3)) for i, n in enumerate(line)]
+    other = [replace(n, pitch=60 + 7 * (i % 2)) for i, n in enumerate(line)]
+    first, near, far = (
+        np.asarray(draw(model, design_for(Piece([Part(notes=notes)], keys=piece.keys), 3), 48, 48)[0], int)
+        for notes in (line, one, other)
+    )
+    assert 0 < np.abs(first - near).mean() < np.abs(first - far).mean()
 
 
 def test_the_command_writes_what_distributors_take(covers, piece, tmp_path):
@@ -77,6 +90,9 @@ def test_formats_variations_and_grid(covers, tmp_path):
         (["--seed", "1", "--variations", "0"], "variations: 0"),
         (["--seed", "1", "--title", "ع"], "no font here has"),
         (["nothing.mid"], "nothing.mid"),
+        (["sheet", "a.mid", "--columns", "13"], "columns: 13; must be 1 to 12"),
+        (["sheet", "a.mid", "--titles", "pyproject.toml"], "titles: pyproject.toml has"),
+        (["sheet", "a.mid", "--titles", "no.txt"], "titles: no.txt"),
         (["video", "--seed", "1", "--out", "x.avi"], "out: x.avi"),
         (["video", "--seed", "1", "--size", "71x71"], "size: '71x71'"),
     ],
@@ -104,6 +120,24 @@ def test_sheets_hold_a_cover_for_each_seed(model):
     assert parse_grid("4 x 3") == (4, 3)
 
 
+def test_a_sheet_holds_a_cover_for_each_piece_with_its_title(covers, piece, tmp_path):
+    for name in ("First_Song", "second", "third"):
+        write_midi(piece, tmp_path / f"{name}.mid")
+    songs = [tmp_path / f"{name}.mid" for name in ("First_Song", "second", "third")]
+    out, titles = tmp_path / "sheet.png", tmp_path / "titles.txt"
+    result = run("cover", "sheet", *songs, "--columns", 2, "--cell", 64, "--out", out)
+    assert result.exit_code == 0, (result.output, result.exception)
+    sheet = np.asarray(Image.open(out), int)
+    assert sheet.shape == (2 * 72 + 8, 2 * 72 + 8, 3)
+    one, two, three = sheet[8:72, 8:72], sheet[8:72, 80:144], sheet[80:144, 8:72]
+    assert np.abs(one - two).mean() > 0.1 < np.abs(two - three).mean()  # one piece, but other titles
+    titles.write_text("A | B\n静夜思 | 李白\nA | B\n", "utf-8")
+    assert run("cover", "sheet", *songs, "--columns", 2, "--cell", 64, "--titles", titles, "--out", out).exit_code == 0
+    sheet = np.asarray(Image.open(out), int)
+    assert np.array_equal(sheet[8:72, 8:72], sheet[80:144, 8:72])
+    assert not np.array_equal(sheet[8:72, 8:72], sheet[8:72, 80:144])
+
+
 def test_a_walk_closes_and_follows_loudness(piece):
     walk = Walk(piece, Design(seed=2), 96)
     assert walk.seconds == pytest.approx(8.0)  # four bars at 120 bpm
@@ -127,17 +161,18 @@ def test_an_excerpt_is_moved_to_the_beginning(piece, tmp_path):
     assert parse_size("640x360") == (640, 360)
 
 
-def test_a_loop_is_a_film_with_sound(covers, piece, tmp_path):
+@pytest.mark.parametrize(("ending", "video", "audio"), [("mp4", "h264", "aac"), ("webm", "vp9", "opus")])
+def test_a_loop_is_a_film_with_sound(covers, piece, tmp_path, ending, video, audio):
     ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
     write_midi(piece, tmp_path / "song.mid")
-    out = tmp_path / "loop.mp4"
+    out = tmp_path / f"loop.{ending}"
     result = run("cover", "video", tmp_path / "song.mid", "--bars", 1, "--size", "96x64", "--rate", 8, "--title", "A",
                  "--out", out)  # fmt: skip
     assert result.exit_code == 0, (result.output, result.exception)
     told = subprocess.run([ffmpeg.get_ffmpeg_exe(), "-i", str(out)], capture_output=True, text=True).stderr
-    assert "Video: h264" in told
+    assert f"Video: {video}" in told
     assert "96x64" in told
-    assert "Audio: aac" in told
+    assert f"Audio: {audio}" in told
     frames, seconds = ffmpeg.count_frames_and_secs(str(out))
     assert frames == 16
     assert seconds == pytest.approx(2.0, abs=0.1)

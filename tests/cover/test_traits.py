@@ -10,11 +10,17 @@ import pytest
 from rnnmuse.cover.traits import (
     MOODS,
     NAMES,
+    PROFILE,
+    PROFILE_REACH,
     REACH,
+    TONE,
     WISHES,
     Traits,
+    blend_of,
     conditions_of,
     latent_of,
+    profile_of,
+    tone_of,
     traits_of,
     traits_of_seed,
 )  # fmt: skip
@@ -86,8 +92,37 @@ def test_latents_correlate_as_stated():
         b = replace(a, register=distance)
         products = [latent_of(a, seed, 500) @ latent_of(b, seed, 500) / 500 for seed in range(20)]
         assert np.mean(products) == pytest.approx(math.exp(-(distance**2) / (2 * REACH**2)), abs=0.05)
+    p = np.zeros(PROFILE, np.float32)
+    for distance in (0.2, 0.5):
+        q = p + np.eye(PROFILE, dtype=np.float32)[4] * distance
+        products = [latent_of(a, seed, 500, p) @ latent_of(a, seed, 500, q) / 500 for seed in range(20)]
+        assert np.mean(products) == pytest.approx(math.exp(-(distance**2) / (2 * PROFILE_REACH**2)), abs=0.05)
+        mixtures = [blend_of(p, seed) @ blend_of(q, seed) for seed in range(200)]
+        assert np.mean(mixtures) == pytest.approx(math.exp(-(distance**2) / (2 * PROFILE_REACH**2)), abs=0.05)
     assert np.array_equal(latent_of(a, 3, 96), latent_of(a, 3, 96))
     assert abs(np.corrcoef(latent_of(a, 3, 5000), latent_of(a, 4, 5000))[0, 1]) < 0.1
+
+
+def test_a_profile_is_how_often_degrees_steps_and_gaps_come():
+    profile = profile_of(tune(step=0.5, key=Key(0.0, 0)))  # C E G C, 32 notes
+    share = 3 * profile**2
+    assert share[:12].tolist() == pytest.approx([0.5, 0, 0, 0, 0.25, 0, 0, 0.25, 0, 0, 0, 0])
+    steps = dict(zip(range(-7, 8), share[12:27].tolist(), strict=True))
+    assert {k: round(v * 31) for k, v in steps.items() if v} == {4: 8, 3: 8, 5: 8, -7: 7}  # an octave down is beyond
+    assert share[27:].tolist() == pytest.approx([0, 0, 1, 0, 0, 0, 0, 0])
+    assert np.linalg.norm(profile) == pytest.approx(1)
+    transposed = tune(step=0.5, pitch=67, key=Key(0.0, 7))
+    assert np.array_equal(profile, profile_of(transposed))
+    assert not profile_of(Piece()).any()
+    drums = profile_of(Piece([Part(drum=True, notes=tune().notes)]))
+    assert np.linalg.norm(drums) == pytest.approx(1)
+
+
+def test_a_piece_has_a_tone_of_its_own():
+    tones = np.stack([tone_of(np.random.default_rng(i).dirichlet(np.ones(PROFILE)) * 8, 1) for i in range(400)])
+    assert tones[:, :ABSTRACT].std(0) == pytest.approx(TONE, rel=0.15)
+    assert not tones[:, ABSTRACT].any()
+    assert not tone_of((), 1).any()
 
 
 def test_seeds_have_traits_of_their_own():

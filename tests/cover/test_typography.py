@@ -78,6 +78,20 @@ def test_every_bundled_character_set_is_there():
     assert [name for name, _ in runs("Ave 雪", STYLES["serif"])] == ["Cormorant-Bold.ttf", "NotoSansCJK-Bold.otf"]
 
 
+def test_a_word_is_in_one_font_where_one_has_it_all():
+    """Cormorant has the Greek letters of mathematics only."""
+    assert has("Cormorant-Bold.ttf", "μ")
+    assert runs("Ode μέλος", STYLES["serif"]) == [("Cormorant-Bold.ttf", "Ode "), ("NotoSans-SemiBold.ttf", "μέλος")]
+
+
+def test_letters_are_light_on_a_dark_picture_with_a_bright_spot():
+    pixels = np.full((400, 400, 3), 30, np.uint8)
+    pixels[::40, ::40] = 255
+    _, lettering = set_text(Image.fromarray(pixels), "Night")
+    assert lettering.colour == (255, 255, 255)
+    assert lettering.contrast >= CONTRAST
+
+
 def test_marks_stay_with_their_letters():
     assert len(runs("e\u0301a", STYLES["sans"])) == 1
 
