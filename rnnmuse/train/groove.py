@@ -237,9 +237,9 @@ def _validation(net: GrooveNet, validation: Mapping[int, Windows], most: int = 3
 
 def write_groove(weights: Mapping[str, Any], folder: Path) -> None:
     """Write ``groove.safetensors`` and the two graphs ``groove-reader.onnx`` and ``groove-step.onnx``."""
-    from rnnmuse.train.phrase_export import decoder_graph, encoder_graph
+    from rnnmuse.train.phrase_export import decoder_graph, encoder_graph, in_half
 
     half = {key: np.ascontiguousarray(np.asarray(value, np.float16)) for key, value in weights.items()}
     save_file(half, folder / "groove.safetensors")
     (folder / "groove-reader.onnx").write_bytes(encoder_graph(half, every=1).SerializeToString())
-    (folder / "groove-step.onnx").write_bytes(decoder_graph(half).SerializeToString())
+    (folder / "groove-step.onnx").write_bytes(in_half(decoder_graph(half)).SerializeToString())
