@@ -21,6 +21,8 @@ Floats = NDArray[np.float32]
 GIVEN = 6 * len(DRUMS) + 4
 """Width of what is given of a step: known and struck for each drum, its velocity and place if they stay; tap, its
 velocity and place; the tempo in octaves from 120 bpm; for each drum whether its level is told, and the level."""
+APART = 2 * VELOCITIES - 1
+"""Classes of how much louder a stroke is than its drum's level: -31 to 31 velocity classes, stored + 31."""
 
 
 def given_of(
@@ -60,6 +62,12 @@ def taps_of(grid: Grid) -> Floats:
     return np.stack((hit.any(-1), velocity.max(-1) / (VELOCITIES - 1), place * hit.any(-1)), -1).astype(np.float32)
 
 
+def base_of(level: Floats) -> NDArray[np.int64]:
+    """The velocity class of levels 0-1, from which strokes' own are counted."""
+    base: NDArray[np.int64] = np.floor(level * (VELOCITIES - 1) + 0.5).astype(np.int64)
+    return base
+
+
 class GrooveModel:
     """A loaded groove model."""
 
@@ -73,6 +81,7 @@ class GrooveModel:
         self._step = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
         self._w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         self.hidden = self._w["trunk.weight_hh_l0"].shape[1]
+        self._usual = self._w["usual"]
 
     def humanise(
         self,
@@ -110,6 +119,7 @@ class GrooveModel:
         steps = len(grid)
         place = w["place.weight"][np.arange(steps) % BAR]
         given = given_of(grid, known, feel, tap, tempo, level)
+        base = base_of(self._usual if level is None else np.where(np.isnan(level), self._usual, level))
         (features,) = self._reader.run(None, {"x": (given @ w["read.weight"].T + w["read.bias"] + place)[None]})
         inputs = place + features @ w["condition.weight"].T + w["condition.bias"] + w["write.bias"]
         beside = np.concatenate((features, place), 1)
@@ -124,7 +134,7 @@ class GrooveModel:
             hit = np.array([bool(g) if k else random.random() < p
                             for g, k, p in zip(grid[t, :, 0], known, chance, strict=True)])  # fmt: skip
             if hit.any():
-                self._strike(out[t], hit, rest[0], grid[t], feel, random, temperature)
+                self._strike(out[t], hit, rest[0], grid[t], feel, base, random, temperature)
             on = out[t, :, 0].astype(np.float32)
             strokes = np.concatenate(
                 (on, on * out[t, :, 1] / (VELOCITIES - 1), on * (out[t, :, 2] - ON_GRID) / ON_GRID)
@@ -132,17 +142,19 @@ class GrooveModel:
         return out
 
     def _strike(
-        self, row: Grid, hit: Any, rest: Floats, given: Grid, feel: Any, random: Random, temperature: float
+        self, row: Grid, hit: Any, rest: Floats, given: Grid, feel: Any, base: Any, random: Random, temperature: float
     ) -> None:
         w = self._w
         hidden = np.maximum(rest + w["struck.weight"] @ hit.astype(np.float32) + w["struck.bias"], 0)
-        velocity = (w["velocity.weight"] @ hidden + w["velocity.bias"]).reshape(len(DRUMS), VELOCITIES)
+        velocity = (w["velocity.weight"] @ hidden + w["velocity.bias"]).reshape(len(DRUMS), APART)
         micro = (w["micro.weight"] @ hidden + w["micro.bias"]).reshape(len(DRUMS), MICROS)
         for drum in np.flatnonzero(hit).tolist():
             if feel[drum]:
                 row[drum] = given[drum]
             else:
-                row[drum] = (1, sample(velocity[drum], random, temperature), sample(micro[drum], random, temperature))
+                louder = sample(velocity[drum], random, temperature) - (VELOCITIES - 1)
+                loud = min(VELOCITIES - 1, max(0, int(base[drum]) + louder))
+                row[drum] = (1, loud, sample(micro[drum], random, temperature))
 
 
 def blended(grid: Grid, human: Grid, amount: float) -> Grid:

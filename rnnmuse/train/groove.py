@@ -7,8 +7,9 @@ step by step what is not known::
 
     p(x | given) = prod_t p(hits_t | x_<t, given) p(velocity_t, micro_t | hits_t, x_<t, given)
 
-so that velocity and timing are drawn, not averaged: that is what gives them a human's spread. The loss is the
-negative log-likelihood of what was not given, in nats a phrase.
+so that velocity and timing are drawn, not averaged: that is what gives them a human's spread. A velocity is counted
+from its drum's level, or from the drum's usual one (the mean of the training phrases) where none is told. The loss is
+the negative log-likelihood of what was not given, in nats a phrase.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnmuse.models.groove import GIVEN, level_of
+from rnnmuse.models.groove import APART, GIVEN, level_of
 from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES
 from rnnmuse.train.vae import half_precision, strokes_in
 from rnnmuse.train.windows import Windows
@@ -66,12 +67,20 @@ class GrooveNet(nn.Module):
         self.project = nn.Linear(shape.hidden + shape.features + shape.embed, 2 * shape.head)
         self.first = nn.Linear(shape.head, len(DRUMS))
         self.struck = nn.Linear(len(DRUMS), shape.head)
-        self.velocity = nn.Linear(shape.head, len(DRUMS) * VELOCITIES)
+        self.velocity = nn.Linear(shape.head, len(DRUMS) * APART)
         self.micro = nn.Linear(shape.head, len(DRUMS) * MICROS)
+        self.register_buffer("usual", torch.full((len(DRUMS),), 0.5))
         nn.init.normal_(self.place.weight, std=0.1)
 
+    def louder(self, grid: Tensor, level: Tensor | None) -> Tensor:
+        """Classes (B, T, 9) of how much louder each stroke is than its level (B, 9)."""
+        usual = self.usual.expand(len(grid), -1)
+        base = usual if level is None else torch.where(level.isnan(), usual, level)
+        base = (base * (VELOCITIES - 1) + 0.5).floor().long().unsqueeze(1)
+        return grid[..., 1] - base + VELOCITIES - 1
+
     def forward(self, grid: Tensor, given: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits of hits (B, T, 9), velocities (B, T, 9, 32) and micro-timing (B, T, 9, 25), teacher-forced.
+        """Logits of hits (B, T, 9), velocities (B, T, 9, APART) and micro-timing (B, T, 9, 25), teacher-forced.
 
         ``given`` (B, T, GIVEN); where ``hidden`` (B, T) the step before is not told. The last value is the trunk's
         input, for tests.
@@ -131,8 +140,8 @@ def groove_loss(
     loss = functional.binary_cross_entropy_with_logits(hits.float(), target, reduction="none") * (1 - known)
     total: Tensor = loss.sum((1, 2))
     played = target * (1 - feel)
-    for scores, column in ((velocity, 1), (micro, 2)):
-        nll = functional.cross_entropy(scores.flatten(0, 2).float(), grid[..., column].flatten(), reduction="none")
+    for scores, wanted in ((velocity, net.louder(grid, level)), (micro, grid[..., 2])):
+        nll = functional.cross_entropy(scores.flatten(0, 2).float(), wanted.flatten(), reduction="none")
         total = total + (nll.view_as(played) * played).sum((1, 2))
     return total
 
@@ -160,6 +169,9 @@ def train_groove(
     net = GrooveNet(shape or GrooveShape())
     if start is not None:
         net.load_state_dict(start)
+    else:
+        whole = np.concatenate([windows.grids.reshape(-1, len(DRUMS), 3) for windows in training.values()])
+        net.usual = torch.from_numpy(np.nan_to_num(level_of(whole), nan=0.5))
     optimiser = torch.optim.AdamW(net.parameters(), learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     each = sum(math.ceil(len(w) * 2 / bars / max(1, batch * 2 // bars)) for bars, w in training.items())
     steps, step, best, before = epochs * each, 0, math.inf, 0.0
