@@ -125,8 +125,9 @@ def _groove(found: dict[str, Any]) -> list[str]:
     lines = [
         "",
         f"Humanise: Kolmogorov-Smirnov distance to the human test split ({found['phrases']} phrases), of the groove "
-        "model, of quantised drums, of random jitter with the human's variance; less is nearer. Better than both: "
-        f"{found['better than both']}.",
+        "model, of quantised drums, of random jitter with the variance that the humans of the test split have; less is "
+        "nearer. All are told the same: the hits on the grid, and each drum's mean velocity in the piece. Better than "
+        f"both: {found['better than both']}.",
         "",
         "| drum | hits | timing: groove | quantised | jitter | velocity: groove | quantised | jitter |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
