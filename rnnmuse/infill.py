@@ -8,6 +8,7 @@ the melody before the gap and the melody after it in the VAE's latent space. The
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -74,6 +75,24 @@ def infill(
     Without ``phrases``, or in a metre or with parts that they do not know, only the join judges. ValueError names
     the field that is wrong.
     """
+    return best(fillings(muse, piece, first, last, phrases, settings, candidates), guidance)
+
+
+def best(filled: Sequence[Filled], guidance: float = GUIDANCE) -> Filled:
+    """The filling of the least join and, by ``guidance``, distance."""
+    return min(filled, key=lambda f: f.join + (guidance * f.distance if f.distance == f.distance else 0.0))
+
+
+def fillings(
+    muse: Muse,
+    piece: Piece,
+    first: int,
+    last: int,
+    phrases: Phrases | None = None,
+    settings: Settings | None = None,
+    candidates: int = CANDIDATES,
+) -> list[Filled]:
+    """Every filling that `infill` chooses from."""
     if not 1 <= candidates <= 256:
         raise ValueError(f"candidates: {candidates}; must be 1 to 256")
     settings = settings or Settings()
@@ -82,23 +101,12 @@ def infill(
     frame = _frame(kept, 0.0, 1, settings)
     fills = _played(muse, piece, frame, start, end, settings, candidates)
     arc = _arc(phrases, kept, start, end) if phrases is not None else []
-    best: Filled | None = None
+    out = []
     for fill in fills:
         whole = _together(kept, fill, frame)
-        join = join_nll(muse.model, whole, end)
-        distance = float("nan")
-        if arc and phrases is not None:
-            distance = _distance(phrases, whole, arc)
-        score = join + (guidance * distance if distance == distance else 0.0)
-        found = Filled(whole, start, end, join, distance)
-        if best is None or score < _score(best, guidance):
-            best = found
-    assert best is not None
-    return best
-
-
-def _score(filled: Filled, guidance: float) -> float:
-    return filled.join + (guidance * filled.distance if filled.distance == filled.distance else 0.0)
+        distance = _distance(phrases, whole, arc) if arc and phrases is not None else float("nan")
+        out.append(Filled(whole, start, end, join_nll(muse.model, whole, end), distance))
+    return out
 
 
 def without(piece: Piece, start: float, end: float) -> Piece:

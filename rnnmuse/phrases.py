@@ -10,9 +10,10 @@ import numpy as np
 
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_phrase
-from rnnmuse.models.groove import GrooveModel, taps_of
-from rnnmuse.models.latent import neighbour, place_of, slerp
+from rnnmuse.models.groove import GrooveModel, level_of, taps_of
+from rnnmuse.models.latent import evenly, neighbour, place_of, slerp
 from rnnmuse.models.phrase import PhraseModel
+from rnnmuse.music.attributes import distance
 from rnnmuse.music.codec import STROKE, is_sung, velocity_of
 from rnnmuse.music.harmony import estimate_chords
 from rnnmuse.music.phrases import (
@@ -35,6 +36,7 @@ from rnnmuse.music.piece import Key, Part, Piece, Tempo
 from rnnmuse.music.theory import estimate_key
 
 MAX_STEPS = 64
+CLOSER = 6
 BEATS_A_BAR = BAR // STEPS_A_BEAT
 
 
@@ -86,7 +88,8 @@ class Phrases:
         """``steps`` phrases from the first of ``a`` to the first of ``b``, the two as they are at the ends.
 
         The way is the arc of `rnnmuse.models.latent.slerp`; the first half is in the key and chords of ``a``, the
-        second in those of ``b``.
+        second in those of ``b``. Along it the phrase changes by leaps, now and then backwards: of CLOSER times as many
+        phrases those are taken that go from ``a`` to ``b`` without turning back, as evenly as can be.
         """
         if not 2 <= steps <= MAX_STEPS:
             raise ValueError(f"steps: {steps}; must be 2 to {MAX_STEPS}")
@@ -96,11 +99,16 @@ class Phrases:
     def between(self, a: tuple[Grid, Grid], b: tuple[Grid, Grid], steps: int) -> list[Grid]:
         """As `interpolate`, for phrases with their contexts."""
         first, last = self.model.encode(*a), self.model.encode(*b)
-        out = [a[0]]
-        for index in range(1, steps - 1):
-            t = index / (steps - 1)
-            out.append(self.model.decode(slerp(first, last, t), a[1] if t < 0.5 else b[1]))
-        return [*out, b[0]]
+        found = [a[0]]
+        turns = (steps - 1) * CLOSER
+        for index in range(1, turns):
+            t = index / turns
+            grid = self.model.decode(slerp(first, last, t), a[1] if t < 0.5 else b[1])
+            if (grid != found[-1]).any():
+                found.append(grid)
+        found.append(b[0])
+        away, left = ([distance(end, grid) for grid in found] for end in (a[0], b[0]))
+        return [found[i] for i in evenly(away, left, steps)]
 
     def vary(self, piece: Piece, amount: float = 0.3, seed: int | None = None, bars: int = 2) -> Piece:
         """The piece with its melody, or its drums, varied phrase by phrase; ``amount`` 0 to 1.
@@ -151,9 +159,10 @@ class Phrases:
     ) -> Piece:
         """The piece with its drums played as a human would: timing and velocity moved by ``amount`` (0 to 1).
 
-        Every stroke stays, on the sixteenth it is nearest to. With ``keep`` only the drums named stay, exactly as they
-        are, and the rest of the kit is made anew; with ``taps`` the strokes (of any instrument, or the notes of the
-        first part where there are no drums) are a rhythm that a whole kit is made for.
+        Every stroke stays, on the sixteenth it is nearest to, and each drum about as loud on the whole as it was. With
+        ``keep`` only the drums named stay, exactly as they are, and the rest of the kit is made anew; with ``taps`` the
+        strokes (of any instrument, or the notes of the first part where there are no drums) are a rhythm that a whole
+        kit is made for.
         """
         groove = self._groove()
         if not 0 <= amount <= 1:
@@ -183,7 +192,7 @@ class Phrases:
             new[..., 0] *= 1 - mask
             old = [n for n in notes if DRUM_OF.get(n.pitch) in kept]
             return with_notes(piece, index, sorted(old + drum_notes(new)))
-        human = groove.humanise(grid, random, tempo)
+        human = groove.humanise(grid, random, tempo, level=level_of(grid))
         return with_notes(piece, index, [_moved(n, human, amount, random) for n in notes])
 
     def _groove(self) -> GrooveModel:

@@ -18,16 +18,20 @@ from rnnmuse.models.sampling import sample
 from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES, Grid
 
 Floats = NDArray[np.float32]
-GIVEN = 4 * len(DRUMS) + 4
+GIVEN = 6 * len(DRUMS) + 4
 """Width of what is given of a step: known and struck for each drum, its velocity and place if they stay; tap, its
-velocity and place; the tempo in octaves from 120 bpm."""
+velocity and place; the tempo in octaves from 120 bpm; for each drum whether its level is told, and the level."""
+APART = 2 * VELOCITIES - 1
+"""Classes of how much louder a stroke is than its drum's level: -31 to 31 velocity classes, stored + 31."""
 
 
-def given_of(grid: Grid, known: Grid, feel: Grid, tap: Floats | None, tempo: float) -> Floats:
+def given_of(
+    grid: Grid, known: Grid, feel: Grid, tap: Floats | None, tempo: float, level: Floats | None = None
+) -> Floats:
     """What is given, (T, GIVEN), of a drum phrase (T, 9, 3).
 
     ``known`` (9,) marks the drums whose hits are given, ``feel`` (9,) those whose velocity and timing stay too.
-    ``tap`` (T, 3) is hit, velocity 0-1 and place -1 to 1.
+    ``tap`` (T, 3) is hit, velocity 0-1 and place -1 to 1. ``level`` (9,) is as in `level_of`.
     """
     hit = grid[..., 0].astype(np.float32) * known
     velocity = hit * feel * grid[..., 1] / (VELOCITIES - 1)
@@ -35,8 +39,17 @@ def given_of(grid: Grid, known: Grid, feel: Grid, tap: Floats | None, tempo: flo
     steps = len(grid)
     taps = np.zeros((steps, 3), np.float32) if tap is None else tap
     speed = np.full((steps, 1), math.log2(tempo / 120), np.float32)
-    rows = (np.tile(known.astype(np.float32), (steps, 1)), hit, velocity, micro, taps, speed)
+    loud = np.full(len(DRUMS), np.nan) if level is None else level
+    levels = np.tile(np.concatenate((~np.isnan(loud), np.nan_to_num(loud))), (steps, 1))
+    rows = (np.tile(known.astype(np.float32), (steps, 1)), hit, velocity, micro, taps, speed, levels)
     return np.concatenate(rows, -1).astype(np.float32)
+
+
+def level_of(grid: Grid) -> Floats:
+    """How loud each drum of a part (T, 9, 3) is on the whole, (9,): its mean velocity 0-1, NaN where it is silent."""
+    count = (grid[..., 0] > 0).sum(0)
+    total = np.where(grid[..., 0] > 0, grid[..., 1], 0).sum(0) / (VELOCITIES - 1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def taps_of(grid: Grid) -> Floats:
@@ -47,6 +60,12 @@ def taps_of(grid: Grid) -> Floats:
     rows = np.arange(len(grid))
     place = (grid[rows, loudest, 2] - ON_GRID) / ON_GRID
     return np.stack((hit.any(-1), velocity.max(-1) / (VELOCITIES - 1), place * hit.any(-1)), -1).astype(np.float32)
+
+
+def base_of(level: Floats) -> NDArray[np.int64]:
+    """The velocity class of levels 0-1, from which strokes' own are counted."""
+    base: NDArray[np.int64] = np.floor(level * (VELOCITIES - 1) + 0.5).astype(np.int64)
+    return base
 
 
 class GrooveModel:
@@ -62,10 +81,19 @@ class GrooveModel:
         self._step = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
         self._w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         self.hidden = self._w["trunk.weight_hh_l0"].shape[1]
+        self._usual = self._w["usual"]
 
-    def humanise(self, grid: Grid, random: Random, tempo: float = 120.0, temperature: float = 1.0) -> Grid:
-        """The same hits (T, 9, 3), struck by a human."""
-        return self._play(grid, np.ones(len(DRUMS)), np.zeros(len(DRUMS)), None, random, tempo, temperature)
+    def humanise(
+        self,
+        grid: Grid,
+        random: Random,
+        tempo: float = 120.0,
+        temperature: float = 1.0,
+        level: Floats | None = None,
+    ) -> Grid:
+        """The same hits (T, 9, 3), struck by a human; ``level`` (9,), as in `level_of`, is how loud on the whole."""
+        one, none = np.ones(len(DRUMS)), np.zeros(len(DRUMS))
+        return self._play(grid, one, none, None, random, tempo, temperature, level)
 
     def from_taps(self, taps: Floats, random: Random, tempo: float = 120.0, temperature: float = 0.8) -> Grid:
         """A kit part (T, 9, 3) for a tapped rhythm (T, 3), as `taps_of` makes it."""
@@ -82,14 +110,16 @@ class GrooveModel:
         return self._play(grid, mask, mask, None, random, tempo, temperature)
 
     def _play(
-        self, grid: Grid, known: Any, feel: Any, tap: Floats | None, random: Random, tempo: float, temperature: float
-    ) -> Grid:
+        self, grid: Grid, known: Any, feel: Any, tap: Floats | None, random: Random, tempo: float, temperature: float,
+        level: Floats | None = None,
+    ) -> Grid:  # fmt: skip
         if not 10 <= tempo <= 1000:
             raise ValueError(f"tempo: {tempo}; must be 10 to 1000 bpm")
         w = self._w
         steps = len(grid)
         place = w["place.weight"][np.arange(steps) % BAR]
-        given = given_of(grid, known, feel, tap, tempo)
+        given = given_of(grid, known, feel, tap, tempo, level)
+        base = base_of(self._usual if level is None else np.where(np.isnan(level), self._usual, level))
         (features,) = self._reader.run(None, {"x": (given @ w["read.weight"].T + w["read.bias"] + place)[None]})
         inputs = place + features @ w["condition.weight"].T + w["condition.bias"] + w["write.bias"]
         beside = np.concatenate((features, place), 1)
@@ -104,7 +134,7 @@ class GrooveModel:
             hit = np.array([bool(g) if k else random.random() < p
                             for g, k, p in zip(grid[t, :, 0], known, chance, strict=True)])  # fmt: skip
             if hit.any():
-                self._strike(out[t], hit, rest[0], grid[t], feel, random, temperature)
+                self._strike(out[t], hit, rest[0], grid[t], feel, base, random, temperature)
             on = out[t, :, 0].astype(np.float32)
             strokes = np.concatenate(
                 (on, on * out[t, :, 1] / (VELOCITIES - 1), on * (out[t, :, 2] - ON_GRID) / ON_GRID)
@@ -112,17 +142,19 @@ class GrooveModel:
         return out
 
     def _strike(
-        self, row: Grid, hit: Any, rest: Floats, given: Grid, feel: Any, random: Random, temperature: float
+        self, row: Grid, hit: Any, rest: Floats, given: Grid, feel: Any, base: Any, random: Random, temperature: float
     ) -> None:
         w = self._w
         hidden = np.maximum(rest + w["struck.weight"] @ hit.astype(np.float32) + w["struck.bias"], 0)
-        velocity = (w["velocity.weight"] @ hidden + w["velocity.bias"]).reshape(len(DRUMS), VELOCITIES)
+        velocity = (w["velocity.weight"] @ hidden + w["velocity.bias"]).reshape(len(DRUMS), APART)
         micro = (w["micro.weight"] @ hidden + w["micro.bias"]).reshape(len(DRUMS), MICROS)
         for drum in np.flatnonzero(hit).tolist():
             if feel[drum]:
                 row[drum] = given[drum]
             else:
-                row[drum] = (1, sample(velocity[drum], random, temperature), sample(micro[drum], random, temperature))
+                louder = sample(velocity[drum], random, temperature) - (VELOCITIES - 1)
+                loud = min(VELOCITIES - 1, max(0, int(base[drum]) + louder))
+                row[drum] = (1, loud, sample(micro[drum], random, temperature))
 
 
 def blended(grid: Grid, human: Grid, amount: float) -> Grid:

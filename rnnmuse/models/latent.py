@@ -37,6 +37,34 @@ def straight(a: Floats, b: Floats, t: float) -> Floats:
     return ((1 - t) * a + t * b).astype(np.float32)
 
 
+def evenly(away: Sequence[float], left: Sequence[float], count: int) -> list[int]:
+    """Which ``count`` of the phrases on a way, its two ends among them, lead from the one to the other step by step.
+
+    ``away`` is each one's distance from the first, ``left`` from the last. Of all choices in order in which neither
+    the first ever falls nor the second ever rises it is the one whose steps are the most even; a phrase is taken twice
+    only where there is no other choice.
+    """
+    away_, left_ = np.asarray(away, float), np.asarray(left, float)
+    last = len(away_) - 1
+    whole = max(1e-9, 2 * float(away_[last]))
+    place = (away_ - left_ + float(away_[last])) / whole  # 0 at the first, 1 at the last
+    follows = (away_[:, None] <= away_[None] + 1e-9) & (left_[:, None] >= left_[None] - 1e-9)
+    follows &= np.tri(last + 1, dtype=bool).T  # [i, j]: j may come after i
+    follows &= follows[:, last : last + 1] & follows[:1]
+    dear = np.where(follows, 0.0, np.inf) + np.eye(last + 1)  # to stay costs more than any unevenness
+    cost = np.full(last + 1, np.inf)
+    cost[0] = 0.0
+    before: list[NDArray[np.intp]] = []
+    for k in range(1, count):
+        reached = cost[:, None] + dear
+        before.append(reached.argmin(0))
+        cost = reached.min(0) + (place - k / (count - 1)) ** 2
+    out = [last]
+    for row in reversed(before):
+        out.append(int(row[out[-1]]))
+    return out[::-1]
+
+
 def mean(points: Sequence[Floats], weights: Sequence[float] | None = None) -> Floats:
     """The weighted mean of points, brought to their mean distance from the middle so that it is a phrase like them."""
     if not points:

@@ -1,11 +1,12 @@
-"""What can be said of a phrase in a word and a number: how dense, how high, how syncopated, which way it goes."""
+"""What can be said of a phrase in a word and a number: how dense, how high, how syncopated, which way it goes, how far
+it is from another."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.music.phrases import BAR, DRUMS, ONSET, VELOCITIES, Grid
+from rnnmuse.music.phrases import BAR, DRUMS, HOLD, ONSET, VELOCITIES, Grid
 
 MELODY_AXES = ("density", "register", "syncopation", "contour")
 DRUM_AXES = ("density", "syncopation", "brightness", "loudness")
@@ -60,3 +61,28 @@ def syncopation(on: NDArray[np.bool_]) -> float:
         if len(between):
             total += max(0, int(_WEIGHT[between].max()) - int(_WEIGHT[step % BAR]))
     return total / (len(on) / BAR)
+
+
+def distance(a: Grid, b: Grid) -> float:
+    """How differently two phrases sound, 0 to 1: half by when notes start, half by what sounds.
+
+    What sounds differs by its interval, an octave or more (or a note against a rest) counting 1. Of drums it is the
+    share of hits that only one of them has.
+    """
+    if a.ndim == 3:
+        one, two = a[..., 0] > 0, b[..., 0] > 0
+        return float((one ^ two).sum()) / max(1, int((one | two).sum()))
+    starts = np.mean((a[:, 0] >= ONSET) != (b[:, 0] >= ONSET))
+    here, there = sounding(a), sounding(b)
+    apart = np.where((here < 0) != (there < 0), 12, np.minimum(12, np.abs(here - there)))
+    return float((starts + apart.mean() / 12) / 2)
+
+
+def sounding(grid: Grid) -> NDArray[np.int64]:
+    """The pitch that sounds at each step, -1 in a rest."""
+    out = np.full(len(grid), -1)
+    now = -1
+    for t, step in enumerate(grid[:, 0].tolist()):
+        now = now if step == HOLD else step - ONSET if step >= ONSET else -1
+        out[t] = now
+    return out

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rnnmuse.events import Note
-from rnnmuse.models.groove import blended
+from rnnmuse.models.groove import blended, level_of
 from rnnmuse.models.latent import Floats, along, mean, neighbour, over_pad, place_of, slerp
 from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.music.attributes import attributes
@@ -392,7 +392,7 @@ class PhrasePlayer:
     def _played_anew(self) -> None:
         """Timing and velocity as the groove model plays the hits this time."""
         assert self.model.groove is not None
-        human = self.model.groove.humanise(self._grid, self._random, self.tempo)
+        human = self.model.groove.humanise(self._grid, self._random, self.tempo, level=level_of(self._grid))
         self._lay(blended(self._grid, human, min(1.0, float(self.parameters["humanise"]))))
 
     def _lay(self, grid: Grid) -> None:

@@ -1,13 +1,15 @@
 """The groove network: what is known of a drum part in, a human's playing of it out (after Gillick et al. 2019).
 
 Three things can be known of a step: which of the nine instruments are struck (quantised drums), how they are struck
-as well (the kick and snare that stay when the rest is made), or only that something is tapped. A bidirectional GRU
-reads all of it; the decoder, the phrase VAE's without a z, plays step by step what is not known::
+as well (the kick and snare that stay when the rest is made), or only that something is tapped; of quantised drums also
+how loud each is on the whole. A bidirectional GRU reads all of it; the decoder, the phrase VAE's without a z, plays
+step by step what is not known::
 
     p(x | given) = prod_t p(hits_t | x_<t, given) p(velocity_t, micro_t | hits_t, x_<t, given)
 
-so that velocity and timing are drawn, not averaged: that is what gives them a human's spread. The loss is the
-negative log-likelihood of what was not given, in nats a phrase.
+so that velocity and timing are drawn, not averaged: that is what gives them a human's spread. A velocity is counted
+from its drum's level, or from the drum's usual one (the mean of the training phrases) where none is told. The loss is
+the negative log-likelihood of what was not given, in nats a phrase.
 """
 
 from __future__ import annotations
@@ -21,19 +23,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnmuse.models.groove import GIVEN
+from rnnmuse.models.groove import APART, GIVEN, level_of
 from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES
-from rnnmuse.train.precision import half_is_faster
+from rnnmuse.train.precision import half_precision
 from rnnmuse.train.vae import strokes_in
 from rnnmuse.train.windows import Windows
 
 KEPT = 2  # kick and snare stay when the rest is filled in
 TASKS = (0.6, 0.2, 0.2)  # shares of quantised drums, of taps, of kick and snare, in training
 HIDE = 0.1
+LEVEL = 0.75  # share of the quantised drums whose levels are told
 SAVE_EVERY = 90.0
 
 
@@ -64,12 +68,20 @@ class GrooveNet(nn.Module):
         self.project = nn.Linear(shape.hidden + shape.features + shape.embed, 2 * shape.head)
         self.first = nn.Linear(shape.head, len(DRUMS))
         self.struck = nn.Linear(len(DRUMS), shape.head)
-        self.velocity = nn.Linear(shape.head, len(DRUMS) * VELOCITIES)
+        self.velocity = nn.Linear(shape.head, len(DRUMS) * APART)
         self.micro = nn.Linear(shape.head, len(DRUMS) * MICROS)
+        self.register_buffer("usual", torch.full((len(DRUMS),), 0.5))
         nn.init.normal_(self.place.weight, std=0.1)
 
+    def louder(self, grid: Tensor, level: Tensor | None) -> Tensor:
+        """Classes (B, T, 9) of how much louder each stroke is than its level (B, 9)."""
+        usual = self.usual.expand(len(grid), -1)
+        base = usual if level is None else torch.where(level.isnan(), usual, level)
+        base = (base * (VELOCITIES - 1) + 0.5).floor().long().unsqueeze(1)
+        return grid[..., 1] - base + VELOCITIES - 1
+
     def forward(self, grid: Tensor, given: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits of hits (B, T, 9), velocities (B, T, 9, 32) and micro-timing (B, T, 9, 25), teacher-forced.
+        """Logits of hits (B, T, 9), velocities (B, T, 9, APART) and micro-timing (B, T, 9, 25), teacher-forced.
 
         ``given`` (B, T, GIVEN); where ``hidden`` (B, T) the step before is not told. The last value is the trunk's
         input, for tests.
@@ -88,7 +100,16 @@ class GrooveNet(nn.Module):
         return self.first(first), self.velocity(rest).view(*shape, -1), self.micro(rest).view(*shape, -1), x
 
 
-def told(grid: Tensor, task: Tensor, tempo: Tensor) -> Tensor:
+def levels(windows: Windows) -> NDArray[np.float32]:
+    """`rnnmuse.models.groove.level_of` each phrase's piece, (N, 9): a player knows a part's level, not a phrase's."""
+    out = np.empty((len(windows), len(DRUMS)), np.float32)
+    for piece in np.unique(windows.piece):
+        rows = windows.piece == piece
+        out[rows] = level_of(windows.grids[rows].reshape(-1, len(DRUMS), 3))
+    return out
+
+
+def told(grid: Tensor, task: Tensor, tempo: Tensor, level: Tensor | None = None) -> Tensor:
     """What is given of phrases (B, T, 9, 3) for each one's ``task`` (B,): as `rnnmuse.models.groove.given_of`."""
     hit = grid[..., 0].float()
     velocity = hit * grid[..., 1].float() / (VELOCITIES - 1)
@@ -103,12 +124,16 @@ def told(grid: Tensor, task: Tensor, tempo: Tensor) -> Tensor:
     loudest = velocity.argmax(-1, keepdim=True)
     tap = torch.stack((any_hit, velocity.amax(-1), micro.gather(-1, loudest).squeeze(-1)), -1) * tapped
     speed = (tempo / 120).log2().view(-1, 1, 1).expand(*hit.shape[:2], 1)
-    return torch.cat((known, known * hit, feel * velocity, feel * micro, tap, speed), -1)
+    loud = torch.full((len(grid), len(DRUMS)), torch.nan) if level is None else level
+    loud = torch.cat((~loud.isnan(), loud.nan_to_num()), -1).unsqueeze(1).expand(-1, grid.shape[1], -1)
+    return torch.cat((known, known * hit, feel * velocity, feel * micro, tap, speed, loud), -1)
 
 
-def groove_loss(net: GrooveNet, grid: Tensor, task: Tensor, tempo: Tensor, hidden: Tensor) -> Tensor:
+def groove_loss(
+    net: GrooveNet, grid: Tensor, task: Tensor, tempo: Tensor, hidden: Tensor, level: Tensor | None = None
+) -> Tensor:
     """Nats a phrase (B,) of what was not given."""
-    given = told(grid, task, tempo)
+    given = told(grid, task, tempo, level)
     hits, velocity, micro, _ = net(grid, given, hidden)
     known = given[..., : len(DRUMS)]
     feel = (task == 2).float().view(-1, 1, 1) * torch.tensor([1.0] * KEPT + [0.0] * (len(DRUMS) - KEPT))
@@ -116,8 +141,8 @@ def groove_loss(net: GrooveNet, grid: Tensor, task: Tensor, tempo: Tensor, hidde
     loss = functional.binary_cross_entropy_with_logits(hits.float(), target, reduction="none") * (1 - known)
     total: Tensor = loss.sum((1, 2))
     played = target * (1 - feel)
-    for scores, column in ((velocity, 1), (micro, 2)):
-        nll = functional.cross_entropy(scores.flatten(0, 2).float(), grid[..., column].flatten(), reduction="none")
+    for scores, wanted in ((velocity, net.louder(grid, level)), (micro, grid[..., 2])):
+        nll = functional.cross_entropy(scores.flatten(0, 2).float(), wanted.flatten(), reduction="none")
         total = total + (nll.view_as(played) * played).sum((1, 2))
     return total
 
@@ -145,6 +170,9 @@ def train_groove(
     net = GrooveNet(shape or GrooveShape())
     if start is not None:
         net.load_state_dict(start)
+    else:
+        whole = np.concatenate([windows.grids.reshape(-1, len(DRUMS), 3) for windows in training.values()])
+        net.usual = torch.from_numpy(np.nan_to_num(level_of(whole), nan=0.5))
     optimiser = torch.optim.AdamW(net.parameters(), learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     each = sum(math.ceil(len(w) * 2 / bars / max(1, batch * 2 // bars)) for bars, w in training.items())
     steps, step, best, before = epochs * each, 0, math.inf, 0.0
@@ -156,6 +184,7 @@ def train_groove(
         step, best, before = held["step"], held["best"], held["seconds"]
     began = saved = time.monotonic()
     random = np.random.default_rng(seed + step)
+    loud = {bars: levels(windows) for bars, windows in training.items()}
     net.train()
     while step < steps:
         bars = int(random.choice(list(training)))
@@ -169,8 +198,10 @@ def train_groove(
         task = torch.from_numpy(random.choice(3, len(rows), p=TASKS))
         tempo = torch.from_numpy(windows.tempo[rows])
         hidden = torch.from_numpy(random.random(grid.shape[:2]) < HIDE)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half_is_faster()):
-            loss = groove_loss(net, grid, task, tempo, hidden).mean()
+        known = (task == 0) & torch.from_numpy(random.random(len(rows)) < LEVEL)
+        level = torch.from_numpy(loud[bars][rows]).masked_fill(~known.unsqueeze(1), torch.nan)
+        with half_precision():
+            loss = groove_loss(net, grid, task, tempo, hidden, level).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
@@ -203,7 +234,7 @@ def train_groove(
 
 @torch.no_grad()
 def _validation(net: GrooveNet, validation: Mapping[int, Windows], most: int = 384) -> float:
-    """Nats a phrase of two bars, quantised drums given."""
+    """Nats a phrase of two bars, quantised drums and their levels given."""
     net.eval()
     bars = min(validation)
     windows = validation[bars]
@@ -211,16 +242,17 @@ def _validation(net: GrooveNet, validation: Mapping[int, Windows], most: int = 3
     grid = torch.from_numpy(windows.grids[rows]).long()
     task = torch.zeros(len(rows), dtype=torch.long)
     hidden = torch.zeros(grid.shape[:2], dtype=torch.bool)
-    loss = groove_loss(net, grid, task, torch.from_numpy(windows.tempo[rows]), hidden).mean()
+    level = torch.from_numpy(levels(windows)[rows])
+    loss = groove_loss(net, grid, task, torch.from_numpy(windows.tempo[rows]), hidden, level).mean()
     net.train()
     return float(loss)
 
 
 def write_groove(weights: Mapping[str, Any], folder: Path) -> None:
     """Write ``groove.safetensors`` and the two graphs ``groove-reader.onnx`` and ``groove-step.onnx``."""
-    from rnnmuse.train.phrase_export import decoder_graph, encoder_graph
+    from rnnmuse.train.phrase_export import decoder_graph, encoder_graph, in_half
 
     half = {key: np.ascontiguousarray(np.asarray(value, np.float16)) for key, value in weights.items()}
     save_file(half, folder / "groove.safetensors")
     (folder / "groove-reader.onnx").write_bytes(encoder_graph(half, every=1).SerializeToString())
-    (folder / "groove-step.onnx").write_bytes(decoder_graph(half).SerializeToString())
+    (folder / "groove-step.onnx").write_bytes(in_half(decoder_graph(half)).SerializeToString())

@@ -19,8 +19,9 @@ def phrase_report(result: dict[str, Any]) -> str:
             "",
             f"In-filling of {row['bars']} bars in {row['pieces']} held-out songs: around the gap's end "
             f"{row['filled']:.3f} nats an event with the filling, {row['real']:.3f} with the real bars "
-            f"({100 * (row['filled'] / row['real'] - 1):+.1f} %); {row['songs within 10 %']} songs within 10 %. Chosen "
-            f"by the join alone {row['unguided']:.3f}, a filling that nothing chose {row['alone']:.3f}.",
+            f"({100 * (row['filled'] / row['real'] - 1):+.1f} %; song by song {100 * row['apart']:+.1f} % with a "
+            f"standard error of {100 * row['error']:.1f} %); {row['songs within 10 %']} songs within 10 %. Chosen "
+            f"by the join alone {row['unguided']:.3f}, the sixteen that nothing chose {row['alone']:.3f}.",
         ]
     return "\n".join(lines)
 
@@ -100,18 +101,21 @@ def _prior(result: dict[str, Any]) -> list[str]:
 def _interpolation(result: dict[str, Any]) -> list[str]:
     lines = [
         "",
-        "Ways of eight steps between phrases of different pieces: share of moves that go away from the one end or "
-        "nearer the other (or keep their distance), share of ways in which all do, statistics whose median at an inner "
-        "step leaves the real band, length of the middle point beside the ends':",
+        "Ways of eight steps between phrases of different pieces, as `rnnmuse interpolate` chooses them on the arc and "
+        "at even turns of the arc and of the line: share of moves that go away from the one end or nearer the other "
+        "(or keep their distance), share of ways in which all do, moves to the same phrase, the largest move of a way "
+        "(1/7 is 14 %), statistics whose median at an inner step leaves the real band, length of the middle point "
+        "beside the ends':",
         "",
-        "| bars | way | moves | whole ways | outside | middle |",
-        "| ---: | --- | ---: | ---: | --- | ---: |",
+        "| bars | way | moves | whole ways | stays | largest | outside | middle |",
+        "| ---: | --- | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
     for bars, part in result["interpolation"].items():
-        for name in ("arc", "line"):
+        for name in ("chosen", "arc", "line"):
             row = part[name]
             lines.append(
                 f"| {bars} | {name} | {100 * row['monotone']:.1f} % | {100 * row['whole']:.0f} % | "
+                f"{100 * row['stays']:.1f} % | {100 * row['largest']:.0f} % | "
                 f"{', '.join(row['outside']) or 'none'} | {row['norm']:.2f} |"
             )
     return lines
@@ -121,8 +125,9 @@ def _groove(found: dict[str, Any]) -> list[str]:
     lines = [
         "",
         f"Humanise: Kolmogorov-Smirnov distance to the human test split ({found['phrases']} phrases), of the groove "
-        "model, of quantised drums, of random jitter with the human's variance; less is nearer. Better than both: "
-        f"{found['better than both']}.",
+        "model, of quantised drums, of random jitter with the variance that the humans of the test split have; less is "
+        "nearer. All are told the same: the hits on the grid, and each drum's mean velocity in the piece. Better than "
+        f"both: {found['better than both']}.",
         "",
         "| drum | hits | timing: groove | quantised | jitter | velocity: groove | quantised | jitter |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

@@ -64,13 +64,7 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
         "flat": np.array([-1, every * embed], np.int64),
     }
     node = helper.make_node
-    halved = {key: value.astype(np.float16) if value.dtype == np.float32 else value for key, value in constants.items()}
-    nodes = [  # weights are kept in half precision, as they were saved
-        node("Cast", [f"{key}_half"], [key], to=TensorProto.FLOAT)
-        for key, value in halved.items()
-        if value.dtype == np.float16
-    ]
-    nodes += [
+    nodes = [
         node("Transpose", ["x"], ["x_"], perm=[1, 0, 2]),
         node("GRU", ["x_", "w", "r", "b"], ["y"], direction="bidirectional", hidden_size=hidden, linear_before_reset=1),
         node("Split", ["y"], ["forward_", "backward_"], axis=1, num_outputs=2),
@@ -84,10 +78,7 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
         node("Add", ["beats_", "b_beats"], ["beats"]),
     ]
     info = helper.make_tensor_value_info
-    held = [
-        onnx.numpy_helper.from_array(np.ascontiguousarray(array), f"{key}_half" if array.dtype == np.float16 else key)
-        for key, array in halved.items()
-    ]
+    held = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in constants.items()]
     graph = helper.make_graph(
         nodes,
         "encoder",
@@ -97,6 +88,16 @@ def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProt
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="rnnmuse")
     model.ir_version = 9
+    return in_half(model)
+
+
+def in_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with its float32 weights kept in half precision, as they were saved; it computes the same."""
+    for held in model.graph.initializer:
+        if held.data_type == TensorProto.FLOAT:
+            name, array = held.name, onnx.numpy_helper.to_array(held).astype(np.float16)
+            held.CopyFrom(onnx.numpy_helper.from_array(array, f"{name}_half"))
+            model.graph.node.insert(0, helper.make_node("Cast", [held.name], [name], to=TensorProto.FLOAT))
     onnx.checker.check_model(model)
     return model
 
@@ -234,7 +235,7 @@ def export_phrases(
         loss = mean_nll(less, check) / mean_nll(full, check) - 1
         precision = "int8" if loss <= INT8_LIMIT else "float32"
     (partial / "encoder.onnx").write_bytes(encoder)
-    (partial / "step.onnx").write_bytes(small if precision == "int8" else exact.SerializeToString())
+    (partial / "step.onnx").write_bytes(small if precision == "int8" else in_half(exact).SerializeToString())
     if groove is not None:
         from rnnmuse.train.groove import write_groove
 

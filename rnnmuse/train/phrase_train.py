@@ -16,7 +16,7 @@ from torch import Tensor
 from rnnmuse.music.phrases import BAR, ONSET, UNKNOWN
 from rnnmuse.train.phrase_measures import reconstruction
 from rnnmuse.train.phrase_recipe import PhraseRecipe
-from rnnmuse.train.precision import half_is_faster
+from rnnmuse.train.precision import half_precision
 from rnnmuse.train.vae import PhraseNet, kl_by_dimension
 from rnnmuse.train.windows import Windows
 
@@ -167,7 +167,7 @@ def _step(
     net: PhraseNet, grid: Tensor, context: Tensor, recipe: PhraseRecipe, step: int, generator: torch.Generator
 ) -> tuple[Tensor, float]:
     """The loss of a batch, in nats a phrase, and its KL."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=half_is_faster()):
+    with half_precision():
         mu, log_var = net.encode(grid, context)
         mu, log_var = mu.float(), log_var.float()
         z = mu + torch.randn(mu.shape, generator=generator) * (log_var / 2).exp()

@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from rnnmuse.models.latent import along, mean, neighbour, over_pad, place_of, slerp, straight
+from rnnmuse.models.latent import along, evenly, mean, neighbour, over_pad, place_of, slerp, straight
 from rnnmuse.models.phrase import Space
 
 
@@ -31,6 +31,40 @@ def test_opposite_and_empty_points_have_a_way_too():
     assert np.isfinite(slerp(a, -a, 0.3)).all()
     assert np.isfinite(slerp(a, 0 * a, 0.3)).all()
     np.testing.assert_allclose(slerp(a, a, 0.4), a, atol=1e-5)
+
+
+def test_of_the_phrases_on_a_way_those_are_taken_that_never_turn_back():
+    away = [0.0, 0.1, 0.3, 0.2, 0.5, 0.4, 0.9, 1.0]
+    left = [1.0, 0.9, 0.6, 0.8, 0.7, 0.5, 0.2, 0.0]
+    assert evenly(away, left, 2) == [0, 7]
+    for count in range(3, 7):
+        found = evenly(away, left, count)
+        assert found[0] == 0
+        assert found[-1] == 7
+        assert len(set(found)) == count
+        assert all(away[i] <= away[j] and left[i] >= left[j] for i, j in itertools.pairwise(found))
+    random = np.random.default_rng(3)  # against every choice there is
+    for _ in range(20):
+        inner = np.sort(random.random(7)) + random.normal(0, 0.1, 7)
+        away = [0.0, *np.clip(inner, 0, 1), 1.0]
+        left = [1.0, *np.clip(1 - inner + random.normal(0, 0.1, 7), 0, 1), 0.0]
+
+        def cost(chosen, away=away, left=left):
+            place = [(away[i] - left[i] + 1) / 2 for i in chosen]
+            rough = sum((p - k / (len(chosen) - 1)) ** 2 for k, p in enumerate(place))
+            return rough + sum(i == j for i, j in itertools.pairwise(chosen))
+
+        every = [
+            (0, *some, 8)
+            for some in itertools.combinations_with_replacement(range(9), 3)
+            if all(away[i] <= away[j] and left[i] >= left[j] for i, j in itertools.pairwise((0, *some, 8)))
+        ]
+        assert cost(evenly(away, left, 5)) == pytest.approx(min(map(cost, every)))
+
+
+def test_where_there_is_nothing_between_the_ends_a_way_waits_there():
+    assert set(evenly([0.0, 1.0], [1.0, 0.0], 5)) == {0, 1}
+    assert set(evenly([0.0, 1.5, 1.0], [1.0, 0.5, 0.0], 4)) == {0, 2}  # the middle is farther off than the end
 
 
 def test_a_mean_is_as_long_as_its_points():

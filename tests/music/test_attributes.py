@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnnmuse.events import Note
-from rnnmuse.music.attributes import attributes, syncopation
+from rnnmuse.music.attributes import attributes, distance, sounding, syncopation
 from rnnmuse.music.phrases import drum_grid, melody_grid
 
 
@@ -35,3 +35,20 @@ def test_drums_are_bright_and_loud():
 def test_silence_has_no_attributes():
     assert attributes(melody_grid([], 2)[0]) == (0, 0, 0, 0)
     assert attributes(drum_grid([], 2)[0]) == (0, 0, 0, 0)
+
+
+def test_distance_is_0_of_the_same_and_1_of_a_note_and_silence():
+    rest = np.array([[1, 0, 12]] * 4, np.int16)
+    note = np.array([[62, 10, 12], [0, 0, 12], [0, 0, 12], [0, 0, 12]], np.int16)
+    assert distance(note, note) == 0
+    assert distance(note, rest) == pytest.approx((1 / 4 + 1) / 2)
+    assert sounding(note).tolist() == [60] * 4
+    octave = note + np.array([[12, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]], np.int16)
+    assert distance(note, octave) == 0.5
+
+
+def test_distance_of_drums_is_the_share_of_hits_that_only_one_has():
+    one = drum_grid([Note(0.0, 36, 0.1, 100), Note(1.0, 38, 0.1, 40), Note(2.0, 36, 0.1, 40)], 1)[0]
+    two = drum_grid([Note(0.0, 36, 0.1, 50), Note(1.0, 42, 0.1, 40), Note(2.0, 36, 0.1, 40)], 1)[0]
+    assert distance(one, one) == 0
+    assert distance(one, two) == pytest.approx(2 / 4)

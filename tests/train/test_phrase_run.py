@@ -10,7 +10,7 @@ from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_phrase, verify
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece
-from rnnmuse.train.phrase_evaluate import distance, evaluate_phrases, ranks, sounding
+from rnnmuse.train.phrase_evaluate import evaluate_phrases, ranks
 from rnnmuse.train.phrase_run import train_phrase_bundle
 
 RECIPE = """
@@ -82,16 +82,6 @@ def test_a_folder_without_four_four_says_so(tmp_path, models):
     write_midi(Piece([Part("Voice", notes=notes)], metres=[Metre(0.0, 3, 4)]), where / "a.mid")
     with pytest.raises(ReadError, match="no phrases; at least two bars of 4/4 or 2/4"):
         train_phrase_bundle([where], "mine", epochs=1, work=tmp_path / "run", cache=tmp_path / "cache")
-
-
-def test_distance_is_0_of_the_same_and_1_of_a_note_and_silence():
-    rest = np.array([[1, 0, 12]] * 4, np.int16)
-    note = np.array([[62, 10, 12], [0, 0, 12], [0, 0, 12], [0, 0, 12]], np.int16)
-    assert distance(note, note) == 0
-    assert distance(note, rest) == pytest.approx((1 / 4 + 1) / 2)
-    assert sounding(note).tolist() == [60] * 4
-    octave = note + np.array([[12, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]], np.int16)
-    assert distance(note, octave) == 0.5
 
 
 def test_ranks_of_ties_share_their_mean():
