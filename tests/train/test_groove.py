@@ -57,7 +57,7 @@ def test_a_drum_is_struck_as_loud_as_its_level_says(phrases, tmp_path):
     data = phrases(True, 2, 64)
     loud = np.arange(64) % 2 == 1
     data.grids[..., 1] = np.where(data.grids[..., 0] > 0, np.where(loud, 27, 5)[:, None, None], 0)
-    net = train_groove({2: data}, {2: data}, tmp_path, shape=SMALL, epochs=15, batch=32, learning_rate=0.02)
+    net = train_groove({2: data}, {2: data}, tmp_path, shape=SMALL, epochs=50, batch=32, learning_rate=0.02)
     grid = torch.from_numpy(data.grids).long()
     level = torch.from_numpy(levels(data))
     given = told(grid, torch.zeros(64, dtype=torch.long), torch.full((64,), 120.0), level)
