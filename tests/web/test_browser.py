@@ -60,10 +60,21 @@ def tab(tmp_path_factory):
         yield made
 
 
+class NoJobs:
+    """In place of the process that would draw the live picture."""
+
+    def send(self, *message):
+        pass
+
+    def close(self):
+        pass
+
+
 @pytest.fixture(scope="module")
 def stage():
-    """A stage without an engine: what it says is up to the test."""
+    """A stage without an engine and without pictures of its own: what it says is up to the test."""
     made = Stage(Settings(port=0, engine=False))
+    made.desk.covers._link = NoJobs()
     made.open()
     thread = threading.Thread(target=made.serve, daemon=True)
     thread.start()
