@@ -63,9 +63,11 @@ class Outbox:
         gathered.sort(key=itemgetter(0))
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1.0)  # no other thread of this process takes over between two notes of a chord
-        for due, chord in groupby(gathered, itemgetter(0)):
-            self._send(due, list(chord))
-        sys.setswitchinterval(interval)
+        try:
+            for due, chord in groupby(gathered, itemgetter(0)):
+                self._send(due, list(chord))
+        finally:
+            sys.setswitchinterval(interval)
 
     def _send(self, due: Nanoseconds, chord: list[tuple[Nanoseconds, Send, bool]]) -> None:
         with self._together():

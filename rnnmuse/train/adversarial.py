@@ -29,7 +29,7 @@ from torch.nn import functional
 from rnnmuse.train.augment import attributes, augment
 from rnnmuse.train.cover_recipe import CoverRecipe
 from rnnmuse.train.gan import NETWORKS, CoverShape
-from rnnmuse.train.precision import half_is_faster
+from rnnmuse.train.precision import half_precision
 from rnnmuse.train.wasserstein import PATCH, pyramid, random_directions, random_patches, sliced
 
 R1_EVERY = 16
@@ -84,7 +84,6 @@ class Trainer:
     def __init__(self, recipe: CoverRecipe, material: Material, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.material, self.folder = recipe, material, folder
-        self.half = recipe.half and half_is_faster()
         self.shape = shape_of(recipe)
         make_generator, make_discriminator = NETWORKS[recipe.architecture]
         self.generator: nn.Module = make_generator(self.shape).to(memory_format=torch.channels_last)
@@ -118,12 +117,12 @@ class Trainer:
                 kept.copy_(own)
 
     def _fake(self, c: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with half_precision(self.recipe.half):
             fake: torch.Tensor = self.generator(torch.randn(len(c), self.shape.latent), c)
         return fake.float()
 
     def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with half_precision(self.recipe.half):
             logits: torch.Tensor = self.discriminator(self._changed(images), c)
         return logits.float()
 

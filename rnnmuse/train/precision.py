@@ -19,9 +19,9 @@ def half_is_faster() -> bool:
     return _seconds(torch.bfloat16) < _seconds(torch.float32)
 
 
-def half_precision() -> torch.autocast:
-    """A context in which the processor computes in bfloat16, if that is faster."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=half_is_faster())
+def half_precision(wanted: bool = True) -> torch.autocast:
+    """A context in which the processor computes in bfloat16, if that is ``wanted`` and faster."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=wanted and half_is_faster())
 
 
 def _seconds(kind: torch.dtype) -> float:
