@@ -178,6 +178,16 @@ def echo(port: int = 0, player: int = 1) -> Iterator[Echo]:
         made.close()
 
 
+def finish(process: subprocess.Popen[Any], patience: float, goodbye: signal.Signals = signal.SIGTERM) -> None:
+    """Ask a process to end, and make it end if it has not after ``patience`` seconds."""
+    process.send_signal(goodbye)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
 class Program:
     """A program that was started here; ended by its own pid. ``lines`` is what it has printed."""
 
@@ -225,11 +235,7 @@ class Program:
 
     def end(self) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(self.goodbye)
-            try:
-                self.process.wait(6)
-            except subprocess.TimeoutExpired:
-                self.kill()
+            finish(self.process, 6, self.goodbye)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 with suppress(OSError):
@@ -291,12 +297,7 @@ def jack(period: int = 256, realtime: bool = True, wait: bool = True) -> Iterato
     try:
         yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
     finally:
-        server.terminate()
-        try:
-            server.wait(3)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(5)
+        finish(server, 3)
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)

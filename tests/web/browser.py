@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from echo import finish
 from websockets.sync.client import ClientConnection, connect
 
 PATIENCE = 60.0
@@ -109,9 +110,4 @@ def browser(folder: Path) -> Iterator[Tab]:
         with connect(tabs[0]["webSocketDebuggerUrl"], max_size=1 << 26, compression=None) as line:
             yield Tab(line)
     finally:
-        program.terminate()
-        try:
-            program.wait(10)
-        except subprocess.TimeoutExpired:
-            program.kill()
-            program.wait()
+        finish(program, 10)
