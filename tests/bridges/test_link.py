@@ -97,10 +97,11 @@ def answers(port):
 
 assert all(until(lambda: answers(port)) for port in ports)
 with hosts.Line(ports[0]) as one, hosts.Line(ports[1]) as two:
-    one.send("/rnnmuse/transport/tempo", 93.0)
-    led = until(lambda: abs(tempo(two) - 93) < 0.01)
-    two.send("/rnnmuse/transport/tempo", 140.0)
-    back = until(lambda: abs(tempo(one) - 140) < 0.01)
+    def proposes(line, bpm, other):  # again and again: until the two have met, the session of one takes the other's place
+        return until(lambda: line.send("/rnnmuse/transport/tempo", bpm) or abs(tempo(other) - bpm) < 0.01)
+
+    led = proposes(one, 93.0, two)
+    back = proposes(two, 140.0, one)
     away = []
     for _ in range(9):
         at = []
