@@ -292,7 +292,7 @@ def eight() -> None:
 
 SCLANG = """
 var notes = 0, late = 0, least = 10, address = NetAddr("127.0.0.1", PORT);
-thisProcess.recvOSCfunc = { |time, from, message|
+thisProcess.addOSCRecvFunc { |message, time|
     if (message[0].asString.contains("/out/")) {
         var left = time - Main.elapsedTime;
         if (message[2] > 0) {
@@ -319,7 +319,10 @@ def sclang() -> None:
         process = subprocess.Popen(["sclang", str(script)], stdout=subprocess.PIPE, text=True, env=env)
         assert process.stdout is not None
         _players(made, 8, 180)
-        line = next((line for line in process.stdout if line.startswith("RESULT")), "RESULT ? nan")
+        ends = ("RESULT", "ERROR")
+        line = next((line for line in process.stdout if line.startswith(ends)), "RESULT ? nan")
+        if not line.startswith("RESULT"):
+            raise SystemExit(f"sclang: {line.strip()}")
         _, late, least = line.split()
         print(f"sclang: {late} late of {count} notes at 100 ms look-ahead; the closest {1000 * float(least):.1f} ms "
               "before its time")  # fmt: skip
