@@ -66,6 +66,7 @@ class OscServer:
         self._held: dict[Client, list[bytes]] = {}
         self._holder = 0  # the thread whose packets are held back until the end of `together`
         self._segments = hasattr(socket.socket, "sendmsg")
+        self._sending = threading.Lock()  # a cover's progress is told by a thread of its own
 
     def open(self, selector: selectors.BaseSelector) -> None:
         """Take the port; OSError, with what to look for, where it is taken."""
@@ -200,7 +201,8 @@ class OscServer:
 
     def _send(self, client: Client, packets: list[bytes]) -> None:
         if client.connection:
-            self._send_tcp(client, b"".join(map(slip.encode, packets)))
+            with self._sending:
+                self._send_tcp(client, b"".join(map(slip.encode, packets)))
         elif self._udp is not None:
             to = (client.host, client.port)
             for size, equal in groupby(packets, len):

@@ -162,6 +162,7 @@ def main(connection: Connection) -> None:
             if connection.poll(jobs.wait()):
                 message = connection.recv()
                 if message[0] == "bye":
-                    return
+                    break
                 (covers.put if message[0] == "cover" else jobs.take)(message)
             jobs.advance()
+    os._exit(0)  # a cover that is being drawn is given up: its threads would be waited for

@@ -78,3 +78,27 @@ def test_tcp_gets_its_frames_together(server):
         while len(got) < 3:
             got += decoder.feed(stream.recv(4096))
     assert [osc.parse(packet)[0].arguments for packet in got] == [(0,), (1,), (2,)]
+
+
+def test_two_threads_that_send_by_tcp_do_not_cut_into_each_other(server):
+    with socket.create_connection(("127.0.0.1", server.port)) as stream:
+        stream.settimeout(5)
+        server._accept()
+        client, ends = Client(*stream.getsockname(), 1), []
+
+        def send(thread):
+            for number in range(300):
+                server.send(client, osc.build("/note", (thread, number)))
+            ends.append(thread)
+
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        decoder, got = slip.Decoder(osc.MAX_BYTES), []
+        while len(got) < 1200:
+            got += decoder.feed(stream.recv(1 << 16))
+        for thread in threads:
+            thread.join()
+    told = [osc.parse(packet)[0].arguments for packet in got]
+    assert sorted(ends) == [0, 1, 2, 3]
+    assert [[n for t, n in told if t == thread] for thread in range(4)] == [list(range(300))] * 4
