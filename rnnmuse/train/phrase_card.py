@@ -125,9 +125,10 @@ def _groove(found: dict[str, Any]) -> list[str]:
     lines = [
         "",
         f"Humanise: Kolmogorov-Smirnov distance to the human test split ({found['phrases']} phrases), of the groove "
-        "model, of quantised drums, of random jitter with the variance that the humans of the test split have; less is "
-        "nearer. All are told the same: the hits on the grid, and each drum's mean velocity in the piece. Better than "
-        f"both: {found['better than both']}.",
+        f"model, of quantised drums, of random jitter with the variance that the humans of the test split have ("
+        f"{found['takes']} takes of what is drawn at random, counted together); less is nearer. All "
+        f"are told the same: the hits on the grid, and each drum's mean velocity in the piece. Better "
+        f"than both: {found['better than both']}.",
         "",
         "| drum | hits | timing: groove | quantised | jitter | velocity: groove | quantised | jitter |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

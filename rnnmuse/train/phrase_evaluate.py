@@ -38,7 +38,8 @@ from rnnmuse.train.windows import Windows
 
 STEPS = 8
 LIVE = 200  # phrases that go through the graphs themselves
-GROOVES = 300
+GROOVES = 600
+TAKES = 8
 STREAM = "lieder"
 Floats = NDArray[np.float64]
 
@@ -244,7 +245,8 @@ def kolmogorov_smirnov(a: Floats, b: Floats) -> float:
 
 def grooves(model: PhraseModel, windows: Windows, picture: Path) -> dict[str, Any]:
     """Timing and velocity of each drum of the human test split against the same hits quantised, quantised with random
-    jitter of the human's own variance, and played by the groove model: Kolmogorov-Smirnov statistics.
+    jitter of the human's own variance, and played by the groove model: Kolmogorov-Smirnov statistics. What is drawn
+    at random is drawn ``TAKES`` times and counted together, for its own chance to weigh less.
 
     All three are told the same: which drums are struck on the grid, and each drum's level, its mean velocity in the
     piece. Quantised input stays at that; normal jitter goes about it with the variance with which the humans of the
@@ -257,10 +259,15 @@ def grooves(model: PhraseModel, windows: Windows, picture: Path) -> dict[str, An
     level = levels(windows)
     real = np.concatenate([windows.grids[i] for i in rows])
     told = np.concatenate([np.tile(31 * level[i], (windows.grids.shape[1], 1)) for i in rows])
-    made = np.concatenate(
-        [model.groove.humanise(windows.grids[i], random, float(windows.tempo[i]), level=level[i]) for i in rows]
+    made = np.stack(
+        [
+            np.concatenate(
+                [model.groove.humanise(windows.grids[i], random, float(windows.tempo[i]), level=level[i]) for i in rows]
+            )
+            for _ in range(TAKES)
+        ]
     )
-    out: dict[str, Any] = {"phrases": len(rows), "drums": {}}
+    out: dict[str, Any] = {"phrases": len(rows), "takes": TAKES, "drums": {}}
     shown: dict[str, tuple[Floats, Floats, Floats]] = {}
     for drum, name in enumerate(DRUMS):
         hit = real[:, drum, 0] > 0
@@ -268,10 +275,11 @@ def grooves(model: PhraseModel, windows: Windows, picture: Path) -> dict[str, An
             continue
         row: dict[str, Any] = {"hits": int(hit.sum())}
         for what, column, top in (("timing", 2, MICROS - 1), ("velocity", 1, 31)):
-            human, played = real[hit, drum, column].astype(float), made[hit, drum, column].astype(float)
+            human, played = real[hit, drum, column].astype(float), made[:, hit, drum, column].astype(float).ravel()
             centre = told[hit, drum] if column == 1 else np.full(len(human), float(MICROS // 2))
             flat = np.rint(centre)
-            jitter = np.clip(np.rint(noise.normal(centre, (human - centre).std())), 0, top)
+            spread = (human - centre).std()
+            jitter = np.clip(np.rint(noise.normal(centre, spread, (TAKES, len(centre)))), 0, top).ravel()
             row[what] = {
                 "groove": round(kolmogorov_smirnov(human, played), 3),
                 "quantised": round(kolmogorov_smirnov(human, flat), 3),
