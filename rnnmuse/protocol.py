@@ -20,7 +20,7 @@ DIMENSIONS = 32
 SLOTS = 16
 AXES = ("density", "register", "syncopation", "contour", "brightness", "loudness")
 SOURCES = ("internal", "midi", "link", "osc")
-MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop")
+MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop", "harmonise")
 
 
 class ProtocolError(ValueError):

@@ -7,7 +7,7 @@
 /* What the host may set, by the core's own numbers. */
 static const struct { const char *name; double low, high, otherwise; clap_param_info_flags flags; } RANGE[SHOWN] = {
     [PLAYER] = {"Player", 1, 16, 1, CLAP_PARAM_IS_STEPPED},
-    [MODE] = {"Mode", 0, 6, 4, CLAP_PARAM_IS_STEPPED | CLAP_PARAM_IS_ENUM | CLAP_PARAM_IS_AUTOMATABLE},
+    [MODE] = {"Mode", 0, 7, 4, CLAP_PARAM_IS_STEPPED | CLAP_PARAM_IS_ENUM | CLAP_PARAM_IS_AUTOMATABLE},
     [LEAD] = {"Host leads", 0, 1, 1, CLAP_PARAM_IS_STEPPED},
     [TEMPERATURE] = {"Temperature", 0, 5, 1, CLAP_PARAM_IS_AUTOMATABLE},
     [TOP_P] = {"Top p", 0.01, 1, 0.96, CLAP_PARAM_IS_AUTOMATABLE},
@@ -116,7 +116,7 @@ static bool param_value(const clap_plugin_t *plugin, clap_id index, double *valu
 static bool param_text(const clap_plugin_t *plugin, clap_id index, double value, char *text, uint32_t size) {
   (void)plugin;
   if (index >= SHOWN) return false;
-  if (index == MODE && value >= 0 && value < 6.5) snprintf(text, size, "%s", MODES[(int)round(value)]);
+  if (index == MODE && value >= 0 && value < 7.5) snprintf(text, size, "%s", MODES[(int)round(value)]);
   else snprintf(text, size, RANGE[index].flags & CLAP_PARAM_IS_STEPPED ? "%.0f" : "%.3f", value);
   return true;
 }

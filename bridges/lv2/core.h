@@ -29,7 +29,7 @@
 enum { PLAYER, MODE, LEAD, TEMPERATURE, TOP_P, DENSITY, VELOCITY, HUMANISE, LOW, HIGH, PORT, CONTROLS, STATUS = CONTROLS, DROPPED, SHOWN };
 enum { FIRST_PARAMETER = TEMPERATURE, LAST_PARAMETER = HIGH };
 
-static const char *const MODES[] = {"off", "free", "continue", "answer", "accompany", "hold", "loop"};
+static const char *const MODES[] = {"off", "free", "continue", "answer", "accompany", "hold", "loop", "harmonise"};
 static const char *const NAMES[SHOWN] = {"player",   "mode",     "lead", "temperature", "top_p", "density", "velocity",
                                          "humanise", "low",      "high", "port",        "status", "dropped"};
 

@@ -162,6 +162,10 @@ class Player:
             self._take(event)
         return event
 
+    def may_start(self, pitches: Collection[int]) -> bool:
+        """Whether `next` can start one of ``pitches`` at the grid position reached."""
+        return bool(self._playable(self.grid, 0, pitches)) and not self._dense(self.grid)
+
     def _expect(self) -> Distribution:
         if self._previous is not None:
             self._expected, self.state = self.model.step(self.state, *self._previous)

@@ -32,6 +32,7 @@ from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.protocol import PARAMETERS
 from rnnmuse.session.constraints import Constraints, Rules
 from rnnmuse.session.generate import Event, Frame, Player, Saved
+from rnnmuse.session.harmony import VOICES, chord_beneath
 
 AHEAD = 2.0
 """Beats that are played ahead."""
@@ -41,6 +42,9 @@ MOST_ENDED = 8
 
 REACTION = 0.02
 """Beats between the beat that is now and the earliest that can still be played."""
+
+TOGETHER = 0.04
+"""Beats within which what the performer plays counts as one chord."""
 
 LONGEST_MEMORY = 64.0
 """Beats of the past that are kept."""
@@ -64,7 +68,8 @@ class LivePlayer:
     takes over when the performer has been silent for ``silence`` beats, until the performer plays again.
     ``answer`` likewise, for as many bars as the phrase it heard; with a ``turn`` the two take turns of so many bars,
     rest or no rest. ``loop`` repeats the last ``bars`` bars it played.
-    ``hold`` plays nothing new and lets its notes ring. ``off`` is silent.
+    ``hold`` plays nothing new and lets its notes ring. ``harmonise`` gives each note of the performer's melody a chord
+    beneath it, at once, until the next. ``off`` is silent.
     """
 
     number: int
@@ -87,6 +92,7 @@ class LivePlayer:
     _past: deque[Heard] = field(default_factory=deque)
     _loop_from: int = 0
     _tries: int = 0
+    _chorded: float = float("-inf")
     _job: int = 0
     _notes: int = 0
     reaction: float = REACTION
@@ -126,6 +132,11 @@ class LivePlayer:
             self.playing = True
             self._earliest = self.player.grid
             self._owed, self._tries = None if player_heard else beat, 0
+        if self.mode == "harmonise" and not player_heard:
+            if velocity and beat - self._chorded > TOGETHER:
+                orders += self._harmonised(beat, pitch)
+            elif not self._held:
+                orders += self._harmonised(beat, None)
         return orders
 
     def set_mode(self, mode: str, beat: float) -> list[Order]:
@@ -145,10 +156,10 @@ class LivePlayer:
         return orders
 
     def start(self, beat: float) -> list[Order]:
-        """Play from the next beat on; `free` if it had no mode."""
-        if self.mode == "off":
-            self.mode = "free"
-        self._play_from(ceil(beat + self.reaction - 1e-9))
+        """Play from the next beat on; `free` if it had no mode; `harmonise` waits for a melody."""
+        self.mode = "free" if self.mode == "off" else self.mode
+        if self.mode != "harmonise":
+            self._play_from(ceil(beat + self.reaction - 1e-9))
         return []
 
     def stop(self, beat: float) -> list[Order]:
@@ -384,6 +395,19 @@ class LivePlayer:
             self._loop.popleft()
         return order
 
+    def _harmonised(self, beat: float, top: int | None) -> list[Order]:
+        """The chord beneath the note ``top`` instead of the one that sounds; none where the melody rests."""
+        orders, played = list[Order](), self.player
+        for part, pitch in sorted(played.started):
+            end = (0, 0, OFF, part, pitch, 0, max(10, played.micro))
+            played.hear(end)
+            orders.append(self._order(played.grid, end))
+        if top is not None:
+            self._chorded = beat
+            voices = int(self.parameters["polyphony"]) or VOICES
+            orders += [self._order(played.grid, event) for event in chord_beneath(played, top, voices)]
+        return [(*order[:2], tick_of(beat), *order[3:]) for order in orders]  # at once, not on the grid
+
     # -- the loop -------------------------------------------------------------------------------------------
 
     def _begin_loop(self, beat: float) -> None:
@@ -420,7 +444,7 @@ class LivePlayer:
     def _own(self) -> frozenset[int]:
         """The parts it plays: beside a performer the others, if there are any."""
         every = frozenset(range(len(self.model.parts)))
-        if self.mode == "accompany" and len(every) > 1:
+        if self.mode in ("accompany", "harmonise") and len(every) > 1:
             return every - {self._hearing()}
         return every
 
@@ -461,7 +485,7 @@ class LivePlayer:
             low=p["low"],
             high=p["high"],
             polyphony=p["polyphony"] or None,
-            density=p["density"] * 1.5 if p["density"] else None,
+            density=p["density"] * 1.5 if p["density"] and self.mode != "harmonise" else None,
             parts=self._own(),
             chord_tones=bool(p["chord"]),
             rest=4.0,

@@ -97,7 +97,7 @@ def answers(port):
 
 assert all(until(lambda: answers(port)) for port in ports)
 with hosts.Line(ports[0]) as one, hosts.Line(ports[1]) as two:
-    def proposes(line, bpm, other):  # again and again: until the two have met, the session of one takes the other's place
+    def proposes(line, bpm, other):  # again and again: as they meet, the session of one takes the other's place
         return until(lambda: line.send("/rnnmuse/transport/tempo", bpm) or abs(tempo(other) - bpm) < 0.01)
 
     led = proposes(one, 93.0, two)
