@@ -31,11 +31,16 @@ class MidiOut:
     def __init__(self, port: Any, name: str, ahead: Nanoseconds = 0, clock: bool = False, echoes: Echoes | None = None):
         self._port, self.name, self.ahead, self.clock = port, name, ahead, clock
         self._echoes = echoes
+        self.sounding: set[tuple[int, int]] = set()
+        """Channel and pitch of what it was last told to play."""
+        self.left: set[tuple[int, int]] = set()
+        """Likewise, of what a port before it, which is lost, was playing."""
 
     def prepare(self, sent: Sent) -> Callable[[], object]:
         """A note-on, or with velocity 0 a note-off."""
         if sent.velocity and self._echoes is not None:
             self._echoes.sent(sent.due, sent.channel, sent.pitch)
+        (self.sounding.add if sent.velocity else self.sounding.discard)((sent.channel, sent.pitch))
         message = [(0x90 if sent.velocity else 0x80) | sent.channel, sent.pitch, sent.velocity]
         return partial(self._port.send_message, message)
 
@@ -45,6 +50,11 @@ class MidiOut:
             self._port.send_message([0xB0 | channel, SUSTAIN, 0])
             self._port.send_message([0xB0 | channel, ALL_NOTES_OFF, 0])
 
+    def end_left(self) -> None:
+        """Note-offs for what is ``left`` and not played anew: what is sent before a driver has connected is lost."""
+        for channel, pitch in sorted(self.left - self.sounding):
+            self._port.send_message([0x80 | channel, pitch, 0])
+
     def transport(self, data: list[int]) -> None:
         """Clock, start, continue, stop or song position."""
         self._port.send_message(data)
@@ -52,6 +62,7 @@ class MidiOut:
     def close(self) -> None:
         """Close the port; the ledger has ended its notes, and their ends are given time to leave."""
         with contextlib.suppress(Exception):
+            self.end_left()
             time.sleep(DRAIN)  # JACK sends what waits in its next cycle, if the port is still there
             self._port.close_port()
             self._port.delete()
@@ -103,13 +114,17 @@ class Ports:
     def output(self, name: str, clock: bool = False, ahead: Nanoseconds = 0) -> None:
         """Open the first output port whose name contains ``name``, now or as soon as it is there, again when lost."""
 
-        before = False
+        last: MidiOut | None = None
 
         def present() -> bool:
-            nonlocal before
+            nonlocal last
             held = self.stage.outputs.get(name)
             if held is not None:
                 if self._has(self._rtmidi.MidiOut, name):
+                    if last is not None and last.left:
+                        with self.stage.lock:
+                            last.end_left()
+                            last.left.clear()
                     return True
                 with self.stage.lock:
                     self.stage.lose(name, "its port vanished")
@@ -117,9 +132,10 @@ class Ports:
             if opened is None:
                 return False
             output = MidiOut(opened, name, ahead, clock, self.echoes)
-            if before:
+            if last is not None:
                 output.silence()
-            before = True
+                output.left = last.left | last.sounding
+            last = output
             self.stage.add_output(output)
             return True
 

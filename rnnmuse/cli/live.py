@@ -21,9 +21,7 @@ def live(
     model: Annotated[str | None, typer.Option(help="The model that players begin with.")] = None,
     port: Annotated[int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one. Else 7707.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999.")] = None,
-    mode: Annotated[
-        str, typer.Option(help="Player 1: off, free, accompany, harmonise, continue, answer.")
-    ] = "",
+    mode: Annotated[str, typer.Option(help="Player 1: off, free, accompany, harmonise, continue, answer.")] = "",
     demo: Annotated[bool, typer.Option(help="Player 1 plays by itself at once, through fluidsynth if it can.")] = False,
     midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
