@@ -147,19 +147,21 @@ def reaction() -> None:
         echo.kill()
         ratio = statistics.median(getter) / statistics.median(bare)
         print(f"getter: {shares(getter)}; {ratio:.1f} x a bare echo ({shares(bare)})")
-        answers = []
-        for turn in range(1000 // SHARE):
-            time.sleep(0.07 + 0.013 * (turn % 10))
-            while True:
-                try:
-                    made.wait(lambda m: False, 0.001)
-                except TimeoutError:
-                    break
-            began = time.perf_counter()
-            made.send("/rnnmuse/player/1/note", 55 + turn % 12, 90, 0.2)
-            made.note()
-            answers.append(1000 * (time.perf_counter() - began))
-        print(f"accompany, note in to note out: {shares(answers)}")
+        for mode in ("accompany", "harmonise"):
+            made.send("/rnnmuse/player/1/mode", mode)
+            answers = []
+            for turn in range(1000 // SHARE):
+                time.sleep(0.07 + 0.013 * (turn % 10))
+                while True:
+                    try:
+                        made.wait(lambda m: False, 0.001)
+                    except TimeoutError:
+                        break
+                began = time.perf_counter()
+                made.send("/rnnmuse/player/1/note", 55 + turn % 12, 90, 0.2)
+                made.note()
+                answers.append(1000 * (time.perf_counter() - began))
+            print(f"{mode}, note in to note out: {shares(answers)}")
 
 
 def _echo() -> None:
