@@ -24,6 +24,9 @@ velocity and place; the tempo in octaves from 120 bpm; for each drum whether its
 APART = 2 * VELOCITIES - 1
 """Classes of how much louder a stroke is than its drum's level: -31 to 31 velocity classes, stored + 31."""
 
+LOUD = APART + VELOCITIES
+"""Logits for the velocity of a stroke: of each class of how much louder it is, then of each velocity class itself."""
+
 
 def given_of(
     grid: Grid, known: Grid, feel: Grid, tap: Floats | None, tempo: float, level: Floats | None = None
@@ -146,15 +149,15 @@ class GrooveModel:
     ) -> None:
         w = self._w
         hidden = np.maximum(rest + w["struck.weight"] @ hit.astype(np.float32) + w["struck.bias"], 0)
-        velocity = (w["velocity.weight"] @ hidden + w["velocity.bias"]).reshape(len(DRUMS), APART)
+        velocity = (w["velocity.weight"] @ hidden + w["velocity.bias"]).reshape(len(DRUMS), LOUD)
         micro = (w["micro.weight"] @ hidden + w["micro.bias"]).reshape(len(DRUMS), MICROS)
         for drum in np.flatnonzero(hit).tolist():
             if feel[drum]:
                 row[drum] = given[drum]
             else:
-                louder = sample(velocity[drum], random, temperature) - (VELOCITIES - 1)
-                loud = min(VELOCITIES - 1, max(0, int(base[drum]) + louder))
-                row[drum] = (1, loud, sample(micro[drum], random, temperature))
+                softest = VELOCITIES - 1 - int(base[drum])  # the place of velocity class 0 among how much louder
+                loud = velocity[drum, softest : softest + VELOCITIES] + velocity[drum, APART:]
+                row[drum] = (1, sample(loud, random, temperature), sample(micro[drum], random, temperature))
 
 
 def blended(grid: Grid, human: Grid, amount: float) -> Grid:

@@ -7,9 +7,10 @@ step by step what is not known::
 
     p(x | given) = prod_t p(hits_t | x_<t, given) p(velocity_t, micro_t | hits_t, x_<t, given)
 
-so that velocity and timing are drawn, not averaged: that is what gives them a human's spread. A velocity is counted
-from its drum's level, or from the drum's usual one (the mean of the training phrases) where none is told. The loss is
-the negative log-likelihood of what was not given, in nats a phrase.
+so that velocity and timing are drawn, not averaged: that is what gives them a human's spread. A velocity's logit is the
+sum of one for the velocity itself (pads have a ceiling) and one for how far it is from its drum's level, or from the
+drum's usual one (the mean of the training phrases) where none is told. The loss is the negative log-likelihood of what
+was not given, in nats a phrase.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnmuse.models.groove import APART, GIVEN, level_of
+from rnnmuse.models.groove import APART, GIVEN, LOUD, level_of
 from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES
 from rnnmuse.train.precision import half_precision
 from rnnmuse.train.vae import strokes_in
@@ -68,20 +69,24 @@ class GrooveNet(nn.Module):
         self.project = nn.Linear(shape.hidden + shape.features + shape.embed, 2 * shape.head)
         self.first = nn.Linear(shape.head, len(DRUMS))
         self.struck = nn.Linear(len(DRUMS), shape.head)
-        self.velocity = nn.Linear(shape.head, len(DRUMS) * APART)
+        self.velocity = nn.Linear(shape.head, len(DRUMS) * LOUD)
         self.micro = nn.Linear(shape.head, len(DRUMS) * MICROS)
         self.register_buffer("usual", torch.full((len(DRUMS),), 0.5))
         nn.init.normal_(self.place.weight, std=0.1)
 
-    def louder(self, grid: Tensor, level: Tensor | None) -> Tensor:
-        """Classes (B, T, 9) of how much louder each stroke is than its level (B, 9)."""
-        usual = self.usual.expand(len(grid), -1)
+    def loud(self, scores: Tensor, level: Tensor | None) -> Tensor:
+        """Logits of velocity classes (B, T, 9, 32) for the head's ``scores`` (B, T, 9, LOUD) and levels (B, 9)."""
+        usual = self.usual.expand(len(scores), -1)
         base = usual if level is None else torch.where(level.isnan(), usual, level)
-        base = (base * (VELOCITIES - 1) + 0.5).floor().long().unsqueeze(1)
-        return grid[..., 1] - base + VELOCITIES - 1
+        base = (base * (VELOCITIES - 1) + 0.5).floor().long()
+        louder = torch.arange(VELOCITIES) - base.unsqueeze(-1) + VELOCITIES - 1
+        return (
+            scores[..., :APART].gather(-1, louder.unsqueeze(1).expand(-1, scores.shape[1], -1, -1))
+            + scores[..., APART:]
+        )
 
     def forward(self, grid: Tensor, given: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits of hits (B, T, 9), velocities (B, T, 9, APART) and micro-timing (B, T, 9, 25), teacher-forced.
+        """Logits of hits (B, T, 9), velocities (B, T, 9, LOUD) and micro-timing (B, T, 9, 25), teacher-forced.
 
         ``given`` (B, T, GIVEN); where ``hidden`` (B, T) the step before is not told. The last value is the trunk's
         input, for tests.
@@ -141,7 +146,7 @@ def groove_loss(
     loss = functional.binary_cross_entropy_with_logits(hits.float(), target, reduction="none") * (1 - known)
     total: Tensor = loss.sum((1, 2))
     played = target * (1 - feel)
-    for scores, wanted in ((velocity, net.louder(grid, level)), (micro, grid[..., 2])):
+    for scores, wanted in ((net.loud(velocity, level), grid[..., 1]), (micro, grid[..., 2])):
         nll = functional.cross_entropy(scores.flatten(0, 2).float(), wanted.flatten(), reduction="none")
         total = total + (nll.view_as(played) * played).sum((1, 2))
     return total
