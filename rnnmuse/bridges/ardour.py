@@ -40,7 +40,7 @@ class ArdourOut:
     clock = True
 
     def __init__(self, stage: Stage, name: str, host: str, port: int) -> None:
-        self.stage, self.name = stage, name
+        self.stage, self.name, self.port = stage, name, port
         self.there = False
         self._rolls: bool | None = None  # not known
         self._to = (host, port)

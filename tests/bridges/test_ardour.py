@@ -5,11 +5,11 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from echo import until
 
 from rnnmuse.bridges import ardour, osc
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
-from echo import until
 
 
 class Host(threading.Thread):

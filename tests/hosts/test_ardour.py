@@ -11,7 +11,7 @@ import time
 import mido
 import pytest
 from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_lv2, in_full, missing
+from programs import TRACK, ardour, build_lv2, in_full, missing, osc_port
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.ardour import ArdourOut
@@ -30,14 +30,15 @@ pytestmark = [
 class Surface:
     """An OSC control surface for Ardour's strips. It is slow of hearing: after each order it gets a moment."""
 
-    def __init__(self):
+    def __init__(self, port):
+        self.port = port
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(0.5)
         self.say("/set_surface", 0, 159, 1, 0, 0, 0, self.socket.getsockname()[1])
 
     def say(self, address, *values):
-        self.socket.sendto(osc.build(address, values), ("127.0.0.1", 3819))
+        self.socket.sendto(osc.build(address, values), ("127.0.0.1", self.port))
         time.sleep(0.5)
 
     def insist(self, address, *values):
@@ -61,16 +62,22 @@ def saved_notes(session):
     return []
 
 
+def connected(stage, made):
+    """rnnmuse's output for Ardour's transport, once Ardour answers."""
+    link = ArdourOut(stage.stage, "ardour", "127.0.0.1", osc_port(made))
+    stage.stage.add_output(link)
+    until(lambda: link.there, 90, "Ardour does not answer")
+    return link
+
+
 def record(stage, folder, count, ticks=20):
     """Play notes into the armed track, and what Ardour then has in its own files."""
     from rnnmuse.bridges.midi import Ports
 
     assert Ports(stage.stage).virtual()
-    with ardour(folder):
-        link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
-        stage.stage.add_output(link)
-        until(lambda: link.there, 90, "Ardour does not answer")
-        surface = Surface()
+    with ardour(folder) as made:
+        link = connected(stage, made)
+        surface = Surface(link.port)
         jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)  # earlier, the session that is loaded takes it back
         surface.insist("/strip/recenable", 1, 1.0)
         surface.say("/rec_enable_toggle")
@@ -103,11 +110,8 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
         s = stage.stage
         s.desk.local("/rnnmuse/transport/source", "midi")
         s.desk.local("/rnnmuse/transport/tempo", 77)
-        with ardour(tmp_path):
-            link = ArdourOut(s, "ardour", "127.0.0.1", 3819)
-            s.add_output(link)
-            until(lambda: link.there, 90, "Ardour does not answer")
-            surface = Surface()
+        with ardour(tmp_path) as made:
+            surface = Surface(connected(stage, made).port)
             jack_connect("ardour:MIDI Clock out", "rnnmuse in")
             surface.say("/transport_play")
             until(lambda: s.clock.running)
@@ -121,12 +125,10 @@ def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
 
     with jack(wait=False), echo() as stage:  # a killed client stops a server that waits for it
         assert Ports(stage.stage).virtual()
-        link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
-        stage.stage.add_output(link)
         with ardour(tmp_path) as made:
-            until(lambda: link.there, 90, "Ardour does not answer")
+            link = connected(stage, made)
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)
-            stage.plan(20000, ticks=20)
+            stage.plan(10000, ticks=20)
             until(lambda: link.rolls and len(stage.tally.left) > 20, 30, "Ardour does not roll with us")
             made.kill()
         until(lambda: not link.there and not link.rolls, 10, "its end is not noticed")
@@ -134,7 +136,7 @@ def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
             until(lambda: link.rolls, 90, "Ardour does not roll with us again")
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)
             jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
-            Surface().insist("/strip/monitor_input", 1, 1.0)
+            Surface(link.port).insist("/strip/monitor_input", 1, 1.0)
             until(lambda: len(on(dump)) > 20, 30, "no notes go through its track")
             stage.stage.desk.local("/rnnmuse/transport/stop")
             until(lambda: not link.rolls, 20, "Ardour does not stop with us")
@@ -168,12 +170,12 @@ def test_the_plugin_sits_in_its_track_and_its_transport_leads(tmp_path):
     path = build_lv2(tmp_path)
     with jack(), echo() as stage:
         lua = PLUGIN.replace("PORT", str(stage.port))
-        with ardour(tmp_path, lua, LV2_PATH=f"{path}:/usr/lib/lv2"):
+        with ardour(tmp_path, lua, LV2_PATH=f"{path}:/usr/lib/lv2") as made:
             stage.reached(60)
             assert stage.probe(4) == "lv2"
             s = stage.stage
             until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
-            surface = Surface()
+            surface = Surface(osc_port(made))
             surface.say("/transport_play")
             until(lambda: s.clock.running, 20)
             until(lambda: s.beat > 2)
