@@ -333,5 +333,8 @@ def jack_connect(source: str, target: str, patience: float = 20.0) -> None:
         found[:] = [next((p for p in ports if words in p), "") for words in (source, target)]
         return all(found)
 
-    until(there, patience, f"JACK has no ports {source!r} and {target!r}")
+    with suppress(AssertionError):
+        until(there, patience)
+    if not all(found):
+        raise AssertionError(f"JACK has no ports {source!r} and {target!r}, but {jack_ports()}")
     subprocess.run(["jack_connect", *found], check=True, capture_output=True)

@@ -236,9 +236,9 @@ class SonicPi:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.sendto(osc.build(address, ("test", *values)), ("127.0.0.1", self.port))
 
-    def run_bridge(self, port: int) -> None:
+    def run_bridge(self, port: int, folder: Path = BRIDGES / "sonic-pi") -> None:
         """Run the bridge's buffer, with rnnmuse on this port."""
-        text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
+        text = (folder / "rnnmuse.rb").read_text("utf-8")
         assert "7707" in text
         assert "4560" in text
         self.say("/run-code", text.replace("7707", str(port)).replace("4560", str(self.cues)))

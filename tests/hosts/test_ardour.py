@@ -91,7 +91,7 @@ def record(stage, folder, count, ticks=20):
         for _ in range(10):  # what was captured is written some time after the stop
             surface.say("/save_state")
             with contextlib.suppress(AssertionError):
-                until(lambda: len(saved_notes(folder / "session")) >= count, 1)
+                until(lambda: len(saved_notes(folder / "session")) >= len(stage.tally.left), 1)
                 break
     return saved_notes(folder / "session")
 
