@@ -11,6 +11,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -286,23 +287,42 @@ def jack(period: int = 256, realtime: bool = True, wait: bool = True) -> Iterato
     left = [file.name.removeprefix("jack_").rsplit("_", 2)[0] for file in Path("/dev/shm").glob("jack_*_0_0")]
     for name in [*(f"rnnmuse-{number}" for number in range(4)), *left]:
         os.environ["JACK_DEFAULT_SERVER"] = name
-        if _jack_runs():
-            continue  # somebody else's
+        taken = _take(name)
+        if taken is None:
+            continue
+        if _jack_runs():  # somebody else's
+            os.close(taken)
+            continue
         server = subprocess.Popen(["jackd", "-n", name, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: _jack_runs() or server.poll() is not None, 10.0, "jackd did not start")  # noqa: B023
         if server.poll() is None:
             break
+        os.close(taken)
     else:
         raise JackError("jackd did not start under any name")
     try:
         yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
     finally:
         finish(server, 3)
+        os.close(taken)
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+def _take(name: str) -> int | None:
+    """A lock on the server's name: tests that start at the same time must not take each other's server for theirs."""
+    import fcntl  # not on Windows, where these tests skip
+
+    file = os.open(Path(tempfile.gettempdir(), f"{name}.lock"), os.O_CREAT | os.O_WRONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file
 
 
 class JackError(Exception):
