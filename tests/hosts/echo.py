@@ -345,16 +345,22 @@ def jack_ports() -> list[str]:
 
 
 def jack_connect(source: str, target: str, patience: float = 20.0) -> None:
-    """Connect the first ports whose names have these words, once both are there."""
-    found: list[str] = []
+    """Connect the first ports whose names have these words, once both are there and take it."""
 
-    def there() -> bool:
+    def done() -> bool:
         ports = jack_ports()
-        found[:] = [next((p for p in ports if words in p), "") for words in (source, target)]
-        return all(found)
+        found = [next((p for p in ports if words in p), "") for words in (source, target)]
+        if not all(found):
+            return False
+        made = subprocess.run(["jack_connect", *found], capture_output=True, timeout=20)
+        return made.returncode == 0 or _connected(*found)
 
     with suppress(AssertionError):
-        until(there, patience)
-    if not all(found):
-        raise AssertionError(f"JACK has no ports {source!r} and {target!r}, but {jack_ports()}")
-    subprocess.run(["jack_connect", *found], check=True, capture_output=True)
+        return until(done, patience)
+    raise AssertionError(f"JACK does not connect {source!r} to {target!r}; there are {jack_ports()}")
+
+
+def _connected(source: str, target: str) -> bool:
+    """Whether JACK lists the second among the connections of the first, below it and further in."""
+    shown = subprocess.run(["jack_lsp", "-c", source], capture_output=True, text=True, timeout=20).stdout
+    return f"   {target}" in shown.splitlines()
