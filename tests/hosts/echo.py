@@ -251,6 +251,9 @@ def program(
     made = Program(command, env, cwd, goodbye)
     try:
         yield made
+    except BaseException:
+        print(f"{command[0]} said, at the end:", *made.lines[-12:], sep="\n  ")  # pytest shows it
+        raise
     finally:
         made.end()
 
