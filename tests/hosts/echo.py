@@ -305,6 +305,9 @@ def jack(period: int = 256, realtime: bool = True, wait: bool = True) -> Iterato
         raise JackError("jackd did not start under any name")
     try:
         yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
+    except BaseException:
+        print("jackd ran still" if server.poll() is None else f"jackd had ended, with {server.poll()}")  # pytest shows it
+        raise
     finally:
         finish(server, 3)
         os.close(taken)
