@@ -306,7 +306,7 @@ def jack(period: int = 256, realtime: bool = True, wait: bool = True) -> Iterato
     try:
         yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
     except BaseException:
-        print("jackd ran still" if server.poll() is None else f"jackd had ended, with {server.poll()}")  # pytest shows it
+        print("jackd ran still" if server.poll() is None else f"jackd had ended, with {server.poll()}")
         raise
     finally:
         finish(server, 3)
