@@ -11,6 +11,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -250,6 +251,9 @@ def program(
     made = Program(command, env, cwd, goodbye)
     try:
         yield made
+    except BaseException:
+        print(f"{command[0]} said, at the end:", *made.lines[-12:], sep="\n  ")  # pytest shows it
+        raise
     finally:
         made.end()
 
@@ -286,23 +290,45 @@ def jack(period: int = 256, realtime: bool = True, wait: bool = True) -> Iterato
     left = [file.name.removeprefix("jack_").rsplit("_", 2)[0] for file in Path("/dev/shm").glob("jack_*_0_0")]
     for name in [*(f"rnnmuse-{number}" for number in range(4)), *left]:
         os.environ["JACK_DEFAULT_SERVER"] = name
-        if _jack_runs():
-            continue  # somebody else's
+        taken = _take(name)
+        if taken is None:
+            continue
+        if _jack_runs():  # somebody else's
+            os.close(taken)
+            continue
         server = subprocess.Popen(["jackd", "-n", name, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: _jack_runs() or server.poll() is not None, 10.0, "jackd did not start")  # noqa: B023
         if server.poll() is None:
             break
+        os.close(taken)
     else:
         raise JackError("jackd did not start under any name")
     try:
         yield QUIET_JACK | {"JACK_DEFAULT_SERVER": name}
+    except BaseException:
+        print("jackd ran still" if server.poll() is None else f"jackd had ended, with {server.poll()}")
+        raise
     finally:
         finish(server, 3)
+        os.close(taken)
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+def _take(name: str) -> int | None:
+    """A lock on the server's name: tests that start at the same time must not take each other's server for theirs."""
+    import fcntl  # not on Windows, where these tests skip
+
+    file = os.open(Path(tempfile.gettempdir(), f"{name}.lock"), os.O_CREAT | os.O_WRONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file
 
 
 class JackError(Exception):
@@ -325,13 +351,22 @@ def jack_ports() -> list[str]:
 
 
 def jack_connect(source: str, target: str, patience: float = 20.0) -> None:
-    """Connect the first ports whose names have these words, once both are there."""
-    found: list[str] = []
+    """Connect the first ports whose names have these words, once both are there and take it."""
 
-    def there() -> bool:
+    def done() -> bool:
         ports = jack_ports()
-        found[:] = [next((p for p in ports if words in p), "") for words in (source, target)]
-        return all(found)
+        found = [next((p for p in ports if words in p), "") for words in (source, target)]
+        if not all(found):
+            return False
+        made = subprocess.run(["jack_connect", *found], capture_output=True, timeout=20)
+        return made.returncode == 0 or _connected(*found)
 
-    until(there, patience, f"JACK has no ports {source!r} and {target!r}")
-    subprocess.run(["jack_connect", *found], check=True, capture_output=True)
+    with suppress(AssertionError):
+        return until(done, patience)
+    raise AssertionError(f"JACK does not connect {source!r} to {target!r}; there are {jack_ports()}")
+
+
+def _connected(source: str, target: str) -> bool:
+    """Whether JACK lists the second among the connections of the first, below it and further in."""
+    shown = subprocess.run(["jack_lsp", "-c", source], capture_output=True, text=True, timeout=20).stdout
+    return f"   {target}" in shown.splitlines()

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-from echo import BRIDGES, Program, free_port, jack, jack_connect, program
+from echo import BRIDGES, Program, free_port, jack, jack_connect, program, until
 
 from rnnmuse.bridges import osc
 
@@ -179,7 +179,7 @@ close_session()
 
 @contextmanager
 def ardour(folder: Path, lua: str = TRACK, again: bool = False, **env: str) -> Iterator[Program]:
-    """Ardour without a window on the JACK server that is set: a MIDI track Muse, OSC on 3819, MIDI clock out."""
+    """Ardour without a window on the JACK server that is set: a MIDI track Muse, OSC (see osc_port), MIDI clock out."""
     home, session = folder / "home", folder / "session"
     places = {"HOME": str(home), "LC_ALL": "C.UTF-8"} | env
     everything = os.environ | places
@@ -207,6 +207,22 @@ def ardour(folder: Path, lua: str = TRACK, again: bool = False, **env: str) -> I
         yield made
 
 
+def osc_port(made: Program, first: int = 3819) -> int:
+    """Ardour's OSC port, once it is open: where another Ardour has the first, it takes one of the next."""
+    found: list[int] = []
+
+    def there() -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            files = [os.readlink(file) for file in Path(f"/proc/{made.process.pid}/fd").iterdir()]
+            rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+            ports = [int(row[1].split(":")[1], 16) for row in rows if f"socket:[{row[9]}]" in files]
+            found[:] = [port for port in ports if first <= port < first + 20]
+        return bool(found)
+
+    until(there, 90, "Ardour does not open its OSC port")
+    return found[0]
+
+
 SONIC_PI = Path("/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb")
 
 
@@ -220,9 +236,9 @@ class SonicPi:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.sendto(osc.build(address, ("test", *values)), ("127.0.0.1", self.port))
 
-    def run_bridge(self, port: int) -> None:
+    def run_bridge(self, port: int, folder: Path = BRIDGES / "sonic-pi") -> None:
         """Run the bridge's buffer, with rnnmuse on this port."""
-        text = (BRIDGES / "sonic-pi" / "rnnmuse.rb").read_text("utf-8")
+        text = (folder / "rnnmuse.rb").read_text("utf-8")
         assert "7707" in text
         assert "4560" in text
         self.say("/run-code", text.replace("7707", str(port)).replace("4560", str(self.cues)))

@@ -11,7 +11,7 @@ import time
 import mido
 import pytest
 from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_lv2, in_full, missing
+from programs import TRACK, ardour, build_lv2, in_full, missing, osc_port
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.ardour import ArdourOut
@@ -30,14 +30,15 @@ pytestmark = [
 class Surface:
     """An OSC control surface for Ardour's strips. It is slow of hearing: after each order it gets a moment."""
 
-    def __init__(self):
+    def __init__(self, port):
+        self.port = port
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(0.5)
         self.say("/set_surface", 0, 159, 1, 0, 0, 0, self.socket.getsockname()[1])
 
     def say(self, address, *values):
-        self.socket.sendto(osc.build(address, values), ("127.0.0.1", 3819))
+        self.socket.sendto(osc.build(address, values), ("127.0.0.1", self.port))
         time.sleep(0.5)
 
     def insist(self, address, *values):
@@ -51,6 +52,14 @@ class Surface:
                         return
         raise AssertionError(f"{address} {values} did not come")
 
+    def press(self, address, happened):
+        """Say it until it has happened: a busy Ardour forgets a start or stop."""
+        for _ in range(8):
+            self.say(address)
+            with contextlib.suppress(AssertionError):
+                return until(happened, 4)
+        raise AssertionError(f"{address} does nothing")
+
 
 def saved_notes(session):
     """The notes in the MIDI files that Ardour recorded: channel, pitch, velocity; of a file half written, none."""
@@ -61,16 +70,22 @@ def saved_notes(session):
     return []
 
 
+def connected(stage, made):
+    """rnnmuse's output for Ardour's transport, once Ardour answers."""
+    link = ArdourOut(stage.stage, "ardour", "127.0.0.1", osc_port(made))
+    stage.stage.add_output(link)
+    until(lambda: link.there, 90, "Ardour does not answer")
+    return link
+
+
 def record(stage, folder, count, ticks=20):
     """Play notes into the armed track, and what Ardour then has in its own files."""
     from rnnmuse.bridges.midi import Ports
 
     assert Ports(stage.stage).virtual()
-    with ardour(folder):
-        link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
-        stage.stage.add_output(link)
-        until(lambda: link.there, 90, "Ardour does not answer")
-        surface = Surface()
+    with ardour(folder) as made:
+        link = connected(stage, made)
+        surface = Surface(link.port)
         jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)  # earlier, the session that is loaded takes it back
         surface.insist("/strip/recenable", 1, 1.0)
         surface.say("/rec_enable_toggle")
@@ -84,7 +99,7 @@ def record(stage, folder, count, ticks=20):
         for _ in range(10):  # what was captured is written some time after the stop
             surface.say("/save_state")
             with contextlib.suppress(AssertionError):
-                until(lambda: len(saved_notes(folder / "session")) >= count, 1)
+                until(lambda: len(saved_notes(folder / "session")) >= len(stage.tally.left), 1)
                 break
     return saved_notes(folder / "session")
 
@@ -103,44 +118,36 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
         s = stage.stage
         s.desk.local("/rnnmuse/transport/source", "midi")
         s.desk.local("/rnnmuse/transport/tempo", 77)
-        with ardour(tmp_path):
-            link = ArdourOut(s, "ardour", "127.0.0.1", 3819)
-            s.add_output(link)
-            until(lambda: link.there, 90, "Ardour does not answer")
-            surface = Surface()
+        with ardour(tmp_path) as made:
+            surface = Surface(connected(stage, made).port)
             jack_connect("ardour:MIDI Clock out", "rnnmuse in")
-            surface.say("/transport_play")
-            until(lambda: s.clock.running)
+            surface.press("/transport_play", lambda: s.clock.running)
             until(lambda: abs(float(s.clock.tempo) - 120) < 1.5 and s.beat > 4)
-            surface.say("/transport_stop")
-            until(lambda: not s.clock.running)
+            surface.press("/transport_stop", lambda: not s.clock.running)
 
 
-def test_killed_and_started_again_it_rolls_and_records_again(tmp_path):
+def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
     from rnnmuse.bridges.midi import Ports
 
-    with jack(), echo() as stage:
+    with jack(wait=False), echo() as stage:  # a killed client stops a server that waits for it
         assert Ports(stage.stage).virtual()
-        link = ArdourOut(stage.stage, "ardour", "127.0.0.1", 3819)
-        stage.stage.add_output(link)
         with ardour(tmp_path) as made:
-            until(lambda: link.there, 90, "Ardour does not answer")
-            stage.stage.desk.local("/rnnmuse/transport/play")
-            until(lambda: link.rolls, 20, "Ardour does not roll with us")
+            link = connected(stage, made)
+            jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)
+            stage.plan(10000, ticks=20)
+            until(lambda: link.rolls and len(stage.tally.left) > 20, 30, "Ardour does not roll with us")
             made.kill()
         until(lambda: not link.there and not link.rolls, 10, "its end is not noticed")
-        stage.stage.desk.local("/rnnmuse/transport/stop")
-        with ardour(tmp_path, again=True), program(["jack_midi_dump"], None, None, signal.SIGINT) as dump:
-            until(lambda: link.there, 90, "Ardour is not found again")
+        with ardour(tmp_path, again=True) as made, program(["jack_midi_dump"], None, None, signal.SIGINT) as dump:
+            if osc_port(made) != link.port:
+                pytest.skip("meanwhile another Ardour has taken its OSC port")
+            until(lambda: link.rolls, 90, "Ardour does not roll with us again")
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)
             jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
-            surface = Surface()
-            surface.insist("/strip/monitor_input", 1, 1.0)
-            stage.stage.desk.local("/rnnmuse/transport/play")
-            until(lambda: link.rolls, 20, "Ardour does not roll again")
-            stage.plan(400, ticks=20, afresh=False)
-            until(lambda: len(on(dump)) > 20, 20, "no notes go through its track")
+            Surface(link.port).insist("/strip/monitor_input", 1, 1.0)
+            until(lambda: len(on(dump)) > 20, 30, "no notes go through its track")
             stage.stage.desk.local("/rnnmuse/transport/stop")
+            until(lambda: not link.rolls, 20, "Ardour does not stop with us")
             until(lambda: not on(dump, sounding=True), 20, "notes hang in its track")
 
 
@@ -171,15 +178,13 @@ def test_the_plugin_sits_in_its_track_and_its_transport_leads(tmp_path):
     path = build_lv2(tmp_path)
     with jack(), echo() as stage:
         lua = PLUGIN.replace("PORT", str(stage.port))
-        with ardour(tmp_path, lua, LV2_PATH=f"{path}:/usr/lib/lv2"):
+        with ardour(tmp_path, lua, LV2_PATH=f"{path}:/usr/lib/lv2") as made:
             stage.reached(60)
             assert stage.probe(4) == "lv2"
             s = stage.stage
             until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
-            surface = Surface()
-            surface.say("/transport_play")
-            until(lambda: s.clock.running, 20)
+            surface = Surface(osc_port(made))
+            surface.press("/transport_play", lambda: s.clock.running)
             until(lambda: s.beat > 2)
             assert abs(float(s.clock.tempo) - 120) < 0.5
-            surface.say("/transport_stop")
-            until(lambda: not s.clock.running, 20)
+            surface.press("/transport_stop", lambda: not s.clock.running)

@@ -1,22 +1,40 @@
 """A page's steps as a new user takes them, with the real rnnmuse live: export, start, check, and notes come."""
 
+import glob
+import re
+import shlex
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager, suppress
 
 import pytest
-from echo import ROOT, free_port, program, until
-from programs import QUIET, missing
+from echo import ROOT, free_port, jack, jack_connect, program, until
+from programs import QUIET, SONIC_PI, ardour, in_full, missing, osc_port, sonic_pi, voices
 from typer.testing import CliRunner
 
 from rnnmuse.bridges import hosts
+from rnnmuse.bridges.synth import soundfont
 from rnnmuse.cli.main import app
+
+
+@contextmanager
+def started(*words):
+    """`rnnmuse live` on a free port; yields the port."""
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", *words, "--port", "0"]
+    with program(command, {"PYTHONPATH": str(ROOT)}) as made:
+        yield int(made.until("OSC", 60).rsplit(":", 1)[1])
 
 
 @pytest.fixture
 def live():
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--no-midi"]
-    with program(command, {"PYTHONPATH": str(ROOT)}) as made:
-        yield int(made.until("OSC", 60).rsplit(":", 1)[1])
+    with started("--no-midi") as port:
+        yield port
+
+
+def position(port):
+    with hosts.Line(port) as line:
+        return line.ask("/rnnmuse/transport/position")[0]
 
 
 def export(name, folder):
@@ -66,6 +84,67 @@ def test_supercollider(live, tmp_path):
     with program(["sclang", "-l", settings, script], QUIET) as made:
         made.until("note", 60)
         assert "10 of 10 probes" in hosts.check(hosts.find("supercollider"), live)[1]
+
+
+@pytest.mark.skipif(bool(missing("fluidsynth", "jackd")) or not soundfont(), reason="no fluidsynth, JACK or SoundFont")
+def test_fluidsynth(tmp_path):
+    pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+    export("fluidsynth", tmp_path)
+    *command, _font = shlex.split(hosts.find("fluidsynth").steps[1], comments=True)
+    with jack(), program([*command, soundfont()]) as made, started(tmp_path / "fluidsynth.toml") as live:
+        until(lambda: voices(made) > 0, 40, "nothing sounds")
+        assert "MIDI out: synth" in hosts.check(hosts.find("fluidsynth"), live)
+        made.say("quit")
+        made.process.wait(10)
+
+
+@pytest.mark.skipif(
+    bool(missing("ruby", "erl", "scsynth", "jackd", "o2m")) or not SONIC_PI.exists(),
+    reason="Sonic Pi's server, or jackd, is not installed",
+)
+def test_sonic_pi(live, tmp_path):
+    export("sonic-pi", tmp_path)
+    with jack(), sonic_pi(tmp_path) as host:
+        host.run_bridge(live, tmp_path)
+        until(lambda: notes_out(live) > 4, 30, "player 1 does not play")
+        assert "10 of 10 probes" in hosts.check(hosts.find("sonic-pi"), live, 20)[1]
+
+
+@in_full
+@pytest.mark.skipif(
+    bool(missing("jackd", "ardour7-lua")) or not glob.glob("/usr/lib/ardour7/hardour-*"),
+    reason="jackd or Ardour 7 is not installed",
+)
+def test_ardour(tmp_path):
+    rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+    export("ardour", tmp_path)
+    with jack(), started(tmp_path / "ardour.toml") as live, ardour(tmp_path) as made:
+        port = osc_port(made)  # once the session is loaded: what was connected before, it takes back
+        jack_connect("ardour:MIDI Clock out", "rnnmuse in", 60)
+        page = (ROOT / "docs" / "hosts" / "ardour.md").read_text("utf-8")
+        message = re.search(r'python3 -c "(.*)"', page)[1].replace("3819", str(port))
+        for patience in (5, 5, 30):  # as the page says: it may not hear the first
+            subprocess.run([sys.executable, "-c", message], check=True)
+            with suppress(AssertionError):
+                until(lambda: position(live) > 2, patience)
+        assert position(live) > 2, "its clock does not lead"
+        keyboard, done = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keyboard"), threading.Event()
+        keyboard.open_virtual_port("keys")
+        jack_connect("keyboard:keys", "rnnmuse in")  # as a track would be
+
+        def play():
+            while not done.wait(0.25):
+                keyboard.send_message([0x90, 60, 100])
+                keyboard.send_message([0x80, 60, 0])
+
+        threading.Thread(target=play, daemon=True).start()
+        try:
+            assert "a note came from Ardour" in hosts.check(hosts.find("ardour"), live)
+            until(lambda: notes_out(live) > 4, 30, "player 1 does not accompany")
+        finally:
+            done.set()
+            keyboard.close_port()
+            keyboard.delete()
 
 
 @pytest.mark.skipif(bool(missing("make", "gcc", "pkg-config")), reason="no compiler")

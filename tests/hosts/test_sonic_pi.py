@@ -30,7 +30,7 @@ def test_killed_and_started_again_it_plays_when_the_buffer_is_run(tmp_path):
                 seen = len(stage.when)
                 if not number:
                     stage.reached(30)
-                    stage.plan(2000, ticks=50)
+                    stage.plan(8000, ticks=50)
                 until(lambda: len(stage.when) > seen + 10, 40, "no notes come")  # noqa: B023
                 if not number:
                     host.kill()
