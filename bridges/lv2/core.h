@@ -1,4 +1,5 @@
-/* One player of `rnnmuse live` inside a host, whatever the plugin's format: LV2 in rnnmuse.c, CLAP in clap.c.
+/* One player of `rnnmuse live` inside a host, whatever the plugin's format: LV2 in rnnmuse.c, CLAP in clap.c,
+   VST3 in vst3.c.
 
    Two threads. The host's audio thread (between core_begin and core_end) never locks, allocates or waits: what it has to
    say goes into one ring, what it has to play comes out of another, both with one writer and one reader. The network
