@@ -258,9 +258,10 @@ static Result param_info(void *face, Int index, struct Steinberg_Vst_ParameterIn
   const unsigned kind = RANGE[index].kind;
   *info = (struct Steinberg_Vst_ParameterInfo){.id = (uint32_t)index, .stepCount = (Int)steps((uint32_t)index),
                                                .defaultNormalizedValue = normal((uint32_t)index, RANGE[index].otherwise)};
-  info->flags = (kind & AUTOMATED ? Steinberg_Vst_ParameterInfo_ParameterFlags_kCanAutomate : 0) |
-                (kind & LIST ? Steinberg_Vst_ParameterInfo_ParameterFlags_kIsList : 0) |
-                (kind & SHOWN_ONLY ? Steinberg_Vst_ParameterInfo_ParameterFlags_kIsReadOnly : 0);
+  /* Hosts without a window of the plugin's own let one set only what can be automated: so that is all. */
+  info->flags = (kind & LIST ? Steinberg_Vst_ParameterInfo_ParameterFlags_kIsList : 0) |
+                (kind & SHOWN_ONLY ? Steinberg_Vst_ParameterInfo_ParameterFlags_kIsReadOnly
+                                   : Steinberg_Vst_ParameterInfo_ParameterFlags_kCanAutomate);
   wide(info->title, RANGE[index].name, 128);
   wide(info->shortTitle, NAMES[index], 128);
   return Steinberg_kResultOk;

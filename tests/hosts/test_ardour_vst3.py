@@ -1,0 +1,64 @@
+"""The VST3 prototype in a track of Ardour: its scanner finds it, its transport leads, notes go there and back."""
+
+import glob
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from echo import echo, jack, jack_connect, until
+from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers
+from test_ardour import Surface
+
+SCANNER = "/usr/lib/ardour7/ardour-vst3-scanner"
+pytestmark = [
+    pytest.mark.skipif(
+        bool(missing("jackd", "ardour7-lua", "gcc", "make", "pkg-config")) or not glob.glob(SCANNER),
+        reason="jackd, Ardour 7 or gcc is not installed",
+    ),
+    pytest.mark.skipif(bool(no_headers("vst3")), reason=no_headers("vst3")),
+    in_full,
+]
+PLUGIN = TRACK.replace(
+    's:save_state("")',
+    """local track = s:route_by_name("Muse")
+local plugin = ARDOUR.LuaAPI.new_plugin(s, "B0E78BF12E334D2CBE3F7B8453DD637F", ARDOUR.PluginType.VST3, "")
+assert(not plugin:isnil(), "the plugin was not found")
+track:add_processor_by_index(plugin, 0, nil, true)
+assert(ARDOUR.LuaAPI.set_processor_param(plugin, 10, PORT), "it has no such parameter")
+s:save_state("")""",
+)
+
+
+def scanned(folder: Path) -> None:
+    """The plugin where Ardour looks for it, and what its scanner finds in it."""
+    home = folder / "home"
+    (home / ".vst3").mkdir(parents=True)
+    plugin = build_prototype("vst3", home / ".vst3")
+    os.utime(plugin, (1e9, 1e9))  # one made in this second Ardour 7.3 takes for newer than what was found
+    places = os.environ | {"HOME": str(home), "LD_LIBRARY_PATH": "/usr/lib/ardour7", "LC_ALL": "C.UTF-8"}
+    words = [SCANNER, "-f", "-v", str(home / ".vst3/rnnmuse.vst3")]
+    done = subprocess.run(words, env=places, capture_output=True, text=True, timeout=60)
+    assert 'n_midi_inputs="1" n_midi_outputs="1"' in done.stdout, done.stdout + done.stderr
+
+
+def test_notes_go_through_its_track_and_its_transport_leads(tmp_path):
+    scanned(tmp_path)
+    with jack(), echo() as stage, ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))):
+        stage.reached(60)
+        assert stage.probe(4) == "lv2"
+        s = stage.stage
+        until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
+        surface = Surface()
+        surface.say("/transport_play")
+        until(lambda: s.clock.running, 20)
+        until(lambda: s.beat > 2)
+        assert abs(float(s.clock.tempo) - 120) < 0.5
+        surface.insist("/strip/monitor_input", 1, 1.0)
+        jack_connect("ardour:Muse/midi_out 1", "ardour:Muse/midi_in 1", 60)
+        stage.plan(200, ticks=20, afresh=False)
+        stage.wait(200)
+        result = stage.result()
+        assert (result.sent, result.lost, result.open) == (200, 0, 0)
+        surface.say("/transport_stop")
+        until(lambda: not s.clock.running, 20)
