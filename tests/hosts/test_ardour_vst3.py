@@ -2,14 +2,19 @@
 
 import glob
 import os
+import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from echo import echo, jack, jack_connect, until
+from echo import echo, jack, jack_connect, note, program, until
 from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers
 from test_ardour import Surface
 
+from rnnmuse.bridges.midi import Ports
+
+pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 SCANNER = "/usr/lib/ardour7/ardour-vst3-scanner"
 pytestmark = [
     pytest.mark.skipif(
@@ -42,23 +47,41 @@ def scanned(folder: Path) -> None:
     assert 'n_midi_inputs="1" n_midi_outputs="1"' in done.stdout, done.stdout + done.stderr
 
 
-def test_notes_go_through_its_track_and_its_transport_leads(tmp_path):
+def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
     scanned(tmp_path)
-    with jack(), echo() as stage, ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))):
-        stage.reached(60)
-        assert stage.probe(4) == "lv2"
-        s = stage.stage
-        until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
-        surface = Surface()
-        surface.say("/transport_play")
-        until(lambda: s.clock.running, 20)
-        until(lambda: s.beat > 2)
-        assert abs(float(s.clock.tempo) - 120) < 0.5
-        surface.insist("/strip/monitor_input", 1, 1.0)
-        jack_connect("ardour:Muse/midi_out 1", "ardour:Muse/midi_in 1", 60)
-        stage.plan(200, ticks=20, afresh=False)
-        stage.wait(200)
-        result = stage.result()
-        assert (result.sent, result.lost, result.open) == (200, 0, 0)
-        surface.say("/transport_stop")
-        until(lambda: not s.clock.running, 20)
+    dump_command = (["jack_midi_dump"], None, None, signal.SIGINT)
+    with jack(), echo() as stage:
+        assert Ports(stage.stage).virtual()
+        with ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))) as made, program(*dump_command) as dump:
+            stage.reached(60)  # on its port: the state came back
+            assert stage.probe(4) == "lv2"
+            s = stage.stage
+            until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
+            surface = Surface()
+            surface.say("/transport_play")
+            until(lambda: s.clock.running, 20)
+            until(lambda: s.beat > 2)
+            assert abs(float(s.clock.tempo) - 120) < 0.5
+
+            surface.insist("/strip/monitor_input", 1, 1.0)
+            jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)  # what the track gets, the player hears
+            jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
+            stage.plan(200, ticks=20, afresh=False)
+            stage.wait(200)
+            result = stage.result()
+            assert (result.sent, result.lost, result.open) == (200, 0, 0)
+            until(lambda: len(played(dump, "8")) == 200, 10, "not every note came out of the track and ended")
+            assert played(dump, "9") == [note(number) for number in range(200)]
+
+            s.plan_note(1, s.clock.tick_at(s.now()) + 480, 100, 90)
+            until(lambda: (100, 90) in played(dump, "9"))
+            stage.crash()
+            until(lambda: (100, 0) in played(dump, "8"), 20, "the note hangs")
+            surface.say("/transport_stop")
+            assert made.process.poll() is None
+
+
+def played(dump, kind):
+    """Pitch and velocity of the note-ons (9) or note-offs (8) that a monitor has seen."""
+    found = (re.search(rf": {kind}0 (\w\w) (\w\w)", line) for line in dump.lines)
+    return [(int(m[1], 16), int(m[2], 16)) for m in found if m]
