@@ -140,6 +140,22 @@ static bool try_parameter(Int index, int engine, bool rolls) {
   return process(0, false, 0);
 }
 
+/* What hosts do, or may: ask for what there is not, hand over nothing, begin again. */
+static bool careless(struct Steinberg_IPluginFactory *factory) {
+  void *found = &found;
+  const Steinberg_TUID other = {0};
+  if (factory->lpVtbl->createInstance(factory, other, Steinberg_Vst_IComponent_iid, &found) == OK || found) return false;
+  if (component->lpVtbl->queryInterface(component, other, &found) != Steinberg_kNoInterface || found) return false;
+  for (int i = 0; i < 2; i++)
+    if (component->lpVtbl->initialize(component, NULL) != OK || controller->lpVtbl->initialize(controller, NULL) != OK) return false;
+  struct Steinberg_Vst_ProcessData nothing = {.numSamples = FRAMES};
+  if (processor->lpVtbl->process(processor, &nothing) != OK) return false;
+  if (component->lpVtbl->setState(component, (void *)&stream) == OK) return false; /* of a stream with nothing in it */
+  controller->lpVtbl->setParamNormalized(controller, 999, 0.5);
+  if (controller->lpVtbl->terminate(controller) != OK || component->lpVtbl->terminate(component) != OK) return false;
+  return component->lpVtbl->initialize(component, NULL) == OK;
+}
+
 static bool load(const char *file, int engine, bool rolls) {
   library = dlopen(file, RTLD_NOW);
   if (!library) return fprintf(stderr, "%s\n", dlerror()), false;
@@ -155,6 +171,7 @@ static bool load(const char *file, int engine, bool rolls) {
   if (component->lpVtbl->initialize(component, NULL) != OK) return false;
   if (component->lpVtbl->queryInterface(component, Steinberg_Vst_IAudioProcessor_iid, (void **)&processor) != OK) return false;
   if (processor->lpVtbl->queryInterface(processor, Steinberg_Vst_IEditController_iid, (void **)&controller) != OK) return false;
+  if (!careless(factory)) return false;
   for (Int direction = 0; direction < 2; direction++) { /* a bus of notes each way, sound only out */
     if (component->lpVtbl->getBusCount(component, Steinberg_Vst_MediaTypes_kEvent, direction) != 1) return false;
     if (component->lpVtbl->getBusCount(component, Steinberg_Vst_MediaTypes_kAudio, direction) != direction) return false;
