@@ -1,5 +1,5 @@
 /* rnnmuse as a VST3 plugin: an instrument of notes without a sound, that a player of `rnnmuse live` sits behind. What it
-   does is in core.h. A prototype: it has run in the test's own host (tests/hosts/plugin_host.c). */
+   does is in core.h. A prototype: it has run in the test's own host (tests/hosts/plugin_host.c) and in Ardour. */
 
 #include "core.h"
 #include "parameters.h"
