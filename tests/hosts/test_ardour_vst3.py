@@ -51,10 +51,9 @@ def scanned(folder: Path) -> None:
 
 def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
     scanned(tmp_path)
-    dump_command = (["jack_midi_dump", "-a"], None, None, signal.SIGINT)
     with jack(), echo() as stage:
         assert Ports(stage.stage).virtual()
-        with ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))) as made, program(*dump_command) as dump:
+        with ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))) as made:
             stage.reached(60)  # on its port: the state came back
             assert stage.probe(4) == "lv2"
             s = stage.stage
@@ -65,36 +64,45 @@ def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
                 with contextlib.suppress(AssertionError):
                     until(lambda: s.clock.running, 8)
                     break
+            assert s.clock.running, made.lines[-8:]
             until(lambda: s.beat > 2)
             assert abs(float(s.clock.tempo) - 120) < 0.5
-
             surface.insist("/strip/monitor_input", 1, 1.0)
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)  # what the track gets, the player hears
-            jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
-            stage.plan(200, ticks=20, afresh=False)
-            stage.wait(200)
-            result = stage.result()
-            assert (result.sent, result.lost, result.open) == (200, 0, 0)
-            with contextlib.suppress(AssertionError):
-                until(lambda: len(played(dump, "8")) == 200, 10)
-            assert played(dump, "9") == [note(number) for number in range(200)]
-            assert len(played(dump, "8")) == 200
-
-            begin = (s.clock.tick_at(s.now()) // 960 + 2) * 960
-            for number in range(8):
-                s.plan_note(1, begin + 480 * number, 40 + number, 77)
-                s.plan_off(1, begin + 480 * number + 100, 40 + number)
-            until(lambda: len([line for line in dump.lines if line.endswith("velocity  77")]) == 8)
-            frames = [int(line.split(":")[0]) for line in dump.lines if line.endswith("velocity  77")]
-            apart = [b - a for a, b in itertools.pairwise(frames)]
-            assert all(abs(gap - 12000) <= 2 for gap in apart), apart  # on its timeline, to the sample
-
-            s.plan_note(1, s.clock.tick_at(s.now()) + 480, 100, 90)
-            until(lambda: (100, 90) in played(dump, "9"))
-            stage.crash()
-            until(lambda: (100, 0) in played(dump, "8"), 20, "the note hangs")
+            with program(["jack_midi_dump", "-a"], None, None, signal.SIGINT) as dump:  # not while Ardour begins
+                jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
+                notes_go_both_ways(stage, dump)
+                notes_lie_on_the_beat(stage, dump)
+                s.plan_note(1, s.clock.tick_at(s.now()) + 480, 100, 90)
+                until(lambda: (100, 90) in played(dump, "9"))
+                stage.crash()
+                until(lambda: (100, 0) in played(dump, "8"), 20, "the note hangs")
             surface.say("/transport_stop")
             assert made.process.poll() is None
+
+
+def notes_go_both_ways(stage, dump):
+    stage.plan(200, ticks=20, afresh=False)
+    stage.wait(200)
+    result = stage.result()
+    assert (result.sent, result.lost, result.open) == (200, 0, 0)
+    with contextlib.suppress(AssertionError):
+        until(lambda: len(played(dump, "8")) == 200, 10)
+    assert played(dump, "9") == [note(number) for number in range(200)]
+    assert len(played(dump, "8")) == 200
+
+
+def notes_lie_on_the_beat(stage, dump):
+    """Of the host's own timeline, to the sample."""
+    s = stage.stage
+    begin = (s.clock.tick_at(s.now()) // 960 + 2) * 960
+    for number in range(8):
+        s.plan_note(1, begin + 480 * number, 40 + number, 77)
+        s.plan_off(1, begin + 480 * number + 100, 40 + number)
+    until(lambda: len([line for line in dump.lines if line.endswith("velocity  77")]) == 8)
+    frames = [int(line.split(":")[0]) for line in dump.lines if line.endswith("velocity  77")]
+    apart = [b - a for a, b in itertools.pairwise(frames)]
+    assert all(abs(gap - 12000) <= 2 for gap in apart), apart
 
 
 def played(dump, kind):
