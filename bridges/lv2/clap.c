@@ -2,33 +2,15 @@
    A prototype: it has run in the test's own host (tests/hosts/plugin_host.c), not in a DAW yet. */
 
 #include "core.h"
+#include "parameters.h"
 #include <clap/clap.h>
-
-/* What the host may set, by the core's own numbers. */
-static const struct { const char *name; double low, high, otherwise; clap_param_info_flags flags; } RANGE[SHOWN] = {
-    [PLAYER] = {"Player", 1, 16, 1, CLAP_PARAM_IS_STEPPED},
-    [MODE] = {"Mode", 0, 7, 4, CLAP_PARAM_IS_STEPPED | CLAP_PARAM_IS_ENUM | CLAP_PARAM_IS_AUTOMATABLE},
-    [LEAD] = {"Host leads", 0, 1, 1, CLAP_PARAM_IS_STEPPED},
-    [TEMPERATURE] = {"Temperature", 0, 5, 1, CLAP_PARAM_IS_AUTOMATABLE},
-    [TOP_P] = {"Top p", 0.01, 1, 0.96, CLAP_PARAM_IS_AUTOMATABLE},
-    [DENSITY] = {"Density", 0, 24, 0, CLAP_PARAM_IS_AUTOMATABLE},
-    [VELOCITY] = {"Velocity", 0, 2, 1, CLAP_PARAM_IS_AUTOMATABLE},
-    [HUMANISE] = {"Humanise", 0, 2, 1, CLAP_PARAM_IS_AUTOMATABLE},
-    [LOW] = {"Lowest note", 0, 127, 0, CLAP_PARAM_IS_STEPPED | CLAP_PARAM_IS_AUTOMATABLE},
-    [HIGH] = {"Highest note", 0, 127, 127, CLAP_PARAM_IS_STEPPED | CLAP_PARAM_IS_AUTOMATABLE},
-    [PORT] = {"OSC port", 1, 65535, 7707, CLAP_PARAM_IS_STEPPED},
-    [STATUS] = {"Connected", 0, 1, 0, CLAP_PARAM_IS_STEPPED | CLAP_PARAM_IS_READONLY},
-    [DROPPED] = {"Dropped", 0, 1000000, 0, CLAP_PARAM_IS_STEPPED | CLAP_PARAM_IS_READONLY},
-};
 
 typedef struct {
   clap_plugin_t plugin; /* first: the host's pointer is ours */
   Core core;
-  _Atomic double values[SHOWN]; /* set by either thread of the host, read by the audio thread */
+  Values values;
   const clap_output_events_t *out;
 } Plugin;
-
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a double that two threads share would need a lock");
 
 static Plugin *of(const clap_plugin_t *plugin) { return (Plugin *)plugin; }
 
@@ -50,12 +32,6 @@ static void show(Plugin *p, int index, double value, uint32_t frame) {
   p->out->try_push(p->out, &moved.header);
 }
 
-static void set(Plugin *p, clap_id index, double value) {
-  if (index >= CONTROLS || isnan(value)) return;
-  value = fmin(fmax(value, RANGE[index].low), RANGE[index].high);
-  atomic_store_explicit(&p->values[index], RANGE[index].flags & CLAP_PARAM_IS_STEPPED ? round(value) : value, memory_order_relaxed);
-}
-
 static void position(Plugin *p, const clap_event_transport_t *at, int64_t frame) {
   const double beat = at->flags & CLAP_TRANSPORT_HAS_BEATS_TIMELINE ? (double)at->song_pos_beats / CLAP_BEATTIME_FACTOR
                                                                    : core_beat(&p->core, frame);
@@ -73,7 +49,7 @@ static void take_event(Plugin *p, const clap_event_header_t *event) {
     core_midi(&p->core, ((const clap_event_midi_t *)event)->data, event->time);
   } else if (event->type == CLAP_EVENT_PARAM_VALUE) {
     const clap_event_param_value_t *moved = (const clap_event_param_value_t *)event;
-    set(p, moved->param_id, moved->value);
+    value_set(p->values, moved->param_id, moved->value);
   } else if (event->type == CLAP_EVENT_TRANSPORT) {
     position(p, (const clap_event_transport_t *)event, event->time);
   }
@@ -101,7 +77,10 @@ static uint32_t param_count(const clap_plugin_t *plugin) { return (void)plugin, 
 static bool param_info(const clap_plugin_t *plugin, uint32_t index, clap_param_info_t *info) {
   (void)plugin;
   if (index >= SHOWN) return false;
-  *info = (clap_param_info_t){.id = index, .flags = RANGE[index].flags, .min_value = RANGE[index].low,
+  const unsigned kind = RANGE[index].kind;
+  const clap_param_info_flags flags = (kind & STEPPED ? CLAP_PARAM_IS_STEPPED : 0) | (kind & LIST ? CLAP_PARAM_IS_ENUM : 0) |
+                                      (kind & AUTOMATED ? CLAP_PARAM_IS_AUTOMATABLE : 0) | (kind & SHOWN_ONLY ? CLAP_PARAM_IS_READONLY : 0);
+  *info = (clap_param_info_t){.id = index, .flags = flags, .min_value = RANGE[index].low,
                               .max_value = RANGE[index].high, .default_value = RANGE[index].otherwise};
   snprintf(info->name, sizeof info->name, "%s", RANGE[index].name);
   return true;
@@ -114,21 +93,11 @@ static bool param_value(const clap_plugin_t *plugin, clap_id index, double *valu
 }
 
 static bool param_text(const clap_plugin_t *plugin, clap_id index, double value, char *text, uint32_t size) {
-  (void)plugin;
-  if (index >= SHOWN) return false;
-  if (index == MODE && value >= 0 && value < 7.5) snprintf(text, size, "%s", MODES[(int)round(value)]);
-  else snprintf(text, size, RANGE[index].flags & CLAP_PARAM_IS_STEPPED ? "%.0f" : "%.3f", value);
-  return true;
+  return (void)plugin, value_text(index, value, text, size);
 }
 
 static bool param_from_text(const clap_plugin_t *plugin, clap_id index, const char *text, double *value) {
-  (void)plugin;
-  if (index >= SHOWN) return false;
-  for (int mode = 0; index == MODE && mode < 7; mode++)
-    if (!strcmp(text, MODES[mode])) return *value = mode, true;
-  char *end;
-  *value = strtod(text, &end);
-  return end != text && isfinite(*value);
+  return (void)plugin, value_from_text(index, text, value);
 }
 
 static void param_flush(const clap_plugin_t *plugin, const clap_input_events_t *in, const clap_output_events_t *out) {
@@ -155,12 +124,9 @@ static bool port_info(const clap_plugin_t *plugin, uint32_t index, bool input, c
 
 static const clap_plugin_note_ports_t PORTS = {port_count, port_info};
 
-/* The state is a line "name value" for each control. */
 static bool save(const clap_plugin_t *plugin, const clap_ostream_t *stream) {
-  char text[1024];
-  int length = 0;
-  for (int i = 0; i < CONTROLS; i++)
-    length += snprintf(text + length, sizeof text - (size_t)length, "%s %.17g\n", NAMES[i], atomic_load(&of(plugin)->values[i]));
+  char text[STATE_SIZE];
+  const int length = state_write(of(plugin)->values, text);
   for (int at = 0; at < length;) {
     const int64_t written = stream->write(stream, text + at, (uint64_t)(length - at));
     if (written <= 0) return false;
@@ -170,16 +136,11 @@ static bool save(const clap_plugin_t *plugin, const clap_ostream_t *stream) {
 }
 
 static bool load(const clap_plugin_t *plugin, const clap_istream_t *stream) {
-  char text[4096], name[32];
+  char text[4096];
   int64_t length = 0, got;
   while (length < (int64_t)sizeof text - 1 && (got = stream->read(stream, text + length, sizeof text - 1 - (uint64_t)length)) > 0) length += got;
   text[length] = 0;
-  int found = 0, used;
-  double value;
-  for (const char *at = text; sscanf(at, "%31s %lf%n", name, &value, &used) == 2; at += used)
-    for (clap_id i = 0; i < CONTROLS; i++)
-      if (!strcmp(name, NAMES[i])) set(of(plugin), i, value), found++;
-  return found > 0;
+  return state_read(of(plugin)->values, text);
 }
 
 static const clap_plugin_state_t STATE = {save, load};
@@ -229,7 +190,7 @@ static const clap_plugin_t *create(const clap_plugin_factory_t *factory, const c
   if (!p) return NULL;
   p->plugin = (clap_plugin_t){&DESCRIPTOR, p, init, destroy, activate, nothing, start, nothing, reset, process, extension, nothing};
   p->core.rate = 48000;
-  for (int i = 0; i < SHOWN; i++) atomic_store(&p->values[i], RANGE[i].otherwise);
+  values_reset(p->values);
   return &p->plugin;
 }
 

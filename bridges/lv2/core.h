@@ -1,4 +1,5 @@
-/* One player of `rnnmuse live` inside a host, whatever the plugin's format: LV2 in rnnmuse.c, CLAP in clap.c.
+/* One player of `rnnmuse live` inside a host, whatever the plugin's format: LV2 in rnnmuse.c, CLAP in clap.c,
+   VST3 in vst3.c.
 
    Two threads. The host's audio thread (between core_begin and core_end) never locks, allocates or waits: what it has to
    say goes into one ring, what it has to play comes out of another, both with one writer and one reader. The network
@@ -23,6 +24,7 @@
 #define AHEAD 0.1
 #define RING 1024   /* a power of two */
 #define WAITING 512 /* notes that have come and are not due yet */
+#define TICK (1.0 / 900) /* of a beat; hosts round to less */
 #define NTP 2208988800u
 
 /* The controls, and after them what is only shown. */
@@ -281,7 +283,8 @@ static void core_position(Core *p, int64_t frame, bool rolls, double bpm, double
     core_silence(p, frame);
     say(p, (Item){.kind = TRANSPORT, .index = 0});
   }
-  p->beat = at_block;
+  /* Some hosts tell whole ticks (Ardour 1920 a beat, 12 samples at 120): while they agree, our own line goes on. */
+  p->beat = rolls && p->rolling && fabs(at_block - p->beat) < TICK ? p->beat + (at_block - p->beat) / 16 : at_block;
   p->rolling = rolls;
 }
 

@@ -95,29 +95,43 @@ def build_lv2(folder: Path) -> Path:
     return folder
 
 
-def clap_headers() -> str:
-    """A checkout of github.com/free-audio/clap, as RNNMUSE_CLAP names it, or where it is installed; empty without."""
-    named = os.environ.get("RNNMUSE_CLAP", "")
-    return next((place for place in (named, "/usr", "/usr/local") if Path(place, "include/clap/clap.h").exists()), "")
+HEADERS = {"clap": ("RNNMUSE_CLAP", "include", "clap/clap.h", "github.com/free-audio/clap"),
+           "vst3": ("RNNMUSE_VST3", "", "vst3_c_api.h", "github.com/steinbergmedia/vst3_c_api")}  # fmt: skip
+"""The prototypes: which variable names the headers' checkout, the folder in it, the header, and where it comes from."""
 
 
-def build_clap(folder: Path) -> Path:
-    """The CLAP prototype, built into this folder."""
-    file = folder / "rnnmuse.clap"
-    words = ["make", "-C", BRIDGES / "lv2", "clap", f"CLAP={clap_headers()}", f"CLAP_PLUGIN={file}"]
+def headers(kind: str) -> str:
+    """Where a prototype's headers are: as the environment says, or where they are installed; empty without."""
+    variable, include, file, _ = HEADERS[kind]
+    named = os.environ.get(variable, "")
+    return next((place for place in (named, "/usr", "/usr/local") if place and Path(place, include, file).exists()), "")
+
+
+def no_headers(kind: str) -> str:
+    """Why a prototype cannot be built here; empty where it can."""
+    variable, *_, source = HEADERS[kind]
+    return "" if headers(kind) else f"{variable} does not name a checkout of {source}"
+
+
+def build_prototype(kind: str, folder: Path) -> Path:
+    """The CLAP or VST3 prototype, built into this folder; returns the file that is loaded."""
+    made = folder / f"rnnmuse.{kind}"
+    target = f"CLAP_PLUGIN={made}" if kind == "clap" else f"VST3_BUNDLE={made}"
+    words = ["make", "-C", BRIDGES / "lv2", kind, f"{kind.upper()}={headers(kind)}", target]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
-    return file
+    return made if kind == "clap" else next(made.glob("Contents/*-linux/rnnmuse.so"))
 
 
 def build_plugin_host(kind: str, folder: Path) -> tuple[Path, Path]:
-    """The host that watches a plugin's audio thread, and the plugin (lv2 or clap) that it is for."""
+    """The host that watches a plugin's audio thread, and the plugin (lv2, clap or vst3) that it is for."""
     if kind == "lv2":
         plugin = build_lv2(folder) / "rnnmuse.lv2" / "rnnmuse.so"
         flags = subprocess.run(["pkg-config", "--cflags", "lv2"], capture_output=True, text=True).stdout.split()
     else:
-        plugin, flags = build_clap(folder), ["-DCLAP", "-isystem", f"{clap_headers()}/include"]
+        include = Path(headers(kind), HEADERS[kind][1])
+        plugin, flags = build_prototype(kind, folder), [f"-D{kind.upper()}", "-isystem", str(include)]
     host = folder / f"host-{kind}"
     words = ["gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-rdynamic", *flags]
     done = subprocess.run(

@@ -25,11 +25,11 @@ from programs import (
     HOSTS,
     build_lv2,
     build_plugin_host,
-    clap_headers,
     fluidsynth,
     heard,
     jalv,
     missing,
+    no_headers,
     sonic_pi_echo,
     still_open,
     voices,
@@ -96,19 +96,20 @@ def lv2() -> None:
         row("lv2 (jalv)", version("jalv"), result, "notes come 100 ms ahead and are held for their time; period 256")
 
 
-def clap() -> None:
-    """The CLAP prototype in the test's own host, as if it were jalv."""
-    if not clap_headers():
-        row("clap", "", None, "RNNMUSE_CLAP does not name a checkout of github.com/free-audio/clap")
+def prototype(kind: str) -> None:
+    """The CLAP or VST3 prototype in the test's own host, as if it were jalv."""
+    if no_headers(kind):
+        row(kind, "", None, no_headers(kind))
         return
     with tempfile.TemporaryDirectory() as folder, echo() as stage:
-        host, plugin = build_plugin_host("clap", Path(folder))
+        host, plugin = build_plugin_host(kind, Path(folder))
         blocks = round((NOTES / 150 + 20) * 48000 / 256)
         with program([host, plugin, str(stage.port), str(blocks), "0"]) as made:
             stage.reached()
             result = stage.play(NOTES)
             said = made.until("blocks", blocks / 180)
-        row("clap (prototype)", "1.2", result, "in the test's host, period 256; " + said.split(maxsplit=4)[-1])
+        which = {"clap": "1.2", "vst3": "3.8"}[kind]
+        row(f"{kind} (prototype)", which, result, "in the test's host, period 256; " + said.split(maxsplit=4)[-1])
 
 
 def synth() -> None:
@@ -201,7 +202,8 @@ PARTS: dict[str, tuple[str, Callable[[], None]]] = {
     **{name: (command, lambda name=name: over_osc(name)) for name, (command, _) in HOSTS.items()},  # type: ignore[misc]
     "tidal": ("ghci", tidal),
     "lv2": ("jalv jackd gcc", lv2),
-    "clap": ("gcc make pkg-config", clap),
+    "clap": ("gcc make pkg-config", lambda: prototype("clap")),
+    "vst3": ("gcc make pkg-config", lambda: prototype("vst3")),
     "fluidsynth": ("fluidsynth jackd jack_rec", synth),
     "sonic-pi": ("ruby erl scsynth jackd o2m", sonic_pi),
     "supercollider_sound": ("sclang scsynth jackd", supercollider_sound),

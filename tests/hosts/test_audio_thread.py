@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from echo import echo, free_port, program, until
-from programs import build_plugin_host, clap_headers, missing
+from programs import HEADERS, build_plugin_host, missing, no_headers
 
 from rnnmuse.protocol import PARAMETERS
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(
 CLEAN = "allocations 0 locks 0 open 0"
 
 
-@pytest.fixture(scope="module", params=["lv2", "clap"])
+@pytest.fixture(scope="module", params=["lv2", *HEADERS])
 def host(request, tmp_path_factory):
     """A command that plays so many blocks with the plugin and an engine on this port."""
-    if request.param == "clap" and not clap_headers():
-        pytest.skip("RNNMUSE_CLAP does not name a checkout of github.com/free-audio/clap")
+    if request.param in HEADERS and no_headers(request.param):
+        pytest.skip(no_headers(request.param))
     made, plugin = build_plugin_host(request.param, tmp_path_factory.mktemp(request.param))
     return lambda port, blocks, rolls=0, guilty=0: [str(w) for w in (made, plugin, port, blocks, rolls, guilty)]
 
@@ -86,7 +86,7 @@ def test_its_transport_leads_without_a_lock(host):
         assert CLEAN in made.until("blocks", 40)
 
 
-def test_the_clap_prototype_has_the_ranges_of_the_protocol_and_keeps_its_state(host):
+def test_a_prototype_has_the_ranges_of_the_protocol_and_keeps_its_state(host):
     lines = ran(host(free_port(), 1)).stdout
     if "parameter" not in lines:
         pytest.skip("LV2 says its ranges in Turtle: test_lv2 reads them")

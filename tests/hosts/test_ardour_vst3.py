@@ -1,0 +1,111 @@
+"""The VST3 prototype in a track of Ardour: its scanner finds it, its transport leads, notes go there and back."""
+
+import contextlib
+import glob
+import itertools
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from echo import echo, jack, jack_connect, note, program, until
+from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers
+from test_ardour import Surface
+
+from rnnmuse.bridges.midi import Ports
+
+pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+SCANNER = "/usr/lib/ardour7/ardour-vst3-scanner"
+pytestmark = [
+    pytest.mark.skipif(
+        bool(missing("jackd", "ardour7-lua", "gcc", "make", "pkg-config")) or not glob.glob(SCANNER),
+        reason="jackd, Ardour 7 or gcc is not installed",
+    ),
+    pytest.mark.skipif(bool(no_headers("vst3")), reason=no_headers("vst3")),
+    in_full,
+]
+PLUGIN = TRACK.replace(
+    's:save_state("")',
+    """local track = s:route_by_name("Muse")
+local plugin = ARDOUR.LuaAPI.new_plugin(s, "B0E78BF12E334D2CBE3F7B8453DD637F", ARDOUR.PluginType.VST3, "")
+assert(not plugin:isnil(), "the plugin was not found")
+track:add_processor_by_index(plugin, 0, nil, true)
+assert(ARDOUR.LuaAPI.set_processor_param(plugin, 10, PORT), "it has no such parameter")
+s:save_state("")""",
+)
+
+
+def scanned(folder: Path) -> None:
+    """The plugin where Ardour looks for it, and what its scanner finds in it."""
+    home = folder / "home"
+    (home / ".vst3").mkdir(parents=True)
+    plugin = build_prototype("vst3", home / ".vst3")
+    os.utime(plugin, (1e9, 1e9))  # one made in this second Ardour 7.3 takes for newer than what was found
+    places = os.environ | {"HOME": str(home), "LD_LIBRARY_PATH": "/usr/lib/ardour7", "LC_ALL": "C.UTF-8"}
+    words = [SCANNER, "-f", "-v", str(home / ".vst3/rnnmuse.vst3")]
+    done = subprocess.run(words, env=places, capture_output=True, text=True, timeout=60)
+    assert 'n_midi_inputs="1" n_midi_outputs="1"' in done.stdout, done.stdout + done.stderr
+
+
+def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
+    scanned(tmp_path)
+    with jack(), echo() as stage:
+        assert Ports(stage.stage).virtual()
+        with ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))) as made:
+            stage.reached(60)  # on its port: the state came back
+            assert stage.probe(4) == "lv2"
+            s = stage.stage
+            until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
+            surface = Surface()
+            for _ in range(5):  # it may not hear yet
+                surface.say("/transport_play")
+                with contextlib.suppress(AssertionError):
+                    until(lambda: s.clock.running, 8)
+                    break
+            assert s.clock.running, made.lines[-8:]
+            until(lambda: s.beat > 2)
+            assert abs(float(s.clock.tempo) - 120) < 0.5
+            surface.insist("/strip/monitor_input", 1, 1.0)
+            jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)  # what the track gets, the player hears
+            with program(["jack_midi_dump", "-a"], None, None, signal.SIGINT) as dump:  # not while Ardour begins
+                jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
+                notes_go_both_ways(stage, dump)
+                notes_lie_on_the_beat(stage, dump)
+                s.plan_note(1, s.clock.tick_at(s.now()) + 480, 100, 90)
+                until(lambda: (100, 90) in played(dump, "9"))
+                stage.crash()
+                until(lambda: (100, 0) in played(dump, "8"), 20, "the note hangs")
+            surface.say("/transport_stop")
+            assert made.process.poll() is None
+
+
+def notes_go_both_ways(stage, dump):
+    stage.plan(200, ticks=20, afresh=False)
+    stage.wait(200)
+    result = stage.result()
+    assert (result.sent, result.lost, result.open) == (200, 0, 0)
+    with contextlib.suppress(AssertionError):
+        until(lambda: len(played(dump, "8")) == 200, 10)
+    assert played(dump, "9") == [note(number) for number in range(200)]
+    assert len(played(dump, "8")) == 200
+
+
+def notes_lie_on_the_beat(stage, dump):
+    """Of the host's own timeline, to the sample."""
+    s = stage.stage
+    begin = (s.clock.tick_at(s.now()) // 960 + 2) * 960
+    for number in range(8):
+        s.plan_note(1, begin + 480 * number, 40 + number, 77)
+        s.plan_off(1, begin + 480 * number + 100, 40 + number)
+    until(lambda: len([line for line in dump.lines if line.endswith("velocity  77")]) == 8)
+    frames = [int(line.split(":")[0]) for line in dump.lines if line.endswith("velocity  77")]
+    apart = [b - a for a, b in itertools.pairwise(frames)]
+    assert all(abs(gap - 12000) <= 2 for gap in apart), apart
+
+
+def played(dump, kind):
+    """Pitch and velocity of the note-ons (9) or note-offs (8) that a monitor has seen."""
+    found = (re.search(rf": {kind}0 (\w\w) (\w\w)", line) for line in dump.lines)
+    return [(int(m[1], 16), int(m[2], 16)) for m in found if m]
