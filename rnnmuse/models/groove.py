@@ -77,6 +77,8 @@ class GrooveModel:
     def __init__(self, weights: Mapping[str, NDArray[Any]], reader: bytes, step: bytes) -> None:
         import onnxruntime
 
+        if (found := weights["velocity.bias"].size) != (wanted := len(DRUMS) * LOUD):
+            raise ValueError(f"velocity.bias: {found} numbers; must be {wanted}: trained by an older rnnmuse")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3

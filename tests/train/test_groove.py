@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnmuse.models.groove import GrooveModel, blended, given_of, level_of, taps_of
+from rnnmuse.models.groove import APART, GrooveModel, blended, given_of, level_of, taps_of
 from rnnmuse.train.groove import GrooveNet, GrooveShape, groove_loss, levels, told, train_groove, write_groove
 from rnnmuse.train.phrase_evaluate import kolmogorov_smirnov
 
@@ -130,3 +130,11 @@ def test_kolmogorov_smirnov_is_the_largest_gap():
     assert kolmogorov_smirnov(np.array([1.0, 2, 3]), np.array([1.0, 2, 3])) == 0
     assert kolmogorov_smirnov(np.array([1.0, 1, 1]), np.array([2.0, 2])) == 1
     assert kolmogorov_smirnov(np.array([1.0, 2, 3, 4]), np.array([3.0, 4, 5, 6])) == 0.5
+
+
+def test_an_older_groove_is_refused_by_its_size(pair):
+    net, _ = pair
+    weights = {key: value.numpy() for key, value in net.state_dict().items()}
+    weights["velocity.bias"] = weights["velocity.bias"][: 9 * APART]
+    with pytest.raises(ValueError, match="velocity.bias: 567 numbers; must be 855"):
+        GrooveModel(weights, b"", b"")
