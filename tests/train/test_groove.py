@@ -136,5 +136,5 @@ def test_an_older_groove_is_refused_by_its_size(pair):
     net, _ = pair
     weights = {key: value.numpy() for key, value in net.state_dict().items()}
     weights["velocity.bias"] = weights["velocity.bias"][: 9 * APART]
-    with pytest.raises(ValueError, match="velocity.bias: 567 numbers; must be 855"):
+    with pytest.raises(ValueError, match=r"velocity\.bias: 567 numbers; must be 855"):
         GrooveModel(weights, b"", b"")
