@@ -170,6 +170,7 @@ def tidal() -> None:
     with tempfile.TemporaryDirectory() as folder, echo() as stage, boot(stage.port, Path(folder)) as made:
         stage.stage.desk.local("/rnnmuse/transport/play")
         made.say("setcps 4")
+        time.sleep(2)  # Tidal leaves out events amid a change of tempo
         made.say("d1 $ pitch (fastcat (map pure [40..71])) # player 1 # beats 0.01")
         until(lambda: len(stage.when) > 0, 30)
         end = time.monotonic() + 60 + NOTES / 100
