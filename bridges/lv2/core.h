@@ -32,6 +32,7 @@ enum { PLAYER, MODE, LEAD, TEMPERATURE, TOP_P, DENSITY, VELOCITY, HUMANISE, LOW,
 enum { FIRST_PARAMETER = TEMPERATURE, LAST_PARAMETER = HIGH };
 
 static const char *const MODES[] = {"off", "free", "continue", "answer", "accompany", "hold", "loop", "harmonise"};
+enum { MODE_COUNT = sizeof MODES / sizeof *MODES };
 static const char *const NAMES[SHOWN] = {"player",   "mode",     "lead", "temperature", "top_p", "density", "velocity",
                                          "humanise", "low",      "high", "port",        "status", "dropped"};
 

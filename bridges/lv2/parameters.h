@@ -5,7 +5,7 @@ enum { STEPPED = 1, LIST = 2, AUTOMATED = 4, SHOWN_ONLY = 8 };
 
 static const struct { const char *name; double low, high, otherwise; unsigned kind; } RANGE[SHOWN] = {
     [PLAYER] = {"Player", 1, 16, 1, STEPPED},
-    [MODE] = {"Mode", 0, 7, 4, STEPPED | LIST | AUTOMATED},
+    [MODE] = {"Mode", 0, MODE_COUNT - 1, 4, STEPPED | LIST | AUTOMATED},
     [LEAD] = {"Host leads", 0, 1, 1, STEPPED},
     [TEMPERATURE] = {"Temperature", 0, 5, 1, AUTOMATED},
     [TOP_P] = {"Top p", 0.01, 1, 0.96, AUTOMATED},
@@ -36,14 +36,14 @@ static void value_set(Values values, uint32_t index, double value) {
 
 static bool value_text(uint32_t index, double value, char *text, size_t size) {
   if (index >= SHOWN) return false;
-  if (index == MODE && value >= 0 && value < 7.5) snprintf(text, size, "%s", MODES[(int)round(value)]);
+  if (index == MODE && value >= 0 && value < MODE_COUNT - 0.5) snprintf(text, size, "%s", MODES[(int)round(value)]);
   else snprintf(text, size, RANGE[index].kind & STEPPED ? "%.0f" : "%.3f", value);
   return true;
 }
 
 static bool value_from_text(uint32_t index, const char *text, double *value) {
   if (index >= SHOWN) return false;
-  for (int mode = 0; index == MODE && mode < 7; mode++)
+  for (int mode = 0; index == MODE && mode < MODE_COUNT; mode++)
     if (!strcmp(text, MODES[mode])) return *value = mode, true;
   char *end;
   *value = strtod(text, &end);

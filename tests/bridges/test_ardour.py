@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from echo import until
+from test_stage import serving
 
 from rnnmuse.bridges import ardour, osc
 from rnnmuse.realtime.seats import Settings
@@ -62,13 +63,8 @@ def host(*words):
 def stage(monkeypatch):
     monkeypatch.setattr(ardour, "PATIENCE", 0.3)
     monkeypatch.setattr(ardour, "AGAIN", 0.1)
-    stage = Stage(Settings(port=0, engine=False))
-    stage.open()
-    thread = threading.Thread(target=stage.serve, daemon=True)
-    thread.start()
-    yield stage
-    stage.close()
-    thread.join(5)
+    with serving(Stage(Settings(port=0, engine=False))) as made:
+        yield made
 
 
 def output(stage, port):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers
+from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers, osc_port
 from test_ardour import Surface
 
 from rnnmuse.bridges.midi import Ports
@@ -58,13 +58,8 @@ def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
             assert stage.probe(4) == "lv2"
             s = stage.stage
             until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
-            surface = Surface()
-            for _ in range(5):  # it may not hear yet
-                surface.say("/transport_play")
-                with contextlib.suppress(AssertionError):
-                    until(lambda: s.clock.running, 8)
-                    break
-            assert s.clock.running, made.lines[-8:]
+            surface = Surface(osc_port(made))
+            surface.press("/transport_play", lambda: s.clock.running)
             until(lambda: s.beat > 2)
             assert abs(float(s.clock.tempo) - 120) < 0.5
             surface.insist("/strip/monitor_input", 1, 1.0)

@@ -3,12 +3,11 @@
 import io
 import os
 import signal
-import threading
 
 import numpy as np
 import pytest
 from PIL import Image
-from test_stage import Client
+from test_stage import Client, serving
 
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
@@ -18,14 +17,8 @@ from rnnmuse.realtime.stage import Stage
 def stage(covers, tmp_path, monkeypatch):
     monkeypatch.setenv("RNNMUSE_COVERS", str(tmp_path / "covers"))
     monkeypatch.setattr("test_stage.PATIENCE", 90.0)  # at the lowest priority, on whatever machine
-    made = Stage(Settings(port=0, engine=False))
-    made.open()
-    thread = threading.Thread(target=made.serve, daemon=True)
-    thread.start()
-    yield made
-    made.leave()
-    made.close()
-    thread.join(5)
+    with serving(Stage(Settings(port=0, engine=False))) as made:
+        yield made
 
 
 def test_a_cover_is_drawn_into_the_output_folder_and_told_of(stage, tmp_path):

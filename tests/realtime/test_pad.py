@@ -1,9 +1,7 @@
 """The pad over real sockets: the desk, the engine's process and a phrase model."""
 
-import threading
-
 import pytest
-from test_stage import Client
+from test_stage import Client, serving
 
 from rnnmuse.models.bundle import load_phrase
 from rnnmuse.music.phrases import melody_notes
@@ -15,14 +13,9 @@ from rnnmuse.realtime.stage import Stage
 
 @pytest.fixture(scope="module")
 def stage():
-    made = Stage(Settings(port=0, model="phrases", tempo=240.0))
-    made.open()
-    thread = threading.Thread(target=made.serve, daemon=True)
-    thread.start()
-    assert made.engine_ready.wait(60)
-    yield made
-    made.close()
-    thread.join(5)
+    with serving(Stage(Settings(port=0, model="phrases", tempo=240.0))) as made:
+        assert made.engine_ready.wait(60)
+        yield made
     assert not made.ledger.sounding
 
 

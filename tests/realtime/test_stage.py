@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
 
@@ -55,16 +56,25 @@ class Client:
         return self.wait(answer or address).arguments
 
 
+@contextmanager
+def serving(stage):
+    """Opened, and served in a thread, while the context lasts."""
+    stage.open()
+    thread = threading.Thread(target=stage.serve, daemon=True)
+    thread.start()
+    try:
+        yield stage
+    finally:
+        stage.leave()
+        stage.close()
+        thread.join(5)
+
+
 @pytest.fixture(scope="module")
 def stage():
-    made = Stage(Settings(port=0))
-    made.open()
-    thread = threading.Thread(target=made.serve, daemon=True)
-    thread.start()
-    assert made.engine_ready.wait(60)
-    yield made
-    made.close()
-    thread.join(5)
+    with serving(Stage(Settings(port=0))) as made:
+        assert made.engine_ready.wait(60)
+        yield made
     assert not made.ledger.sounding
 
 

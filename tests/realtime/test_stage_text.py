@@ -1,10 +1,8 @@
 """Words over real sockets, from the real engine with a shipped model."""
 
-import threading
-
 import pytest
 from pythonosc.osc_bundle import OscBundle
-from test_stage import Client
+from test_stage import Client, serving
 
 from rnnmuse.bridges import osc
 from rnnmuse.protocol import TEXT_PARAMETERS
@@ -14,14 +12,9 @@ from rnnmuse.realtime.stage import Stage
 
 @pytest.fixture(scope="module")
 def stage():
-    made = Stage(Settings(port=0, tempo=300))
-    made.open()
-    thread = threading.Thread(target=made.serve, daemon=True)
-    thread.start()
-    assert made.engine_ready.wait(60)
-    yield made
-    made.close()
-    thread.join(5)
+    with serving(Stage(Settings(port=0, tempo=300))) as made:
+        assert made.engine_ready.wait(60)
+        yield made
 
 
 @pytest.fixture

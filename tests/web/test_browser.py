@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -19,7 +18,7 @@ pytest.importorskip("websockets", reason="the extra 'web' is not installed")
 
 from browser import PATIENCE, PROGRAM, browser
 from PIL import Image, ImageColor
-from test_stage import Client
+from test_stage import Client, serving
 from typer.testing import CliRunner
 
 from rnnmuse.bridges import hosts, osc
@@ -75,13 +74,8 @@ def stage():
     """A stage without an engine and without pictures of its own: what it says is up to the test."""
     made = Stage(Settings(port=0, engine=False))
     made.desk.covers._link = NoJobs()
-    made.open()
-    thread = threading.Thread(target=made.serve, daemon=True)
-    thread.start()
-    yield made
-    made.leave()
-    thread.join(5)
-    made.close()
+    with serving(made):
+        yield made
 
 
 @pytest.fixture(scope="module")
