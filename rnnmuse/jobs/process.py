@@ -133,11 +133,9 @@ def fresh(folder: Path, stem: str) -> Path:
 
 
 def lowest_priority() -> None:
-    """Leave the processors to whoever wants them, the first of several altogether; never at the stage's priority."""
+    """Leave the processors to whoever wants them; never at the stage's own priority."""
     with contextlib.suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    with contextlib.suppress(OSError, AttributeError):  # a note finds its processor awake and its caches warm
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[1:])
     with contextlib.suppress(OSError, AttributeError):
         os.nice(19)
 

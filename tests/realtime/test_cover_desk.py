@@ -67,17 +67,6 @@ def test_the_stream_moves_with_the_notes_and_ends(stage):
     assert client.ask("/rnnmuse/cover/stream") == (0.0,)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not say whose the processors are")
-def test_drawing_leaves_the_first_processor_to_the_notes(stage):
-    client = Client(stage.port)
-    client.send("/rnnmuse/subscribe")
-    client.send("/rnnmuse/cover/generate", 1, 64)
-    client.wait("/rnnmuse/cover/done")
-    here = sorted(os.sched_getaffinity(0))
-    assert sorted(os.sched_getaffinity(stage.desk.covers._link.pid)) == (here[1:] or here)
-    assert os.getpriority(os.PRIO_PROCESS, stage.desk.covers._link.pid) == 19
-
-
 def test_a_lost_process_is_told_of_and_started_again(stage):
     client = Client(stage.port)
     client.send("/rnnmuse/subscribe")
