@@ -7,8 +7,9 @@ probability that x is real. G is trained on the non-saturating form, max E_z[log
 in logits, so that log D = -softplus(-logit). Both see augmented pictures. D's gradient on real pictures is held
 small (R1, Mescheder et al. 2018, every 16th step as in StyleGAN2), and what is kept of G is the running mean of its
 weights (EMA). Two terms are added to G's loss: the picture's measured attributes shall be those it was asked for, and
-its patches shall be spread like those of the real pictures of the batch (sliced Wasserstein distance; Deshpande et
-al. 2018 train with it alone).
+its patches shall be spread like those of real pictures (sliced Wasserstein distance; Deshpande et al. 2018 train
+with it alone). Eight pictures are few to tell a spread from, so the patches of some batches before stand beside those
+of the batch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import copy
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,14 +28,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rnnmuse.models.cover import ABSTRACT
 from rnnmuse.train.augment import attributes, augment
 from rnnmuse.train.cover_recipe import CoverRecipe
 from rnnmuse.train.gan import NETWORKS, CoverShape
 from rnnmuse.train.precision import half_precision
-from rnnmuse.train.wasserstein import PATCH, pyramid, random_directions, random_patches, sliced
+from rnnmuse.train.wasserstein import PATCH, normalised, pyramid, random_directions, random_patches, sliced
 
 R1_EVERY = 16
 SAVE_EVERY = 90.0  # seconds
+PATCHES = 64  # a picture, whose spread is compared
 
 
 @dataclass(slots=True)
@@ -93,14 +97,19 @@ class Trainer:
         self.of_generator = torch.optim.Adam(self.generator.parameters(), recipe.learning_rate, betas)
         self.of_discriminator = torch.optim.Adam(self.discriminator.parameters(), recipe.learning_rate, betas)
         self.random = torch.Generator().manual_seed(recipe.seed)
+        self.before = [[deque[torch.Tensor](maxlen=recipe.batches - 1) for _ in range(2)] for _ in range(3)]
+        """By level, the generated and the real patches of the batches before."""
         self.now = Progress()
+        self.done = 0.0
+        """Share of the run that is over."""
 
     # -- one step -------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """One step of D and one of G."""
         recipe = self.recipe
-        rate = recipe.learning_rate * min(1.0, (self.now.step + 1) / 100)
+        fall = min(1.0, (1 - self.done) / recipe.fall) if recipe.fall else 1.0
+        rate = recipe.learning_rate * min(1.0, (self.now.step + 1) / 100) * fall
         for optimiser in (self.of_generator, self.of_discriminator):
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -155,7 +164,8 @@ class Trainer:
             loss = loss + self.recipe.asked * asked
             self._note("asked", float(asked.detach()))
         if self.recipe.patches and self.shape.side >= 4 * PATCH:
-            distance = self._patch_distance(fake, real)
+            works = (c[:, ABSTRACT:] == 0).all(1)  # what is drawn by rule has a spread of its own
+            distance = self._patch_distance(fake[works], real[works]) if works.any() else loss.new_zeros(())
             loss = loss + self.recipe.patches * distance
             self._note("patches", float(distance.detach()))
         self.of_generator.zero_grad()
@@ -165,11 +175,16 @@ class Trainer:
     def _patch_distance(self, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         levels = 3 if self.shape.side >= 64 else 2
         total = fake.new_zeros(())
-        for one, two in zip(pyramid(fake, levels), pyramid(real, levels), strict=True):
-            directions = random_directions(32, one.shape[1], self.random)
-            total = total + sliced(
-                random_patches(one, 64, self.random), random_patches(two, 64, self.random), directions
+        for level, (one, two) in enumerate(zip(pyramid(fake, levels), pyramid(real, levels), strict=True)):
+            new = [random_patches(each, PATCHES, self.random) for each in (one, two)]
+            made, seen = (
+                normalised(torch.cat([each, *before])) for each, before in zip(new, self.before[level], strict=True)
             )
+            directions = random_directions(32, one.shape[1], self.random)
+            # the gradient reaches the new patches alone: the factor keeps its size whatever is remembered
+            total = total + len(made) / len(new[0]) * sliced(made, seen, directions)
+            for each, before in zip(new, self.before[level], strict=True):
+                before.append(each.detach())
         return total / levels
 
     def _note(self, name: str, value: float) -> None:
@@ -189,6 +204,8 @@ class Trainer:
                 self.step()
                 self.now.seconds = before + time.monotonic() - began
                 self.now.processor = used + time.process_time()
+                self.done = max((self.now.seconds - before) / (60 * minutes) if minutes else 0.0,
+                                self.now.step / steps if steps else 0.0)  # fmt: skip
                 if self.now.step % self.recipe.pictures_every == 0:
                     pictures()
                     self.log({})

@@ -53,10 +53,14 @@ def patches(level: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> t
 
 
 def random_patches(level: torch.Tensor, count: int, generator: torch.Generator | None) -> torch.Tensor:
-    """``count`` patches a picture, normalised per colour over the set: (n * count, c * 49)."""
+    """``count`` patches a picture, (n * count, c, 49)."""
     n, _, side, _ = level.shape
     rows, columns = torch.randint(0, side - PATCH + 1, (2, n, count), generator=generator)
-    found = patches(level, rows, columns)
+    return patches(level, rows, columns)
+
+
+def normalised(found: torch.Tensor) -> torch.Tensor:
+    """A set of patches (n, c, 49) brought to mean 0 and spread 1 per colour, flat: (n, c * 49)."""
     mean = found.mean((0, 2), keepdim=True)
     spread = found.std((0, 2), keepdim=True, unbiased=False)
     return ((found - mean) / (spread + 1e-8)).flatten(1)
@@ -94,8 +98,8 @@ def distances(a: torch.Tensor, b: torch.Tensor, levels: int = LEVELS, seed: int 
     first, second = pyramid(a, levels), pyramid(b, levels)
     for x, y in zip(first, second, strict=True):
         total = 0.0
-        one = random_patches(x, max(1, MOST_PATCHES // len(x)), generator)
-        two = random_patches(y, max(1, MOST_PATCHES // len(y)), generator)
+        one = normalised(random_patches(x, max(1, MOST_PATCHES // len(x)), generator))
+        two = normalised(random_patches(y, max(1, MOST_PATCHES // len(y)), generator))
         for _ in range(ROUNDS):
             total += float(sliced(one, two, random_directions(DIRECTIONS // ROUNDS, x.shape[1], generator)))
         out[x.shape[-1]] = 1000 * total / ROUNDS

@@ -12,6 +12,7 @@ from rnnmuse.cli.main import app
 from rnnmuse.models.bundle import load_cover
 from rnnmuse.models.cover import ATTRIBUTES
 from rnnmuse.train.abstracts import PROCEDURES, abstracts
+from rnnmuse.train.adversarial import Trainer
 from rnnmuse.train.augment import attributes, augment
 from rnnmuse.train.cover import material_of, train_cover
 from rnnmuse.train.cover_recipe import CoverRecipe, cover_recipe_text, read_cover_recipe, recipe_of
@@ -130,3 +131,34 @@ def test_arguments_are_checked(folder, models, tmp_path):
             train_cover([folder], "y", work=tmp_path / "w", **settings)
     result = CliRunner().invoke(app, ["train", "cover", str(tmp_path / "none"), "--name", "y", "--steps", "1"])
     assert "no image files" in str(result.exception)
+
+
+def _trainer(tmp_path, **settings):
+    plan = CoverRecipe("x", side=32, batch=8, variants=1, abstract=0.0, half=False).changed(**settings)
+    squares = np.random.default_rng(3).integers(0, 256, (40, 48, 48, 3), np.uint8)
+    return Trainer(plan, material_of(squares, plan), tmp_path)
+
+
+def test_patches_of_the_batches_before_make_their_spread_surer(tmp_path):
+    """Two sets of one source are at a distance for being small alone: it falls as more are remembered."""
+    random = torch.Generator().manual_seed(5)
+    found = {}
+    for batches in (1, 8):
+        trainer = _trainer(tmp_path, batches=batches)
+        for _ in range(12):
+            one, two = torch.randn(2, 8, 3, 32, 32, generator=random)
+            one.requires_grad_(True)
+            distance = trainer._patch_distance(one, two)
+        assert [len(sets) for level in trainer.before[:2] for sets in level] == 4 * [batches - 1]
+        distance.backward()
+        found[batches] = float(distance.detach()) / batches, float(one.grad.abs().mean())
+    assert found[8][0] < 0.6 * found[1][0]
+    assert found[8][1] == pytest.approx(found[1][1], rel=0.2)  # what is remembered does not weaken what is learned
+
+
+def test_the_learning_rate_falls_at_the_end_of_a_run(tmp_path):
+    trainer = _trainer(tmp_path, fall=0.5, patches=0.0, r1=0.0)
+    rates = []
+    trainer.run(None, 4, lambda now: rates.append(trainer.of_generator.param_groups[0]["lr"]), lambda: None)
+    warm = [rate / (trainer.recipe.learning_rate * step / 100) for step, rate in enumerate(rates, 1)]
+    assert warm == pytest.approx([1.0, 1.0, 1.0, 0.5])
