@@ -24,7 +24,7 @@ from rnnmuse.cover.picture import Design, described, design_for, draw, write
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_cover, user_folder
-from rnnmuse.models.cover import CoverModel
+from rnnmuse.models.cover import CoverModel, single_threaded
 from rnnmuse.music.piece import Part, Piece, Tempo
 
 Message = tuple[Any, ...]
@@ -132,18 +132,10 @@ def fresh(folder: Path, stem: str) -> Path:
     return path
 
 
-def lowest_priority() -> None:
-    """Leave the processors to whoever wants them; never at the stage's own priority."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(19)
-
-
 def main(connection: Connection) -> None:
     """Serve until the other end is gone. Covers are drawn in a thread, so that the live picture goes on moving."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage decides when it is over
-    lowest_priority()
+    single_threaded()  # for good: numpy's threads wait by spinning, on processors that the notes need
     lock = threading.Lock()
 
     def send(message: Message) -> None:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rnnmuse.engine import run
+from rnnmuse.realtime.scheduler import ordinary_priority
 
 STALLED = 2_000_000_000
 """Nanoseconds without an answer after which the engine counts as hung."""
@@ -24,7 +25,7 @@ class EngineLink:
         self.pipe: Connection
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=run, args=(theirs, model), name="engine", daemon=True)
-        with hidden_main():
+        with as_a_program_of_its_own():
             self._process.start()
         theirs.close()
         self.ready = False
@@ -75,13 +76,15 @@ _STARTING = threading.Lock()
 
 
 @contextlib.contextmanager
-def hidden_main() -> Iterator[None]:
-    """Keep multiprocessing from running the main script again in a process that needs nothing of it."""
+def as_a_program_of_its_own() -> Iterator[None]:
+    """While it lasts, a process that is started inherits neither the main script, which multiprocessing would run
+    again, nor this thread's realtime priority, which a hung engine would keep the machine busy with."""
     main = sys.modules["__main__"]
     with _STARTING:
         held: dict[str, Any] = {n: main.__dict__.pop(n) for n in ("__file__", "__spec__") if n in main.__dict__}
         main.__spec__ = None
         try:
-            yield
+            with ordinary_priority():
+                yield
         finally:
             main.__dict__.update(held)

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from rnnmuse.jobs import run
-from rnnmuse.realtime.engine_link import hidden_main
+from rnnmuse.realtime.engine_link import as_a_program_of_its_own
 
 Message = tuple[Any, ...]
 Receive = Callable[[Message], None]
@@ -45,7 +45,7 @@ class JobsLink:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=run, args=(theirs,), name="jobs", daemon=True)
-        with hidden_main():
+        with as_a_program_of_its_own():
             process.start()
         self.pid = process.pid
         theirs.close()

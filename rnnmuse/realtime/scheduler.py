@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from rnnmuse.realtime.clock import Clock, Nanoseconds
@@ -156,3 +157,18 @@ def realtime_priority(level: int = 10) -> bool:
         log.info("no realtime priority: %s", error)
         return False
     return True
+
+
+@contextlib.contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """While it lasts the calling thread is like any other program's; threads and processes inherit what they find."""
+    held = None
+    with contextlib.suppress(AttributeError, OSError):
+        held = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    try:
+        yield
+    finally:
+        if held is not None:
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(0, *held)

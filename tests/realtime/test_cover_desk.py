@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,18 @@ def test_the_stream_moves_with_the_notes_and_ends(stage):
     assert client.ask("/rnnmuse/cover/stream") == (12.0,)
     client.send("/rnnmuse/cover/stream", 0)
     assert client.ask("/rnnmuse/cover/stream") == (0.0,)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list threads")
+def test_every_thread_that_draws_has_the_lowest_priority(stage):
+    """The process is started by a thread of realtime priority where that is allowed; nothing may be left of it."""
+    client = Client(stage.port)
+    client.send("/rnnmuse/subscribe")
+    client.send("/rnnmuse/cover/generate", 1, 64)
+    client.wait("/rnnmuse/cover/done")
+    threads = [int(path.name) for path in Path(f"/proc/{stage.desk.covers._link.pid}/task").iterdir()]
+    assert threads
+    assert {(os.sched_getscheduler(t), os.getpriority(os.PRIO_PROCESS, t)) for t in threads} == {(os.SCHED_BATCH, 19)}
 
 
 def test_a_lost_process_is_told_of_and_started_again(stage):
