@@ -40,7 +40,7 @@ QUALITIES = (95, 92, 88, 84, 80)
 @dataclass(frozen=True, slots=True)
 class Design:
     """Everything that a cover is made of, but for the model and the size. ``traits`` and ``profile``
-    are the music's.
+    are the music's; without music the traits are drawn for the seed.
 
     ``palette`` and ``mood`` as in `rnnmuse.cover.palette` and `rnnmuse.cover.traits`, empty for none; ``strength``
     multiplies what the music asks for.
@@ -84,7 +84,7 @@ def design_for(piece: Piece | None, seed: int | None, **settings: Any) -> Design
     seed = 1 if seed is None else seed
     check_seed(seed)
     if piece is None:
-        return Design(seed, traits_of_seed(seed), **settings)
+        return Design(seed, **settings)
     return Design(seed, traits_of(piece), tuple(profile_of(piece).tolist()), **settings)
 
 

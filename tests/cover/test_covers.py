@@ -115,6 +115,11 @@ def test_a_jpeg_that_is_too_large_loses_quality_and_a_png_says_so(tmp_path, monk
 def test_sheets_hold_a_cover_for_each_seed(model):
     sheet = contact_sheet(model, Design(seed=3), 2, 2, 40)
     assert sheet.size == (2 * 48 + 8, 2 * 74 + 8)
+    assert contact_sheet(model, design_for(None, 3), 2, 2, 40) == sheet
+    for index in range(4):  # each is what the seed below it draws
+        whole, _ = draw(model, design_for(None, 3 + index), 80, 80)
+        x, y = 8 + index % 2 * 48, 8 + index // 2 * 74
+        assert sheet.crop((x, y, x + 40, y + 40)) == whole.resize((40, 40), Image.Resampling.LANCZOS)
     with pytest.raises(ValueError, match="grid: 13x1"):
         contact_sheet(model, Design(), 13, 1)
     assert parse_grid("4 x 3") == (4, 3)
