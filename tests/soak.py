@@ -214,6 +214,15 @@ def beside_a_bare_timer() -> Iterator[list[float]]:
         late.sort()
 
 
+def lateness(stats: tuple[object, ...], bare: list[float]) -> str:
+    """What /rnnmuse/stats answered, each figure before a bare timer's."""
+    _, out, median, p99, p999, worst, dropped, restarts = stats
+    of_bare, rare = bare[int(len(bare) * 0.99)], bare[int(len(bare) * 0.999)]
+    return (f"{out} notes, lateness median {median:.3f}, p99 {p99:.3f} ({p99 / of_bare:.1f} x a bare timer's "
+            f"{of_bare:.3f}), p99.9 {p999:.3f} ({rare:.3f}), worst {worst:.2f} ({bare[-1]:.2f}) ms, dropped {dropped}, "
+            f"engines begun anew {restarts}")  # fmt: skip
+
+
 def timing() -> None:
     stop = threading.Event()
     with live() as made, beside_a_bare_timer() as bare:
@@ -226,11 +235,8 @@ def timing() -> None:
         took = time.monotonic() - began
         stop.set()
         controls.join()
-        _, out, median, p99, p999, worst, dropped, restarts = made.ask("/rnnmuse/stats")
-    of_bare, rare = bare[int(len(bare) * 0.99)], bare[int(len(bare) * 0.999)]
-    print(f"timing: {out} notes in {took:.0f} s, 4 players, 200 controls/s: lateness median {median:.3f}, p99 "
-              f"{p99:.3f} ({p99 / of_bare:.1f} x a bare timer's {of_bare:.3f}), p99.9 {p999:.3f} ({rare:.3f}), "
-              f"worst {worst:.2f}, dropped {dropped}, engines begun anew {restarts}")  # fmt: skip
+        stats = made.ask("/rnnmuse/stats")
+    print(f"timing, {took:.0f} s, 4 players, 200 controls/s: {lateness(stats, bare)}")
 
 
 def cover() -> None:
@@ -250,11 +256,8 @@ def cover() -> None:
             with live() as made, beside_a_bare_timer() as bare:
                 _players(made, 4, 120)
                 done = _notes_and_covers(made, 3000 // SHARE, beside)
-                _, out, median, p99, p999, worst, dropped, _ = made.ask("/rnnmuse/stats")
-            of_bare, rare = bare[int(len(bare) * 0.99)], bare[int(len(bare) * 0.999)]
-            print(f"live, {done} covers drawn beside: {out} notes, late median {median:.3f}, p99 {p99:.3f} "
-                  f"({p99 / of_bare:.1f} x a bare timer's {of_bare:.3f}), p99.9 {p999:.3f} ({rare:.3f}), worst "
-                  f"{worst:.2f} ({bare[-1]:.2f}) ms, dropped {dropped}")  # fmt: skip
+                stats = made.ask("/rnnmuse/stats")
+            print(f"live, {done} covers drawn beside: {lateness(stats, bare)}")
         del os.environ["RNNMUSE_COVERS"]
 
 

@@ -33,7 +33,7 @@ from rnnmuse.train.augment import attributes, augment
 from rnnmuse.train.cover_recipe import CoverRecipe
 from rnnmuse.train.gan import NETWORKS, CoverShape
 from rnnmuse.train.precision import half_precision
-from rnnmuse.train.wasserstein import PATCH, normalised, pyramid, random_directions, random_patches, sliced
+from rnnmuse.train.wasserstein import PATCH, levels_for, normalised, pyramid, random_directions, random_patches, sliced
 
 R1_EVERY = 16
 SAVE_EVERY = 90.0  # seconds
@@ -45,6 +45,8 @@ class Progress:
     """What a run can say of itself."""
 
     step: int = 0
+    done: float = 0.0
+    """Share of the run that was over when the step began."""
     seconds: float = 0.0
     processor: float = 0.0
     """Seconds of processor time, of all threads: less than ``seconds`` where other programs run."""
@@ -97,18 +99,17 @@ class Trainer:
         self.of_generator = torch.optim.Adam(self.generator.parameters(), recipe.learning_rate, betas)
         self.of_discriminator = torch.optim.Adam(self.discriminator.parameters(), recipe.learning_rate, betas)
         self.random = torch.Generator().manual_seed(recipe.seed)
-        self.before = [[deque[torch.Tensor](maxlen=recipe.batches - 1) for _ in range(2)] for _ in range(3)]
+        self.before = [[deque[torch.Tensor](maxlen=recipe.batches - 1) for _ in range(2)]
+                       for _ in range(levels_for(self.shape.side))]  # fmt: skip
         """By level, the generated and the real patches of the batches before."""
         self.now = Progress()
-        self.done = 0.0
-        """Share of the run that is over."""
 
     # -- one step -------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """One step of D and one of G."""
         recipe = self.recipe
-        fall = min(1.0, (1 - self.done) / recipe.fall) if recipe.fall else 1.0
+        fall = min(1.0, (1 - self.now.done) / recipe.fall) if recipe.fall else 1.0
         rate = recipe.learning_rate * min(1.0, (self.now.step + 1) / 100) * fall
         for optimiser in (self.of_generator, self.of_discriminator):
             for group in optimiser.param_groups:
@@ -173,7 +174,7 @@ class Trainer:
         self.of_generator.step()
 
     def _patch_distance(self, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        levels = 3 if self.shape.side >= 64 else 2
+        levels = len(self.before)
         total = fake.new_zeros(())
         for level, (one, two) in enumerate(zip(pyramid(fake, levels), pyramid(real, levels), strict=True)):
             new = [random_patches(each, PATCHES, self.random) for each in (one, two)]
@@ -201,11 +202,11 @@ class Trainer:
         measured = self.now.seconds
         try:
             while steps is None or self.now.step < steps:
+                self.now.done = max((self.now.seconds - before) / (60 * minutes) if minutes else 0.0,
+                                    self.now.step / steps if steps else 0.0)  # fmt: skip
                 self.step()
                 self.now.seconds = before + time.monotonic() - began
                 self.now.processor = used + time.process_time()
-                self.done = max((self.now.seconds - before) / (60 * minutes) if minutes else 0.0,
-                                self.now.step / steps if steps else 0.0)  # fmt: skip
                 if self.now.step % self.recipe.pictures_every == 0:
                     pictures()
                     self.log({})

@@ -25,7 +25,7 @@ from rnnmuse.train.augment import attributes
 from rnnmuse.train.cover_recipe import CoverRecipe, cover_recipe_text, read_cover_recipe, recipe_of
 from rnnmuse.train.images import Images, Pixels, load_images, variants
 from rnnmuse.train.recipe import toml_value
-from rnnmuse.train.wasserstein import distances
+from rnnmuse.train.wasserstein import distances, levels_for
 
 MINUTES = 120.0
 TUNING_MINUTES = 30.0
@@ -82,7 +82,6 @@ def train_cover(
         console.print(f"going on with an earlier run at step {trainer.now.step} (--again starts over)")
     elif start:
         begin_from(trainer, find(start))
-    first = trainer.now.seconds
     with Bar(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
     ) as bar:
@@ -90,10 +89,8 @@ def train_cover(
 
         def report(now: Progress) -> None:
             if now.step % 5 == 0:
-                timed = (now.seconds - first) / (60 * minutes) if minutes else 0.0
-                counted = now.step / steps if steps else 0.0
                 shown = f"step {now.step}  G {now.generator:.2f}  D {now.discriminator:.2f}  real {now.right:.2f}"
-                bar.update(task, completed=max(timed, counted), description=shown)
+                bar.update(task, completed=now.done, description=shown)
 
         held = as_tensor(variants(images.of("test"), plan.side, 1, 0), plan.colours)
 
@@ -202,10 +199,8 @@ def generated(trainer: Trainer, count: int, seed: int = 7) -> torch.Tensor:
 
 def measured(trainer: Trainer, held: torch.Tensor, count: int) -> dict[str, float]:
     """The sliced Wasserstein distance of ``count`` generated pictures to the held-out ones, by level."""
-    levels = 3 if trainer.shape.side >= 64 else 2
-    return {
-        str(level): round(value, 1) for level, value in distances(generated(trainer, count), unit(held), levels).items()
-    }
+    found = distances(generated(trainer, count), unit(held), levels_for(trainer.shape.side))
+    return {str(level): round(value, 1) for level, value in found.items()}
 
 
 @torch.no_grad()

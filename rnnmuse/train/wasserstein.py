@@ -28,6 +28,11 @@ def blurred(images: torch.Tensor) -> torch.Tensor:
     return functional.conv2d(rows, kernel.view(channels, 1, 1, 5), groups=channels)
 
 
+def levels_for(side: int) -> int:
+    """How many levels pictures of this side are compared at: no more than LEVELS, none much below 16 px."""
+    return LEVELS if side >= 64 else LEVELS - 1
+
+
 def pyramid(images: torch.Tensor, levels: int = LEVELS) -> list[torch.Tensor]:
     """Laplacian pyramid (Burt and Adelson 1983) of (n, c, s, s): ``levels`` tensors of sides s, s / 2, …; the last is
     what is left of the picture."""

@@ -159,6 +159,15 @@ def test_patches_of_the_batches_before_make_their_spread_surer(tmp_path):
 def test_the_learning_rate_falls_at_the_end_of_a_run(tmp_path):
     trainer = _trainer(tmp_path, fall=0.5, patches=0.0, r1=0.0)
     rates = []
-    trainer.run(None, 4, lambda now: rates.append(trainer.of_generator.param_groups[0]["lr"]), lambda: None)
+
+    def told(now):
+        rates.append(trainer.of_generator.param_groups[0]["lr"])
+
+    trainer.run(None, 4, told, lambda: None)
     warm = [rate / (trainer.recipe.learning_rate * step / 100) for step, rate in enumerate(rates, 1)]
     assert warm == pytest.approx([1.0, 1.0, 1.0, 0.5])
+    rates.clear()
+    trainer = _trainer(tmp_path, fall=0.5, patches=0.0, r1=0.0)
+    trainer.now.step = 3  # as after an interruption: the first step is where the run had been
+    trainer.run(None, 4, told, lambda: None)
+    assert rates == pytest.approx([0.5 * trainer.recipe.learning_rate * 4 / 100])
