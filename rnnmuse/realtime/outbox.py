@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from rnnmuse.clock import Nanoseconds
-from rnnmuse.realtime.scheduler import Lateness
+from rnnmuse.realtime.lanes import Lateness
 
 MOST_EARLY: Nanoseconds = 200_000
 """So much before its time a chord begins at most: sending takes a while, and its middle is to be on time."""
@@ -40,7 +40,7 @@ class Outbox:
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        self._lateness, self._now, self._together = lateness, now, together
+        self.lateness, self._now, self._together = lateness, now, together
         self._gathered: list[tuple[Nanoseconds, Send, bool]] | None = None
         self._cost = 2_000.0  # nanoseconds for each thing sent, as last seen
 
@@ -81,7 +81,7 @@ class Outbox:
         over = self._now()
         off = max(abs(began - due), abs(over - due))  # no thing of the chord left earlier or later than that
         for _ in chord:
-            self._lateness.add(off)
+            self.lateness.add(off)
         self._cost += 0.1 * (max(0, over - began - BEGIN) / len(chord) - self._cost)
 
     def _wait(self, until: Nanoseconds) -> Nanoseconds:
