@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnmuse import __version__
 from rnnmuse.bridges import dirt, osc
+from rnnmuse.bridges.osc_address import AddressSpace, is_pattern
 from rnnmuse.bridges.osc_server import LEASE, Client
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
 from rnnmuse.realtime import pad
@@ -36,6 +37,7 @@ class Desk:
         self.learned: dict[tuple[int, int], tuple[str, float, float]] = {}
         self.save_rig: Callable[[], str] | None = None
         self._addresses = addresses()
+        self._space = AddressSpace(self._addresses)
         self.covers = CoverDesk(stage)
         self.texts = TextDesk(stage)
         self._waiting_for_models: list[tuple[Client, str]] = []
@@ -54,20 +56,23 @@ class Desk:
         except ProtocolError as error:
             self._fail(client, "packet", error)
             return
+        budget = osc.Budget()
         for message in messages:
+            if budget.over:
+                return
             wait = osc.seconds_of(message.tag) - time.time() if message.tag > osc.NOW else 0.0
             if wait > FARTHEST:
                 late = ProtocolError("time", f"{message.address}: due in {wait:.0f} s; must be within {FARTHEST:.0f} s")
                 self._fail(client, message.address, late)
             elif wait > 0.0005 and self.stage.clock.running:
                 tick = self.stage.clock.tick_at(self.stage.now() + round(wait * 1e9))
-                self.stage.scheduler.plan(tick, lambda m=message: self._take(m, client), sure=True)  # type: ignore[misc]
+                self.stage.scheduler.plan(tick, lambda m=message: self._take(m, client, budget), sure=True)  # type: ignore[misc]
             else:
-                self._take(message, client)
+                self._take(message, client, budget)
 
     def local(self, address: str, *arguments: Any) -> None:
         """Take a message from this process itself, such as a rig's or a MIDI port's; mistakes go to subscribers."""
-        self._take(osc.Message(address, arguments), LOCAL)
+        self._take(osc.Message(address, arguments), LOCAL, osc.Budget())
 
     def check(self, address: str, *arguments: Any) -> None:
         """ProtocolError if the message could not be taken."""
@@ -75,24 +80,28 @@ class Desk:
             raise ProtocolError("address", f"{address[:80]}: not known; docs/osc.md lists every address")
         self._addresses[address][0].check(address, arguments)
 
-    def _take(self, message: osc.Message, client: Client) -> None:
+    def _take(self, message: osc.Message, client: Client, budget: osc.Budget) -> None:
         address = message.address
         try:
             if address in self._addresses:
-                self._do(*self._addresses[address], address, message.arguments, client)
+                budget.spend()
+                self._do(*self._addresses[address], address, message.arguments, client, budget)
                 return
-            found = osc.match(address, self._addresses) if osc.is_pattern(address) else []
+            found = self._space.match(address, budget) if is_pattern(address) else ()
             if not found:
                 raise ProtocolError("address", f"{address[:80]}: not known; /rnnmuse/list tells what is")
             for one in found:
-                self._do(*self._addresses[one], one, message.arguments, client)
+                self._do(*self._addresses[one], one, message.arguments, client, budget)
         except ProtocolError as error:
             self._fail(client, address, error)
 
-    def _do(self, row: Row, player: int, address: str, arguments: tuple[Any, ...], client: Client) -> None:
+    def _do(
+        self, row: Row, player: int, address: str, arguments: tuple[Any, ...], client: Client, budget: osc.Budget
+    ) -> None:
         if row.access == "r":
             raise ProtocolError("access", f"{address}: is sent, not taken")
         if row.access == "rw" and not arguments:
+            budget.spend(osc.ANSWER)
             value = self.value(address)
             self._reply(client, address, *(value if isinstance(value, list | tuple) else (value,)))
             return
@@ -361,7 +370,7 @@ class Desk:
         from rnnmuse.realtime.stage import OscOutput
 
         nanoseconds = round(ahead * 1e3) * 1_000_000
-        name = f"osc {ahead:g}"
+        name = f"osc {nanoseconds / 1e9:g}"
         if nanoseconds and name not in self.stage.outputs:
             self.stage.add_output(OscOutput(self.stage.server, name, nanoseconds))
             self.stage.tell_clock()
