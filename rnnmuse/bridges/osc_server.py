@@ -39,8 +39,11 @@ RECEIVE_BUFFER = 1 << 22
 """Bytes of UDP that may wait to be read, as far as the system allows: its usual size loses what is past 270 packets."""
 READ, SERVED, SLICE = 256, 64, 0.002
 """Of one round: packets read from UDP, packets handled, and seconds after which no further one is handled."""
+REST = 0.0003
+"""Seconds that the thread sleeps after a slice that left packets waiting: Linux stops a thread with real-time priority
+that is never idle for 50 ms of each second, and other threads want their turn."""
 TOLD = 1.0
-"""Seconds between two errors that tell a sender of its dropped packets."""
+"""Seconds between two errors that tell a sender of its dropped packets, and between two reports of a failing handler."""
 
 UDP_SEGMENT = 103
 MOST_SEGMENTS = 32
@@ -81,8 +84,9 @@ class OscServer:
         port: int,
         handle: Callable[[bytes, Client], None],
         now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.host, self.port, self._handle, self._now = host, port, handle, now
+        self.host, self.port, self._handle, self._now, self._sleep = host, port, handle, now, sleep
         self.subscribers: Subscribers[Client] = Subscribers(now)
         self._inbox: Inbox[Client] = Inbox()
         self._reply_ports: OrderedDict[Client, int] = OrderedDict()
@@ -98,6 +102,7 @@ class OscServer:
         self._attend: deque[Client] = deque()  # TCP clients that the selecting thread must look at
         self._spare: int | None = None  # a descriptor that is given up to turn a client away when there is no other
         self._told: OrderedDict[Client, float] = OrderedDict()
+        self._failures, self._reported = 0, -TOLD
         self._held: dict[Client, list[bytes]] = {}
         self._holder = 0  # the thread whose packets are held back until the end of `together`
         self._segments = hasattr(socket.socket, "sendmsg")
@@ -186,7 +191,10 @@ class OscServer:
             try:
                 self._handle(packet, client)
             except Exception:  # one bad packet must not end the music
-                log.exception("a packet of %s:%d could not be handled", client.host, client.port)
+                self._failures += 1
+                if self._now() - self._reported >= TOLD:
+                    self._reported = self._now()
+                    log.exception("%d packets could not be handled; the last of %s", self._failures, client)
             if self._now() >= end:
                 break
         for client in [one for one in self._paused if self._inbox.waiting(one) <= PACKETS // 2]:
@@ -195,6 +203,7 @@ class OscServer:
         self.subscribers.expire()
         if self._inbox:
             self._ring()
+            self._sleep(REST)
 
     def _ring(self) -> None:
         """Let the selecting thread come back at once."""
