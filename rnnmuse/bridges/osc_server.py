@@ -43,7 +43,7 @@ REST = 0.0003
 """Seconds that the thread sleeps after a slice that left packets waiting: Linux stops a thread with real-time priority
 that is never idle for 50 ms of each second, and other threads want their turn."""
 TOLD = 1.0
-"""Seconds between two errors that tell a sender of its dropped packets, and between two reports of a failing handler."""
+"""Seconds between two errors that tell one sender of dropped packets, and between two reports of a failing handler."""
 
 UDP_SEGMENT = 103
 MOST_SEGMENTS = 32
