@@ -11,9 +11,9 @@ from rnnmuse import __version__
 from rnnmuse.bridges import dirt, osc
 from rnnmuse.bridges.osc_address import AddressSpace, is_pattern
 from rnnmuse.bridges.osc_server import LEASE, Client
+from rnnmuse.clock import PPQ
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
 from rnnmuse.realtime import pad
-from rnnmuse.realtime.clock import PPQ
 from rnnmuse.realtime.cover_desk import CoverDesk
 from rnnmuse.realtime.seats import Seat
 from rnnmuse.realtime.text_desk import TextDesk
