@@ -128,11 +128,11 @@ def test_the_last_page_ends_the_pictures_and_the_screen_its_lease(running):
             send(web, "/rnnmuse/sync", 2)
             until(web, "/rnnmuse/synced")
             assert running.stage.desk.covers.rate == 0.0
-        assert len(list(running.stage.server.leased())) == 1
+        assert len(running.stage.server.subscribers) == 1
     with contextlib.closing(socket.create_connection(("127.0.0.1", running.port))) as line:
         line.sendall(slip.encode(osc.build("/rnnmuse/sync", (3,))))
         line.recv(100)  # what came before it has been dealt with
-    assert not list(running.stage.server.leased())
+    assert not running.stage.server.subscribers
 
 
 class Silent:
