@@ -51,17 +51,20 @@ class Argument:
         where = f"{address} {self.name}"
         if self.kind == "s":
             if not isinstance(value, str):
-                raise ProtocolError("type", f"{where}: {value!r}; must be text")
+                raise ProtocolError("type", f"{where}: {str(value)[:40]!r}; must be text")
             if self.choices and value not in self.choices:
-                raise ProtocolError("range", f"{where}: {value!r}; must be one of {', '.join(self.choices)}")
+                raise ProtocolError("range", f"{where}: {value[:40]!r}; must be one of {', '.join(self.choices)}")
             if len(value) > 1000:
                 raise ProtocolError("range", f"{where}: {len(value)} characters; must be up to 1000")
             return value
         if isinstance(value, str | bytes) or not isinstance(value, int | float):
-            raise ProtocolError("type", f"{where}: {value!r}; must be a number")
-        if not math.isfinite(value):
-            raise ProtocolError("range", f"{where}: {value}; must be finite")
-        number = float(value)
+            raise ProtocolError("type", f"{where}: {str(value)[:40]!r}; must be a number")
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            number = math.inf
+        if not math.isfinite(number):
+            raise ProtocolError("range", f"{where}: {str(value)[:20]}; must be finite")
         if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             raise ProtocolError("range", f"{where}: {value}; must be {self.low:g} to {self.high:g}")
         return round(number) if self.kind == "i" else number

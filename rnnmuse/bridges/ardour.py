@@ -16,7 +16,7 @@ from typing import Any
 from rnnmuse.bridges import osc
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.seats import Sent
+from rnnmuse.bridges.output import Sent
 from rnnmuse.realtime.stage import Stage
 
 PORT = 3819

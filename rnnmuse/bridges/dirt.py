@@ -16,7 +16,7 @@ from typing import Any
 from rnnmuse.bridges import osc
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.seats import Sent
+from rnnmuse.bridges.output import Sent
 
 PORT = 57120
 AHEAD = 0.1

@@ -14,7 +14,7 @@ from rnnmuse.bridges.midi_in import ALL_NOTES_OFF, SUSTAIN, Echoes, MidiReceiver
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.quiet import quiet
 from rnnmuse.realtime.leader import ClockLeader
-from rnnmuse.realtime.seats import Sent
+from rnnmuse.bridges.output import Sent
 from rnnmuse.realtime.stage import Stage
 
 NAME = "rnnmuse"

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from rnnmuse.clock import PPQ
-from rnnmuse.realtime.seats import RECORDING, Sent
+from rnnmuse.bridges.output import RECORDING, Sent
 
 _END = b"\x00\xff\x2f\x00"
 _PASSED = b"\x7f"  # in place of the mark's third byte

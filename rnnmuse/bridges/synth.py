@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rnnmuse.realtime.seats import Sent
+from rnnmuse.bridges.output import Sent
 
 SOUNDFONTS = (
     "/usr/share/sounds/sf2/default-GM.sf2",

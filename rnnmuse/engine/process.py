@@ -31,26 +31,28 @@ from rnnmuse.session.text import TextPlayer
 
 log = logging.getLogger("rnnmuse.engine")
 
+Model = StreamModel | PhraseModel
+Player = StreamPlayer | PhrasePlayer
+
 DEFAULT_MODEL = "lieder"
 AT_ONCE = 64
 """Values, such as the moves of a pad, that are taken at most before the players play on."""
 
 VALUES = (m.MoveLatent, m.SetParameter, m.TextSet, m.TextMix)
 
-Model = StreamModel | PhraseModel
-Player = StreamPlayer | PhrasePlayer
-
 
 class Engine:
-    """Players by number. ``send`` takes each message out; ``now`` reads the monotonic clock in nanoseconds."""
+    """Players by number. ``send`` takes each message out; ``now`` reads the monotonic clock in nanoseconds; ``load`` returns
+    a model by name."""
 
     def __init__(
         self,
         send: Callable[[m.FromEngine], None],
         now: Callable[[], int] = time.monotonic_ns,
         default: str = DEFAULT_MODEL,
+        load: Callable[[str], Model] = load_player,
     ) -> None:
-        self.send, self.now, self.default = send, now, default
+        self.send, self.now, self.default, self._load = send, now, default, load
         self.clock = Clock()
         self.players: dict[int, Player] = {}
         self.texts: dict[int, TextPlayer] = {}
@@ -68,7 +70,7 @@ class Engine:
         """Return a model, loaded once for all players; BundleError where it cannot be played."""
         if name not in self._models:
             self.send(m.Loading(name))
-            self._models[name] = probed(load_player(name))
+            self._models[name] = probed(self._load(name))
         return self._models[name]
 
     def text_model(self, name: str) -> TextModel:

@@ -65,12 +65,12 @@ class Outgoing(Generic[T]):
                 self._changed.notify()
             return True
 
-    def get(self) -> T | None:
-        """Wait for a message and the credit to send it; None once the queue is closed."""
+    def get(self, wait: bool = True) -> T | None:
+        """Wait for a message and the credit to send it; None once the queue is closed, or without ``wait`` if there is none."""
         with self._changed:
-            while not self._closed and (not self._waiting or self._credit <= 0):
+            while wait and not self._closed and (not self._waiting or self._credit <= 0):
                 self._changed.wait()
-            if self._closed:
+            if self._closed or not self._waiting or self._credit <= 0:
                 return None
             self._credit -= 1
             (message,) = cell = self._waiting.popleft()

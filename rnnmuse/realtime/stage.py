@@ -69,7 +69,8 @@ class Settings:
 class Stage:
     """One performance. `open` it, `serve` until `leave` or `close` is called; ``control`` takes messages.
 
-    ``now`` reads the monotonic clock in ns and ``wall`` the wall clock in seconds; ``connect`` starts an engine.
+    ``now`` reads the monotonic clock in ns and ``wall`` the wall clock in seconds, ``wait`` waits until a time of ``now``;
+    ``connect`` starts an engine. `rnnmuse.testing` gives its own.
     """
 
     def __init__(
@@ -78,13 +79,15 @@ class Stage:
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
         connect: Connect | None = None,
+        server: type[OscServer] = OscServer,
+        wait: Callable[[Nanoseconds], None] | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.now, self.wall = now, wall
         self.clock = Clock()
         self.clock.set_tempo(self.settings.tempo, now())
-        self.server = OscServer(self.settings.host, self.settings.port, self._packet)
-        self.outbox = Outbox(Lateness(), now, self.server.together)
+        self.server = server(self.settings.host, self.settings.port, self._packet)
+        self.outbox = Outbox(Lateness(), now, self.server.together, wait)
         self.scheduler = Scheduler(self.clock, now, self.outbox, self._act_failed)
         self.outputs = Outputs()
         self.players = Players(self.settings.model)
@@ -124,8 +127,8 @@ class Stage:
         self.transport.changed = self.orders.tell_clock
         self.transport.asked = self.player.forgive
         self.transport.beat = self._beat
-        self.server.on_lookaheads_changed = self._look_aheads_changed
-        self.supervisor.also_watch = self.covers.watch
+        self.server.subscribers.on_lookaheads_changed = self._look_aheads_changed
+        self.supervisor.also_watch = self._watch
         self.closers: list[Callable[[], None]] = []
         self.on_beat: Callable[[], None] | None = None
         self._closing = threading.Event()
@@ -253,6 +256,11 @@ class Stage:
                     self.remove_output(output.name)
             for ahead in wanted - {o.ahead for o in self.outputs.all() if isinstance(o, OscOutput)}:
                 self.add_output(OscOutput(self.server, ahead, self.now, self.wall))
+
+    def _watch(self) -> None:
+        """What the watchdog looks at besides the engine."""
+        self.covers.watch()
+        self.server.subscribers.expire()
 
     # -- messages -------------------------------------------------------------------------------------------
 

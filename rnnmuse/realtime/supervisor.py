@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from rnnmuse.clock import Nanoseconds
@@ -82,6 +83,7 @@ class Supervisor:
         self.restarts = 0
         self.link: EngineLink | None = None
         self._closing = threading.Event()
+        self._number = 0
         self._heard: Nanoseconds = 0
         self._patience = SLOWEST_LOAD
         self._failures: deque[Nanoseconds] = deque(maxlen=MOST_FAILURES)
@@ -114,29 +116,29 @@ class Supervisor:
     def _begin(self) -> None:
         self.ready.clear()
         self._heard, self._patience = self._now(), SLOWEST_LOAD
+        self._number += 1
+        self.link = self._connect(partial(self._received, self._number), partial(self._gone, self._number))
 
-        def received(message: m.FromEngine) -> None:
-            self._received(link, message)
+    def _gone(self, number: int) -> None:
+        with self._turn():
+            if number == self._number:
+                self._lost("the engine was lost")
 
-        def lost() -> None:
-            self._lost(link, "the engine was lost")
-
-        link = self.link = self._connect(received, lost)
-
-    def _received(self, link: EngineLink, message: m.FromEngine) -> None:
+    def _received(self, number: int, message: m.FromEngine) -> None:
         """A message of an engine, in the link's reading thread; one of an engine that was replaced is void."""
         with self._turn():
-            if link is not self.link:
+            link = self.link
+            if number != self._number or link is None:
                 return
             self._heard, self._patience = self._now(), STALLED
             if isinstance(message, m.Handled):
                 link.grant(message.count)
-                    elif isinstance(message, m.Loading):
+            elif isinstance(message, m.Loading):
                 self._patience = SLOWEST_LOAD
             elif isinstance(message, m.Ready):
                 self.ready.set()
             elif isinstance(message, m.Failed):
-                self._lost(link, f"the engine failed ({message.text})")
+                self._lost(f"the engine failed ({message.text})")
             else:
                 self._handler.order(message)
 
@@ -152,31 +154,30 @@ class Supervisor:
                 return
             silent = now - self._heard
             if silent > self._patience:
-                self._lost(self.link, "the engine did not answer")
+                self._lost("the engine did not answer")
             elif silent > ASK and self.ready.is_set():
                 self.link.send(m.Ping())
 
-    def _lost(self, link: EngineLink, why: str) -> None:
-        with self._turn():
-            if link is not self.link or self._closing.is_set():
-                return
-            now = self._now()
-            self._failures.append(now)
-            self.restarts += 1
-            often = len(self._failures) == MOST_FAILURES and now - self._failures[0] < WINDOW
-            link.close(0.0)
-            self.link = None
-            if often and self._fell_back_at is not None and now - self._fell_back_at < WINDOW:
-                self._resting_until = now + WINDOW
-                text = "the models that worked fail too; the next try is in a minute"
-                self._handler.engine_lost(f"{why}; {text}", True)
-                return
-            if often:
-                self._failures.clear()
-                self._fell_back_at = now
-            self._handler.engine_lost(f"{why}; it is started again", often)
-            self._begin()
-            self._handler.engine_started()
+    def _lost(self, why: str) -> None:
+        """Replace the engine; the caller has the turn."""
+        if self.link is None or self._closing.is_set():
+            return
+        now = self._now()
+        self._failures.append(now)
+        self.restarts += 1
+        often = len(self._failures) == MOST_FAILURES and now - self._failures[0] < WINDOW
+        self.link.close(0.0)
+        self.link = None
+        if often and self._fell_back_at is not None and now - self._fell_back_at < WINDOW:
+            self._resting_until = now + WINDOW
+            self._handler.engine_lost(f"{why}; models that worked fail too, the next try is in a minute", True)
+            return
+        if often:
+            self._failures.clear()
+            self._fell_back_at = now
+        self._handler.engine_lost(f"{why}; it is started again", often)
+        self._begin()
+        self._handler.engine_started()
 
     def _look(self) -> None:
         while not self._closing.wait(LOOK):

@@ -137,7 +137,7 @@ class Relay:
             page.put(json.dumps(["/rnnmuse/error", address[:80], error.code, str(error)]))
             return
         self._send(osc.build(address, values))
-        if values or KNOWN[address][0].access == "w":  # else it only asks
+        if values or KNOWN[address].row.access == "w":  # else it only asks
             self._tell(address, *values, but=page)
         if address == "/rnnmuse/cover/stream" and values:
             self._pictures = bool(values[0])
@@ -184,7 +184,7 @@ def _checked(address: str, values: list[Any]) -> list[Any]:
     """The arguments as the stage takes them; ProtocolError for what it, or the screen, would not."""
     if address not in KNOWN:
         raise ProtocolError("address", f"{address[:80]}: not known; docs/osc.md lists every address")
-    row, _ = KNOWN[address]
+    row = KNOWN[address].row
     if row.access == "r" or address in OURS:
         raise ProtocolError("access", f"{address}: is not a page's to send")
     return values if row.free or (row.access == "rw" and not values) else row.check(address, values)
