@@ -13,6 +13,7 @@ from typing import Any
 
 import tomli_w
 
+from rnnmuse.bridges.drums import KITS
 from rnnmuse.clock import Metre, checked_metre
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.protocol import MODES, PARAMETERS, PARTS, PLAYERS, PORT, SOURCES, Argument, ProtocolError
@@ -46,6 +47,7 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "clock": (Argument("clock", "b"), False, "send MIDI clock on rnnmuse out"),
         "mpe": (Argument("mpe", "b"), False, "rnnmuse in takes MPE: channel 1 for all members"),
         "latency": (_number("latency", -1000, 1000, unit="ms"), 0.0, "rnnmuse out gets notes so much earlier"),
+        "kit": (_text("kit", *KITS), "gm", "how drum notes are named on rnnmuse out"),
         "discovery": (Argument("discovery", "b"), False, "advertise by zeroconf (extra discovery)"),
         "play": (Argument("play", "b"), False, "run the clock at once"),
     },
@@ -71,6 +73,7 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "number": (_number("number", 1, 65535, "i"), 57120, "SuperDirt's UDP port; Ardour's is 3819"),
         "latency": (_number("latency", -1000, 1000, unit="ms"), 0.0, "it gets notes so much earlier"),
         "clock": (Argument("clock", "b"), False, "send it MIDI clock"),
+        "kit": (_text("kit", *KITS), "gm", "how drum notes are named there"),
         "sound": (_text("sound"), "superpiano", "SuperDirt's sound for notes"),
         "drum": (_text("drum"), "drum", "SuperDirt's sound for drums"),
     },

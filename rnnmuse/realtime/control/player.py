@@ -104,6 +104,12 @@ class PlayerControl:
         if not self._transport.clock.running:
             self._transport.resume()
 
+    def arm(self, player: int) -> None:
+        """The player plays whenever the clock runs, from now on."""
+        self._players.seat(player).started = True
+        if self._transport.clock.running:
+            self._ask_to_start(player)
+
     def _ask_to_start(self, player: int) -> None:
         place = self._transport.place
         self._tickets.request(("mode", player), lambda ticket: m.Start(ticket, player, place))

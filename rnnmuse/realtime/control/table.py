@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rnnmuse.bridges import osc
-from rnnmuse.bridges.osc_address import AddressSpace
+from rnnmuse.bridges.osc_address import AddressSpace, is_pattern
 from rnnmuse.bridges.osc_server import Client
 from rnnmuse.protocol import TABLE, Entry, ProtocolError, Row, addresses
 from rnnmuse.realtime.control.call import LOCAL, Call, Fail, Reply
@@ -109,7 +109,7 @@ class Control:
                 budget.spend()
                 self._do(self.addresses[address], address, arguments, client)
                 return
-            found = self._space.match(address, budget) if osc.is_pattern(address) else ()
+            found = self._space.match(address, budget) if is_pattern(address) else ()
             if not found:
                 raise ProtocolError("address", f"{address[:80]}: not known; /rnnmuse/list says what is")
             for one in found:
