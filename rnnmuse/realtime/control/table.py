@@ -52,7 +52,7 @@ class Control:
                     self.getters[row.handler] = _method(nouns, row, "get_")
 
     def handle(self, data: bytes, client: Client) -> None:
-        """Take one packet from a client. The stage's lock is given back between two messages."""
+        """Take one packet from a client. The stage's lock is given back between two addresses."""
         try:
             messages = osc.parse(data)
         except ProtocolError as error:
@@ -60,11 +60,11 @@ class Control:
             return
         budget = osc.Budget()
         for message in messages:
-            with self._scheduler.turn():
-                if message.tag > osc.NOW and (wait := osc.seconds_of(message.tag) - self._wall()) > 0.0005:
+            if message.tag > osc.NOW and (wait := osc.seconds_of(message.tag) - self._wall()) > 0.0005:
+                with self._scheduler.turn():
                     self._later(message, client, wait)
-                else:
-                    self._take(message.address, message.arguments, client, budget)
+            else:
+                self._take(message.address, message.arguments, client, budget)
             if budget.over:
                 return
 
@@ -105,26 +105,31 @@ class Control:
 
     def _take(self, address: str, arguments: tuple[Any, ...], client: Client, budget: osc.Budget) -> None:
         try:
-            if address in self.addresses:
+            if is_pattern(address):
+                found = self._space.match(address, budget)
+            else:
                 budget.spend()
-                self._do(self.addresses[address], address, arguments, client)
-                return
-            found = self._space.match(address, budget) if is_pattern(address) else ()
+                found = (address,) if address in self.addresses else ()
             if not found:
                 raise ProtocolError("address", f"{address[:80]}: not known; /rnnmuse/list says what is")
             for one in found:
-                budget.spend()
-                try:
+                if not arguments and self.addresses[one].row.access == "rw":
+                    budget.spend(osc.ANSWER)
+                with self._scheduler.turn():
                     self._do(self.addresses[one], one, arguments, client)
-                except ProtocolError as error:
-                    self._fail(client, one, error)
         except ProtocolError as error:
             self._fail(client, address, error)
-        except Exception as error:  # a mistake of ours: it is said, and the music goes on
-            log.exception("%s", address[:80])
-            self._fail(client, address, ProtocolError("internal", f"{address[:80]}: {type(error).__name__}"))
 
     def _do(self, entry: Entry, address: str, arguments: tuple[Any, ...], client: Client) -> None:
+        try:
+            self._call(entry, address, arguments, client)
+        except ProtocolError as error:
+            self._fail(client, address, error)
+        except Exception as error:  # a mistake of ours: it is reported, and the music goes on
+            log.exception("%s", address)
+            self._fail(client, address, ProtocolError("internal", f"{address}: {type(error).__name__}"))
+
+    def _call(self, entry: Entry, address: str, arguments: tuple[Any, ...], client: Client) -> None:
         row = entry.row
         if row.access == "r":
             raise ProtocolError("access", f"{address}: is sent, not taken")
