@@ -217,9 +217,10 @@ async def _servers(settings: Settings) -> None:
         try:
             await asyncio.to_thread(_advertise, settings, ports.get("query"))
             advertised = True
-        except (ImportError, OSError) as error:
-            missing = "zeroconf is not installed: pip install 'rnnmuse[discovery]'"
-            problems.append(f"discovery: {missing if isinstance(error, ImportError) else error}")
+        except ImportError:
+            problems.append("discovery: zeroconf is not installed: pip install 'rnnmuse[discovery]'")
+        except OSError as error:
+            problems.append(f"discovery: {error}")
     print(json.dumps(ports | {"discovery": advertised, "problems": problems}), flush=True)
     if apps:
         await asyncio.gather(*(server.server(app).serve(sockets=[sock]) for app, sock in apps))

@@ -29,10 +29,10 @@ class AwayError(RnnmuseError):
 
 
 class Values:
-    """The stage's values, as they were `KEPT` seconds ago at most. One question is on its way at a time."""
+    """The stage's values, as they were ``kept`` seconds ago at most. One question is on its way at a time."""
 
-    def __init__(self, host: str, port: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._host, self._port, self._now = host, port, now
+    def __init__(self, host: str, port: int, kept: float = KEPT, now: Callable[[], float] = time.monotonic) -> None:
+        self._host, self._port, self._kept, self._now = host, port, kept, now
         self._known: dict[str, tuple[float, Value | None]] = {}
         self._asking = asyncio.Lock()
         self._writer: asyncio.StreamWriter | None = None
@@ -40,15 +40,15 @@ class Values:
         self._synced: asyncio.Future[None] | None = None
         self._number = 0
 
-    async def ask(self, addresses: Iterable[str], age: float = KEPT) -> dict[str, Value]:
-        """The values of getters, none of them older than ``age`` seconds when it was asked for.
+    async def ask(self, addresses: Iterable[str], age: float | None = None) -> dict[str, Value]:
+        """The values of getters, none of them older than ``age`` seconds (as old as ``kept`` says without).
 
         An address that has no value, such as the latent point of a player without a phrase model, is left out.
         AwayError where the stage does not answer.
         """
         wanted = list(addresses)
         async with self._asking:
-            since = self._now() - age
+            since = self._now() - (self._kept if age is None else age)
             missing = [one for one in wanted if one not in self._known or self._known[one][0] < since]
             for at in range(0, len(missing), TOGETHER * PACKETS):
                 if at:
@@ -57,26 +57,36 @@ class Values:
             return {one: value for one in wanted if (value := self._known[one][1]) is not None}
 
     async def _round(self, addresses: list[str]) -> None:
+        """Ask for some values, and wait for all answers."""
+        questions = [osc.build(address, ()) for address in addresses]
+        starts = range(0, len(questions), TOGETHER)
+        packets = [osc.bundle(osc.NOW, questions[at : at + TOGETHER]) for at in starts]
+        asked = self._now()
         try:
             async with asyncio.timeout(PATIENCE):
-                if self._writer is None:
-                    reader, self._writer = await asyncio.open_connection(self._host, self._port)
-                    self._reading = asyncio.create_task(self._read(reader))
-                self._number += 1
-                self._synced = asyncio.get_running_loop().create_future()
-                questions = [osc.build(address, ()) for address in addresses]
-                starts = range(0, len(questions), TOGETHER)
-                packets = [osc.bundle(osc.NOW, questions[at : at + TOGETHER]) for at in starts]
-                asked = self._now()
-                for packet in (*packets, osc.build("/rnnmuse/sync", (self._number,))):
-                    self._writer.write(slip.encode(packet))
-                await self._synced
+                if self._writer is not None:
+                    with contextlib.suppress(ConnectionError):  # of a stage that is gone; another may be there
+                        await self._exchange(packets)
+                        packets = []
+                if packets:
+                    await self._exchange(packets)
         except (OSError, TimeoutError) as error:
             self.close()
             raise AwayError(f"rnnmuse live does not answer on port {self._port}") from error
         for address in addresses:  # what was not answered has no value
             if address not in self._known or self._known[address][0] < asked:
                 self._known[address] = asked, None
+
+    async def _exchange(self, packets: list[bytes]) -> None:
+        """Send packets, and wait until the stage has handled them."""
+        if self._writer is None:
+            reader, self._writer = await asyncio.open_connection(self._host, self._port)
+            self._reading = asyncio.create_task(self._read(reader))
+        self._number += 1
+        self._synced = asyncio.get_running_loop().create_future()
+        for packet in (*packets, osc.build("/rnnmuse/sync", (self._number,))):
+            self._writer.write(slip.encode(packet))
+        await self._synced
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         decoder = slip.Decoder(osc.MAX_BYTES)
@@ -88,6 +98,8 @@ class Values:
                             self._take(message)
         if self._synced is not None and not self._synced.done():
             self._synced.set_exception(ConnectionError("the stage closed the connection"))
+        if self._writer is not None:
+            self._writer.close()
         self._writer = None
 
     def _take(self, message: osc.Message) -> None:

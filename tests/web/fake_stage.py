@@ -45,10 +45,10 @@ class FakeStage:
         self.selector.close()
 
     def close(self):
-        self.ending.set()
-        with self.server._sending:
-            self.server._bell_out.send(b"x")
-        self.thread.join(10)
+        if not self.ending.is_set():
+            self.ending.set()
+            self.server._ring()
+            self.thread.join(10)
 
     def handle(self, packet, client):
         if self.mute:
