@@ -1,4 +1,4 @@
-"""The web process: OSCQuery, the screen and discovery, beside the music and of no consequence for it.
+"""The web process: OSCQuery, the screen and discovery.
 
 It is an OSC client of the stage and nothing more. `WebProcess` is its parent's end, which never waits for it. The child
 ends with its parent, even one that is killed: it reads the pipe that the parent holds open, and stops at its end.
@@ -6,7 +6,6 @@ ends with its parent, even one that is killed: it reads the pipe that the parent
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -51,6 +50,24 @@ class Report:
     problems: tuple[str, ...] = ()
 
 
+class Starts:
+    """When a child was started, and how long the next start must wait: `RESTARTS` in `WINDOW` seconds at most."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._times: deque[float] = deque(maxlen=RESTARTS + 1)
+
+    def rest(self) -> float:
+        """Seconds to wait before the next start."""
+        if len(self._times) <= RESTARTS:
+            return 0.0
+        return max(0.0, self._times[0] + WINDOW - self._now())
+
+    def note(self) -> None:
+        """The child is started now."""
+        self._times.append(self._now())
+
+
 class WebProcess:
     """The web process, started and watched by a thread of its own.
 
@@ -69,10 +86,9 @@ class WebProcess:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = Settings(host, osc_port, query_port, screen_port, discovery)
-        self._report, self._now = report, now
+        self._report, self._starts = report, Starts(now)
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None
-        self._starts: deque[float] = deque(maxlen=RESTARTS + 1)
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="web", daemon=True)
         self._thread.start()
@@ -100,7 +116,7 @@ class WebProcess:
         self._thread.join(patience)
 
     def _watch(self) -> None:
-        while not self._closing.wait(self._rest()):
+        while not self._closing.wait(self._starts.rest()):
             try:
                 child = self._start()
             except OSError as error:
@@ -119,15 +135,9 @@ class WebProcess:
                 return
             self._tell(Report(problems=(f"the web process ended ({code}); it is started again",)))
 
-    def _rest(self) -> float:
-        """Seconds to wait before the next start."""
-        if len(self._starts) <= RESTARTS:
-            return 0.0
-        return max(0.0, self._starts[0] + WINDOW - self._now())
-
     def _start(self) -> subprocess.Popen[str] | None:
         """Start a child; None where the process is to end."""
-        self._starts.append(self._now())
+        self._starts.note()
         command = [sys.executable, "-m", "rnnmuse.web.process", json.dumps(asdict(self._settings))]
         path = os.pathsep.join(one for one in sys.path if one)
         child = subprocess.Popen(
@@ -178,6 +188,8 @@ def ordinary_priority() -> None:
 
 def _serve(settings: Settings) -> None:
     """Serve for ever; ends the process where there is nothing to serve."""
+    import asyncio
+
     try:
         asyncio.run(_servers(settings))
     except Exception:
@@ -187,6 +199,8 @@ def _serve(settings: Settings) -> None:
 
 
 async def _servers(settings: Settings) -> None:
+    import asyncio
+
     from rnnmuse.web import server
     from rnnmuse.web.oscquery import OscQuery
     from rnnmuse.web.relay import Relay
