@@ -17,6 +17,7 @@ from rnnmuse.bridges.ports import System
 from rnnmuse.config import Rig, write
 from rnnmuse.realtime.control.midi import learned_of
 from rnnmuse.realtime.stage import Stage
+from rnnmuse.web.process import WebProcess
 
 
 def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
@@ -26,8 +27,8 @@ def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
     """
     settings = rig.stage
     lines = [f"OSC   udp and tcp {stage.settings.host}:{stage.port}"]
-    if settings["discovery"]:
-        lines.append(_discovery(stage, int(settings["query"])))
+    if settings["query"] or settings["discovery"]:
+        lines.append(_web(stage, int(settings["query"]), bool(settings["discovery"])))
     ports = open_ports(stage, midi) if midi is not None else None
     if ports is not None and settings["virtual"]:
         lines.append(_virtual(ports, rig))
@@ -155,16 +156,12 @@ def ardour(stage: Stage, name: str, host: str, number: int) -> ArdourOut:
     return ArdourOut(stage, name, host, number)  # type: ignore[arg-type]
 
 
-def _discovery(stage: Stage, query: int) -> str:
-    from rnnmuse.bridges.discovery import advertise
-
-    try:
-        stage.closers.append(advertise(stage.settings.host, stage.port, query or None))
-    except ImportError:
-        return "mDNS  none (zeroconf is not installed: pip install 'rnnmuse[discovery]')"
-    except Exception as error:  # the library raises its own kinds beside OSError
-        return f"mDNS  none ({error})"
-    return "mDNS  advertised"
+def _web(stage: Stage, query: int, discovery: bool) -> str:
+    """OSCQuery and discovery, in the web process; what it cannot serve it says later."""
+    web = WebProcess(stage.settings.host, stage.port, query or None, discovery=discovery)
+    stage.closers.append(web.join)
+    served = [f"OSCQuery {stage.settings.host}:{query}"] if query else []
+    return "HTTP  " + ", ".join([*served, *(["advertised by zeroconf"] if discovery else [])])
 
 
 def _link(stage: Stage) -> str:
