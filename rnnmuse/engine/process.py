@@ -197,7 +197,7 @@ class Engine:
             self._seat(message.player, model)
         elif isinstance(player, StreamPlayer) and isinstance(model, StreamModel):
             self._swapped(player, player.swap(model, message.beat))
-        elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):
+        elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):  # noqa: SIM114  # other types
             self._swapped(player, player.swap(model, message.beat))
         else:
             self._replace(player, model, message.beat)
