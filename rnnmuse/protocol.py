@@ -202,7 +202,7 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
         "another program's position now (with a time tag: then); followed while the source is osc", "transport.lead"),
     Row("/rnnmuse/transport/metre", "rw", (_n("numerator", 1, 64, "i"), _n("denominator", 1, 32, "i"),
-        _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from the bar that plays now or, with a beat, "
+        _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from this bar on or, with a beat, "
         "from that position on, where a bar begins", "transport.metre"),
     Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls",
         "transport.swing"),
