@@ -116,8 +116,8 @@ class LatentControl:
 
 def numbers(name: str, values: list[Any], low: float, high: float) -> list[float]:
     """Finite numbers in a range; ProtocolError names the first that is not."""
-    if len(values) > MOST:
-        raise ProtocolError("count", f"{name}: {len(values)} numbers; takes up to {MOST}")
+    if len(values) > MOST_NUMBERS:
+        raise ProtocolError("count", f"{name}: {len(values)} numbers; takes up to {MOST_NUMBERS}")
     for value in values:
         if isinstance(value, str | bytes) or not isinstance(value, int | float):
             raise ProtocolError("type", f"{name}: {value!r}; must be a number")
