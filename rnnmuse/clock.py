@@ -76,6 +76,10 @@ class Metre:
         return self.bar + (start - self.bar_line) // self.ticks, tick - start
 
 
+COMMON = Metre()
+"""Common time, 4/4."""
+
+
 @dataclass(slots=True)
 class Clock:
     """Ticks by time. Times are nanoseconds of a monotonic clock that the caller reads.
@@ -88,7 +92,7 @@ class Clock:
     tempo: Fraction = Fraction(120)
     running: bool = False
     swing: float = 0.5
-    metre: Metre = Metre()
+    metre: Metre = COMMON
     _time: Nanoseconds = 0
     _place: int = 0
 
@@ -115,7 +119,8 @@ class Clock:
         self.tempo = tempo
 
     def set_metre(self, numerator: int, denominator: int, bar_line: int) -> None:
-        """Count bars of another metre from ``bar_line`` on, a tick at which a bar begins. ValueError as `checked_metre`."""
+        """Count bars of another metre from ``bar_line`` on, a tick at which a bar begins. ValueError as
+        `checked_metre`."""
         wanted = checked_metre(numerator, denominator)
         number, within = self.metre.place(bar_line)
         self.metre = Metre(wanted.numerator, wanted.denominator, bar_line, number + (within > 0))

@@ -280,7 +280,9 @@ def _given(kind: str, values: dict[str, Any]) -> dict[str, Any]:
 def _seat(seat: Seat) -> dict[str, Any]:
     fields = {name: getattr(seat, name) for name in FIELDS["player"] if name not in PARAMETERS}
     out = _given("player", fields) | seat.parameters
-    parts = {str(n): _given("part", {"channel": p.channel, "program": p.program}) for n, p in sorted(seat.parts.items())}
+    parts = {
+        str(n): _given("part", {"channel": p.channel, "program": p.program}) for n, p in sorted(seat.parts.items())
+    }
     return out | ({"part": parts} if parts else {})
 
 

@@ -75,8 +75,8 @@ class Row:
     """One address. ``access`` is r (sent, not taken), w (a command) or rw (a setter that is a getter too).
 
     ``handler`` is the method that acts on it, as module.method of `rnnmuse.realtime.control`: "transport.tempo" is
-    `TransportControl.tempo`, and ``get_tempo`` its getter. A row that is only sent has none. The arguments of a ``free``
-    row are checked by its handler.
+    `TransportControl.tempo`, and ``get_tempo`` its getter. A row that is only sent has none. The arguments of a
+    ``free`` row are checked by its handler.
     """
 
     address: str
@@ -156,16 +156,20 @@ _T = "/rnnmuse/text/{p}"
 
 TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "server.hello"),
-    Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with it", "server.ping"),
-    Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced after all before it", "server.sync"),
-    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so", "server.list"),
+    Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with it",
+        "server.ping"),
+    Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced after all before it",
+        "server.sync"),
+    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so",
+        "server.list"),
     Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "server.describe"),
     Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, unit="s", optional=True),
         _n("ahead", 0, 2, unit="s", optional=True), _n("port", 1, 65535, "i", optional=True)), "send notes, beats and "
         "errors here; the lease is 60 s unless it is renewed; with ahead, notes come so early, in bundles with their "
         "time; with a port, they and all answers go to that port of the sender", "server.subscribe"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "server.unsubscribe"),
-    Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender", "server.reply_to"),
+    Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender",
+        "server.reply_to"),
     Row("/rnnmuse/probe", "w", (_n("number", -1e9, 1e9, "i"),), "goes on to every subscriber: a bridge in another "
         "program answers it with /rnnmuse/probed", "server.probe"),
     Row("/rnnmuse/probed", "w", (_n("number", -1e9, 1e9, "i"), _s("host")), "a bridge is there, in this host; goes on "
@@ -186,7 +190,8 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/preset/recall", "w", (_n("number", 1, 128, "i"),), "bring them back to it; a MIDI program change "
         "does the same", "preset.recall"),
     Row("/rnnmuse/presets", "w", (), "answers the numbers of the presets", "preset.numbers"),
-    Row("/rnnmuse/rig/save", "w", (), "write players, presets and learned controllers into the rig's file", "preset.save_rig"),
+    Row("/rnnmuse/rig/save", "w", (), "write players, presets and learned controllers into the rig's file",
+        "preset.save_rig"),
     Row("/rnnmuse/transport/play", "w", (), "run from the start", "transport.play"),
     Row("/rnnmuse/transport/stop", "w", (), "stand still; every note is ended", "transport.stop"),
     Row("/rnnmuse/transport/continue", "w", (), "run on", "transport.resume"),
@@ -199,7 +204,8 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/metre", "rw", (_n("numerator", 1, 64, "i"), _n("denominator", 1, 32, "i"),
         _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from the bar that is being played or, with a "
         "beat, from that position on, where a bar begins", "transport.metre"),
-    Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls", "transport.swing"),
+    Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls",
+        "transport.swing"),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
         "the player hears a note; velocity 0 ends it, or it ends after so many beats", "player.note"),
     Row(_P + "/start", "w", (), "begin to play", "player.start"),
@@ -211,14 +217,16 @@ TABLE: tuple[Row, ...] = (
         "player.generate"),
     Row(_P + "/hears", "rw", (_s("whom"),), 'MIDI channels and players it hears, such as "ch1 ch10 2", "all", "none"',
         "player.hears"),
-    Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come", "player.when"),
+    Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come",
+        "player.when"),
     Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "player.mode"),
     Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "player.model"),
     Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all when "
         "empty; a recording has them all", "player.target"),
     Row(_P + "/latent", "rw", (), "the point of a phrase model, every number of it, in standard deviations; played "
         "from the next sixteenth", "latent.point", free=True),
-    Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one number of it; the first ones matter most", "latent.dimension"),
+    Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one number of it; the first ones matter most",
+        "latent.dimension"),
     Row(_P + "/latent/axis/{axis}", "rw", (_n("value", 0, 1),), "the phrase made more or less so, 0.5 as most phrases "
         "are; melodies have density, register, syncopation and contour, drums density, syncopation, brightness and "
         "loudness", "latent.axis"),
@@ -236,7 +244,8 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/latent/average", "w", (), "the mean of the slots named, or of all", "latent.average", free=True),
     Row(_P + "/latent/capture", "w", (_n("slot", 1, SLOTS, "i", optional=True),),
         "what the player heard in the last bars becomes the phrase, and is stored", "latent.capture"),
-    Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10", "player.channel"),
+    Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10",
+        "player.channel"),
     Row(_P + "/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of its notes, 0 for the model's own; "
         "sent at the start and when it changes", "player.program"),
     Row(_P + "/parts", "w", (), "answers number, name, channel and program of each part of its model", "player.parts"),

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.output import Sent
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.bridges.output import Sent
 from rnnmuse.realtime.stage import Stage
 
 PORT = 3819

@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.output import Sent
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.bridges.output import Sent
 
 PORT = 57120
 AHEAD = 0.1

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rnnmuse.clock import PPQ
 from rnnmuse.bridges.output import RECORDING, Sent
+from rnnmuse.clock import PPQ
 
 _END = b"\x00\xff\x2f\x00"
 _PASSED = b"\x7f"  # in place of the mark's third byte

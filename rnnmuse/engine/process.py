@@ -42,8 +42,8 @@ VALUES = (m.MoveLatent, m.SetParameter, m.TextSet, m.TextMix)
 
 
 class Engine:
-    """Players by number. ``send`` takes each message out; ``now`` reads the monotonic clock in nanoseconds; ``load`` returns
-    a model by name."""
+    """Players by number. ``send`` takes each message out; ``now`` reads the monotonic clock in nanoseconds; ``load``
+    returns a model by name."""
 
     def __init__(
         self,
@@ -196,13 +196,15 @@ class Engine:
         if player is None:
             self._seat(message.player, model)
         elif isinstance(player, StreamPlayer) and isinstance(model, StreamModel):
-            self._send(player.swap(model, message.beat))
-            self._announce(player)
+            self._swapped(player, player.swap(model, message.beat))
         elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):
-            self._send(player.swap(model, message.beat))
-            self._announce(player)
+            self._swapped(player, player.swap(model, message.beat))
         else:
             self._replace(player, model, message.beat)
+
+    def _swapped(self, player: Player, orders: list[m.Order]) -> None:
+        self._send(orders)
+        self._announce(player)
 
     def _replace(self, player: Player, model: Model, beat: float) -> None:
         """Put a player of the other kind in the place of ``player``."""

@@ -13,8 +13,8 @@ Act = Callable[[], None]
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """An act that waits for ``tick``. It comes ``lead`` ticks before a line of ``unit``, "beat" or "bar"; without a unit
-    it was to come after a length of time, which a jump cuts short."""
+    """An act that waits for ``tick``. It comes ``lead`` ticks before a line of ``unit``, "beat" or "bar"; without a
+    unit it was to come after a length of time, which a jump cuts short."""
 
     act: Act
     tick: int

@@ -16,8 +16,8 @@ BIN: Nanoseconds = 10_000
 
 @dataclass(slots=True, eq=False)
 class Planned:
-    """The begin or end of a note at a tick. ``owner`` is the player. An end (``ends``) is not recalled, unless the begin
-    that it comes ``after`` is."""
+    """The begin or end of a note at a tick. ``owner`` is the player. An end (``ends``) is not recalled, unless the
+    begin that it comes ``after`` is."""
 
     tick: int
     act: Callable[[], None]
@@ -54,9 +54,9 @@ class Lateness:
 class Lane:
     """The planned notes of all outputs with one look-ahead: they are done ``ahead`` ns before their time.
 
-    Work on a note begins ``early`` ns before it is due, and ``each`` ns more for every note at the same tick, so that the
-    outbox can send it on time. At one tick ends come before begins, and equals in the order in which they were planned.
-    The caller holds the stage's lock.
+    Work on a note begins ``early`` ns before it is due, and ``each`` ns more for every note at the same tick, so that
+    the outbox can send it on time. At one tick ends come before begins, and equals in the order in which they were
+    planned. The caller holds the stage's lock.
     """
 
     def __init__(

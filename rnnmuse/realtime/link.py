@@ -28,9 +28,9 @@ class Receiver(Protocol):
 class Link(Generic[T]):
     """One child process. No method waits for it.
 
-    ``target`` runs in the child with the other end of a pipe and ``args``. At most ``credit`` messages are on their way at
-    a time; the receiver grants more as the child handles them, so that what waits, waits here, where values coalesce. A
-    child that is not granted anything (``credit`` 0) gets its messages as they come.
+    ``target`` runs in the child with the other end of a pipe and ``args``. At most ``credit`` messages are on their
+    way at a time; the receiver grants more as the child handles them, so that what waits, waits here, where values
+    coalesce. A child that is not granted anything (``credit`` 0) gets its messages as they come.
     """
 
     def __init__(
@@ -110,9 +110,7 @@ class Link(Generic[T]):
                     return
                 context = multiprocessing.get_context("spawn")
                 self._pipe, theirs = context.Pipe()
-                process = context.Process(
-                    target=self._target, args=(theirs, *self._args), name=self.name, daemon=True
-                )
+                process = context.Process(target=self._target, args=(theirs, *self._args), name=self.name, daemon=True)
                 with as_own_program():
                     process.start()
                 self._process = process

@@ -58,8 +58,8 @@ class Orders:
             m.LatentState: self._latent,
             m.Mistake: self._mistake,
             m.PlayerFailed: self._player_failed,
-            m.Models: lambda message: self.server and self.server.models_are(message),
-            m.Synced: lambda message: self.server and self.server.synced(message.number),
+            m.Models: self._models,
+            m.Synced: self._synced,
         }
 
     def order(self, message: m.FromEngine) -> None:
@@ -132,6 +132,16 @@ class Orders:
         """Take back what a text player was to say after a tick."""
         self._notes.recall(-player, after)
 
+    # -- answers --------------------------------------------------------------------------------------------
+
+    def _models(self, message: m.Models) -> None:
+        if self.server is not None:
+            self.server.models_are(message)
+
+    def _synced(self, message: m.Synced) -> None:
+        if self.server is not None:
+            self.server.synced(message.number)
+
     # -- state ----------------------------------------------------------------------------------------------
 
     def _mode(self, message: m.ModeOf) -> None:
@@ -180,7 +190,9 @@ class Orders:
                 good = self._players.good.get(number, self._players.default_model)
                 if self._players.model(number) != good:
                     self._error(
-                        f"/rnnmuse/player/{number}", "model", f"model {self._players.model(number)} is given up; {good} plays"
+                        f"/rnnmuse/player/{number}",
+                        "model",
+                        f"model {self._players.model(number)} is given up; {good} plays",
                     )
                     seat.model = good
         self._error("engine", "engine", why)
@@ -220,4 +232,3 @@ class Orders:
                 send(m.TextSet(0, number, name, value, self._transport.place))
             if seat.bound:
                 send(m.TextBind(0, number, seat.bound))
-

@@ -28,11 +28,11 @@ Send = Callable[[], object]
 
 
 class Outbox:
-    """Sends at once what is put in, unless it is gathering. ``now`` reads the clock that times are given by; ``wait`` waits
-    until a time of it.
+    """Sends at once what is put in, unless it is gathering. ``now`` reads the clock that times are given by; ``wait``
+    waits until a time of it.
 
-    The things of one chord are sent inside ``together``. What is ``held`` is called before its time and leaves only when
-    ``together`` ends.
+    The things of one chord are sent inside ``together``. What is ``held`` is called before its time and leaves only
+    when ``together`` ends.
     """
 
     def __init__(

@@ -30,9 +30,9 @@ T = TypeVar("T", bound=Message)
 class Outgoing(Generic[T]):
     """Messages in order, for one reader.
 
-    A message with a `key` replaces the one of the same key that waits: in its place, or at the end if it ``moves_back``.
-    When ``limit`` messages wait, a droppable message is refused; others (values, note-offs, stop) are always taken.
-    There are only so many keys, and only so many notes can have begun, so the queue is bounded too.
+    A message with a `key` replaces the one of the same key that waits: in its place, or at the end if it
+    ``moves_back``. When ``limit`` messages wait, a droppable message is refused; others (values, note-offs, stop) are
+    always taken. There are only so many keys, and only so many notes can have begun, so the queue is bounded too.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -66,7 +66,8 @@ class Outgoing(Generic[T]):
             return True
 
     def get(self, wait: bool = True) -> T | None:
-        """Wait for a message and the credit to send it; None once the queue is closed, or without ``wait`` if there is none."""
+        """Wait for a message and the credit to send it; None once the queue is closed, or without ``wait`` if there is
+        none."""
         with self._changed:
             while wait and not self._closed and (not self._waiting or self._credit <= 0):
                 self._changed.wait()

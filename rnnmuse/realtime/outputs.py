@@ -112,9 +112,7 @@ class OscOutput:
     def program(self, program: Program) -> Send:
         """/rnnmuse/out/{p}/program."""
         values = (program.part + 1, program.channel + 1, program.program + 1, program.name)
-        return partial(
-            self._server.broadcast, osc.build(f"/rnnmuse/out/{program.player}/program", values), self.ahead
-        )
+        return partial(self._server.broadcast, osc.build(f"/rnnmuse/out/{program.player}/program", values), self.ahead)
 
     def text(self, player: int, values: tuple[Any, ...], due: Nanoseconds) -> Send:
         """/rnnmuse/out/text/{p}, plain or in a bundle with its time tag."""

@@ -104,9 +104,7 @@ def save_rig(stage: Stage, rig: Rig, path: Path) -> Callable[[], str]:
             "source": stage.transport.source,
         }
         seats = {number: seat.copy() for number, seat in stage.players.seats.items()}
-        text = write(
-            replace(rig, stage=settings, players=seats, presets=dict(stage.players.presets), learned=learned)
-        )
+        text = write(replace(rig, stage=settings, players=seats, presets=dict(stage.players.presets), learned=learned))
 
     def save() -> str:
         number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -179,4 +177,3 @@ def _link(stage: Stage) -> str:
         leader.open()
     stage.closers.append(leader.close)
     return "Link  open"
-

@@ -1,7 +1,7 @@
 """The stage: the realtime process put together. It computes no music.
 
-What comes in is stamped and handed to the engine; the engine's orders are done on time. If the engine dies or hangs, every
-note ends, the clock runs on, and the supervisor starts another.
+What comes in is stamped and handed to the engine; the engine's orders are done on time. If the engine dies or hangs,
+every note ends, the clock runs on, and the supervisor starts another.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ from rnnmuse.session import messages as m
 log = logging.getLogger("rnnmuse.stage")
 
 PRIORITY = 5
-"""Of the threads that take messages: below the scheduler, which may wait for their hold on Python, above other programs."""
+"""Of the threads that take messages: below the scheduler, which may wait for their hold on Python, above other
+programs."""
 
 Connect = Callable[[Callable[[m.FromEngine], None], Callable[[], None]], EngineLink]
 
@@ -69,8 +70,8 @@ class Settings:
 class Stage:
     """One performance. `open` it, `serve` until `leave` or `close` is called; ``control`` takes messages.
 
-    ``now`` reads the monotonic clock in ns and ``wall`` the wall clock in seconds, ``wait`` waits until a time of ``now``;
-    ``connect`` starts an engine. `rnnmuse.testing` gives its own.
+    ``now`` reads the monotonic clock in ns and ``wall`` the wall clock in seconds, ``wait`` waits until a time of
+    ``now``; ``connect`` starts an engine. `rnnmuse.testing` gives its own.
     """
 
     def __init__(
@@ -103,12 +104,16 @@ class Stage:
         latent = LatentControl(self.players, self.transport, self.tickets)
         self.presets = PresetControl(self.players, self.player, latent, self.take)
         self.midi = MidiControl(
-            lambda: self.control.addresses, self.take, self.broadcast, self.player, self.presets, self.notes, self.transport
+            lambda: self.control.addresses,
+            self.take,
+            self.broadcast,
+            self.player,
+            self.presets,
+            self.notes,
+            self.transport,
         )
-        server = ServerControl(
-            self.server, self.tickets, lambda: self.control.addresses, self.broadcast, self._stats
-        )
-        texts = TextControl(self.players, self.transport, self.tickets, self.orders.unsay, server.ask_models)
+        about = ServerControl(self.server, self.tickets, lambda: self.control.addresses, self.broadcast, self._stats)
+        texts = TextControl(self.players, self.transport, self.tickets, self.orders.unsay, about.ask_models)
         nouns = {
             "transport": TransportControl(self.transport, self.player, texts, OscLeader(self.transport)),
             "player": self.player,
@@ -117,11 +122,11 @@ class Stage:
             "cover": self.covers,
             "midi": self.midi,
             "preset": self.presets,
-            "server": server,
+            "server": about,
         }
         self.control = Control(nouns, self.scheduler, self._reply, self._fail, wall)
 
-        self.orders.server = server
+        self.orders.server = about
         self.outputs.lost = self.lose
         self.players.announce = self._announce
         self.transport.changed = self.orders.tell_clock
@@ -313,4 +318,11 @@ class Stage:
     def _stats(self) -> tuple[Any, ...]:
         late = self.lateness
         shares = [late.quantile(share) / 1e6 for share in (0.5, 0.99, 0.999)]
-        return (self.player.notes_in, self.notes.count, *shares, late.worst / 1e6, late.dropped, self.supervisor.restarts)
+        return (
+            self.player.notes_in,
+            self.notes.count,
+            *shares,
+            late.worst / 1e6,
+            late.dropped,
+            self.supervisor.restarts,
+        )

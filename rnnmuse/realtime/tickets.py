@@ -27,8 +27,9 @@ class Tickets:
     """Open changes by key, such as ("mode", 3).
 
     ``send`` hands a message to the engine: True, False if its queue is full and refuses the message, None without an
-    engine; a change then holds at once. The engine answers in order. A change without an answer of its own was replaced in
-    the queue by a later one of the same key, and is over when that one is answered. The caller holds the stage's lock.
+    engine; a change then holds at once. The engine answers in order. A change without an answer of its own was
+    replaced in the queue by a later one of the same key, and is over when that one is answered. The caller holds the
+    stage's lock.
     """
 
     send: Callable[[ToEngine], bool | None]

@@ -56,9 +56,10 @@ class ClockOut:
 class Transport:
     """Starts, stops and moves the clock; everything that is tied to a place in the music goes with it.
 
-    A jump ends or recalls every note, re-times the commands that wait for a line, and begins the pulses again from the new
-    place. ``jumps`` counts them. ``changed`` is called with every change that the engine has to know of, ``asked`` when the
-    clock is set going by request, ``beat`` at every beat with its number and time. Each method takes the stage's lock.
+    A jump ends or recalls every note, re-times the commands that wait for a line, and begins the pulses again from the
+    new place. ``jumps`` counts them. ``changed`` is called with every change that the engine has to know of, ``asked``
+    when the clock is set going by request, ``beat`` at every beat with its number and time. Each method takes the
+    stage's lock.
     """
 
     def __init__(self, scheduler: Scheduler, notes: Notes) -> None:

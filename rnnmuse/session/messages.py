@@ -1,8 +1,9 @@
 """The messages between the realtime process and the engine: one frozen dataclass each.
 
 `ToEngine` messages say what the performer does and wants; `FromEngine` messages say what is to be played and what was
-accepted. Beats are positions of the stage's clock in quarter notes, ticks the same in `PPQ` a beat. Players are numbered
-from 1 to 16. A ``ticket`` is a number that the sender chooses; the engine answers it with `Accepted` or `Refused`.
+accepted. Beats are positions of the stage's clock in quarter notes, ticks the same in `PPQ` a beat. Players are
+numbered from 1 to 16. A ``ticket`` is a number that the sender chooses; the engine answers it with `Accepted` or
+`Refused`.
 
 How a message behaves in a full queue is a property of its type: see `ToEngine`.
 """
@@ -78,7 +79,8 @@ class SetClock(ToEngine):
     """The stage's clock as it is now, and how many seconds ahead of their time the outputs want notes.
 
     ``jumps`` counts the starts, stops and changes of position. When it has grown, the players begin again from the new
-    place, and those in ``started`` play. What the engine sent before it accepted the ``ticket`` belongs to the old place.
+    place, and those in ``started`` play. What the engine sent before it accepted the ``ticket`` belongs to the old
+    place.
     """
 
     clock: Clock
@@ -211,7 +213,8 @@ class Reset(ToEngine):
 
 @dataclass(frozen=True, slots=True)
 class Generate(ToEngine):
-    """The player plays for ``beats`` beats from the next beat on; `Done` names the job when the last note is planned."""
+    """The player plays for ``beats`` beats from the next beat on; `Done` names the job when the last note is
+    planned."""
 
     player: int
     beats: float

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnmuse.clock import PPQ, Metre
+from rnnmuse.clock import COMMON, PPQ, Metre
 from rnnmuse.events import Note
 from rnnmuse.models.groove import blended, level_of
 from rnnmuse.models.latent import Floats, along, mean, neighbour, over_pad, place_of, slerp
@@ -71,7 +71,7 @@ class PhrasePlayer:
     mode: str = "off"
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
     tempo: float = 120.0
-    metre: Metre = Metre()
+    metre: Metre = COMMON
     reaction: float = REACTION
     playing: bool = False
     point: Floats = field(init=False)

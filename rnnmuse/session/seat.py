@@ -20,9 +20,9 @@ class PartSetting:
 class Seat:
     """A player's set-up. The fields are those of a rig's ``[player.N]``.
 
-    ``model`` is empty for the stage's; ``channel`` 0 gives each player its own; ``hears`` is empty for the MIDI channel
-    of the player's own number. ``parts`` holds settings of single parts by their number, from 1. ``latent`` is the state
-    of a phrase model's latent space, as the engine last reported it.
+    ``model`` is empty for the stage's; ``channel`` 0 gives each player its own; ``hears`` is empty for the MIDI
+    channel of the player's own number. ``parts`` holds settings of single parts by their number, from 1. ``latent`` is
+    the state of a phrase model's latent space, as the engine last reported it.
     """
 
     mode: str = "off"

@@ -91,7 +91,7 @@ class StreamPlayer:
     mode: str = "off"
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
     tempo: float = 120.0
-    metre: clock.Metre = clock.Metre()
+    metre: clock.Metre = clock.COMMON
     player: Player = field(init=False)
     playing: bool = False
     _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
@@ -456,8 +456,8 @@ class StreamPlayer:
         orders: list[Order] = []
         while self._loop_from < tick_of(now + AHEAD):
             begin = self._loop_from
-            moved = [replace(order, tick=begin + (order.tick - begin) % length) for order in self._loop]
-            orders += sorted(moved, key=lambda order: (order.tick, isinstance(order, NoteOn)))
+            notes: list[Note] = [replace(note, tick=begin + (note.tick - begin) % length) for note in self._loop]
+            orders += sorted(notes, key=lambda note: (note.tick, isinstance(note, NoteOn)))
             orders.append(AllOff(self.number, begin + length - 1))
             self._loop_from += length
         return orders

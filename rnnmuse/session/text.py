@@ -9,7 +9,7 @@ from math import ceil
 from random import Random
 from typing import Any
 
-from rnnmuse.clock import PPQ, Metre
+from rnnmuse.clock import COMMON, PPQ, Metre
 from rnnmuse.models.text import TextModel
 from rnnmuse.protocol import TEXT_PARAMETERS
 from rnnmuse.session.messages import Chunk, TextOrder, Unsay
@@ -36,7 +36,7 @@ class TextPlayer:
     mixture: Mixture | None = None
     random: Random = field(default_factory=lambda: Random(1))
     reaction: float = REACTION
-    metre: Metre = Metre()
+    metre: Metre = COMMON
     _weights: dict[str, float] = field(default_factory=dict)
     _chunker: Chunker = field(default_factory=Chunker)
     _ready: deque[tuple[str, float]] = field(default_factory=deque)

@@ -35,7 +35,9 @@ HUNG: Nanoseconds = 60_000_000_000
 class CoverControl:
     """Rows of /rnnmuse/cover. The jobs' process is started when it is first needed, and again when it was lost."""
 
-    def __init__(self, transport: Transport, broadcast: Callable[..., None], error: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self, transport: Transport, broadcast: Callable[..., None], error: Callable[[str, str, str], None]
+    ) -> None:
         self._transport, self._broadcast, self._error = transport, broadcast, error
         self.settings: dict[str, str] = {name: default for name, (_, default, _) in COVER_SETTINGS.items()}
         self.rate = 0.0

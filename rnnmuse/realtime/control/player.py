@@ -23,9 +23,7 @@ Heard = Callable[[int, int], None]
 class PlayerControl:
     """Rows of /rnnmuse/player/{p}. ``heard`` is called with the pitch and velocity of every note, in and out."""
 
-    def __init__(
-        self, players: Players, notes: Notes, transport: Transport, tickets: Tickets, heard: Heard
-    ) -> None:
+    def __init__(self, players: Players, notes: Notes, transport: Transport, tickets: Tickets, heard: Heard) -> None:
         self._players, self._notes, self._transport, self._tickets = players, notes, transport, tickets
         self._commands = transport.scheduler.commands
         self._heard = heard
@@ -244,14 +242,16 @@ class PlayerControl:
         return self._transport.clock.running and self._players.look(player).started
 
     def _line(self, player: int) -> float:
-        """The beat from which another model plays: the next bar line of a player that plays, else where the clock is."""
+        """The beat from which another model plays: the next bar line of a player that plays, else where the clock
+        is."""
         clock, tick = self._transport.clock, self._transport.clock.tick_at(self._transport.now())
         return clock.metre.next_bar(tick) / PPQ if self._plays(player) else self._transport.place
 
     def _when(
         self, call: Call, key: Hashable, message_of: Callable[[int], m.ToEngine], accepted: Callable[[], None]
     ) -> None:
-        """Ask the engine for a change at once, or just before the next beat or bar line as the player's ``when`` says."""
+        """Ask the engine for a change at once, or just before the next beat or bar line as the player's ``when``
+        says."""
 
         def ask() -> None:
             self._tickets.request(key, message_of, accepted, lambda text: call.fail("value", text))

@@ -72,9 +72,7 @@ class ServerControl:
             raise ProtocolError("address", f"{address[:80]}: not known; /rnnmuse/list says what is")
         call.answer(address, row.access, row.shape(), row.doc)
 
-    def subscribe(
-        self, call: Call, seconds: float = LEASE, ahead: float = 0.0, port: int | None = None
-    ) -> None:
+    def subscribe(self, call: Call, seconds: float = LEASE, ahead: float = 0.0, port: int | None = None) -> None:
         if port is not None:
             self._server.reply_to(call.client, port)
         self._server.subscribe(call.client, seconds, round(ahead * 1e9))

@@ -28,8 +28,8 @@ MOST_TIMED = 1024
 class Control:
     """Takes packets by `handle` and messages by `take`. ``nouns`` are the handlers' objects by the name of their file.
 
-    Every row has its handler from the beginning: AttributeError where one is missing. Whatever is wrong with a message is
-    answered with /rnnmuse/error, and changes nothing.
+    Every row has its handler from the beginning: AttributeError where one is missing. Whatever is wrong with a message
+    is answered with /rnnmuse/error, and changes nothing.
     """
 
     def __init__(

@@ -14,9 +14,7 @@ from rnnmuse.realtime.transport import Transport
 class TransportControl:
     """Rows of /rnnmuse/transport."""
 
-    def __init__(
-        self, transport: Transport, players: PlayerControl, texts: TextControl, leader: OscLeader
-    ) -> None:
+    def __init__(self, transport: Transport, players: PlayerControl, texts: TextControl, leader: OscLeader) -> None:
         self._transport, self._players, self._texts, self._leader = transport, players, texts, leader
 
     def play(self, call: Call) -> None:
