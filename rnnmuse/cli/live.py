@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +52,8 @@ def live(
     stage.open()
     try:
         lines = open_rig(stage, setup, MidiSystem() if midi else None)
+        if s["query"] or s["discovery"]:
+            stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"]))
         if rig is not None:
             stage.presets.save = lambda: save_rig(stage, setup, rig)
         if demo:
@@ -146,6 +149,22 @@ def add_synth(stage: Stage) -> str:
 
     threading.Thread(target=begin, name="synth", daemon=True).start()
     return f"Sound fluidsynth, {Path(font).name}, where it finds a sound card"
+
+
+def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callable[[], None]:
+    """Start the web process, which prints what it serves once it does; returns a function that ends it."""
+    from rnnmuse.web.process import Report, WebProcess
+
+    def report(report: Report) -> None:
+        lines = [f"HTTP  none ({problem})" for problem in report.problems]
+        if report.query is not None:
+            lines.append(f"HTTP  OSCQuery {host}:{report.query}")
+        if report.discovery:
+            lines.append("mDNS  advertised")
+        over = "\r\033[K" if sys.stdout.isatty() else ""  # the line that each beat renews
+        say(over + "\n".join(lines))
+
+    return WebProcess(host, port, query, discovery=discovery, report=report).join
 
 
 def add_recorder(stage: Stage, path: Path) -> str:

@@ -26,8 +26,6 @@ def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
     """
     settings = rig.stage
     lines = [f"OSC   udp and tcp {stage.settings.host}:{stage.port}"]
-    if settings["discovery"]:
-        lines.append(_discovery(stage, int(settings["query"])))
     ports = open_ports(stage, midi) if midi is not None else None
     if ports is not None and settings["virtual"]:
         lines.append(_virtual(ports, rig))
@@ -153,18 +151,6 @@ def _output(stage: Stage, ports: Ports | None, table: dict[str, object]) -> str:
 def ardour(stage: Stage, name: str, host: str, number: int) -> ArdourOut:
     """Ardour's transport: it rolls with the stage, or leads it while the source is osc."""
     return ArdourOut(stage, name, host, number)  # type: ignore[arg-type]
-
-
-def _discovery(stage: Stage, query: int) -> str:
-    from rnnmuse.bridges.discovery import advertise
-
-    try:
-        stage.closers.append(advertise(stage.settings.host, stage.port, query or None))
-    except ImportError:
-        return "mDNS  none (zeroconf is not installed: pip install 'rnnmuse[discovery]')"
-    except Exception as error:  # the library raises its own kinds beside OSError
-        return f"mDNS  none ({error})"
-    return "mDNS  advertised"
 
 
 def _link(stage: Stage) -> str:

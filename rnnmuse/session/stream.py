@@ -457,7 +457,8 @@ class StreamPlayer:
         while self._loop_from < tick_of(now + AHEAD):
             begin = self._loop_from
             notes: list[Note] = [replace(note, tick=begin + (note.tick - begin) % length) for note in self._loop]
-            orders += sorted(notes, key=lambda note: (note.tick, isinstance(note, NoteOn)))
+            notes.sort(key=lambda note: (note.tick, isinstance(note, NoteOn)))
+            orders += notes
             orders.append(AllOff(self.number, begin + length - 1))
             self._loop_from += length
         return orders
