@@ -14,9 +14,8 @@ from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.output import Nanoseconds, Sent
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.clock import Nanoseconds
-from rnnmuse.realtime.seats import Sent
 
 PORT = 57120
 AHEAD = 0.1
@@ -71,6 +70,9 @@ class DirtOut:
     def _send(self, packet: bytes) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             self._socket.sendto(packet, self._to)
+
+    def program(self, channel: int, program: int) -> None:
+        """SuperDirt has sounds by name."""
 
     def transport(self, data: list[int]) -> None:
         """SuperDirt has no transport."""

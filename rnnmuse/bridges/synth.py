@@ -195,7 +195,7 @@ class SynthOut:
         threading.Thread(target=self._reap, name="closing synth", daemon=True).start()
 
     def _read(self) -> None:
-        """Wait for the first prompt, which comes once the SoundFont is read and the sound card open; discard the rest."""
+        """Wait for the first prompt: the SoundFont is read and the sound card open. Discard what follows."""
         assert self._process.stdout is not None
         with self._process.stdout as stdout:
             while data := stdout.read(4096):
