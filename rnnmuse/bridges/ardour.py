@@ -10,11 +10,11 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from rnnmuse.bridges import osc
-from rnnmuse.bridges.output import Nanoseconds, Sent
+from rnnmuse.bridges.output import Program, Send, Sent
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
 
 PORT = 3819
@@ -74,12 +74,13 @@ class ArdourOut:
     def rolls(self) -> bool:
         return self.there and self._rolls is True
 
-    def prepare(self, sent: Sent) -> Callable[[], object]:
+    def prepare(self, sent: Sent) -> Send:
         """Notes go by MIDI."""
         return lambda: None
 
-    def program(self, channel: int, program: int) -> None:
+    def program(self, program: Program) -> Send:
         """Programs go by MIDI."""
+        return lambda: None
 
     def transport(self, data: list[int]) -> None:
         """Start, continue and stop, while the source is internal."""

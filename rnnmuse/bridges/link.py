@@ -1,33 +1,29 @@
-"""Ableton Link (extra ``link``): the tempo and beat of the Link programs in the network lead the clock."""
+"""Ableton Link (extra ``link``): the tempo and beat of the Link programs in the network lead the stage."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 from aalink import Link
 
+from rnnmuse.clock import FASTEST, PPQ, SLOWEST
+from rnnmuse.realtime.stage import Stage
+
 EVERY = 0.25
 """Beats between two alignments of the clock with Link's."""
-SAME = 0.01
-"""Two tempos closer than this, in bpm, are the same."""
 
 
 class LinkLeader:
-    """While it leads, the clock is Link's; a tempo set on the clock is proposed to Link.
+    """While the stage's source is link, its clock is Link's; a tempo set on the stage is proposed to Link."""
 
-    ``leads`` says whether Link leads. ``follow`` takes Link's beat at this moment, Link's tempo in bpm, and the tempo
-    that it returned last: it aligns the clock, at Link's tempo or, where another has been set on the clock since, at that
-    one, and returns the clock's tempo. Both are called in the thread of this class, four times a beat. ``tempo`` is the
-    clock's at first.
-    """
-
-    def __init__(self, leads: Callable[[], bool], follow: Callable[[float, float, float], float], tempo: float) -> None:
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
         self.link: Any = None
-        self._leads, self._follow_link, self._given = leads, follow, tempo
         self._loop = asyncio.new_event_loop()
+        self._given = float(stage.clock.tempo)
 
     def open(self) -> None:
         """Join the session; the thread sleeps between the beats."""
@@ -41,9 +37,8 @@ class LinkLeader:
         asyncio.set_event_loop(self._loop)
         self.link = Link(self._given, self._loop)
         self.link.enabled = True
-        following = self._loop.create_task(self._follow())
+        self._loop.create_task(self._follow())
         self._loop.run_forever()
-        following.cancel()
         self.link.enabled = False
 
     async def _follow(self) -> None:
@@ -52,8 +47,19 @@ class LinkLeader:
             self._align()
 
     def _align(self) -> None:
-        if not self._leads():
+        stage, tempo = self.stage, min(FASTEST, max(SLOWEST, self.link.tempo))
+        if stage.source != "link":
             return
-        self._given = self._follow_link(self.link.beat, self.link.tempo, self._given)
-        if abs(self._given - self.link.tempo) > SAME:
-            self.link.tempo = self._given
+        with stage.lock:
+            wished = float(stage.clock.tempo)
+            if abs(wished - self._given) > 0.01:  # somebody set it here since
+                self._given = self.link.tempo = tempo = wished
+            before, now = stage.clock.tempo, stage.now()
+            tick = round(self.link.beat * PPQ)
+            if not stage.clock.running or abs(stage.clock.tick_at(now) - tick) > PPQ // 4:
+                stage.run(lambda at: stage.clock.start(at, max(0, tick)))
+            stage.clock.align(now, tick, tempo)
+            self._given = float(stage.clock.tempo)
+            stage.changed.notify()
+            if abs(stage.clock.tempo - before) > Fraction(1, 100):
+                stage.tell_clock()

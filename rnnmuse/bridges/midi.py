@@ -11,8 +11,9 @@ from functools import partial
 
 from rnnmuse.bridges import drums
 from rnnmuse.bridges.midi_in import ALL_NOTES_OFF, SUSTAIN, Echoes, MidiReceiver
-from rnnmuse.bridges.output import Nanoseconds, Sent
+from rnnmuse.bridges.output import Program, Send, Sent
 from rnnmuse.bridges.ports import Port, System
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
 
 log = logging.getLogger("rnnmuse.midi")
@@ -58,7 +59,7 @@ class MidiOut:
         with self._lock:
             return set(self._sounding)
 
-    def prepare(self, sent: Sent) -> Callable[[], object]:
+    def prepare(self, sent: Sent) -> Send:
         """A note-on, or with velocity 0 a note-off."""
         pitch = drums.pitch_out(self.kit, sent.channel, sent.pitch)
         key = sent.channel, pitch
@@ -76,11 +77,11 @@ class MidiOut:
         status = (0x90 if sent.velocity else 0x80) | sent.channel
         return partial(self._port.send, bytes((status, pitch, sent.velocity)))
 
-    def program(self, channel: int, program: int) -> None:
-        """Send a program change; a port that comes back gets it again."""
+    def program(self, program: Program) -> Send:
+        """A program change; a port that comes back gets it again."""
         with self._lock:
-            self._programs[channel] = program
-        self._port.send(bytes((0xC0 | channel, program)))
+            self._programs[program.channel] = program.program
+        return partial(self._port.send, bytes((0xC0 | program.channel, program.program)))
 
     def transport(self, data: list[int]) -> None:
         """Send clock, start, continue, stop or song position."""

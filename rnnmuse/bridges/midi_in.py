@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rnnmuse.bridges.output import Nanoseconds
+from rnnmuse.clock import Nanoseconds
 
 CLOCK = (0xF2, 0xF8, 0xFA, 0xFB, 0xFC)
 DATA, FINE_DATA, SUSTAIN, SOSTENUTO, SOFT = 6, 38, 64, 66, 67

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from rnnmuse.bridges.output import Nanoseconds
 from rnnmuse.bridges.port_process import FRAME
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
 
 Receive = Callable[[bytes, Nanoseconds], None]

@@ -22,14 +22,11 @@ from functools import partial
 from io import RawIOBase
 from pathlib import Path
 
-from rnnmuse.bridges.output import Nanoseconds, Sent
+from rnnmuse.bridges.output import RECORDING, Program, Send, Sent
+from rnnmuse.clock import PPQ, Nanoseconds
 
 log = logging.getLogger("rnnmuse.recorder")
 
-PREFIX = "record "
-"""A recorder's name begins so; outputs with such names get the notes of every player."""
-DIVISION = 960
-"""Ticks a quarter note."""
 ROOM = 4096
 """Bytes that are kept for note-offs; there are never more than these need."""
 MOST = 100_000
@@ -78,7 +75,7 @@ class Recorder:
         lost: Callable[[str], None] = lambda _: None,
         opened: Callable[[Path], RawIOBase] = _open,
     ) -> None:
-        self.name, self.path = PREFIX + path.name, path
+        self.name, self.path = RECORDING + path.name, path
         self.ahead: Nanoseconds = 0
         self.clock = False
         self._lost, self._over = lost, False
@@ -99,21 +96,22 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
-    def prepare(self, sent: Sent) -> Callable[[], object]:
+    def prepare(self, sent: Sent) -> Send:
         """The event at the tick it is due."""
         message = bytes(((0x90 if sent.velocity else 0x80) | sent.channel, sent.pitch, sent.velocity))
-        return partial(self._queue_up, _Event(sent.channel, message, round(sent.beat * DIVISION), sent.player))
+        return partial(self._queue_up, _Event(sent.channel, message, round(sent.beat * PPQ), sent.player))
 
-    def program(self, channel: int, program: int) -> None:
-        """Record a program change."""
-        self._queue_up(_Event(channel, bytes((0xC0 | channel, program))))
+    def program(self, program: Program) -> Send:
+        """The program of a part, and the name of its track; a channel without has its first player's number."""
+        return partial(self._part, program)
 
-    def part(self, channel: int, name: str) -> None:
-        """Name the track of a channel (0-15); without, it has the name of the first player who plays on it."""
-        text = name.encode()[:127]
-        self._names[channel] = name
-        self._queue_up(_Event(channel, b"\xff\x20\x01" + bytes((channel,))))  # the channel of the name that follows
-        self._queue_up(_Event(channel, b"\xff\x04" + bytes((len(text),)) + text))
+    def _part(self, program: Program) -> None:
+        channel, name = program.channel, program.name.encode()[:127]
+        if name and self._names.get(channel) != program.name:
+            self._names[channel] = program.name
+            self._queue_up(_Event(channel, b"\xff\x20\x01" + bytes((channel,))))  # the channel of what follows
+            self._queue_up(_Event(channel, b"\xff\x04" + bytes((len(name),)) + name))
+        self._queue_up(_Event(channel, bytes((0xC0 | channel, program.program)), player=program.player))
 
     def transport(self, data: list[int]) -> None:
         """Clock is not recorded."""
@@ -213,7 +211,7 @@ class Recorder:
 
 
 def _head(tracks: int) -> bytes:
-    return b"MThd" + struct.pack(">IHHH", 6, 1, tracks, DIVISION)
+    return b"MThd" + struct.pack(">IHHH", 6, 1, tracks, PPQ)
 
 
 def _chunk(data: bytes) -> bytes:

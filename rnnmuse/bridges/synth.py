@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from rnnmuse.bridges import drums
-from rnnmuse.bridges.output import Nanoseconds, Sent
+from rnnmuse.bridges.output import Program, Send, Sent
+from rnnmuse.clock import Nanoseconds
 
 SOUNDFONTS = (
     "/usr/share/sounds/sf2/default-GM.sf2",
@@ -173,16 +174,16 @@ class SynthOut:
         """Notes that were not played because fluidsynth stalled."""
         return self._pipe.dropped
 
-    def prepare(self, sent: Sent) -> Callable[[], object]:
+    def prepare(self, sent: Sent) -> Send:
         """A note-on, or with velocity 0 a note-off."""
         pitch = drums.pitch_out("gm", sent.channel, sent.pitch)
         if sent.velocity:
             return self._guarded(partial(self._pipe.on, sent.channel, pitch, sent.velocity))
         return self._guarded(partial(self._pipe.off, sent.channel, pitch))
 
-    def program(self, channel: int, program: int) -> None:
-        """Change a channel's program."""
-        self._guarded(partial(self._pipe.program, channel, program))()
+    def program(self, program: Program) -> Send:
+        """A program change."""
+        return self._guarded(partial(self._pipe.program, program.channel, program.program))
 
     def transport(self, data: list[int]) -> None:
         """A synthesiser needs no clock."""
@@ -204,7 +205,7 @@ class SynthOut:
                     self._prompt.set()
         self._prompt.set()
 
-    def _guarded(self, write: Callable[[], None]) -> Callable[[], object]:
+    def _guarded(self, write: Callable[[], None]) -> Send:
         def send() -> None:
             try:
                 write()

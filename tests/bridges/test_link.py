@@ -25,29 +25,16 @@ def in_a_network(code):
 
 
 LINK = """
-import asyncio, json, threading, time
+import asyncio, json, time
 from aalink import Link
 from rnnmuse.bridges.link import LinkLeader
-
-class Clock:
-    lock, tempo, beat, at = threading.Lock(), 120.0, 0.0, time.monotonic()
-
-    def set(self, tempo):
-        with self.lock:
-            self.beat, self.at, self.tempo = self.now(), time.monotonic(), tempo
-
-    def now(self):
-        return self.beat + (time.monotonic() - self.at) * self.tempo / 60
-
-    def follow(self, beat, tempo, before):
-        with self.lock:
-            self.tempo = self.tempo if abs(self.tempo - before) > 0.01 else tempo
-            self.beat, self.at = beat, time.monotonic()
-            return self.tempo
+from rnnmuse.realtime.seats import Settings
+from rnnmuse.realtime.stage import Stage
 
 async def main():
-    clock = Clock()
-    leader = LinkLeader(lambda: True, clock.follow, clock.tempo)
+    stage = Stage(Settings(engine=False, osc=False))
+    stage.desk.local("/rnnmuse/transport/source", "link")
+    leader = LinkLeader(stage)
     leader.open()
     peer = Link(97.0, asyncio.get_running_loop())
     peer.enabled = True
@@ -58,10 +45,10 @@ async def main():
         return test()
     met = await until(lambda: peer.num_peers == 1)
     peer.tempo = 141.0
-    followed = await until(lambda: abs(clock.tempo - 141) < 0.01)
+    followed = await until(lambda: abs(float(stage.clock.tempo) - 141) < 0.01)
     await peer.sync(1); await peer.sync(1)
-    away = abs(clock.now() - peer.beat)
-    clock.set(100.0)
+    away = abs(stage.beat - peer.beat)
+    stage.desk.local("/rnnmuse/transport/tempo", 100.0)
     led = await until(lambda: abs(peer.tempo - 100) < 0.01)
     print(json.dumps([met, followed, away * 60000 / 141, led]))
     leader.close()

@@ -5,7 +5,7 @@ import pytest
 from rnnmuse.bridges import drums
 from rnnmuse.bridges.midi import MidiOut, Ports
 from rnnmuse.bridges.midi_in import MidiReceiver
-from rnnmuse.bridges.output import Sent
+from rnnmuse.bridges.output import Program, Sent
 from rnnmuse.errors import PortError
 
 
@@ -212,7 +212,7 @@ def test_an_output_that_is_closed_because_a_note_could_not_be_sent_is_opened_aga
 
 def test_programs_are_sent_and_sent_again(stage):
     stage.ports.output("synth")
-    stage.outputs["synth"].program(2, 33)
+    stage.outputs["synth"].program(Program(1, 0, 2, 33, "bass"))()
     assert stage.system.synth.heard == [(0xC2, 33)]
     stage.system.pull()
     stage.system.there = ["My Synth"]

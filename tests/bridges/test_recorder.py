@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnmuse.bridges import recorder as module
-from rnnmuse.bridges.output import Sent
+from rnnmuse.bridges.output import Program, Sent
 from rnnmuse.bridges.recorder import Recorder, _variable
 from rnnmuse.music.midi import read_midi
 
@@ -90,13 +90,12 @@ def test_it_is_whole_between_any_two_writes(tmp_path):
 
 def test_each_part_has_a_track_with_its_name_and_program(tmp_path):
     recorder = Recorder(tmp_path / "x.mid", 120)
-    recorder.part(1, "bass")
-    recorder.program(1, 33)
-    recorder.program(0, 7)
+    recorder.program(Program(1, 1, 1, 33, "bass"))()
+    recorder.program(Program(1, 0, 0, 7, ""))()
     for beat, channel, player in ((0, 0, 1), (1, 1, 1), (2, 9, 2)):
         recorder.prepare(note(beat, 60, 80, channel, player))()
         recorder.prepare(note(beat + 1, 60, 0, channel, player))()
-    recorder.program(1, 34)
+    recorder.program(Program(1, 1, 1, 34, "bass"))()
     recorder.close()
     tracks = mido.MidiFile(recorder.path).tracks[1:]
     assert [track.name for track in tracks] == ["player 1", "bass", "player 2"]
@@ -108,8 +107,7 @@ def test_each_part_has_a_track_with_its_name_and_program(tmp_path):
 
 def test_the_names_and_programs_are_on_disk_before_it_is_closed(tmp_path):
     recorder = Recorder(tmp_path / "x.mid", 120)
-    recorder.part(1, "bass")
-    recorder.program(1, 33)
+    recorder.program(Program(1, 1, 1, 33, "bass"))()
     recorder.prepare(note(0, 60, 80))()
     while not events(recorder.path):
         pass
