@@ -14,8 +14,8 @@ from collections.abc import Callable
 from soak import SHARE, Live, shares
 
 from rnnmuse.bridges.midi import Ports
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
+
 
 
 def signals() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rnnmuse.config import FIELDS, Rig, RigError, load, parse, reference, template, write
 from rnnmuse.protocol import MODES, PLAYERS
-from rnnmuse.realtime.seats import Seat
+from rnnmuse.session.seat import PartSetting, Seat
 
 
 def test_the_template_is_a_rig_and_holds_every_field():

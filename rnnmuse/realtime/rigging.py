@@ -16,10 +16,6 @@ from rnnmuse.realtime.stage import Stage
 def open_rig(stage: Stage, rig: Rig, midi: bool = True) -> list[str]:
     """Open what the rig names, and seat its players; returns a line for each thing that is open or is not."""
     s, lines = rig.stage, [f"OSC   udp and tcp {stage.settings.host}:{stage.port}"]
-    if s["query"]:
-        lines.append(_query(stage, int(s["query"])))
-    if s["discovery"]:
-        lines.append(_discovery(stage, int(s["query"])))
     ports = Ports(stage)
     if midi and s["virtual"]:
         opened = ports.virtual(s["clock"], round(s["latency"] * 1e6), s["mpe"])
@@ -74,29 +70,6 @@ def save_rig(stage: Stage, rig: Rig, path: Path) -> str:
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)  # whole or not at all
     return path.name
-
-
-def _query(stage: Stage, port: int) -> str:
-    from rnnmuse.bridges.oscquery import OscQuery
-
-    try:
-        query = OscQuery(stage, port)
-    except OSError as error:
-        return f"HTTP  none (port {port}: {error.strerror})"
-    stage.closers.append(query.close)
-    return f"HTTP  OSCQuery {stage.settings.host}:{query.port}"
-
-
-def _discovery(stage: Stage, query: int) -> str:
-    from rnnmuse.bridges.discovery import advertise
-
-    try:
-        stage.closers.append(advertise(stage.settings.host, stage.port, query or None))
-    except ImportError:
-        return "mDNS  none (zeroconf is not installed: pip install 'rnnmuse[discovery]')"
-    except Exception as error:  # the library raises its own kinds beside OSError
-        return f"mDNS  none ({error})"
-    return "mDNS  advertised"
 
 
 def _link(stage: Stage) -> str:

@@ -132,7 +132,7 @@ import json, threading
 from zeroconf import ServiceBrowser, Zeroconf
 from rnnmuse.bridges.discovery import advertise
 
-take_back = advertise("127.0.0.1", 7707, 7807)
+withdraw = advertise("127.0.0.1", 7707, 7807)
 found, both = {}, threading.Event()
 class Listener:
     def add_service(self, zeroconf, kind, name):
@@ -145,7 +145,7 @@ class Listener:
 looking = Zeroconf(interfaces=["127.0.0.1"])
 ServiceBrowser(looking, ["_osc._udp.local.", "_oscjson._tcp.local."], Listener())
 both.wait(20)
-take_back()
+withdraw()
 looking.close()
 print(json.dumps(found))
 """

@@ -1,6 +1,5 @@
 """The stage with its real engine, over real sockets on this machine."""
 
-import json
 import os
 import signal
 import socket
@@ -9,14 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 
 import pytest
 
 from rnnmuse.bridges import osc, slip
-from rnnmuse.bridges.oscquery import OscQuery
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
@@ -287,26 +283,6 @@ def test_a_phrase_to_order_is_announced_and_done(client):
     assert done[0] == job
     assert done[1] > 0
     client.send("/rnnmuse/transport/tempo", 120)
-
-
-def test_oscquery_tells_the_table(stage):
-    query = OscQuery(stage, 0)
-    try:
-
-        def get(path):
-            with urllib.request.urlopen(f"http://127.0.0.1:{query.port}{path}", timeout=PATIENCE) as answer:
-                return json.load(answer)
-
-        assert get("/?HOST_INFO")["OSC_PORT"] == stage.port
-        tempo = get("/rnnmuse/transport/tempo")
-        assert (tempo["TYPE"], tempo["ACCESS"], tempo["RANGE"]) == ("f", 3, [{"MIN": 20, "MAX": 999}])
-        assert get("/rnnmuse/transport/tempo?VALUE") == {"VALUE": [120.0]}
-        whole = get("/")["CONTENTS"]["rnnmuse"]["CONTENTS"]
-        assert set(whole["player"]["CONTENTS"]) == {str(p) for p in range(1, 17)}
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            get("/nothing")
-    finally:
-        query.close()
 
 
 def test_presets_over_osc(client):

@@ -1,15 +1,16 @@
-"""MIDI clock in: 24 pulses a beat with jitter become a steady tempo and phase.
+"""Another program's MIDI clock leads: 24 pulses a beat, with jitter, become a steady tempo and phase.
 
 A straight line through the times of the last pulses (least squares) gives the tempo by its slope and the phase by its
-end; when new pulses leave the line, the tempo has changed and the line is begun anew from them. When the pulses stop
-coming nothing happens: the clock runs on at the last tempo.
+end. When new pulses leave the line, the tempo has changed, and the line begins again from them. When the pulses stop
+coming, the clock runs on at the last tempo.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from rnnmuse.clock import FASTEST, MINUTE, PPQ, SLOWEST, Nanoseconds
+from rnnmuse.clock import FASTEST, MINUTE, PPQ, SLOWEST, Nanoseconds, checked_tempo
+from rnnmuse.realtime.transport import CLOCK, CONTINUE, POSITION, START, STOP, Transport
 
 PULSES = 24
 TICKS = PPQ // PULSES
@@ -17,7 +18,7 @@ WINDOW = 4 * PULSES
 LEAST = 6
 RECENT = 6
 LOST: Nanoseconds = 500_000_000
-"""A gap after which the pulses that follow are a new beginning."""
+"""A gap after which the pulses that follow begin a new line."""
 
 
 class ClockFollower:
@@ -74,6 +75,62 @@ class ClockFollower:
         away = [time - (last + slope * (i + 1)) for i, time in enumerate(times[-RECENT:])]
         far = max(6_000_000.0, 0.15 * slope)
         return sum(away) / RECENT > far or sum(away) / RECENT < -far
+
+
+class MidiClockLeader:
+    """Gives clock messages to the transport while its source is midi.
+
+    Only Start and Continue set a clock going that stands: after a stop here, pulses that go on coming change its tempo
+    alone.
+    """
+
+    source = "midi"
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport, self.follower = transport, ClockFollower()
+        self._starting = False
+
+    def message(self, status: int, now: Nanoseconds, sixteenths: int = 0) -> None:
+        """A clock (0xF8), start, continue, stop or song position message that came at ``now``."""
+        transport, follower = self._transport, self.follower
+        if transport.source != self.source:
+            return
+        with transport.scheduler.lock:
+            if status == CLOCK:
+                follower.pulse(now)
+                self._lead(now)
+            elif status == START:
+                follower.start()
+                self._starting = True
+            elif status == CONTINUE:
+                follower.resume()
+                self._starting = True
+            elif status == STOP:
+                follower.stop()
+                self._starting = False
+                transport.stop()
+            elif status == POSITION:
+                follower.position(sixteenths)
+                if not follower.running:
+                    transport.locate(max(0, follower.tick))
+                elif transport.clock.running:
+                    self._starting = True  # the next pulse is the new place
+
+    def _lead(self, now: Nanoseconds) -> None:
+        """Bring the clock onto the follower's line; the engine hears of it on the beat, or when the tempo changed."""
+        transport, clock, tick = self._transport, self._transport.clock, self.follower.tick
+        bpm, last = self.follower.line() or (float(clock.tempo), now)
+        if not self.follower.running:
+            clock.tempo = checked_tempo(bpm)
+            return
+        before = float(clock.tempo)
+        if self._starting:
+            self._starting = False
+            transport.start(max(0, tick), at=last, as_asked=True)
+        if clock.running:
+            transport.align(last, tick, bpm, tell=abs(bpm - before) > 0.2 or tick % PPQ == 0)
+        else:
+            clock.tempo = checked_tempo(bpm)
 
 
 def _fit(times: list[Nanoseconds]) -> tuple[float, float]:
