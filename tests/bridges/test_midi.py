@@ -87,7 +87,7 @@ class Performance:
     """What the ports are opened for, as a stage has its outputs."""
 
     def __init__(self):
-        self.time, self.outputs, self.errors, self.calls, self.kept = 0.0, {}, [], [], []
+        self.time, self.outputs, self.errors, self.calls, self.lost = 0.0, {}, [], [], []
         self.system = System()
         self.ports = Ports(self.system, self.add, self.lose, self.receiver, self.errors.append, lambda: self.time)
 
@@ -97,6 +97,7 @@ class Performance:
     def lose(self, output, why):
         assert self.outputs.get(output.name) is output
         del self.outputs[output.name]
+        self.lost.append(why)
         output.close()
 
     def receiver(self, mpe, echoes):
@@ -124,7 +125,7 @@ def test_what_a_lost_port_was_playing_is_ended_when_it_is_back(stage, deaf):
         stage.play(pitch, 90)
     stage.system.pull()
     assert stage.outputs == {}
-    assert stage.errors == ["synth is gone: its port vanished"]
+    assert stage.lost == ["its port vanished"]
     stage.system.there, stage.system.synth.deaf = ["My Synth"], deaf
     stage.ports.look()
     stage.system.synth.deaf = False
@@ -255,6 +256,7 @@ def test_the_held_notes_of_a_lost_input_end(stage):
     stage.system.receive(bytes((0x90, 62, 90)), 0)
     stage.system.pull()
     assert stage.calls == [(0, 62, 90), (0, 62, 0)]
+    assert stage.errors == ["synth is gone: its port vanished"]
 
 
 def test_a_port_that_is_lost_before_it_is_known_is_looked_for():
