@@ -202,8 +202,8 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
         "another program's position now (with a time tag: then); followed while the source is osc", "transport.lead"),
     Row("/rnnmuse/transport/metre", "rw", (_n("numerator", 1, 64, "i"), _n("denominator", 1, 32, "i"),
-        _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from the bar that is being played or, with a "
-        "beat, from that position on, where a bar begins", "transport.metre"),
+        _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from this bar on or, with a beat, "
+        "from that position on, where a bar begins", "transport.metre"),
     Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls",
         "transport.swing"),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
@@ -246,11 +246,11 @@ TABLE: tuple[Row, ...] = (
         "what the player heard in the last bars becomes the phrase, and is stored", "latent.capture"),
     Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10",
         "player.channel"),
-    Row(_P + "/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of its notes, 0 for the model's own; "
+    Row(_P + "/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of its notes, 0 for the model's; "
         "sent at the start and when it changes", "player.program"),
     Row(_P + "/parts", "w", (), "answers number, name, channel and program of each part of its model", "player.parts"),
-    Row(_P + "/part/{n}/channel", "rw", (_n("channel", 0, 16, "i"),), "MIDI channel of one part, 0 for the next free one",
-        "player.part_channel"),
+    Row(_P + "/part/{n}/channel", "rw", (_n("channel", 0, 16, "i"),), "MIDI channel of one part, 0 for the next free "
+        "one", "player.part_channel"),
     Row(_P + "/part/{n}/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of one part, 0 for the "
         "model's own", "player.part_program"),
     *(Row(f"{_P}/param/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "player.parameter")

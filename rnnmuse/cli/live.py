@@ -51,13 +51,9 @@ def live(
     sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the others
     stage.open()
     try:
-<<<<<<< HEAD
         lines = open_rig(stage, setup, MidiSystem() if midi else None)
-=======
-        lines = open_rig(stage, setup, midi)
         if s["query"] or s["discovery"]:
             stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"]))
->>>>>>> wire
         if rig is not None:
             stage.presets.save = lambda: save_rig(stage, setup, rig)
         if demo:
@@ -166,7 +162,7 @@ def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callabl
         if report.discovery:
             lines.append("mDNS  advertised")
         over = "\r\033[K" if sys.stdout.isatty() else ""  # the line that each beat renews
-        print(over + "\n".join(lines), flush=True)
+        say(over + "\n".join(lines))
 
     return WebProcess(host, port, query, discovery=discovery, report=report).join
 

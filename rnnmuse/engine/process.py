@@ -195,7 +195,7 @@ class Engine:
         player = self.players.get(message.player)
         if player is None:
             self._seat(message.player, model)
-        elif isinstance(player, StreamPlayer) and isinstance(model, StreamModel):
+        elif isinstance(player, StreamPlayer) and isinstance(model, StreamModel):  # noqa: SIM114
             self._swapped(player, player.swap(model, message.beat))
         elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):
             self._swapped(player, player.swap(model, message.beat))

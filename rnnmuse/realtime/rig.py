@@ -18,7 +18,6 @@ from rnnmuse.config import Rig, write
 from rnnmuse.realtime.control.midi import learned_of
 from rnnmuse.realtime.lead.ardour import ArdourClock
 from rnnmuse.realtime.stage import Stage
-from rnnmuse.web.process import WebProcess
 
 
 def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
@@ -28,8 +27,6 @@ def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
     """
     settings = rig.stage
     lines = [f"OSC   udp and tcp {stage.settings.host}:{stage.port}"]
-    if settings["query"] or settings["discovery"]:
-        lines.append(_web(stage, int(settings["query"]), bool(settings["discovery"])))
     ports = open_ports(stage, midi) if midi is not None else None
     if ports is not None and settings["virtual"]:
         lines.append(_virtual(ports, rig))
@@ -155,14 +152,6 @@ def _output(stage: Stage, ports: Ports | None, table: dict[str, object]) -> str:
 def ardour(stage: Stage, name: str, host: str, number: int) -> ArdourOut:
     """Ardour's transport: it rolls with the stage, or leads it while the source is osc."""
     return ArdourOut(ArdourClock(stage.transport), name, host, number)
-
-
-def _web(stage: Stage, query: int, discovery: bool) -> str:
-    """OSCQuery and discovery, in the web process; what it cannot serve it says later."""
-    web = WebProcess(stage.settings.host, stage.port, query or None, discovery=discovery)
-    stage.closers.append(web.join)
-    served = [f"OSCQuery {stage.settings.host}:{query}"] if query else []
-    return "HTTP  " + ", ".join([*served, *(["advertised by zeroconf"] if discovery else [])])
 
 
 def _link(stage: Stage) -> str:

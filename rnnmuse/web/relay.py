@@ -259,5 +259,5 @@ def _allowed(address: str) -> None:
 def _checked(address: str, values: list[Any]) -> list[Any]:
     """The arguments as the stage takes them; ProtocolError for what it, or the relay, would not take."""
     _allowed(address)
-    row, _ = KNOWN[address]
+    row = KNOWN[address].row
     return values if row.free or (row.access == "rw" and not values) else row.check(address, values)
