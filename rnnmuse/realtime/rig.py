@@ -16,6 +16,7 @@ from rnnmuse.bridges.midi_in import Echoes, MidiReceiver
 from rnnmuse.bridges.ports import System
 from rnnmuse.config import Rig, write
 from rnnmuse.realtime.control.midi import learned_of
+from rnnmuse.realtime.lead.ardour import ArdourClock
 from rnnmuse.realtime.stage import Stage
 
 
@@ -150,7 +151,7 @@ def _output(stage: Stage, ports: Ports | None, table: dict[str, object]) -> str:
 
 def ardour(stage: Stage, name: str, host: str, number: int) -> ArdourOut:
     """Ardour's transport: it rolls with the stage, or leads it while the source is osc."""
-    return ArdourOut(stage, name, host, number)  # type: ignore[arg-type]
+    return ArdourOut(ArdourClock(stage.transport), name, host, number)
 
 
 def _link(stage: Stage) -> str:

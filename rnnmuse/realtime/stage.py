@@ -241,7 +241,7 @@ class Stage:
                 return
             log.warning("%s is gone: %s", name, why)
             self.notes.ledger.forget(name)
-            self.error("/rnnmuse/midi/ports", "port", f"{name} is gone")
+            self.error("/rnnmuse/midi/ports", "port", f"{name} is gone: {why}")
         close_aside(output)
 
     def _take_output(self, name: str) -> Output | None:
