@@ -96,7 +96,7 @@ class OscServer:
         self._connections: dict[Client, _Connection] = {}
         self._paused: set[Client] = set()
         self._count = 0
-        self._buffer = bytearray(1 << 16)
+        self._buffer = memoryview(bytearray(1 << 16))
         self._bell_in, self._bell_out = socket.socketpair()
         self._rung = False
         self._attend: deque[Client] = deque()  # TCP clients that the selecting thread must look at
