@@ -21,3 +21,7 @@ class MissingExtraError(RnnmuseError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the '{extra}' extra: pip install 'rnnmuse[{extra}]'")
         self.extra = extra
+
+
+class PortError(RnnmuseError, OSError):
+    """A MIDI port could not be opened, or is gone; names the port."""

@@ -38,10 +38,10 @@ def replaceable() -> frozenset[bytes]:
     """The addresses of which only the last value counts: setters that take numbers. A jump of the position is none."""
     return frozenset(
         address.encode()
-        for address, (row, _) in addresses().items()
-        if row.access == "rw"
-        and row.arguments
-        and all(argument.kind in "fi" for argument in row.arguments)
+        for address, entry in addresses().items()
+        if entry.row.access == "rw"
+        and entry.row.arguments
+        and all(argument.kind in "fi" for argument in entry.row.arguments)
         and not address.endswith("/position")
     )
 

@@ -1,4 +1,4 @@
-"""The ledger: every note that sounds is entered, and whatever happens, ended."""
+"""The ledger of sounding notes: every note-on is entered, and whatever happens, ended."""
 
 from __future__ import annotations
 
@@ -36,18 +36,20 @@ class Ledger:
         self.send(key, 0, self.sounding.pop(key))
         return True
 
-    def end(self, owner: int | None = None, output: Hashable | None = None) -> int:
-        """End every note, or those of one owner, or on one output; returns how many."""
+    def end(self, owner: int | None = None, output: Hashable | None = None, channel: int | None = None) -> int:
+        """End every note, or those of one owner, on one output or on one channel; returns their number."""
         keys = [
             key for key, by in self.sounding.items()
-            if (owner is None or by == owner) and (output is None or key[0] == output)
+            if (owner is None or by == owner)
+            and (output is None or key[0] == output)
+            and (channel is None or key[1] == channel)
         ]  # fmt: skip
         for key in keys:
             self.off(key)
         return len(keys)
 
     def forget(self, output: Hashable) -> int:
-        """Strike out the notes of an output that is gone; there is nobody to send their ends to."""
+        """Remove the notes of an output that is gone, and return their number; their ends have nowhere to go."""
         keys = [key for key in self.sounding if key[0] == output]
         for key in keys:
             del self.sounding[key]

@@ -40,13 +40,13 @@ POLL, RATE = 0.1, 320
 
 Node = dict[str, Any]
 KNOWN = addresses()
-READABLE = frozenset(address for address, (row, _) in KNOWN.items() if row.access == "rw")
+READABLE = frozenset(address for address, entry in KNOWN.items() if entry.row.access == "rw")
 
 
 def tree() -> Node:
     """The root node, with everything below it and without values."""
     root: Node = {"FULL_PATH": "/", "ACCESS": 0, "DESCRIPTION": "rnnmuse"}
-    for address, (row, _) in sorted(KNOWN.items()):
+    for address, (row, _, _) in sorted(KNOWN.items()):
         node = root
         for name in address.strip("/").split("/"):
             below = node.setdefault("CONTENTS", {})

@@ -164,7 +164,7 @@ class Relay:
             page.put(json.dumps(["/rnnmuse/error", address[:80], error.code, str(error)]))
             return
         send(osc.build(address, values))
-        if values or KNOWN[address][0].access == "w":  # else it only asks
+        if values or KNOWN[address].row.access == "w":  # else it only asks
             self._tell(address, *values, but=page)
             self._hear(address, tuple(values))
         if address == "/rnnmuse/cover/stream" and values:
@@ -252,12 +252,12 @@ def _allowed(address: str) -> None:
     """ProtocolError for an address that the stage does not know, or that is not a client's to send."""
     if address not in KNOWN:
         raise ProtocolError("address", f"{address[:80]}: not known; docs/osc.md lists every address")
-    if KNOWN[address][0].access == "r" or address in OURS:
+    if KNOWN[address].row.access == "r" or address in OURS:
         raise ProtocolError("access", f"{address}: is not a page's to send")
 
 
 def _checked(address: str, values: list[Any]) -> list[Any]:
     """The arguments as the stage takes them; ProtocolError for what it, or the relay, would not take."""
     _allowed(address)
-    row, _ = KNOWN[address]
+    row = KNOWN[address].row
     return values if row.free or (row.access == "rw" and not values) else row.check(address, values)

@@ -14,8 +14,8 @@ from echo import JackError
 from echo import jack as jack_server
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.output import Sent
 from rnnmuse.bridges.synth import SynthOut, soundfont
-from rnnmuse.realtime.seats import Sent
 
 rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 TOOLS = ("jackd", "jack_lsp", "jack_connect")

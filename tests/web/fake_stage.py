@@ -19,7 +19,7 @@ class FakeStage:
     def __init__(self, port=0):
         self.values = {
             address: tuple(DEFAULTS[a.kind] for a in row.arguments)
-            for address, (row, _) in KNOWN.items()
+            for address, (row, _, _) in KNOWN.items()
             if row.access == "rw" and not row.free
         }
         self.values["/rnnmuse/transport/tempo"] = (120.0,)
@@ -73,7 +73,7 @@ class FakeStage:
             answer("/rnnmuse/subscribed", *(arguments or (60.0,)))
         elif address == "/rnnmuse/unsubscribe":
             self.server.unsubscribe(client)
-        elif KNOWN[address][0].access == "rw" and not arguments:
+        elif KNOWN[address].row.access == "rw" and not arguments:
             self.asked.append(address)
             if address in self.values:
                 answer(address, *self.values[address])
@@ -81,7 +81,7 @@ class FakeStage:
                 answer("/rnnmuse/error", address, "value", "there is none")
         else:
             try:
-                values = KNOWN[address][0].check(address, arguments)
+                values = KNOWN[address].row.check(address, arguments)
             except ProtocolError as error:
                 answer("/rnnmuse/error", address, error.code, str(error))
                 return

@@ -1,0 +1,248 @@
+"""The process of one MIDI port, or of the list of ports. It runs as a script and imports nothing of rnnmuse.
+
+A driver can hang, can end its process by a C++ exception, and holds Python's global lock for 30 to 90 ms while a port
+opens or closes. Here none of that reaches the process that plays. The other end is `rnnmuse.bridges.ports`.
+
+Arguments: a role and a driver (``jack``, ``alsa``, ``coremidi``, ``winmm``), then the port's name.
+
+- ``out``, ``virtual-out``: frames on stdin are sent. Stdin's end closes the port, after a note-off for each note that
+  sounds; so a player that crashes leaves no note behind.
+- ``in``, ``virtual-in``: each message is written on stdout as a frame. Stdin's end closes the port.
+- ``list``: a line of JSON on stdout whenever something changes: the inputs, the outputs, and why there can be none.
+  An exit means that the driver's server is gone.
+
+The first line on stdout is ``ready``, or the reason for which the port did not open. A frame is a header, `FRAME`
+(the length of the message and a time in ns of the monotonic clock), and the message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import struct
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+FRAME = struct.Struct("<Hq")
+CLIENT = "rnnmuse"
+DRAIN = 0.05
+"""Seconds between the last message and the end of the port: JACK sends in its next cycle."""
+PATIENCE = 3
+"""Seconds after which a port that hangs while it closes is ended by the system."""
+LOOK = 0.5
+"""Seconds between two looks at the list of ports."""
+APIS = {"jack": "UNIX_JACK", "alsa": "LINUX_ALSA", "coremidi": "MACOSX_CORE", "winmm": "WINDOWS_MM"}
+PRIORITY = 8
+"""Real-time priority (SCHED_FIFO), where the system permits one."""
+JACK_MIDI = b"8 bit raw midi"
+INPUT, OUTPUT = 1, 2
+"""JackPortIsInput and JackPortIsOutput."""
+NO_START_SERVER = 1
+
+
+class Driver:
+    """A MIDI system as rtmidi2 reaches it. OSError where it does not run here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        if name == "jack":  # before rtmidi2: its own libjack speaks to no server since JACK 1.9.15, nor to PipeWire
+            self.jack = ctypes.CDLL("libjack.so.0", mode=ctypes.RTLD_GLOBAL)
+        elif name == "alsa" and not Path("/dev/snd/seq").exists():
+            raise OSError("the ALSA sequencer is not loaded (/dev/snd/seq)")
+        import rtmidi2
+
+        self._rtmidi = rtmidi2
+        self._api = getattr(rtmidi2, f"API_{APIS[name]}")
+
+    def port(self, kind: str) -> Any:
+        """An unopened rtmidi2 port, ``MidiIn`` or ``MidiOut``."""
+        if kind == "MidiIn":
+            return self._rtmidi.MidiIn(CLIENT, api=self._api)
+        return self._rtmidi.MidiOut(CLIENT, self._api)
+
+
+def main(role: str, driver_name: str, port_name: str = "") -> None:
+    """Run one role until stdin ends."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the player, which then ends this
+    with contextlib.suppress(Exception):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    told = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # drivers print; stdout is for frames
+    try:
+        driver = Driver(driver_name)
+        {"out": send, "virtual-out": send, "in": receive, "virtual-in": receive, "list": watch}[role](
+            driver, port_name, role.startswith("virtual"), told
+        )
+    except Exception as error:  # each driver raises its own kinds
+        told.write(f"{error or type(error).__name__}\n".encode())
+        leave(1)
+
+
+def leave(code: int = 0) -> NoReturn:
+    """Exit without destructors, which hang in some drivers."""
+    os._exit(code)
+
+
+def closing() -> None:
+    """From here on the system ends this process if a driver hangs; a timer in Python would need the global lock."""
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(PATIENCE)
+
+
+def opened(driver: Driver, kind: str, name: str, virtual: bool) -> Any:
+    port = driver.port(kind)
+    if virtual:
+        port.open_virtual_port(name)
+    else:
+        names = port.ports
+        if name not in names:
+            raise OSError(f"there is no port {name!r}")
+        port.open_port(names.index(name))
+    return port
+
+
+def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
+    """Send what comes on stdin; at its end, the note-offs."""
+    port = opened(driver, "MidiOut", name, virtual)
+    told.write(b"ready\n")
+    sounding: set[tuple[int, int]] = set()
+    frames = os.fdopen(0, "rb", buffering=65536)
+    while len(head := frames.read(FRAME.size)) == FRAME.size:
+        length, _ = FRAME.unpack(head)
+        message = frames.read(length)
+        if len(message) < length:
+            break
+        port.send_raw(*message)
+        track(sounding, message)
+    closing()
+    for channel, pitch in sorted(sounding):
+        port.send_raw(0x80 | channel, pitch, 0)
+    time.sleep(DRAIN)
+    port.close_port()
+    del port  # its JACK client too: a server waits for one that is gone without a word
+    leave()
+
+
+def track(sounding: set[tuple[int, int]], message: Sequence[int]) -> None:
+    """Enter a note-on's channel and pitch, and strike out what a note-off or an all-notes-off ends."""
+    status, channel = message[0] & 0xF0, message[0] & 0x0F
+    if status == 0x90 and message[2]:
+        sounding.add((channel, message[1]))
+    elif status in (0x80, 0x90):
+        sounding.discard((channel, message[1]))
+    elif status == 0xB0 and message[1] in (120, 123):
+        sounding.difference_update([key for key in sounding if key[0] == channel])
+
+
+def receive(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
+    """Write each message that arrives on stdout, with its time."""
+    port = driver.port("MidiIn")
+    port.ignore_types(midi_sysex=False, midi_time=False, midi_sense=True)
+
+    def arrived(message: list[int], _: float) -> None:
+        told.write(FRAME.pack(len(message), time.monotonic_ns()) + bytes(message))
+
+    port.callback = arrived
+    names = [] if virtual else port.ports
+    if virtual:
+        port.open_virtual_port(name)
+    elif name in names:
+        port.open_port(names.index(name))
+    else:
+        raise OSError(f"there is no port {name!r}")
+    told.write(b"ready\n")
+    while os.read(0, 4096):
+        pass
+    closing()
+    port.callback = None
+    port.close_port()
+    del port
+    leave()
+
+
+def watch(driver: Driver, _name: str, _virtual: bool, told: BinaryIO) -> None:
+    """Write the names of the inputs and outputs, and why there are none, whenever they change."""
+    names = JackNames(driver.jack) if driver.name == "jack" else RtNames(driver)
+    told.write(b"ready\n")
+    ended = threading.Event()
+
+    def wait_for_end() -> None:
+        os.read(0, 1)
+        ended.set()
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    last = None
+    while True:
+        if (now := names()) != last:
+            told.write(json.dumps(now).encode() + b"\n")
+            last = now
+        if ended.wait(LOOK):
+            closing()
+            names.close()
+            leave()
+
+
+class RtNames:
+    """The ports' names as rtmidi2 lists them."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._into, self._out = driver.port("MidiIn"), driver.port("MidiOut")
+
+    def __call__(self) -> tuple[list[str], list[str], str]:
+        return self._into.ports, self._out.ports, ""
+
+    def close(self) -> None:
+        del self._into, self._out
+
+
+class JackNames:
+    """The ports' names as JACK lists them; none while no server runs. When its server ends, so does the process.
+
+    rtmidi2 does not notice that a server is gone, and goes on naming its ports.
+    """
+
+    def __init__(self, jack: Any) -> None:
+        self._jack = jack
+        jack.jack_client_open.restype = ctypes.c_void_p
+        jack.jack_on_shutdown.argtypes = [ctypes.c_void_p] * 3
+        jack.jack_activate.argtypes = jack.jack_client_close.argtypes = jack.jack_free.argtypes = [ctypes.c_void_p]
+        jack.jack_get_ports.restype = ctypes.POINTER(ctypes.c_char_p)
+        jack.jack_get_ports.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong]
+        self._shutdown = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: leave(1))
+        self._client: Any = None
+
+    def __call__(self) -> tuple[list[str], list[str], str]:
+        if not self._client:
+            self._client = self._jack.jack_client_open(f"{CLIENT} ports".encode(), NO_START_SERVER, None)
+            if not self._client:
+                return [], [], "no JACK server runs"
+            self._jack.jack_on_shutdown(self._client, self._shutdown, None)
+            self._jack.jack_activate(self._client)
+        return self._list(OUTPUT), self._list(INPUT), ""  # a JACK output is an input of ours
+
+    def _list(self, flag: int) -> list[str]:
+        found = self._jack.jack_get_ports(self._client, None, JACK_MIDI, flag)
+        names: list[str] = []
+        while found and found[len(names)]:
+            names.append(found[len(names)].decode(errors="replace"))
+        if found:
+            self._jack.jack_free(found)
+        return names
+
+    def close(self) -> None:
+        if self._client:
+            self._jack.jack_client_close(self._client)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
