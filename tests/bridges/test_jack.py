@@ -192,7 +192,7 @@ def test_a_port_that_vanishes_is_told_and_opened_again(jack, tmp_path):
             player.timer.cancel()
             while (message := osc.parse(udp.recv(4096))[0]).address != "/rnnmuse/error":
                 pass
-            assert message.arguments[1:] == ("port", "tester is gone")
+            assert message.arguments[1:] == ("port", "tester is gone: its port vanished")
         player = Lines([sys.executable, "-c", PLAYER], jack)
         player.until(lambda line: line.startswith("heard 144"))
         assert live.end() == 0
