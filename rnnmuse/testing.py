@@ -44,7 +44,10 @@ class Tap(OscServer):
     def open(self, selector: Any) -> None:
         self.port = self.port or 7707
 
-    def _send(self, client: Client, packets: list[bytes]) -> None:
+    def _send(self, client: Client, packet: bytes) -> None:
+        self._send_all(client, [packet])
+
+    def _send_all(self, client: Client, packets: list[bytes]) -> None:
         self.sent: list[tuple[Client, bytes]]
         self.__dict__.setdefault("sent", []).extend((client, packet) for packet in packets)
 

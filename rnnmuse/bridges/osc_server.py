@@ -20,6 +20,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 
 from rnnmuse.bridges import osc, slip
 from rnnmuse.bridges.osc_inbox import PACKETS, Inbox
@@ -50,8 +51,7 @@ MOST_SEGMENTS = 32
 """Linux cuts what one call sends into datagrams of equal size, 64 at most: a quarter of the time of a call for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """The sender of a packet: a UDP address, or a TCP connection (which has a number)."""
 
     host: str
@@ -96,7 +96,7 @@ class OscServer:
         self._connections: dict[Client, _Connection] = {}
         self._paused: set[Client] = set()
         self._count = 0
-        self._buffer = bytearray(1 << 16)
+        self._buffer = memoryview(bytearray(1 << 16))
         self._bell_in, self._bell_out = socket.socketpair()
         self._rung = False
         self._attend: deque[Client] = deque()  # TCP clients that the selecting thread must look at
@@ -383,34 +383,48 @@ class OscServer:
             self._holder = 0
             held, self._held = self._held, {}
             for client, packets in held.items():
-                self._send(client, packets)
+                self._send_all(client, packets)
 
     def broadcast(self, packet: bytes, ahead: int | None = None) -> None:
         """Send to every subscriber, or to those of one look-ahead in nanoseconds."""
-        for one in self.subscribers.running(ahead):
-            self.send(one.client, packet)
+        running = self.subscribers.running(ahead)
+        if self._holder and self._holder == threading.get_ident():
+            for one in running:
+                self._held.setdefault(one.client, []).append(packet)
+        else:
+            for one in running:
+                self._send(one.client, packet)
 
     def send(self, client: Client, packet: bytes) -> None:
         """Send one packet; one that cannot be sent is lost, as UDP's are."""
         if self._holder and self._holder == threading.get_ident():
             self._held.setdefault(client, []).append(packet)
         else:
-            self._send(client, [packet])
+            self._send(client, packet)
 
-    def _send(self, client: Client, packets: list[bytes]) -> None:
-        if client.connection:
+    def _send(self, client: Client, packet: bytes) -> None:
+        host, port, connection = client
+        if connection:
+            self._send_tcp(client, slip.encode(packet))
+        elif self._udp is not None:
+            with contextlib.suppress(OSError):
+                self._udp.sendto(packet, (host, port))
+
+    def _send_all(self, client: Client, packets: list[bytes]) -> None:
+        """Send some packets in as few system calls as may be."""
+        if len(packets) == 1:
+            self._send(client, packets[0])
+        elif client.connection:
             self._send_tcp(client, b"".join(map(slip.encode, packets)))
-            return
-        udp, to = self._udp, (client.host, client.port)
-        if udp is None:
-            return
-        for size, equal in groupby(packets, len):
-            run = list(equal)
-            while len(run) > 1 and self._segments and self._send_segments(udp, run[:MOST_SEGMENTS], size, to):
-                run = run[MOST_SEGMENTS:]
-            for packet in run:
-                with contextlib.suppress(OSError):
-                    udp.sendto(packet, to)
+        elif self._udp is not None:
+            for size, equal in groupby(packets, len):
+                run = list(equal)
+                while len(run) > 1 and self._segments:
+                    if not self._send_segments(self._udp, run[:MOST_SEGMENTS], size, client[:2]):
+                        break
+                    run = run[MOST_SEGMENTS:]
+                for packet in run:
+                    self._send(client, packet)
 
     def _send_segments(self, udp: socket.socket, packets: list[bytes], size: int, to: tuple[str, int]) -> bool:
         """Send datagrams of one size by one call; False, from then on, where the system cannot."""

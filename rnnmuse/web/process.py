@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -144,7 +145,7 @@ class WebProcess:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path},
             start_new_session=True,
         )  # fmt: skip
-        with self._lock:  # a session of its own: Ctrl-C is for the parent, which then ends it
+        with self._lock:
             self._child = child
             if self._closing.is_set():
                 assert child.stdin is not None
@@ -155,7 +156,10 @@ class WebProcess:
         for problem in report.problems:
             log.warning("%s", problem)
         if self._report is not None and not self._closing.is_set():
-            self._report(report)
+            try:
+                self._report(report)
+            except Exception:  # the process is watched whatever the caller does with the news
+                log.exception("a report of the web process could not be taken")
 
 
 # -- the child --------------------------------------------------------------------------------------------------
@@ -167,6 +171,7 @@ _at_end: list[Callable[[], None]] = []
 def main() -> None:
     """The child begins here. It ends when its standard input does."""
     ordinary_priority()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     settings = Settings(**json.loads(sys.argv[1]))
     thread = threading.Thread(target=_serve, args=(settings,), name="serve", daemon=True)
     thread.start()

@@ -157,3 +157,41 @@ def test_zeroconf_tells_the_ports():
         "_osc._udp.local.": [7707, ["127.0.0.1"]],
         "_oscjson._tcp.local.": [7807, ["127.0.0.1"]],
     }
+
+
+ZEROCONF_WEB = """
+import json, queue, threading
+from zeroconf import ServiceBrowser, Zeroconf
+from rnnmuse.web.process import WebProcess
+
+reports, found, both, none = queue.Queue(), {}, threading.Event(), threading.Event()
+class Listener:
+    def add_service(self, zeroconf, kind, name):
+        found[kind] = zeroconf.get_service_info(kind, name).port
+        if len(found) == 2:
+            both.set()
+    def update_service(self, *_): pass
+    def remove_service(self, zeroconf, kind, name):
+        found.pop(kind)
+        if not found:
+            none.set()
+looking = Zeroconf(interfaces=["127.0.0.1"])
+ServiceBrowser(looking, ["_osc._udp.local.", "_oscjson._tcp.local."], Listener())
+web = WebProcess("127.0.0.1", 7707, 0, discovery=True, report=reports.put)
+report = reports.get(timeout=30)
+both.wait(20)
+said = dict(found)
+web.join()
+gone = none.wait(20)
+looking.close()
+print(json.dumps([report.query, report.discovery, report.problems, said, gone]))
+"""
+
+
+def test_the_web_process_advertises_what_it_serves_and_withdraws_it():
+    pytest.importorskip("zeroconf", reason="zeroconf is not installed")
+    query, discovery, problems, said, gone = in_a_network(ZEROCONF_WEB)
+    assert discovery
+    assert not problems
+    assert said == {"_osc._udp.local.": 7707, "_oscjson._tcp.local.": query}
+    assert gone

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnmuse.bridges import osc
+from rnnmuse.bridges import osc, osc_inbox
 from rnnmuse.bridges.osc_inbox import BACKLOG, BYTES, ENDS, PACKETS, SENDERS, Inbox, ending
 from rnnmuse.protocol import TABLE, addresses
 
@@ -162,6 +162,37 @@ def test_more_senders_than_queues_share_one_and_keep_their_names():
     assert served[:SENDERS] == list(range(SENDERS))
     assert len(served) == 10 * SENDERS, "note-offs of different senders are not alike"
     assert len(set(served)) == 10 * SENDERS
+
+
+COMMANDS = st.one_of(
+    st.tuples(st.just("/rnnmuse/player/1/note"), st.integers(60, 63), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["/rnnmuse/transport/stop", "/rnnmuse/transport/panic", "/rnnmuse/player/1/start"])),
+    st.tuples(st.just(TEMPO), st.floats(20, 999, width=32)),
+)
+
+
+@given(st.lists(COMMANDS, max_size=60), st.integers(1, 6))
+def test_whatever_is_dropped_the_last_ending_of_each_kind_arrives_after_all_that_it_ends(sent, limit):
+    """Tiny limits, and nothing is handled in between: the worst that a flood can do."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(osc_inbox, "PACKETS", limit)
+        patched.setattr(osc_inbox, "BACKLOG", 1)
+        inbox = Inbox()
+        lost = sum(inbox.put("a", osc.build(address, arguments)) for address, *arguments in sent)
+    arrived = [message for _, message in drained(inbox)]
+    assert len(arrived) + lost <= len(sent)
+    for end in ("/rnnmuse/transport/stop", "/rnnmuse/transport/panic"):
+        was, now = ([address for address, *_ in messages] for messages in (sent, arrived))
+        if end in was:
+            after = was[::-1][: was[::-1].index(end)]
+            assert now[::-1].index(end) <= len(after), "else what it ended begins again"
+    for pitch in range(60, 64):
+        was = [v for address, *rest in sent for v in rest[1:] if address.endswith("/note") and rest[0] == pitch]
+        now = [v for address, *rest in arrived for v in rest[1:] if address.endswith("/note") and rest[0] == pitch]
+        if was and was[-1] == 0:
+            assert now[-1] == 0, "else the note hangs"
+    left = iter(sent)
+    assert all(message in left for message in arrived), "what arrives keeps its order"
 
 
 def test_nothing_is_shed_where_the_sender_can_be_made_to_wait():

@@ -7,6 +7,7 @@ import selectors
 import socket
 import threading
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -455,6 +456,23 @@ def test_a_tcp_flood_does_not_delay_a_udp_panic(server):
                 break
     stream.close()
     assert server.time - began < 0.010
+
+
+def test_after_any_bytes_the_next_packet_is_handled(server):
+    """Damaged frames and datagrams of every length; the seed is the test's."""
+    random, target = Random(7), ("127.0.0.1", server.port)
+    server._handle = lambda packet, client: (
+        server.handled.append((client, packet)) if packet == PANIC else osc.parse(packet)
+    )
+    (stream,) = connect(server)
+    with stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        for rounds in range(1, 101):
+            junk = random.randbytes(random.choice([0, 1, 3, 64, 2000, 9000]))
+            udp.sendto(junk, target)
+            stream.sendall(junk + b"\xc0" + slip.encode(PANIC))
+            server.until(lambda wanted=rounds: len(server.handled) >= wanted)
+        udp.sendto(PANIC, target)
+        server.until(lambda: len(server.handled) == 101)
 
 
 def test_a_frame_without_an_end_takes_bounded_memory(server):

@@ -232,7 +232,9 @@ def test_the_stage_is_subscribed_to_only_while_somebody_listens(client, fake):
 
 
 def until_live(client):
+    end = time.monotonic() + 30
     while not client.relay.live:
+        assert time.monotonic() < end
         time.sleep(0.001)
 
 

@@ -181,3 +181,37 @@ def test_discovery_that_does_not_work_is_reported(fake, monkeypatch, tmp_path):
         assert report.query
         assert not report.discovery
         assert report.problems == ("discovery: zeroconf is not installed: pip install 'rnnmuse[discovery]'",)
+
+
+def until_refused(port):
+    """Wait until nobody listens at a port."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            return True
+    return False
+
+
+def free_ports(count):
+    """Ports that are free for TCP, and most likely for UDP."""
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in taken]
+
+
+def test_rnnmuse_live_serves_oscquery_and_takes_it_along_even_when_it_is_killed(tmp_path):
+    port, query = free_ports(2)
+    rig = tmp_path / "rig.toml"
+    rig.write_text(f"[stage]\nport = {port}\nquery = {query}\ntempo = 133.0\nvirtual = false\n", "utf-8")
+    line = [sys.executable, "-m", "rnnmuse.cli.main", "live", str(rig)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=env) as live:
+        try:
+            while f"OSCQuery 127.0.0.1:{query}" not in live.stdout.readline():
+                assert live.poll() is None
+            assert json.loads(get(query, "/rnnmuse/transport/tempo?VALUE")) == {"VALUE": [133.0]}
+        finally:
+            live.kill()
+        assert until_refused(query)
