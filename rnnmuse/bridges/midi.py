@@ -251,7 +251,8 @@ class Ports:
                 self._open_input(wanted)
         except PortError as error:
             state = "gone" if wanted.state.state in ("open", "gone") else "waiting"
-            wanted.state = PortState(wanted.name, wanted.direction, state, str(error))
+            why = str(error).removeprefix(f"MIDI port {wanted.name!r}: ")
+            wanted.state = PortState(wanted.name, wanted.direction, state, why)
             wanted.again = self._now() + wanted.pause
             wanted.pause = min(LONGEST, 2 * wanted.pause)
         else:

@@ -169,7 +169,9 @@ def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callabl
 
 def add_recorder(stage: Stage, path: Path) -> str:
     """Record into a MIDI file; returns the line that says so."""
+    from rnnmuse.bridges.output import RECORDING
     from rnnmuse.bridges.recorder import Recorder
 
-    stage.add_output(Recorder(path, float(stage.clock.tempo)))
+    name = RECORDING + path.name
+    stage.add_output(Recorder(path, float(stage.clock.tempo), lambda why: stage.lose(name, why)))
     return f"Record {path}"

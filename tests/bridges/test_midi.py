@@ -162,7 +162,7 @@ def test_the_state_of_each_port_is_told(stage):
     def states():
         return [(port.direction, port.state, port.detail) for port in stage.ports.state()]
 
-    missing = "MIDI port 'synth': there is no port of this name"
+    missing = "there is no port of this name"
     assert states() == [("out", "waiting", missing), ("in", "waiting", missing)]
     stage.system.there = ["My Synth"]
     stage.ports.look()
