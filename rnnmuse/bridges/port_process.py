@@ -40,7 +40,7 @@ LOOK = 0.5
 """Seconds between two looks at the list of ports."""
 APIS = {"jack": "UNIX_JACK", "alsa": "LINUX_ALSA", "coremidi": "MACOSX_CORE", "winmm": "WINDOWS_MM"}
 PRIORITY = 8
-"""Real-time priority (SCHED_FIFO), where the system permits one."""
+"""Real-time priority of a port's process, below the scheduler's thread and above the one that reads an input."""
 JACK_MIDI = b"8 bit raw midi"
 INPUT, OUTPUT = 1, 2
 """JackPortIsInput and JackPortIsOutput."""
@@ -73,8 +73,7 @@ def main(role: str, driver_name: str, port_name: str = "") -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the player, which then ends this
-    with contextlib.suppress(Exception):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    raise_priority(PRIORITY)
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # drivers print; stdout is for frames
     try:
@@ -85,6 +84,12 @@ def main(role: str, driver_name: str, port_name: str = "") -> None:
     except Exception as error:  # each driver raises its own kinds
         told.write(f"{error or type(error).__name__}\n".encode())
         leave(1)
+
+
+def raise_priority(level: int) -> None:
+    """Ask for SCHED_FIFO for this thread, which the system may refuse or not have."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(level))
 
 
 def leave(code: int = 0) -> NoReturn:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from rnnmuse.bridges.port_process import FRAME
+from rnnmuse.bridges.port_process import FRAME, raise_priority
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
 
@@ -33,6 +33,8 @@ OPENING = 5.0
 """Seconds that a driver has to open a port."""
 CLOSING = 5.0
 """Seconds that a port's process has to end, before it is killed."""
+PRIORITY = 6
+"""Real-time priority of the thread that reads an input."""
 AGAIN = 1.0
 """Seconds after which a driver whose server is gone is asked again."""
 MISSING = "rtmidi2 is not installed: pip install 'rnnmuse[midi]'"
@@ -193,6 +195,7 @@ class _Port:
             self._told(why)
 
     def _read(self, stdout: BinaryIO) -> None:
+        raise_priority(PRIORITY)
         while len(head := stdout.read(FRAME.size)) == FRAME.size:
             length, when = FRAME.unpack(head)
             message = stdout.read(length)
@@ -303,6 +306,8 @@ class MidiSystem:
         for watch in self._watches:
             names = [name] if virtual else watch.outputs if role == "out" else watch.inputs
             found = next((each for each in names if name.lower() in each.lower()), None)
+            if virtual and watch.driver == "winmm":
+                raise PortError(f"MIDI port {name!r}: Windows has no virtual ports; open one of loopMIDI's by its name")
             if found is None or watch.reason:
                 continue
             try:

@@ -275,3 +275,10 @@ def test_a_driver_that_is_not_there_gives_its_reason(machine, monkeypatch):
     system.settle()
     assert system.reason == "no such driver"
     system.close()
+
+
+def test_windows_has_no_virtual_ports(machine):
+    system = MidiSystem(["winmm"])
+    with pytest.raises(PortError, match="Windows has no virtual ports"):
+        system.open_output("rnnmuse out", print, virtual=True)
+    system.close()
