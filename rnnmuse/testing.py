@@ -20,7 +20,7 @@ from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_server import Client, OscServer
 from rnnmuse.bridges.output import Program, Send, Sent
 from rnnmuse.clock import Nanoseconds
-from rnnmuse.engine.process import Engine, Model
+from rnnmuse.engine.process import Engine, Model, first_line
 from rnnmuse.models.bundle import load_player
 from rnnmuse.realtime.outgoing import Outgoing
 from rnnmuse.realtime.stage import Settings, Stage
@@ -150,7 +150,7 @@ class LocalEngine:
             try:
                 self.engine.take(message)
             except Exception as error:  # as `rnnmuse.engine.process.main` does
-                self._say(m.Failed(f"{type(error).__name__}: {error}"))
+                self._say(m.Failed(f"{type(error).__name__}: {first_line(error)}"))
                 return True
             self._say(m.Handled(1))
         for _ in range(MOST_ROUNDS):
@@ -186,6 +186,7 @@ class StageClient:
         self.stage.open(thread=False)
         self.stage.add_output(self.output)
         self._read = 0
+        self._received: dict[Client, list[osc.Message]] = {}
         self.settle()
         if subscribe:
             self.send("/rnnmuse/subscribe", 3600)
@@ -218,7 +219,10 @@ class StageClient:
     def received(self, address: str | None = None, client: Client = ME) -> list[osc.Message]:
         """Every message that came to the client, or those of an address."""
         packets = self.stage.server.__dict__.get("sent", [])
-        messages = [message for to, packet in packets if to == client for message in osc.parse(packet)]
+        for to, packet in packets[self._read :]:
+            self._received.setdefault(to, []).extend(osc.parse(packet))
+        self._read = len(packets)
+        messages = self._received.get(client, [])
         return [message for message in messages if address is None or message.address == address]
 
     def ask(self, address: str, *values: Any, answer: str | None = None) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The hostile half of `make soak`: triggers that froze the stage once, hostile datagrams, a flood, lateness beside clients.
+"""The hostile half of `make soak`: what froze the stage once, hostile datagrams, a flood, lateness beside clients.
 
 Everything is sent to the stage's own port on this machine, in bounded numbers.
 """
@@ -123,7 +123,8 @@ def mutants(seed: int) -> Iterator[bytes]:
     numbers = (0, 1, -1, 1e9, float("nan"), float("inf"), 0.5, 127, 2**31 - 1, -(2**31))
 
     def value() -> object:
-        return r.choice([r.choice(numbers), r.random(), r.choice(["", "free", "C", "grooves", "x" * 300]), b"\0" * 9])
+        text = r.choice(["", "free", "C", "grooves", "x" * 300])
+        return r.choice([r.choice(numbers), r.random(), text, b"\0" * 9])
 
     def address() -> str:
         found, _ = r.choice(KNOWN)

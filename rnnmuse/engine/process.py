@@ -126,9 +126,13 @@ class Engine:
             else:
                 self.send(m.Mistake(getattr(message, "player", 0), str(error), type(message).__name__[:4] == "Text"))
         except Exception as error:  # a model's own: its player is stopped, the others play on
-            if not (isinstance(message, m.Hear | m.Start | m.Generate) and message.player in self.players):
+            of_text = type(message).__name__.startswith("Text")
+            player = None if of_text else self.players.get(getattr(message, "player", 0))
+            if player is None:
                 raise
-            self._stop_failed(self.players[message.player], error)
+            if ticket:
+                self.send(m.Refused(ticket, f"{player.model.name} failed ({first_line(error)})"))
+            self._stop_failed(player, error)
         else:
             if ticket:
                 self.send(m.Accepted(ticket))

@@ -20,17 +20,20 @@ STROKE = PPQ // 8
 
 @dataclass(slots=True, eq=False)
 class PlayedNote:
-    """A note of a player from when it is planned: its ticks, and its planned begins by look-ahead."""
+    """A note of a player from when it is planned: its ticks, and its planned begins by look-ahead.
+
+    Its channel is the one that its part has when it begins; ``channels`` holds it by look-ahead.
+    """
 
     player: int
     part: int
-    channel: int
     pitch: int
     velocity: int
     tick: int
     drum: bool = False
     off: int | None = None
     begins: dict[Nanoseconds, Planned] = field(default_factory=dict)
+    channels: dict[Nanoseconds, int] = field(default_factory=dict)
 
 
 class Notes:
@@ -53,11 +56,12 @@ class Notes:
         """Notes that began."""
         self._open: dict[tuple[int, int, int], PlayedNote] = {}
         self._at_key: dict[Key, PlayedNote] = {}
-        self._playing: tuple[PlayedNote, int] | None = None
+        self._heard: set[tuple[int, int]] = set()
+        self._tick: int | None = None
 
     def plan_on(self, player: int, tick: int, pitch: int, velocity: int, part: int = 0, drum: bool = False) -> None:
         """Begin a note at ``tick`` on every output; a drum stroke ends by itself."""
-        note = PlayedNote(player, part, self.players.channel(player, part, drum), pitch, velocity, tick, drum)
+        note = PlayedNote(player, part, pitch, velocity, tick, drum)
         for ahead, lane in self.scheduler.lanes.items():
             note.begins[ahead] = lane.plan(tick, partial(self._begin, note, ahead), player)
         self._open[player, part, pitch] = note
@@ -69,7 +73,7 @@ class Notes:
         """End the last note of this player, part and pitch at ``tick``."""
         note = self._open.pop((player, part, pitch), None)
         if note is None:
-            note = PlayedNote(player, part, self.players.channel(player, part), pitch, 0, tick)
+            note = PlayedNote(player, part, pitch, 0, tick)
         note.off = tick
         for ahead, lane in self.scheduler.lanes.items():
             lane.plan(tick, partial(self._finish, note, ahead), player, True, note.begins.get(ahead))
@@ -77,8 +81,8 @@ class Notes:
 
     def plan_end(self, player: int, tick: int) -> None:
         """End every note of the player at ``tick``."""
-        for lane in self.scheduler.lanes.values():
-            lane.plan(tick, partial(self.end, player), player, True)
+        for ahead, lane in self.scheduler.lanes.items():
+            lane.plan(tick, partial(self._finish_all, player, tick, ahead), player, True)
         self.scheduler.wake()
 
     def recall(self, player: int | None = None, after: int = -1) -> None:
@@ -90,6 +94,7 @@ class Notes:
     def end(self, player: int | None = None) -> None:
         """End every note that sounds, of one player or of all."""
         self.ledger.end(player)
+        self._silent(player)
 
     def end_channel(self, channel: int) -> None:
         """End every note that sounds on a MIDI channel, from 0."""
@@ -99,6 +104,7 @@ class Notes:
         """Forget every plan and end every note: the clock goes to another place."""
         self.scheduler.forget_notes()
         self._open.clear()
+        self._heard.clear()  # the engine's players begin again at the new place
         self.ledger.end()
 
     def announce(self, program: Program, only: Output | None = None) -> None:
@@ -116,45 +122,70 @@ class Notes:
         return self.clock.time_at(self.clock.swung(tick)) if self.clock.running else self.now()
 
     def _begin(self, note: PlayedNote, ahead: Nanoseconds) -> None:
-        self._playing = note, note.tick
+        channel = note.channels[ahead] = self.players.channel(note.player, note.part, note.drum)
+        self._tick = note.tick
         try:
             for output in self.outputs.of(ahead):
                 if self.players.plays_to(note.player, output.name):
-                    key = (output.name, note.channel, note.pitch)
+                    key = (output.name, channel, note.pitch)
+                    self.ledger.off(key)  # as the note that it is, before the next takes the key
                     self._at_key[key] = note
                     self.ledger.on(key, note.velocity, note.player)
         finally:
-            self._playing = None
+            self._tick = None
         if not ahead:
             self.count += 1
+            self._heard.add((note.player, note.pitch))
             self._sounding(note.player, note.pitch, note.velocity)
 
     def _finish(self, note: PlayedNote, ahead: Nanoseconds) -> None:
         assert note.off is not None
-        self._playing = note, note.off
+        channel = note.channels.get(ahead, self.players.channel(note.player, note.part, note.drum))
+        self._tick = note.off
         try:
             for output in self.outputs.of(ahead):
-                key = (output.name, note.channel, note.pitch)
+                key = (output.name, channel, note.pitch)
                 if not note.velocity or self._at_key.get(key) is note:  # a later note of the pitch has its own end
                     self.ledger.off(key, note.player)
         finally:
-            self._playing = None
+            self._tick = None
         if not ahead:
+            self._heard.discard((note.player, note.pitch))
             self._sounding(note.player, note.pitch, 0)
+
+    def _finish_all(self, player: int, tick: int, ahead: Nanoseconds) -> None:
+        self._tick = tick
+        try:
+            for output in self.outputs.of(ahead):
+                self.ledger.end(player, output.name)
+        finally:
+            self._tick = None
+        if not ahead:
+            self._silent(player)
+
+    def _silent(self, player: int | None) -> None:
+        """Whoever listens to a player hears the ends of its notes."""
+        ended = {(by, pitch) for by, pitch in self._heard if player is None or by == player}
+        self._heard -= ended
+        for by, pitch in sorted(ended):
+            self._sounding(by, pitch, 0)
 
     def _send(self, key: Key, velocity: int, player: int) -> None:
         name, channel, pitch = key
         output = self.outputs.get(str(name))
         if output is None:
             return
-        now, at = self.now(), self._at_key.get(key)
-        part, drum = (at.part, at.drum) if at is not None else (0, False)
-        if self._playing is not None and self._playing[0].pitch == pitch and self._playing[0].channel == channel:
-            note, tick = self._playing
-            length = (note.off - note.tick) / PPQ if velocity and note.off is not None else 0.0
-            sent = Sent(player, channel, pitch, velocity, tick / PPQ, length, self.time_of(tick), part, drum)
+        now, note = self.now(), self._at_key.get(key)
+        part, drum, length = 0, False, 0.0
+        if note is not None:
+            part, drum = note.part, note.drum
+            if velocity and note.off is not None:
+                length = (note.off - note.tick) / PPQ
+        if self._tick is not None:
+            beat, due = self._tick / PPQ, self.time_of(self._tick)
         else:
-            sent = Sent(player, channel, pitch, velocity, self.clock.beat_at(now), 0.0, now, part, drum)
+            beat, due = self.clock.beat_at(now), now
         if not velocity:
             self._at_key.pop(key, None)
-        self.put(output, sent.due - output.ahead, output.prepare(sent))
+        sent = Sent(player, channel, pitch, velocity, beat, length, due, part, drum)
+        self.put(output, due - output.ahead, output.prepare(sent))

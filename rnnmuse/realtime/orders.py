@@ -88,7 +88,7 @@ class Orders:
 
     def _note_on(self, message: m.NoteOn) -> None:
         if not self._is_void(message.player):
-            self._players.good[message.player] = self._players.model(message.player)
+            self._players.has_played(message.player)
             self._notes.plan_on(
                 message.player, message.tick, message.pitch, message.velocity, message.part, message.drum
             )
@@ -161,7 +161,8 @@ class Orders:
         player = message.player
         self._notes.recall(player)
         self._notes.end(player)
-        back = self._fallback(player, message.model)
+        now = self._players.model(player)  # another than the one that failed where that one was refused
+        back = now if now != message.model else self._players.last_good(player, message.model)
         text = f"model {message.model} failed ({message.text})"
         if back is None:
             seat = self._players.seat(player)
@@ -172,12 +173,6 @@ class Orders:
         self._players.seat(player).model = back
         self._set_up(player)
 
-    def _fallback(self, player: int, failed: str) -> str | None:
-        for model in (self._players.good.get(player), self._players.default_model):
-            if model is not None and model != failed:
-                return model
-        return None
-
     # -- a lost engine: `rnnmuse.realtime.supervisor.Handler` -----------------------------------------------
 
     def engine_lost(self, why: str, fall_back: bool) -> None:
@@ -187,7 +182,7 @@ class Orders:
         if fall_back:
             self._tickets.refuse_all("model", why)
             for number, seat in self._players.seats.items():
-                good = self._players.good.get(number, self._players.default_model)
+                good = self._players.last_good(number)
                 if self._players.model(number) != good:
                     self._error(
                         f"/rnnmuse/player/{number}",

@@ -26,8 +26,7 @@ class Players:
     texts: dict[int, TextSeat] = field(default_factory=dict)
     presets: dict[int, dict[int, Seat]] = field(default_factory=dict)
     parts: dict[int, tuple[PartInfo, ...]] = field(default_factory=dict)
-    good: dict[int, str] = field(default_factory=dict)
-    """The last model of each player that has played a note."""
+    _worked: dict[int, list[str]] = field(default_factory=dict)
     _channels: dict[tuple[int, int], int] = field(default_factory=dict)
     _announced: dict[tuple[int, int], Program] = field(default_factory=dict)
 
@@ -46,6 +45,17 @@ class Players:
     def model(self, player: int) -> str:
         """The name of the player's model."""
         return self.look(player).model or self.default_model
+
+    def has_played(self, player: int) -> None:
+        """The player's model has played a note."""
+        model, worked = self.model(player), self._worked.setdefault(player, [])
+        if worked[-1:] != [model]:
+            worked[:] = [name for name in worked if name != model] + [model]
+
+    def last_good(self, player: int, failed: str = "") -> str | None:
+        """The model to go back to: the last that has played a note, else the stage's; never the one that failed."""
+        models = [*reversed(self._worked.get(player, [])), self.default_model]
+        return next((model for model in models if model != failed), None)
 
     def started(self) -> frozenset[int]:
         """The players that play whenever the clock runs."""

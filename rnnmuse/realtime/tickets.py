@@ -85,15 +85,17 @@ class Tickets:
 
     def accepted(self, ticket: int) -> None:
         """The engine accepted a change."""
-        if (entry := self._close(ticket)) is not None:
+        if (closed := self._close(ticket)) is not None:
+            key, entry = closed
             entry.accepted()
-            self._settle(entry)
+            self._settle(key)
 
     def refused(self, ticket: int, text: str) -> None:
         """The engine refused a change."""
-        if (entry := self._close(ticket)) is not None:
+        if (closed := self._close(ticket)) is not None:
+            key, entry = closed
             entry.refused(text)
-            self._settle(entry)
+            self._settle(key)
 
     def send_again(self) -> None:
         """Send the newest open change of each key to a new engine; the older ones are over."""
@@ -116,7 +118,7 @@ class Tickets:
         for entry in self._open.pop(key, []):
             self._forget(entry)
 
-    def _close(self, ticket: int) -> _Open | None:
+    def _close(self, ticket: int) -> tuple[Hashable, _Open] | None:
         key = self._key_of.get(ticket)
         if key is None:
             return None
@@ -124,11 +126,12 @@ class Tickets:
         while (entry := entries.pop(0)).ticket != ticket:
             self._forget(entry)
         self._forget(entry)
-        return entry
-
-    def _settle(self, entry: _Open) -> None:
-        for key in [key for key, entries in self._open.items() if not entries]:
+        if not entries:
             del self._open[key]
+        return key, entry
+
+    def _settle(self, key: Hashable) -> None:
+        if key not in self._open:  # what was done last may have asked for another change
             for act in self._settled.pop(key, []):
                 act()
 

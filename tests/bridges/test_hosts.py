@@ -263,7 +263,8 @@ def test_check_waits_for_a_note_where_there_are_no_probes():
         with pytest.raises(hosts.HostError, match="no MIDI ports are open"):
             hosts.check(ALL["fluidsynth"], stage.port)
         client = Client("127.0.0.1", 9)
-        played = threading.Timer(0.3, stage.stage.desk.handle, (osc.build("/rnnmuse/player/1/note", (60, 90)), client))
+        packet = osc.build("/rnnmuse/player/1/note", (60, 90))
+        played = threading.Timer(0.3, stage.stage.control.handle, (packet, client))
         played.start()
         assert hosts.check(ALL["tidal"], stage.port)[-1] == "a note came from TidalCycles"
         with pytest.raises(hosts.HostError, match="no note came from TidalCycles"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -87,6 +88,14 @@ def _take(name: str) -> int | None:
         os.close(file)
         return None
     return file
+
+
+def jack_rtmidi() -> Any:
+    """rtmidi2, with the system's libjack: its own speaks to no server of today."""
+    ctypes.CDLL("libjack.so.0", mode=ctypes.RTLD_GLOBAL)
+    import rtmidi2
+
+    return rtmidi2
 
 
 class JackError(Exception):

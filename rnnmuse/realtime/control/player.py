@@ -110,7 +110,7 @@ class PlayerControl:
 
     def _ask_to_start(self, player: int) -> None:
         place = self._transport.place
-        self._tickets.request(("mode", player), lambda ticket: m.Start(ticket, player, place))
+        self._tickets.request(("mode", player, "start"), lambda ticket: m.Start(ticket, player, place))
 
     def stop(self, call: Call) -> None:
         self._silenced.discard(call.player)
@@ -160,9 +160,10 @@ class PlayerControl:
         def accepted() -> None:
             seat = self._players.seat(player)
             seat.mode = mode
-            if mode in ("free", "loop"):
+            # what was asked since then is on its way, and decides
+            if mode in ("free", "loop") and not self._tickets.is_open(("stop", player)):
                 seat.started = True
-            elif mode == "off":
+            elif mode == "off" and not self._tickets.is_open(("mode", player, "start")):
                 seat.started = False
 
         self._silenced.discard(player)
@@ -177,14 +178,14 @@ class PlayerControl:
         self.mode(call, "hold")
 
     def get_mode(self, call: Call) -> None:
-        self._answer_settled(call, ("mode", call.player), lambda: self._players.look(call.player).mode)
+        self._answer_all_settled(call, ("mode", call.player), lambda: self._players.look(call.player).mode)
 
     def model(self, call: Call, model: str) -> None:
-        """Load the model; then change to it at the next bar line, or at once where the player does not play."""
+        """Change the model at once; of a player that plays, load it first and change at the next bar line."""
         player, key = call.player, ("model", call.player)
-        self._commands.cancel(key)
 
         def change() -> None:
+            self._commands.cancel(key)
             self._tickets.request(
                 key, lambda ticket: m.SetModel(ticket, player, model, self._line(player)), stored, refused
             )
@@ -202,10 +203,13 @@ class PlayerControl:
         def refused(text: str) -> None:
             call.fail("value", text)
 
-        self._tickets.request(key, lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
+        if self._plays(player):
+            self._tickets.request((*key, "load"), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
+        else:  # in order: what the player is asked to play after it is played by this model
+            change()
 
     def get_model(self, call: Call) -> None:
-        self._answer_settled(call, ("model", call.player), lambda: self._players.model(call.player))
+        self._answer_all_settled(call, ("model", call.player), lambda: self._players.model(call.player))
 
     def parameter(self, call: Call, value: Any) -> None:
         self._set(call, call.word, value)
@@ -267,6 +271,10 @@ class PlayerControl:
     def _answer_settled(self, call: Call, key: Hashable, value: Callable[[], Any]) -> None:
         """Answer what the engine holds, after the changes that are on their way to it."""
         self._tickets.when_settled(key, lambda: call.answer(value()))
+
+    def _answer_all_settled(self, call: Call, prefix: tuple[Hashable, ...], value: Callable[[], Any]) -> None:
+        """The same after the changes of every key that begins so."""
+        self._tickets.when_all_settled(prefix, lambda: call.answer(value()))
 
     # -- seats ----------------------------------------------------------------------------------------------
 

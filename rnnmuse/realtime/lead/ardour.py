@@ -1,28 +1,30 @@
-"""Ardour's transport leads the clock, or follows it; `rnnmuse.bridges.ardour` speaks to Ardour."""
+"""Ardour's transport leads the clock while the source is osc, and follows it otherwise."""
 
 from __future__ import annotations
 
+from rnnmuse.bridges.ardour import ArdourOut
 from rnnmuse.realtime.transport import Transport
 
 
-class ArdourClock:
-    """The clock as Ardour's output sees it."""
+class ArdourLeader:
+    """The stage's transport as `rnnmuse.bridges.ardour` sees it."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def source(self) -> str:
-        """Who leads the clock."""
         return self._transport.source
 
     def running(self) -> bool:
-        """Whether it runs."""
         return self._transport.clock.running
 
     def resume(self) -> None:
-        """Run on from where it stands."""
         self._transport.resume(as_asked=True)
 
     def halt(self) -> None:
-        """Stand still."""
         self._transport.stop()
+
+
+def ardour(transport: Transport, name: str, host: str, port: int) -> ArdourOut:
+    """An output that ties Ardour's transport to the stage's."""
+    return ArdourOut(ArdourLeader(transport), name, host, port)

@@ -45,8 +45,8 @@ class ClockFollower:
             self.tick += TICKS  # where the next pulse would have been
 
     def position(self, sixteenths: int) -> None:
-        """Song position pointer, in sixteenths."""
-        self.tick = sixteenths * PPQ // 4
+        """Song position pointer, in sixteenths: the place of the next pulse, or while stopped, of the next start."""
+        self.tick = sixteenths * PPQ // 4 - (TICKS if self.running else 0)
 
     def pulse(self, time: Nanoseconds) -> None:
         """Clock message at ``time``; pulses keep the tempo alive while stopped, too."""
