@@ -156,8 +156,8 @@ class Ports:
     """Opens the ports of a performance and brings back those that were lost.
 
     ``add_output`` and ``lose`` are called, with an output, when it is open and when it is gone; ``make_receiver`` makes
-    an input's receiver; ``on_error`` takes a line for the performer when an input is gone. They are called from the thread of this class or
-    a port's, and no lock of this class is held.
+    an input's receiver; ``on_error`` takes a line for the performer when an input is gone. They are called from the
+    thread of this class or a port's, and no lock of this class is held.
     """
 
     def __init__(

@@ -117,8 +117,8 @@ def synth() -> None:
     from test_fluidsynth import recorded
 
     from rnnmuse.bridges.ports import MidiSystem
-from rnnmuse.realtime.rig import open_ports
     from rnnmuse.bridges.synth import soundfont
+    from rnnmuse.realtime.rig import open_ports
 
     font = soundfont()
     if font is None:

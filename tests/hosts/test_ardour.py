@@ -81,7 +81,7 @@ def connected(stage, made):
 def record(stage, folder, count, ticks=20):
     """Play notes into the armed track, and what Ardour then has in its own files."""
     from rnnmuse.bridges.ports import MidiSystem
-from rnnmuse.realtime.rig import open_ports
+    from rnnmuse.realtime.rig import open_ports
 
     assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
     with ardour(folder) as made:
@@ -113,7 +113,7 @@ def test_it_records_every_note_and_rolls_with_us(tmp_path):
 
 def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
     from rnnmuse.bridges.ports import MidiSystem
-from rnnmuse.realtime.rig import open_ports
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(), echo() as stage:
         assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
@@ -130,7 +130,7 @@ from rnnmuse.realtime.rig import open_ports
 
 def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
     from rnnmuse.bridges.ports import MidiSystem
-from rnnmuse.realtime.rig import open_ports
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(wait=False), echo() as stage:  # a killed client stops a server that waits for it
         assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 def recorded(folder, notes=12, period=256):
     """Eighths at 120 bpm, two beats in; onsets in seconds and the sound."""
     from rnnmuse.bridges.ports import MidiSystem
-from rnnmuse.realtime.rig import open_ports
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(period, realtime=True), echo() as stage:
         assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
@@ -45,7 +45,7 @@ def test_the_recording_has_the_notes_that_were_sent(tmp_path):
 
 def test_the_synth_killed_and_started_again():
     from rnnmuse.bridges.ports import MidiSystem
-from rnnmuse.realtime.rig import open_ports
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(512, realtime=True, wait=False), echo() as stage:
         open_ports(stage.stage, MidiSystem()).output("synth")  # as the rig does

@@ -146,7 +146,6 @@ def test_ardour(tmp_path):
         finally:
             done.set()
             keyboard.close_port()
-            del keyboard
 
 
 @pytest.mark.skipif(bool(missing("make", "gcc", "pkg-config")), reason="no compiler")
