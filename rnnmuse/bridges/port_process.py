@@ -70,9 +70,9 @@ class Driver:
 
 def main(role: str, driver_name: str, port_name: str = "") -> None:
     """Run one role until stdin ends."""
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the player, which then ends this
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):  # they are for the player, whose end is the end of stdin
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     raise_priority(PRIORITY)
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # drivers print; stdout is for frames

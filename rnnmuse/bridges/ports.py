@@ -31,6 +31,8 @@ Lost = Callable[[str], None]
 
 OPENING = 5.0
 """Seconds that a driver has to open a port."""
+LONGEST = 4000
+"""Bytes of a message: with its header, what a pipe takes whole or not at all."""
 CLOSING = 5.0
 """Seconds that a port's process has to end, before it is killed."""
 PRIORITY = 6
@@ -54,7 +56,7 @@ class Port(Protocol):
     def lost(self) -> bool: ...
 
     def send(self, message: bytes) -> None:
-        """Send one message; PortError where the port is gone. Never waits."""
+        """Send one message of at most `LONGEST` bytes; PortError where the port is gone. Never waits."""
 
     def close(self) -> None:
         """Close the port, ending what it plays. Never waits."""
@@ -174,6 +176,8 @@ class _Port:
         return self._over
 
     def send(self, message: bytes) -> None:
+        if len(message) > LONGEST:
+            raise ValueError(f"message: {len(message)} bytes; must be at most {LONGEST}")
         try:
             self._process.write(FRAME.pack(len(message), 0) + message)
         except BlockingIOError:

@@ -125,6 +125,29 @@ def test_a_midi_note_in_is_midi_notes_out(jack):
             live.end(signal.SIGKILL)
 
 
+def test_a_player_that_is_killed_leaves_no_note_behind(jack):
+    words = ["live", "--port", "0", "--mode", "accompany"]
+    live = Lines([sys.executable, "-m", "rnnmuse.cli.main", *words], jack)
+    player = Lines([sys.executable, "-c", PLAYER], jack)
+    try:
+        live.until(lambda line: line.startswith("MIDI"))
+        player.until(lambda line: line.startswith("open"))
+        jack_connect("tester:out", ":rnnmuse in")
+        jack_connect(":rnnmuse out", "tester-01:in")
+        player.process.stdin.write("144 60 90\n")
+        player.process.stdin.flush()
+        heard = [player.until(begins)]
+        live.end(signal.SIGKILL)
+        while sounding(heard):
+            heard.append(player.until(lambda line: line.startswith("heard")))
+    finally:
+        player.process.stdin.close()
+        player.process.wait(10)
+        player.timer.cancel()
+        if live.process.poll() is None:
+            live.end(signal.SIGKILL)
+
+
 CLOCK = """
 import ctypes, sys, time
 ctypes.CDLL("libjack.so.0", mode=ctypes.RTLD_GLOBAL)

@@ -193,6 +193,23 @@ def test_a_player_that_is_killed_leaves_no_note_behind(machine):
     until(lambda: gone(machine.pid()))
 
 
+def test_a_signal_to_every_process_of_the_player_ends_no_note_too_early(machine, system):
+    """A service manager sends SIGTERM to all: the port outlives the player, which ends the notes."""
+    port = system.open_output("Synth", print)
+    port.send(b"\x90\x3c\x5a")
+    until(lambda: machine.sent())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(machine.pid(), number)
+    port.send(b"\x80\x3c\x00")
+    until(lambda: machine.sent() == ["903c5a", "803c00"])
+
+
+def test_a_message_that_is_too_long_is_an_error(machine, system):
+    port = system.open_output("Synth", print)
+    with pytest.raises(ValueError, match="message: 5000 bytes; must be at most 4000"):
+        port.send(bytes(5000))
+
+
 @pytest.mark.parametrize(("mode", "why"), [("abort", "the MIDI driver failed"), ("fail", "the device is busy"),
                                            ("hang", "did not answer within 0.5 s")])  # fmt: skip
 def test_a_driver_that_fails_while_it_opens_is_an_error(machine, system, monkeypatch, mode, why):
