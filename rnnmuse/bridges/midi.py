@@ -210,11 +210,9 @@ class Ports:
         self._thread.start()
 
     def close(self) -> None:
-        """Close every input, and look no more. Outputs are closed by whoever got them. Never waits."""
+        """Close every port and look no more; what outputs were given before is still sent. Never waits."""
         self._stop.set()
-        for wanted in list(self._wanted):
-            if wanted.held is not None and not isinstance(wanted.held, MidiOut):
-                wanted.held.close()
+        self.system.close()
 
     def look(self, changed: bool = True) -> None:
         """Open what is missing and there. ``changed``: ports have come or gone since the last look."""

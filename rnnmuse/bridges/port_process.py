@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import struct
@@ -27,7 +26,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 FRAME = struct.Struct("<Hq")
@@ -36,7 +34,7 @@ DRAIN = 0.05
 """Seconds between the last message and the end of the port: JACK sends in its next cycle."""
 PATIENCE = 3
 """Seconds after which a port that hangs while it closes is ended by the system."""
-LOOK = 0.5
+LOOK = 0.25
 """Seconds between two looks at the list of ports."""
 APIS = {"jack": "UNIX_JACK", "alsa": "LINUX_ALSA", "coremidi": "MACOSX_CORE", "winmm": "WINDOWS_MM"}
 PRIORITY = 8
@@ -48,24 +46,19 @@ NO_START_SERVER = 1
 
 
 class Driver:
-    """A MIDI system as rtmidi2 reaches it. OSError where it does not run here."""
+    """A MIDI system as rtmidi2 reaches it. OSError where it is not installed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        if name == "jack":  # before rtmidi2: its own libjack speaks to no server since JACK 1.9.15, nor to PipeWire
+        if name == "jack":  # before rtmidi2: its own libjack, of 2020, speaks to no server since JACK 1.9.15
             self.jack = ctypes.CDLL("libjack.so.0", mode=ctypes.RTLD_GLOBAL)
-        elif name == "alsa" and not Path("/dev/snd/seq").exists():
-            raise OSError("the ALSA sequencer is not loaded (/dev/snd/seq)")
-        import rtmidi2
-
-        self._rtmidi = rtmidi2
-        self._api = getattr(rtmidi2, f"API_{APIS[name]}")
 
     def port(self, kind: str) -> Any:
         """An unopened rtmidi2 port, ``MidiIn`` or ``MidiOut``."""
-        if kind == "MidiIn":
-            return self._rtmidi.MidiIn(CLIENT, api=self._api)
-        return self._rtmidi.MidiOut(CLIENT, self._api)
+        import rtmidi2  # here, because listing the ports of JACK does without
+
+        api = getattr(rtmidi2, f"API_{APIS[self.name]}")
+        return rtmidi2.MidiIn(CLIENT, api=api) if kind == "MidiIn" else rtmidi2.MidiOut(CLIENT, api)
 
 
 def main(role: str, driver_name: str, port_name: str = "") -> None:
@@ -177,6 +170,8 @@ def receive(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
 
 def watch(driver: Driver, _name: str, _virtual: bool, told: BinaryIO) -> None:
     """Write the names of the inputs and outputs, and why there are none, whenever they change."""
+    import json  # half of what the other roles take to start
+
     names = JackNames(driver.jack) if driver.name == "jack" else RtNames(driver)
     told.write(b"ready\n")
     ended = threading.Event()

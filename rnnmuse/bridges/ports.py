@@ -39,6 +39,7 @@ PRIORITY = 6
 """Real-time priority of the thread that reads an input."""
 AGAIN = 1.0
 """Seconds after which a driver whose server is gone is asked again."""
+SEQUENCER = "/dev/snd/seq"
 MISSING = "rtmidi2 is not installed: pip install 'rnnmuse[midi]'"
 
 
@@ -221,9 +222,14 @@ class _Watch:
         self.known = threading.Event()
         self._changed, self._gone = changed, gone
         self._closing = threading.Event()
+        self._process: _Process | None = None
         self._begin()
 
     def _begin(self) -> None:
+        if self.driver == "alsa" and not Path(SEQUENCER).exists():
+            self.reason = f"the ALSA sequencer is not loaded ({SEQUENCER})"
+            self.known.set()
+            return
         self._process = _Process(["list", self.driver], self._read, self._ended)
         self._process.start()
 
@@ -234,6 +240,7 @@ class _Watch:
             self._changed()
 
     def _ended(self) -> None:
+        assert self._process is not None
         self.inputs, self.outputs = [], []
         first = self._process.first
         self.reason = f"the {self.driver} server is gone" if first == "ready" else first or f"{self.driver} failed"
@@ -247,7 +254,8 @@ class _Watch:
 
     def close(self) -> None:
         self._closing.set()
-        self._process.close()
+        if self._process is not None:
+            self._process.close()
 
 
 class MidiSystem:

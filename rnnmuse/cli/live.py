@@ -47,11 +47,12 @@ def live(
     s["query"] = 0 if s["port"] == 0 else s["query"]  # a stage beside another takes no fixed port
     for name in sorted(setup.models()):
         find(name)
+    system = MidiSystem() if midi else None  # first: its drivers answer while the engine starts
     stage = Stage(Settings(s["host"], s["port"], s["tempo"], s["model"]))
     sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the others
     stage.open()
     try:
-        lines = open_rig(stage, setup, MidiSystem() if midi else None)
+        lines = open_rig(stage, setup, system)
         if s["query"] or s["discovery"]:
             stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"]))
         if rig is not None:

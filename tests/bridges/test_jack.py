@@ -323,7 +323,6 @@ def test_ports_come_back_when_jack_is_started_again(jack):
         hear_and_be_heard(jack, outputs["out"], performer)
     finally:
         ports.close()
-        ports.system.close()
         finish(server, 3)
 
 
