@@ -33,7 +33,11 @@ CLIENT = "rnnmuse"
 DRAIN = 0.05
 """Seconds between the last message and the end of the port: JACK sends in its next cycle."""
 PATIENCE = 3
-"""Seconds after which a port that hangs while it closes is ended by the system."""
+"""Seconds after which the system ends this process, where the driver does not return from a call."""
+OPENING = 10
+"""Likewise, while the port opens."""
+LONGEST = 4000
+"""Bytes of a message: with its header, what a pipe takes whole or not at all."""
 LOOK = 0.25
 """Seconds between two looks at the list of ports."""
 APIS = {"jack": "UNIX_JACK", "alsa": "LINUX_ALSA", "coremidi": "MACOSX_CORE", "winmm": "WINDOWS_MM"}
@@ -66,6 +70,7 @@ def main(role: str, driver_name: str, port_name: str = "") -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):  # they are for the player, whose end is the end of stdin
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    watched(OPENING)
     raise_priority(PRIORITY)
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # drivers print; stdout is for frames
@@ -90,11 +95,10 @@ def leave(code: int = 0) -> NoReturn:
     os._exit(code)
 
 
-def closing() -> None:
-    """From here on the system ends this process if a driver hangs; a timer in Python would need the global lock."""
+def watched(seconds: int) -> None:
+    """Let the system end this process after so many seconds; 0 for never. A timer in Python needs the global lock."""
     if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(PATIENCE)
+        signal.alarm(seconds)
 
 
 def opened(driver: Driver, kind: str, name: str, virtual: bool) -> Any:
@@ -113,6 +117,7 @@ def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
     """Send what comes on stdin; at its end, the note-offs."""
     port = opened(driver, "MidiOut", name, virtual)
     told.write(b"ready\n")
+    watched(0)
     sounding: set[tuple[int, int]] = set()
     frames = os.fdopen(0, "rb", buffering=65536)
     while len(head := frames.read(FRAME.size)) == FRAME.size:
@@ -120,9 +125,11 @@ def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
         message = frames.read(length)
         if len(message) < length:
             break
+        watched(PATIENCE)
         port.send_raw(*message)
+        watched(0)
         track(sounding, message)
-    closing()
+    watched(PATIENCE)
     for channel, pitch in sorted(sounding):
         port.send_raw(0x80 | channel, pitch, 0)
     time.sleep(DRAIN)
@@ -143,13 +150,16 @@ def track(sounding: set[tuple[int, int]], message: Sequence[int]) -> None:
 
 
 def receive(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
-    """Write each message that arrives on stdout, with its time."""
+    """Write each message that arrives on stdout, with its time; a player that reads no more holds no driver up."""
     port = driver.port("MidiIn")
     port.ignore_types(midi_sysex=False, midi_time=False, midi_sense=True)
 
     def arrived(message: list[int], _: float) -> None:
-        told.write(FRAME.pack(len(message), time.monotonic_ns()) + bytes(message))
+        if len(message) <= LONGEST:
+            told.write(FRAME.pack(len(message), time.monotonic_ns()) + bytes(message))
 
+    with contextlib.suppress(OSError, AttributeError):  # Windows before Python 3.12 cannot
+        os.set_blocking(told.fileno(), False)
     port.callback = arrived
     names = [] if virtual else port.ports
     if virtual:
@@ -159,9 +169,10 @@ def receive(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
     else:
         raise OSError(f"there is no port {name!r}")
     told.write(b"ready\n")
+    watched(0)
     while os.read(0, 4096):
         pass
-    closing()
+    watched(PATIENCE)
     port.callback = None
     port.close_port()
     del port
@@ -183,11 +194,14 @@ def watch(driver: Driver, _name: str, _virtual: bool, told: BinaryIO) -> None:
     threading.Thread(target=wait_for_end, daemon=True).start()
     last = None
     while True:
-        if (now := names()) != last:
+        watched(PATIENCE)
+        now = names()
+        watched(0)
+        if now != last:
             told.write(json.dumps(now).encode() + b"\n")
             last = now
         if ended.wait(LOOK):
-            closing()
+            watched(PATIENCE)
             names.close()
             leave()
 

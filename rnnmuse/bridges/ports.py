@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from rnnmuse.bridges.port_process import FRAME, raise_priority
+from rnnmuse.bridges.port_process import FRAME, LONGEST, raise_priority
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
 
@@ -31,8 +31,6 @@ Lost = Callable[[str], None]
 
 OPENING = 5.0
 """Seconds that a driver has to open a port."""
-LONGEST = 4000
-"""Bytes of a message: with its header, what a pipe takes whole or not at all."""
 CLOSING = 5.0
 """Seconds that a port's process has to end, before it is killed."""
 PRIORITY = 6

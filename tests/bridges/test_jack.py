@@ -316,7 +316,7 @@ def test_ports_come_back_when_jack_is_started_again(jack):
     until(lambda: states() == {"gone"})
     assert lost == ["the jack server is gone"]
     assert performer.notes[-1] == (2, 62, 0)
-    command = ["jackd", "-n", name, "--no-realtime", "-d", "dummy", "-r", "48000", "-p", "256"]
+    command = ["jackd", "-n", name, "-S", "--no-realtime", "-t", "20000", "-d", "dummy", "-r", "48000", "-p", "256"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: states() == {"open"})

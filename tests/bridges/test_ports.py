@@ -69,6 +69,7 @@ class MidiIn(Port):
         with open(FOLDER / "heard") as pipe:
             for line in pipe:
                 self.callback(list(bytes.fromhex(line)), 0.0)
+        (FOLDER / "taken").touch()
 """
 
 
@@ -249,7 +250,8 @@ def test_a_driver_that_dies_is_told(machine, system):
 
 
 def test_a_driver_that_takes_nothing_holds_nobody_up(machine, system):
-    port = system.open_output("Synth", print)
+    lost = []
+    port = system.open_output("Synth", lost.append)
     machine.mode("stall")
     errors = []
 
@@ -263,7 +265,25 @@ def test_a_driver_that_takes_nothing_holds_nobody_up(machine, system):
     threading.Thread(target=play, daemon=True).start()
     until(lambda: errors)
     assert "takes no messages" in errors[0]
+    until(lambda: gone(machine.pid()))  # by itself: nobody may be left to end it
+    assert lost == ["its driver ended"]
     port.close()
+
+
+def test_a_player_that_reads_nothing_holds_no_driver_up(machine, system):
+    stop, heard = threading.Event(), []
+
+    def receive(data, when):
+        heard.append(data)
+        stop.wait(60)
+
+    system.open_input("Keys", receive, print)
+    with (machine.folder / "heard").open("w") as pipe:
+        pipe.write("903c5a\n" * 50_000)  # returns once the driver has taken them
+        pipe.write("803c00\n")
+    until(lambda: (machine.folder / "taken").exists())
+    stop.set()
+    until(lambda: len(heard) > 1000)
 
 
 def test_a_driver_that_hangs_on_closing_is_ended(machine, system):
