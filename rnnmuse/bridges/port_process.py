@@ -30,8 +30,8 @@ from typing import Any, BinaryIO, NoReturn
 
 FRAME = struct.Struct("<Hq")
 CLIENT = "rnnmuse"
-DRAIN = 0.05
-"""Seconds between the last message and the end of the port: JACK sends in its next cycle."""
+DRAIN = 0.25
+"""Seconds between the last message and the end of the port: JACK sends in its next cycle, 93 ms of 4,096 frames."""
 PATIENCE = 3
 """Seconds after which the system ends this process, where the driver does not return from a call."""
 OPENING = 10
