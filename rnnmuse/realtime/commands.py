@@ -62,6 +62,10 @@ class Commands:
         self._number += 1
         heapq.heappush(self._timed, (time, self._number, act))
 
+    def waits(self, key: Hashable) -> bool:
+        """Whether a command of this key waits."""
+        return any(command.key == key for command in self._musical)
+
     def cancel(self, key: Hashable) -> bool:
         """Take back the command of this key; False if none waits."""
         kept = [command for command in self._musical if command.key != key]

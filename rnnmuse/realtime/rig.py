@@ -72,7 +72,9 @@ def open_ports(stage: Stage, system: System) -> Ports:
         receiver,
         lambda text: stage.error("/rnnmuse/midi/ports", "port", text),
     )
-    stage.midi.open_ports = lambda: [state.name for state in ports.state() if state.state == "open"]
+    stage.midi.open_inputs = lambda: [
+        state.name for state in ports.state() if state.state == "open" and state.direction == "in"
+    ]
     stage.midi.available_ports = ports.names
     stage.closers.append(ports.close)
     ports.open()

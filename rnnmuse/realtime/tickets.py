@@ -63,6 +63,10 @@ class Tickets:
         """Whether a change of this key waits for its answer."""
         return key in self._open
 
+    def any_open(self, prefix: tuple[Hashable, ...]) -> bool:
+        """Whether a change whose key begins with ``prefix`` waits for its answer."""
+        return bool(self._of(prefix))
+
     def newest(self, key: Hashable) -> int:
         """The ticket of the last open change of a key; 0 without."""
         return self._open[key][-1].ticket if key in self._open else 0
@@ -76,8 +80,7 @@ class Tickets:
 
     def when_all_settled(self, prefix: tuple[Hashable, ...], act: Callable[[], None]) -> None:
         """Call ``act`` once no change whose key begins with ``prefix`` is open."""
-        keys = [key for key in self._open if isinstance(key, tuple) and key[: len(prefix)] == prefix]
-        newest = max(keys, key=self.newest, default=None)
+        newest = max(self._of(prefix), key=self.newest, default=None)
         if newest is None:
             act()
         else:
@@ -109,14 +112,16 @@ class Tickets:
 
     def refuse_all(self, noun: str, text: str) -> None:
         """Refuse every open change whose key begins with ``noun``."""
-        keys = [key for key in self._open if isinstance(key, tuple) and key[0] == noun]
-        for key in keys:
+        for key in self._of((noun,)):
             self.refused(self.newest(key), text)
 
     def drop(self, key: Hashable) -> None:
         """The open changes of a key are void; nobody is told."""
         for entry in self._open.pop(key, []):
             self._forget(entry)
+
+    def _of(self, prefix: tuple[Hashable, ...]) -> list[Hashable]:
+        return [key for key in self._open if isinstance(key, tuple) and key[: len(prefix)] == prefix]
 
     def _close(self, ticket: int) -> tuple[Hashable, _Open] | None:
         key = self._key_of.get(ticket)

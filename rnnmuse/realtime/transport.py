@@ -123,7 +123,7 @@ class Transport:
                 self._beats.begin(now)
             else:
                 self._beats.end()
-            for out in self._clocks.values():
+            for out in list(self._clocks.values()):  # a port may turn out to be gone
                 if was_running:
                     out.stop(now)
                 if self.clock.running:

@@ -49,8 +49,8 @@ def test_a_pattern_drives_players_and_parameters(tmp_path):
         made.say("once $ bpm 97")
         heard = stage.heard
         until(lambda: len(heard()) > 40)
-        assert {m[1] for m in heard()} == {3}
-        pitches = [m[3] for m in heard()]
+        assert {hear.player for hear in heard()} == {3}
+        pitches = [hear.pitch for hear in heard()]
         first = pitches.index(60)
         assert pitches[first : first + 32] == [60, 64, 67, 72] * 8
         until(lambda: desk.value("/rnnmuse/player/2/param/temperature") == 0.5)

@@ -67,6 +67,11 @@ class PlayerControl:
         for number in list(self._players.listeners(-1 - channel)):
             self.play(number, pitch, velocity)
 
+    def end_notes(self, channel: int) -> None:
+        """End what the players play that listen to a MIDI channel, 0-15."""
+        for number in self._players.listeners(-1 - channel):
+            self._notes.end(number)
+
     def sounding(self, player: int, pitch: int, velocity: int) -> None:
         """A player's note begins or ends: those who listen to the player hear it."""
         if velocity:
@@ -349,16 +354,17 @@ class PlayerControl:
         take: Callable[..., None],
         restore: Callable[[int, dict[str, Any]], None],
     ) -> None:
-        """Change a player to what is wanted, by the messages that differ.
+        """Change a player to what is wanted, by messages for what differs or is about to change.
 
         ``take`` takes a message, ``restore`` the state of a latent space.
         """
         now, at = self._players.look(player), f"/rnnmuse/player/{player}"
-        if (wanted.model or self._players.default_model) != self._players.model(player):
-            take(f"{at}/model", wanted.model or self._players.default_model)
+        model = wanted.model or self._players.default_model
+        if model != self._players.model(player) or self._changing("model", player):
+            take(f"{at}/model", model)
         for name in PARAMETERS:
             value = wanted.parameters.get(name, PARAMETERS[name][1])
-            if value != now.parameters.get(name, PARAMETERS[name][1]):
+            if value != now.parameters.get(name, PARAMETERS[name][1]) or self._changing("parameter", player, name):
                 take(f"{at}/param/{name}", value)
         if wanted.channel and wanted.channel != now.channel:
             take(f"{at}/channel", wanted.channel)
@@ -374,9 +380,13 @@ class PlayerControl:
                 take(f"{at}/{name}", value)
         if wanted.latent and wanted.latent != now.latent:
             restore(player, wanted.latent)
-        if wanted.mode != now.mode:
+        if wanted.mode != now.mode or self._changing("mode", player):
             take(f"{at}/mode", wanted.mode)
         if wanted.started and not now.started:
             take(f"{at}/start")
-        elif now.started and not wanted.started:
+        elif not wanted.started and (now.started or self._changing("mode", player)):
             self.silence(player)
+
+    def _changing(self, *key: Hashable) -> bool:
+        """Whether a change is on its way to the engine, or waits for its line."""
+        return self._tickets.any_open(key) or self._commands.waits(key)
