@@ -27,8 +27,8 @@ def recorded(folder, notes=12, period=256):
                 until(lambda: (folder / "synth.wav").exists())
                 stage.stage.take("/rnnmuse/transport/play")
                 for number in range(notes):
-                    stage.stage.plan_note(1, 1920 + 480 * number, 60 + number % 24, 110)
-                    stage.stage.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
+                    stage.stage.notes.plan_on(1, 1920 + 480 * number, 60 + number % 24, 110)
+                    stage.stage.notes.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
                 until(lambda: recorder.process.poll() is not None, 60)
             assert heard(synth) == notes
             until(lambda: voices(synth) == 0, 20)
