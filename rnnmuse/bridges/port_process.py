@@ -71,7 +71,6 @@ def main(role: str, driver_name: str, port_name: str = "") -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     watched(OPENING)
-    raise_priority(PRIORITY)
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # drivers print; stdout is for frames
     try:
@@ -101,23 +100,24 @@ def watched(seconds: int) -> None:
         signal.alarm(seconds)
 
 
-def opened(driver: Driver, kind: str, name: str, virtual: bool) -> Any:
-    port = driver.port(kind)
+def open_port(port: Any, name: str, virtual: bool, told: BinaryIO) -> None:
+    """Open a port of rtmidi2's and say so. OSError where there is none of this name."""
+    names = [] if virtual else port.ports
     if virtual:
         port.open_virtual_port(name)
-    else:
-        names = port.ports
-        if name not in names:
-            raise OSError(f"there is no port {name!r}")
+    elif name in names:
         port.open_port(names.index(name))
-    return port
+    else:
+        raise OSError(f"there is no port {name!r}")
+    told.write(b"ready\n")
+    watched(0)
+    raise_priority(PRIORITY)
 
 
 def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
     """Send what comes on stdin; at its end, the note-offs."""
-    port = opened(driver, "MidiOut", name, virtual)
-    told.write(b"ready\n")
-    watched(0)
+    port = driver.port("MidiOut")
+    open_port(port, name, virtual, told)
     sounding: set[tuple[int, int]] = set()
     frames = os.fdopen(0, "rb", buffering=65536)
     while len(head := frames.read(FRAME.size)) == FRAME.size:
@@ -161,15 +161,7 @@ def receive(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
     with contextlib.suppress(OSError, AttributeError):  # Windows before Python 3.12 cannot
         os.set_blocking(told.fileno(), False)
     port.callback = arrived
-    names = [] if virtual else port.ports
-    if virtual:
-        port.open_virtual_port(name)
-    elif name in names:
-        port.open_port(names.index(name))
-    else:
-        raise OSError(f"there is no port {name!r}")
-    told.write(b"ready\n")
-    watched(0)
+    open_port(port, name, virtual, told)
     while os.read(0, 4096):
         pass
     watched(PATIENCE)

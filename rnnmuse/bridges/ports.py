@@ -228,8 +228,15 @@ class _Watch:
             self.reason = f"the ALSA sequencer is not loaded ({SEQUENCER})"
             self.known.set()
             return
-        self._process = _Process(["list", self.driver], self._read, self._ended)
+        try:
+            self._process = _Process(["list", self.driver], self._read, self._ended)
+        except OSError as error:  # no process can be started
+            self.reason = f"{self.driver}: {error.strerror}"
+            self.known.set()
+            return
         self._process.start()
+        if self._closing.is_set():
+            self._process.close()
 
     def _read(self, stdout: BinaryIO) -> None:
         for line in stdout:
@@ -261,6 +268,7 @@ class MidiSystem:
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
         self._ports: list[_Port] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._change = threading.Event()
         self._missing = MISSING if importlib.util.find_spec("rtmidi2") is None else ""
@@ -304,6 +312,7 @@ class MidiSystem:
     def close(self) -> None:
         """Close every port, and look no more. Never waits."""
         with self._lock:
+            self._closed = True
             ports, self._ports = self._ports, []
         for port in ports:
             port.close()
@@ -312,6 +321,9 @@ class MidiSystem:
         self._change.set()
 
     def _open(self, role: str, name: str, lost: Lost, virtual: bool, receive: Receive | None) -> _Port:
+        closed = PortError(f"MIDI port {name!r}: the MIDI system is closed")
+        if self._closed:
+            raise closed
         reasons = []
         for watch in self._watches:
             names = [name] if virtual else watch.outputs if role == "out" else watch.inputs
@@ -322,11 +334,15 @@ class MidiSystem:
                 continue
             try:
                 port = _Port(watch.driver, f"virtual-{role}" if virtual else role, found, lost, receive)
-            except PortError as error:
+            except OSError as error:  # PortError, or no process can be started
                 reasons.append(str(error))
                 continue
             with self._lock:
+                late = self._closed
                 self._ports.append(port)
+            if late:
+                port.close()
+                raise closed
             return port
         why = self.reason or "there is no port of this name"
         raise PortError("; ".join(reasons) or f"MIDI port {name!r}: {why}")

@@ -319,3 +319,34 @@ def test_windows_has_no_virtual_ports(machine):
     with pytest.raises(PortError, match="Windows has no virtual ports"):
         system.open_output("rnnmuse out", print, virtual=True)
     system.close()
+
+
+def test_nothing_opens_on_a_system_that_is_closed(machine, system):
+    system.close()
+    with pytest.raises(PortError, match="'Synth': the MIDI system is closed"):
+        system.open_output("Synth", print)
+
+
+def test_a_port_that_opens_while_the_system_closes_is_closed(machine, system, monkeypatch):
+    made = ports._Port
+
+    def slow(*words):
+        port = made(*words)
+        system.close()
+        return port
+
+    monkeypatch.setattr(ports, "_Port", slow)
+    with pytest.raises(PortError, match="'rnnmuse out': the MIDI system is closed"):
+        system.open_output("rnnmuse out", print, virtual=True)
+    until(lambda: gone(machine.pid()))
+
+
+def test_a_system_that_starts_no_process_has_no_ports(machine, monkeypatch):
+    def refuse(*words, **options):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    system = MidiSystem(["coremidi"])
+    system.settle()
+    assert system.reason == "coremidi: Resource temporarily unavailable"
+    system.close()
