@@ -109,12 +109,16 @@ def engines() -> None:
 
 
 RECEIVER = """
-import select, sys, rtmidi
+import ctypes, select, sys
+ctypes.CDLL("libjack.so.0", mode=ctypes.RTLD_GLOBAL)  # rtmidi2's own speaks to no server of today
+import rtmidi2
 sounding = set()
 into = None
 def take():
     while into is not None and (message := into.get_message()):
-        status, pitch, velocity = message[0]
+        if len(message) < 3:  # a program change
+            continue
+        status, pitch, velocity = message
         if status & 0xF0 == 0xB0 and pitch == 123:
             sounding.clear()
         elif status & 0xF0 in (0x80, 0x90):
@@ -129,12 +133,12 @@ while True:  # asked for messages, not called: closing a JACK port waits for a c
             select.select([], [], [], 0.2)
             take()
         if into is not None:
-            into.close_port(); into.delete(); into = None
+            into.close_port(); into = None
             print("closed", flush=True)
         if not line:
             break
         if line == "open\\n":
-            into = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "soak")
+            into = rtmidi2.MidiIn("soak", api=rtmidi2.API_UNIX_JACK)
             into.open_virtual_port("in")
 print("sounding", len(sounding), flush=True)
 """

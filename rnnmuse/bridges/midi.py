@@ -210,11 +210,9 @@ class Ports:
         self._thread.start()
 
     def close(self) -> None:
-        """Close every input, and look no more. Outputs are closed by whoever got them. Never waits."""
+        """Close every port and look no more; what outputs were given before is still sent. Never waits."""
         self._stop.set()
-        for wanted in list(self._wanted):
-            if wanted.held is not None and not isinstance(wanted.held, MidiOut):
-                wanted.held.close()
+        self.system.close()
 
     def look(self, changed: bool = True) -> None:
         """Open what is missing and there. ``changed``: ports have come or gone since the last look."""
@@ -251,7 +249,8 @@ class Ports:
                 self._open_input(wanted)
         except PortError as error:
             state = "gone" if wanted.state.state in ("open", "gone") else "waiting"
-            wanted.state = PortState(wanted.name, wanted.direction, state, str(error))
+            why = str(error).removeprefix(f"MIDI port {wanted.name!r}: ")
+            wanted.state = PortState(wanted.name, wanted.direction, state, why)
             wanted.again = self._now() + wanted.pause
             wanted.pause = min(LONGEST, 2 * wanted.pause)
         else:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import struct
@@ -27,20 +26,23 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 FRAME = struct.Struct("<Hq")
 CLIENT = "rnnmuse"
-DRAIN = 0.05
-"""Seconds between the last message and the end of the port: JACK sends in its next cycle."""
+DRAIN = 0.25
+"""Seconds between the last message and the end of the port: JACK sends in its next cycle, 93 ms of 4,096 frames."""
 PATIENCE = 3
-"""Seconds after which a port that hangs while it closes is ended by the system."""
-LOOK = 0.5
+"""Seconds after which the system ends this process, where the driver does not return from a call."""
+OPENING = 10
+"""Likewise, while the port opens."""
+LONGEST = 4000
+"""Bytes of a message: with its header, what a pipe takes whole or not at all."""
+LOOK = 0.25
 """Seconds between two looks at the list of ports."""
 APIS = {"jack": "UNIX_JACK", "alsa": "LINUX_ALSA", "coremidi": "MACOSX_CORE", "winmm": "WINDOWS_MM"}
 PRIORITY = 8
-"""Real-time priority (SCHED_FIFO), where the system permits one."""
+"""Real-time priority of a port's process, below the scheduler's thread and above the one that reads an input."""
 JACK_MIDI = b"8 bit raw midi"
 INPUT, OUTPUT = 1, 2
 """JackPortIsInput and JackPortIsOutput."""
@@ -48,33 +50,27 @@ NO_START_SERVER = 1
 
 
 class Driver:
-    """A MIDI system as rtmidi2 reaches it. OSError where it does not run here."""
+    """A MIDI system as rtmidi2 reaches it. OSError where it is not installed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        if name == "jack":  # before rtmidi2: its own libjack speaks to no server since JACK 1.9.15, nor to PipeWire
+        if name == "jack":  # before rtmidi2: its own libjack, of 2020, speaks to no server since JACK 1.9.15
             self.jack = ctypes.CDLL("libjack.so.0", mode=ctypes.RTLD_GLOBAL)
-        elif name == "alsa" and not Path("/dev/snd/seq").exists():
-            raise OSError("the ALSA sequencer is not loaded (/dev/snd/seq)")
-        import rtmidi2
-
-        self._rtmidi = rtmidi2
-        self._api = getattr(rtmidi2, f"API_{APIS[name]}")
 
     def port(self, kind: str) -> Any:
         """An unopened rtmidi2 port, ``MidiIn`` or ``MidiOut``."""
-        if kind == "MidiIn":
-            return self._rtmidi.MidiIn(CLIENT, api=self._api)
-        return self._rtmidi.MidiOut(CLIENT, self._api)
+        import rtmidi2  # here, because listing the ports of JACK does without
+
+        api = getattr(rtmidi2, f"API_{APIS[self.name]}")
+        return rtmidi2.MidiIn(CLIENT, api=api) if kind == "MidiIn" else rtmidi2.MidiOut(CLIENT, api)
 
 
 def main(role: str, driver_name: str, port_name: str = "") -> None:
     """Run one role until stdin ends."""
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the player, which then ends this
-    with contextlib.suppress(Exception):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):  # they are for the player, whose end is the end of stdin
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    watched(OPENING)
     told = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # drivers print; stdout is for frames
     try:
@@ -87,34 +83,41 @@ def main(role: str, driver_name: str, port_name: str = "") -> None:
         leave(1)
 
 
+def raise_priority(level: int) -> None:
+    """Ask for SCHED_FIFO for this thread, which the system may refuse or not have."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(level))
+
+
 def leave(code: int = 0) -> NoReturn:
     """Exit without destructors, which hang in some drivers."""
     os._exit(code)
 
 
-def closing() -> None:
-    """From here on the system ends this process if a driver hangs; a timer in Python would need the global lock."""
+def watched(seconds: int) -> None:
+    """Let the system end this process after so many seconds; 0 for never. A timer in Python needs the global lock."""
     if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(PATIENCE)
+        signal.alarm(seconds)
 
 
-def opened(driver: Driver, kind: str, name: str, virtual: bool) -> Any:
-    port = driver.port(kind)
+def open_port(port: Any, name: str, virtual: bool, told: BinaryIO) -> None:
+    """Open a port of rtmidi2's and say so. OSError where there is none of this name."""
+    names = [] if virtual else port.ports
     if virtual:
         port.open_virtual_port(name)
-    else:
-        names = port.ports
-        if name not in names:
-            raise OSError(f"there is no port {name!r}")
+    elif name in names:
         port.open_port(names.index(name))
-    return port
+    else:
+        raise OSError(f"there is no port {name!r}")
+    told.write(b"ready\n")
+    watched(0)
+    raise_priority(PRIORITY)
 
 
 def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
     """Send what comes on stdin; at its end, the note-offs."""
-    port = opened(driver, "MidiOut", name, virtual)
-    told.write(b"ready\n")
+    port = driver.port("MidiOut")
+    open_port(port, name, virtual, told)
     sounding: set[tuple[int, int]] = set()
     frames = os.fdopen(0, "rb", buffering=65536)
     while len(head := frames.read(FRAME.size)) == FRAME.size:
@@ -122,9 +125,11 @@ def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
         message = frames.read(length)
         if len(message) < length:
             break
+        watched(PATIENCE)
         port.send_raw(*message)
+        watched(0)
         track(sounding, message)
-    closing()
+    watched(PATIENCE)
     for channel, pitch in sorted(sounding):
         port.send_raw(0x80 | channel, pitch, 0)
     time.sleep(DRAIN)
@@ -145,25 +150,21 @@ def track(sounding: set[tuple[int, int]], message: Sequence[int]) -> None:
 
 
 def receive(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
-    """Write each message that arrives on stdout, with its time."""
+    """Write each message that arrives on stdout, with its time; a player that reads no more holds no driver up."""
     port = driver.port("MidiIn")
     port.ignore_types(midi_sysex=False, midi_time=False, midi_sense=True)
 
     def arrived(message: list[int], _: float) -> None:
-        told.write(FRAME.pack(len(message), time.monotonic_ns()) + bytes(message))
+        if len(message) <= LONGEST:
+            told.write(FRAME.pack(len(message), time.monotonic_ns()) + bytes(message))
 
+    with contextlib.suppress(OSError, AttributeError):  # Windows before Python 3.12 cannot
+        os.set_blocking(told.fileno(), False)
     port.callback = arrived
-    names = [] if virtual else port.ports
-    if virtual:
-        port.open_virtual_port(name)
-    elif name in names:
-        port.open_port(names.index(name))
-    else:
-        raise OSError(f"there is no port {name!r}")
-    told.write(b"ready\n")
+    open_port(port, name, virtual, told)
     while os.read(0, 4096):
         pass
-    closing()
+    watched(PATIENCE)
     port.callback = None
     port.close_port()
     del port
@@ -172,6 +173,8 @@ def receive(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
 
 def watch(driver: Driver, _name: str, _virtual: bool, told: BinaryIO) -> None:
     """Write the names of the inputs and outputs, and why there are none, whenever they change."""
+    import json  # half of what the other roles take to start
+
     names = JackNames(driver.jack) if driver.name == "jack" else RtNames(driver)
     told.write(b"ready\n")
     ended = threading.Event()
@@ -183,11 +186,14 @@ def watch(driver: Driver, _name: str, _virtual: bool, told: BinaryIO) -> None:
     threading.Thread(target=wait_for_end, daemon=True).start()
     last = None
     while True:
-        if (now := names()) != last:
+        watched(PATIENCE)
+        now = names()
+        watched(0)
+        if now != last:
             told.write(json.dumps(now).encode() + b"\n")
             last = now
         if ended.wait(LOOK):
-            closing()
+            watched(PATIENCE)
             names.close()
             leave()
 

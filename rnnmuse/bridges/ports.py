@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from rnnmuse.bridges.port_process import FRAME
+from rnnmuse.bridges.port_process import FRAME, LONGEST, raise_priority
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
 
@@ -33,8 +33,11 @@ OPENING = 5.0
 """Seconds that a driver has to open a port."""
 CLOSING = 5.0
 """Seconds that a port's process has to end, before it is killed."""
+PRIORITY = 6
+"""Real-time priority of the thread that reads an input."""
 AGAIN = 1.0
 """Seconds after which a driver whose server is gone is asked again."""
+SEQUENCER = "/dev/snd/seq"
 MISSING = "rtmidi2 is not installed: pip install 'rnnmuse[midi]'"
 
 
@@ -52,7 +55,7 @@ class Port(Protocol):
     def lost(self) -> bool: ...
 
     def send(self, message: bytes) -> None:
-        """Send one message; PortError where the port is gone. Never waits."""
+        """Send one message of at most `LONGEST` bytes; PortError where the port is gone. Never waits."""
 
     def close(self) -> None:
         """Close the port, ending what it plays. Never waits."""
@@ -172,6 +175,8 @@ class _Port:
         return self._over
 
     def send(self, message: bytes) -> None:
+        if len(message) > LONGEST:
+            raise ValueError(f"message: {len(message)} bytes; must be at most {LONGEST}")
         try:
             self._process.write(FRAME.pack(len(message), 0) + message)
         except BlockingIOError:
@@ -193,6 +198,7 @@ class _Port:
             self._told(why)
 
     def _read(self, stdout: BinaryIO) -> None:
+        raise_priority(PRIORITY)
         while len(head := stdout.read(FRAME.size)) == FRAME.size:
             length, when = FRAME.unpack(head)
             message = stdout.read(length)
@@ -214,11 +220,23 @@ class _Watch:
         self.known = threading.Event()
         self._changed, self._gone = changed, gone
         self._closing = threading.Event()
+        self._process: _Process | None = None
         self._begin()
 
     def _begin(self) -> None:
-        self._process = _Process(["list", self.driver], self._read, self._ended)
+        if self.driver == "alsa" and not Path(SEQUENCER).exists():
+            self.reason = f"the ALSA sequencer is not loaded ({SEQUENCER})"
+            self.known.set()
+            return
+        try:
+            self._process = _Process(["list", self.driver], self._read, self._ended)
+        except OSError as error:  # no process can be started
+            self.reason = f"{self.driver}: {error.strerror}"
+            self.known.set()
+            return
         self._process.start()
+        if self._closing.is_set():
+            self._process.close()
 
     def _read(self, stdout: BinaryIO) -> None:
         for line in stdout:
@@ -227,6 +245,7 @@ class _Watch:
             self._changed()
 
     def _ended(self) -> None:
+        assert self._process is not None
         self.inputs, self.outputs = [], []
         first = self._process.first
         self.reason = f"the {self.driver} server is gone" if first == "ready" else first or f"{self.driver} failed"
@@ -240,7 +259,8 @@ class _Watch:
 
     def close(self) -> None:
         self._closing.set()
-        self._process.close()
+        if self._process is not None:
+            self._process.close()
 
 
 class MidiSystem:
@@ -248,6 +268,7 @@ class MidiSystem:
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
         self._ports: list[_Port] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._change = threading.Event()
         self._missing = MISSING if importlib.util.find_spec("rtmidi2") is None else ""
@@ -291,6 +312,7 @@ class MidiSystem:
     def close(self) -> None:
         """Close every port, and look no more. Never waits."""
         with self._lock:
+            self._closed = True
             ports, self._ports = self._ports, []
         for port in ports:
             port.close()
@@ -299,19 +321,28 @@ class MidiSystem:
         self._change.set()
 
     def _open(self, role: str, name: str, lost: Lost, virtual: bool, receive: Receive | None) -> _Port:
+        closed = PortError(f"MIDI port {name!r}: the MIDI system is closed")
+        if self._closed:
+            raise closed
         reasons = []
         for watch in self._watches:
             names = [name] if virtual else watch.outputs if role == "out" else watch.inputs
             found = next((each for each in names if name.lower() in each.lower()), None)
+            if virtual and watch.driver == "winmm":
+                raise PortError(f"MIDI port {name!r}: Windows has no virtual ports; open one of loopMIDI's by its name")
             if found is None or watch.reason:
                 continue
             try:
                 port = _Port(watch.driver, f"virtual-{role}" if virtual else role, found, lost, receive)
-            except PortError as error:
+            except OSError as error:  # PortError, or no process can be started
                 reasons.append(str(error))
                 continue
             with self._lock:
+                late = self._closed
                 self._ports.append(port)
+            if late:
+                port.close()
+                raise closed
             return port
         why = self.reason or "there is no port of this name"
         raise PortError("; ".join(reasons) or f"MIDI port {name!r}: {why}")

@@ -47,11 +47,12 @@ def live(
     s["query"] = 0 if s["port"] == 0 else s["query"]  # a stage beside another takes no fixed port
     for name in sorted(setup.models()):
         find(name)
+    system = MidiSystem() if midi else None  # first: its drivers answer while the engine starts
     stage = Stage(Settings(s["host"], s["port"], s["tempo"], s["model"]))
     sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the others
     stage.open()
     try:
-        lines = open_rig(stage, setup, MidiSystem() if midi else None)
+        lines = open_rig(stage, setup, system)
         if s["query"] or s["discovery"]:
             stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"]))
         if rig is not None:
@@ -169,7 +170,9 @@ def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callabl
 
 def add_recorder(stage: Stage, path: Path) -> str:
     """Record into a MIDI file; returns the line that says so."""
+    from rnnmuse.bridges.output import RECORDING
     from rnnmuse.bridges.recorder import Recorder
 
-    stage.add_output(Recorder(path, float(stage.clock.tempo)))
+    name = RECORDING + path.name
+    stage.add_output(Recorder(path, float(stage.clock.tempo), lambda why: stage.lose(name, why)))
     return f"Record {path}"

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from rnnmuse.models.bundle import FORMAT, Bundle, read_weights, write_sums
 from rnnmuse.models.likelihood import event_likelihoods
+from rnnmuse.models.runtime import onnxruntime
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import Encoded
 from rnnmuse.train.network import Shape, StreamNet
@@ -99,6 +100,7 @@ def graph_of(
 
 def quantised(model: onnx.ModelProto) -> bytes:
     """The graph with int8 weights, one scale a column, and activations scaled as they come."""
+    onnxruntime()  # before its parts, so that its telemetry is off
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     logging.getLogger().setLevel(logging.ERROR)  # it warns of a preparation that this graph does not need

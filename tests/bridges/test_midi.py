@@ -73,7 +73,8 @@ class System:
         return False
 
     def close(self):
-        pass
+        for port in self.opened:
+            port.close()
 
     def pull(self):
         """Unplug everything."""
@@ -162,7 +163,7 @@ def test_the_state_of_each_port_is_told(stage):
     def states():
         return [(port.direction, port.state, port.detail) for port in stage.ports.state()]
 
-    missing = "MIDI port 'synth': there is no port of this name"
+    missing = "there is no port of this name"
     assert states() == [("out", "waiting", missing), ("in", "waiting", missing)]
     stage.system.there = ["My Synth"]
     stage.ports.look()
@@ -270,6 +271,17 @@ def test_a_port_that_is_lost_before_it_is_known_is_looked_for():
     stage.ports.output("synth")
     assert stage.outputs == {}
     assert stage.ports.state()[0].state == "gone"
+
+
+def test_closing_closes_every_port_and_opens_none_again(stage):
+    stage.ports.output("synth")
+    stage.ports.input("synth")
+    stage.ports.close()
+    stage.outputs["synth"].close()
+    assert all(port.lost for port in stage.system.opened)
+    stage.ports.look()
+    assert len(stage.system.opened) == 2
+    assert stage.errors == []
 
 
 def test_the_output_keeps_its_interface(stage):

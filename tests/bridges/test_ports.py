@@ -69,6 +69,7 @@ class MidiIn(Port):
         with open(FOLDER / "heard") as pipe:
             for line in pipe:
                 self.callback(list(bytes.fromhex(line)), 0.0)
+        (FOLDER / "taken").touch()
 """
 
 
@@ -193,6 +194,23 @@ def test_a_player_that_is_killed_leaves_no_note_behind(machine):
     until(lambda: gone(machine.pid()))
 
 
+def test_a_signal_to_every_process_of_the_player_ends_no_note_too_early(machine, system):
+    """A service manager sends SIGTERM to all: the port outlives the player, which ends the notes."""
+    port = system.open_output("Synth", print)
+    port.send(b"\x90\x3c\x5a")
+    until(lambda: machine.sent())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(machine.pid(), number)
+    port.send(b"\x80\x3c\x00")
+    until(lambda: machine.sent() == ["903c5a", "803c00"])
+
+
+def test_a_message_that_is_too_long_is_an_error(machine, system):
+    port = system.open_output("Synth", print)
+    with pytest.raises(ValueError, match="message: 5000 bytes; must be at most 4000"):
+        port.send(bytes(5000))
+
+
 @pytest.mark.parametrize(("mode", "why"), [("abort", "the MIDI driver failed"), ("fail", "the device is busy"),
                                            ("hang", "did not answer within 0.5 s")])  # fmt: skip
 def test_a_driver_that_fails_while_it_opens_is_an_error(machine, system, monkeypatch, mode, why):
@@ -232,7 +250,8 @@ def test_a_driver_that_dies_is_told(machine, system):
 
 
 def test_a_driver_that_takes_nothing_holds_nobody_up(machine, system):
-    port = system.open_output("Synth", print)
+    lost = []
+    port = system.open_output("Synth", lost.append)
     machine.mode("stall")
     errors = []
 
@@ -246,7 +265,25 @@ def test_a_driver_that_takes_nothing_holds_nobody_up(machine, system):
     threading.Thread(target=play, daemon=True).start()
     until(lambda: errors)
     assert "takes no messages" in errors[0]
+    until(lambda: gone(machine.pid()))  # by itself: nobody may be left to end it
+    assert lost == ["its driver ended"]
     port.close()
+
+
+def test_a_player_that_reads_nothing_holds_no_driver_up(machine, system):
+    stop, heard = threading.Event(), []
+
+    def receive(data, when):
+        heard.append(data)
+        stop.wait(60)
+
+    system.open_input("Keys", receive, print)
+    with (machine.folder / "heard").open("w") as pipe:
+        pipe.write("903c5a\n" * 50_000)  # returns once the driver has taken them
+        pipe.write("803c00\n")
+    until(lambda: (machine.folder / "taken").exists())
+    stop.set()
+    until(lambda: len(heard) > 1000)
 
 
 def test_a_driver_that_hangs_on_closing_is_ended(machine, system):
@@ -274,4 +311,42 @@ def test_a_driver_that_is_not_there_gives_its_reason(machine, monkeypatch):
     system = MidiSystem(["coremidi"])
     system.settle()
     assert system.reason == "no such driver"
+    system.close()
+
+
+def test_windows_has_no_virtual_ports(machine):
+    system = MidiSystem(["winmm"])
+    with pytest.raises(PortError, match="Windows has no virtual ports"):
+        system.open_output("rnnmuse out", print, virtual=True)
+    system.close()
+
+
+def test_nothing_opens_on_a_system_that_is_closed(machine, system):
+    system.close()
+    with pytest.raises(PortError, match="'Synth': the MIDI system is closed"):
+        system.open_output("Synth", print)
+
+
+def test_a_port_that_opens_while_the_system_closes_is_closed(machine, system, monkeypatch):
+    made = ports._Port
+
+    def slow(*words):
+        port = made(*words)
+        system.close()
+        return port
+
+    monkeypatch.setattr(ports, "_Port", slow)
+    with pytest.raises(PortError, match="'rnnmuse out': the MIDI system is closed"):
+        system.open_output("rnnmuse out", print, virtual=True)
+    until(lambda: gone(machine.pid()))
+
+
+def test_a_system_that_starts_no_process_has_no_ports(machine, monkeypatch):
+    def refuse(*words, **options):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    system = MidiSystem(["coremidi"])
+    system.settle()
+    assert system.reason == "coremidi: Resource temporarily unavailable"
     system.close()

@@ -14,9 +14,10 @@ from echo import echo, jack, jack_connect, note, program, until
 from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers, osc_port
 from test_ardour import Surface
 
-from rnnmuse.bridges.midi import Ports
+from rnnmuse.bridges.ports import MidiSystem
+from rnnmuse.realtime.rig import open_ports
 
-pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+pytest.importorskip("rtmidi2", reason="rtmidi2 is not installed")
 SCANNER = "/usr/lib/ardour7/ardour-vst3-scanner"
 pytestmark = [
     pytest.mark.skipif(
@@ -52,7 +53,7 @@ def scanned(folder: Path) -> None:
 def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
     scanned(tmp_path)
     with jack(), echo() as stage:
-        assert Ports(stage.stage).virtual()
+        assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
         with ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))) as made:
             stage.reached(60)  # on its port: the state came back
             assert stage.probe(4) == "lv2"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rnnmuse.realtime.seats import Settings
 from test_stage import Client, serving
 
-from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
 

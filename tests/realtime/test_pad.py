@@ -1,13 +1,13 @@
 """The pad over real sockets: the desk, the engine's process and a phrase model."""
 
 import pytest
+from rnnmuse.realtime.seats import Settings
 from test_stage import Client, serving
 
 from rnnmuse.models.bundle import load_phrase
 from rnnmuse.music.phrases import melody_notes
 from rnnmuse.protocol import DIMENSIONS
 from rnnmuse.realtime import pad
-from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
 

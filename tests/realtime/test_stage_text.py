@@ -2,11 +2,11 @@
 
 import pytest
 from pythonosc.osc_bundle import OscBundle
+from rnnmuse.realtime.seats import Settings
 from test_stage import Client, serving
 
 from rnnmuse.bridges import osc
 from rnnmuse.protocol import TEXT_PARAMETERS
-from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
 
