@@ -14,6 +14,8 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+from rnnmuse.realtime.engine_link import EngineLink
+
 from rnnmuse.bridges import osc
 from rnnmuse.clock import Clock
 from rnnmuse.compose.muse import load
@@ -22,9 +24,7 @@ from rnnmuse.music.codec import GRID
 from rnnmuse.music.piece import Piece
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.sampler import Frame, Player
-from rnnmuse.realtime.engine_link import EngineLink
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
 from rnnmuse.text.writer import Writer
 
 SCALE = frozenset({0, 2, 4, 5, 7, 9, 11})
@@ -91,7 +91,7 @@ def first_chunk(requests: int = 100) -> None:
     stage.open()
     thread = threading.Thread(target=stage.serve, daemon=True)
     thread.start()
-    stage.engine_ready.wait(60)
+    stage.supervisor.ready.wait(60)
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind(("127.0.0.1", 0))
     udp.settimeout(20)

@@ -1,7 +1,7 @@
 """`make soak`: the live stage under load, measured on the real processes. Not a test: it takes half an hour.
 
-`python tests/soak.py start reaction idle timing cover eight attacks sclang signals engines ports triggers hostile flood beside` runs some of it,
-QUICK=1 a tenth of each.
+`python tests/soak.py start reaction idle timing cover eight attacks sclang signals engines ports triggers hostile flood
+beside` runs some of it, QUICK=1 a tenth of each.
 """
 
 from __future__ import annotations

@@ -156,8 +156,8 @@ class Ports:
     """Opens the ports of a performance and brings back those that were lost.
 
     ``add_output`` and ``lose`` are called, with an output, when it is open and when it is gone; ``make_receiver`` makes
-    an input's receiver; ``on_error`` takes a line for the performer. They are called from the thread of this class or
-    a port's, and no lock of this class is held.
+    an input's receiver; ``on_error`` takes a line for the performer when an input is gone. They are called from the
+    thread of this class or a port's, and no lock of this class is held.
     """
 
     def __init__(
@@ -308,7 +308,7 @@ class Ports:
             if wanted.held is not held or wanted.state.state != "open":
                 return
             wanted.state = PortState(wanted.name, wanted.direction, "gone", why)
-        if not self._stop.is_set():
+        if wanted.direction == "in" and not self._stop.is_set():  # an output's is told by whoever has it
             log.warning("%s is gone: %s", wanted.name, why)
             self._on_error(f"{wanted.name} is gone: {why}")
 

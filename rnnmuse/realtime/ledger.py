@@ -36,13 +36,11 @@ class Ledger:
         self.send(key, 0, self.sounding.pop(key))
         return True
 
-    def end(self, owner: int | None = None, output: Hashable | None = None, channel: int | None = None) -> int:
-        """End every note, or those of one owner, on one output or on one channel; returns their number."""
+    def end(self, owner: int | None = None, output: Hashable | None = None) -> int:
+        """End every note, or those of one owner, or on one output; returns their number."""
         keys = [
             key for key, by in self.sounding.items()
-            if (owner is None or by == owner)
-            and (output is None or key[0] == output)
-            and (channel is None or key[1] == channel)
+            if (owner is None or by == owner) and (output is None or key[0] == output)
         ]  # fmt: skip
         for key in keys:
             self.off(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import sys
 import threading
@@ -12,6 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from rnnmuse.realtime.outgoing import LIMIT, Message, Outgoing
 from rnnmuse.realtime.priority import ordinary_priority, realtime_priority
+
+log = logging.getLogger("rnnmuse.stage")
 
 T = TypeVar("T", bound=Message)
 
@@ -129,11 +132,16 @@ class Link(Generic[T]):
     def _read(self, pipe: Connection) -> None:
         if self._priority:
             realtime_priority(self._priority)
-        with contextlib.suppress(EOFError, OSError, ValueError, TypeError):  # TypeError: closed while it reads
-            while not self._closing.is_set():
+        while not self._closing.is_set():
+            try:
                 message = pipe.recv()
-                if not self._closing.is_set():
+            except (EOFError, OSError, ValueError, TypeError):  # TypeError: closed while it reads
+                break
+            if not self._closing.is_set():
+                try:
                     self._receiver.received(message)
+                except Exception:  # a mistake of ours: the child is not to blame, and goes on
+                    log.exception("%s: %s", self.name, type(message).__name__)
         if not self._closing.is_set():
             self._receiver.lost()
 

@@ -96,10 +96,6 @@ class Notes:
         self.ledger.end(player)
         self._silent(player)
 
-    def end_channel(self, channel: int) -> None:
-        """End every note that sounds on a MIDI channel, from 0."""
-        self.ledger.end(channel=channel)
-
     def silence(self) -> None:
         """Forget every plan and end every note: the clock goes to another place."""
         self.scheduler.forget_notes()

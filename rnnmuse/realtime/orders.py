@@ -182,14 +182,10 @@ class Orders:
         if fall_back:
             self._tickets.refuse_all("model", why)
             for number, seat in self._players.seats.items():
-                good = self._players.last_good(number)
-                if self._players.model(number) != good:
-                    self._error(
-                        f"/rnnmuse/player/{number}",
-                        "model",
-                        f"model {self._players.model(number)} is given up; {good} plays",
-                    )
-                    seat.model = good
+                model, last = self._players.model(number), self._players.last_good(number)
+                if last is not None and model != last:
+                    self._error(f"/rnnmuse/player/{number}", "model", f"model {model} is given up; {last} plays")
+                    seat.model = last
         self._error("engine", "engine", why)
         log.warning("%s", why)
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rnnmuse.bridges.ardour import ArdourOut
 from rnnmuse.bridges.dirt import AHEAD, DirtOut
 from rnnmuse.bridges.midi import Ports, PortState
 from rnnmuse.bridges.midi_in import Echoes, MidiReceiver
 from rnnmuse.bridges.ports import System
 from rnnmuse.config import Rig, write
 from rnnmuse.realtime.control.midi import learned_of
+from rnnmuse.realtime.lead.ardour import ardour
 from rnnmuse.realtime.stage import Stage
 
 
@@ -72,7 +72,9 @@ def open_ports(stage: Stage, system: System) -> Ports:
         receiver,
         lambda text: stage.error("/rnnmuse/midi/ports", "port", text),
     )
-    stage.midi.open_ports = lambda: [state.name for state in ports.state() if state.state == "open"]
+    stage.midi.open_inputs = lambda: [
+        state.name for state in ports.state() if state.state == "open" and state.direction == "in"
+    ]
     stage.midi.available_ports = ports.names
     stage.closers.append(ports.close)
     ports.open()
@@ -141,16 +143,11 @@ def _output(stage: Stage, ports: Ports | None, table: dict[str, object]) -> str:
         stage.add_output(DirtOut(name, host, number, ahead, *sounds, lambda: float(stage.clock.tempo)))
         return f"OSC   to {name}"
     if table["kind"] == "ardour":
-        stage.add_output(ardour(stage, name, host, number))
+        stage.add_output(ardour(stage.transport, name, host, number))
         return f"OSC   to {name}"
     assert ports is not None
     state = ports.output(str(table["port"]), bool(table["clock"]), ahead, str(table["kit"]))
     return port_line("to", state)
-
-
-def ardour(stage: Stage, name: str, host: str, number: int) -> ArdourOut:
-    """Ardour's transport: it rolls with the stage, or leads it while the source is osc."""
-    return ArdourOut(stage, name, host, number)  # type: ignore[arg-type]
 
 
 def _link(stage: Stage) -> str:

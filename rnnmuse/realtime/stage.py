@@ -109,7 +109,6 @@ class Stage:
             self.broadcast,
             self.player,
             self.presets,
-            self.notes,
             self.transport,
         )
         about = ServerControl(self.server, self.tickets, lambda: self.control.addresses, self.broadcast, self._stats)
@@ -128,6 +127,7 @@ class Stage:
 
         self.orders.server = about
         self.outputs.lost = self.lose
+        self.midi.open_outputs = self.outputs.names
         self.players.announce = self._announce
         self.transport.changed = self.orders.tell_clock
         self.transport.asked = self.player.forgive
@@ -241,7 +241,7 @@ class Stage:
                 return
             log.warning("%s is gone: %s", name, why)
             self.notes.ledger.forget(name)
-            self.error("/rnnmuse/midi/ports", "port", f"{name} is gone")
+            self.error("/rnnmuse/midi/ports", "port", f"{name} is gone: {why}")
         close_aside(output)
 
     def _take_output(self, name: str) -> Output | None:

@@ -259,11 +259,12 @@ def test_check_waits_for_a_note_where_there_are_no_probes():
     with echo() as stage:
         assert hosts.check(ALL["link"], stage.port) == [f"rnnmuse {__version__} answers on port {stage.port}"]
         assert hosts.check(ALL["fluidsynth"], stage.port)[-1] == "MIDI out: tally"
-        stage.stage.outputs.pop("tally")
+        stage.stage.outputs.take("tally")
         with pytest.raises(hosts.HostError, match="no MIDI ports are open"):
             hosts.check(ALL["fluidsynth"], stage.port)
         client = Client("127.0.0.1", 9)
-        played = threading.Timer(0.3, stage.stage.desk.handle, (osc.build("/rnnmuse/player/1/note", (60, 90)), client))
+        packet = osc.build("/rnnmuse/player/1/note", (60, 90))
+        played = threading.Timer(0.3, stage.stage.control.handle, (packet, client))
         played.start()
         assert hosts.check(ALL["tidal"], stage.port)[-1] == "a note came from TidalCycles"
         with pytest.raises(hosts.HostError, match="no note came from TidalCycles"):

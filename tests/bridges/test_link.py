@@ -27,14 +27,14 @@ def in_a_network(code):
 LINK = """
 import asyncio, json, time
 from aalink import Link
-from rnnmuse.bridges.link import LinkLeader
-from rnnmuse.realtime.seats import Settings
+from rnnmuse.realtime.lead.link import LinkLeader
+from rnnmuse.realtime.stage import Settings
 from rnnmuse.realtime.stage import Stage
 
 async def main():
     stage = Stage(Settings(engine=False, osc=False))
-    stage.desk.local("/rnnmuse/transport/source", "link")
-    leader = LinkLeader(stage)
+    stage.take("/rnnmuse/transport/source", "link")
+    leader = LinkLeader(stage.transport)
     leader.open()
     peer = Link(97.0, asyncio.get_running_loop())
     peer.enabled = True
@@ -47,8 +47,8 @@ async def main():
     peer.tempo = 141.0
     followed = await until(lambda: abs(float(stage.clock.tempo) - 141) < 0.01)
     await peer.sync(1); await peer.sync(1)
-    away = abs(stage.beat - peer.beat)
-    stage.desk.local("/rnnmuse/transport/tempo", 100.0)
+    away = abs(stage.transport.place - peer.beat)
+    stage.take("/rnnmuse/transport/tempo", 100.0)
     led = await until(lambda: abs(peer.tempo - 100) < 0.01)
     print(json.dumps([met, followed, away * 60000 / 141, led]))
     leader.close()

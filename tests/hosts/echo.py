@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnmuse.realtime.seats import Sent, Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.bridges.output import Program as PartProgram
+from rnnmuse.bridges.output import Sent
+from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.session import messages as m
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -65,6 +67,9 @@ class Tally:
 
         return send
 
+    def program(self, program: PartProgram) -> Callable[[], object]:
+        return lambda: None
+
     def transport(self, data: list[int]) -> None: ...
 
     def close(self) -> None: ...
@@ -78,11 +83,11 @@ class Echo:
         self.player = player
         self.tally = Tally()
         self.came: dict[tuple[int, int], int] = {}
-        self.told: list[tuple[Any, ...]] = []
+        self.told: list[m.ToEngine] = []
         self.when: list[int] = []  # ns at which each note-on came
         self.sounding: set[int] = set()
         self._end = 0.0
-        self.stage.tell = self._told  # type: ignore[method-assign]
+        self.stage.tickets.send = self._told  # as if there were no engine, but heard
         self.stage.add_output(self.tally)
         self.stage.open()
         self._thread = threading.Thread(target=self.stage.serve, daemon=True)
@@ -98,33 +103,37 @@ class Echo:
         self.stage.server.close()
         self.close()
 
-    def _told(self, *message: Any) -> None:
+    def _told(self, message: m.ToEngine) -> None:
         self.told.append(message)
-        if message[0] == "hear":
-            _, _, _, pitch, velocity = message
-            if velocity:
+        if isinstance(message, m.Hear):
+            if message.velocity:
                 self.when.append(time.monotonic_ns())
-                self.came.setdefault((pitch, velocity), time.monotonic_ns())
-                self.sounding.add(pitch)
+                self.came.setdefault((message.pitch, message.velocity), time.monotonic_ns())
+                self.sounding.add(message.pitch)
             else:
-                self.sounding.discard(pitch)
+                self.sounding.discard(message.pitch)
+
+    def heard(self) -> list[m.Hear]:
+        """Every note that the player heard begin."""
+        return [message for message in self.told if isinstance(message, m.Hear) and message.velocity]
 
     def reached(self, patience: float = 15.0) -> None:
         """Wait until the program has subscribed."""
-        until(lambda: bool(self.stage.server.subscribers), patience, "nobody subscribed")
+        until(lambda: len(self.stage.server.subscribers) > 0, patience, "nobody subscribed")
 
     def probe(self, number: int, patience: float = 20.0) -> str:
         """Ask the bridge whether it is there; the host that it names."""
         answers: list[str] = []
-        take = self.stage.desk._stage
+        setters = self.stage.control.setters
+        probed = setters["server.probed"]
 
-        def watch(act: str, values: list[Any], client: Any) -> None:
-            if act == "probed" and values[0] == number:
-                answers.append(values[1])
-            take(act, values, client)
+        def watch(call: Any, answered: int, host: str) -> None:
+            if answered == number:
+                answers.append(host)
+            probed(call, answered, host)
 
-        self.stage.desk._stage = watch  # type: ignore[method-assign]
-        self.stage.desk.local("/rnnmuse/probe", number)
+        setters["server.probed"] = watch
+        self.stage.take("/rnnmuse/probe", number)
         until(lambda: bool(answers), patience, "the probe was not answered")
         return answers[0]
 
@@ -139,18 +148,18 @@ class Echo:
         stage = self.stage
         with stage.lock:
             if afresh:
-                stage.run(lambda now: stage.clock.start(now, 0))
+                stage.transport.start(0)
             begin = stage.clock.tick_at(stage.now()) + 480 + count
             for number in range(count):
                 pitch, velocity = note(first + number)
                 tick = begin + ticks * number
-                stage.plan_note(self.player, tick, pitch, velocity)
-                stage.plan_off(self.player, tick + 4 * ticks, pitch)
+                stage.notes.plan_on(self.player, tick, pitch, velocity)
+                stage.notes.plan_off(self.player, tick + 4 * ticks, pitch)
         self._end = (begin + ticks * (count + 4)) / 960 + 1
 
     def over(self) -> None:
         """Wait until the planned notes have been played, those that came too late and were left out as well."""
-        until(lambda: self.stage.beat > self._end, 30 + self._end, "the stage does not play on")
+        until(lambda: self.stage.transport.place > self._end, 30 + self._end, "the stage does not play on")
 
     def wait(self, count: int, patience: float = 10.0) -> None:
         """Wait until so many notes have come back."""

@@ -57,10 +57,10 @@ def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
             stage.reached(60)  # on its port: the state came back
             assert stage.probe(4) == "lv2"
             s = stage.stage
-            until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
+            until(lambda: s.control.value("/rnnmuse/transport/source") == "osc")
             surface = Surface(osc_port(made))
             surface.press("/transport_play", lambda: s.clock.running)
-            until(lambda: s.beat > 2)
+            until(lambda: s.transport.place > 2)
             assert abs(float(s.clock.tempo) - 120) < 0.5
             surface.insist("/strip/monitor_input", 1, 1.0)
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)  # what the track gets, the player hears

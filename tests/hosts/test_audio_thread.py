@@ -68,8 +68,8 @@ def test_a_host_that_is_held_up_loses_no_note(host):
         stage.plan(300)
         until(lambda: len(stage.came) > 20)
         made.process.send_signal(signal.SIGSTOP)
-        since = stage.stage.beat
-        until(lambda: stage.stage.beat > since + 1.7)  # 0.85 s: what waits would not fit into the usual buffer
+        since = stage.stage.transport.place
+        until(lambda: stage.stage.transport.place > since + 1.7)  # what waits would not fit the usual buffer
         made.process.send_signal(signal.SIGCONT)
         stage.wait(300)
         assert (stage.result().sent, stage.result().lost, stage.result().open) == (300, 0, 0)
@@ -80,7 +80,7 @@ def test_its_transport_leads_without_a_lock(host):
     with echo() as stage, program(host(stage.port, 800, 1)) as made:
         clock = stage.stage.clock
         until(lambda: clock.running)
-        until(lambda: stage.stage.beat > 1)
+        until(lambda: stage.stage.transport.place > 1)
         assert abs(float(clock.tempo) - 120) < 0.01
         until(lambda: not clock.running)
         assert CLEAN in made.until("blocks", 40)

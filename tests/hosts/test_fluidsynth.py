@@ -24,7 +24,7 @@ def recorded(folder, notes=12, period=256):
             seconds = str(notes // 4 + 3)
             with program(["jack_rec", "-f", folder / "synth.wav", "-d", seconds, "-b", "16", "synth:left"]) as recorder:
                 until(lambda: (folder / "synth.wav").exists())
-                stage.stage.desk.local("/rnnmuse/transport/play")
+                stage.stage.take("/rnnmuse/transport/play")
                 for number in range(notes):
                     stage.stage.plan_note(1, 1920 + 480 * number, 60 + number % 24, 110)
                     stage.stage.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
@@ -55,5 +55,5 @@ def test_the_synth_killed_and_started_again():
         until(lambda: "synth" not in stage.stage.outputs, 20, "its port is not missed")
         with fluidsynth(soundfont(), connect=False) as synth:
             until(lambda: heard(synth) > 20, 20, "no notes came again")
-            stage.stage.desk.local("/rnnmuse/transport/stop")
+            stage.stage.take("/rnnmuse/transport/stop")
             until(lambda: voices(synth) == 0, 20, "voices hang")

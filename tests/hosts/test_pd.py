@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(shutil.which("pd") is None, reason="Pure Data is
 def test_its_synth_sounds_on_the_beat(tmp_path):
     with jack(), echo() as stage, pure_data(stage.port, tmp_path, "-jack", "-r", "48000"):
         stage.reached()
-        stage.stage.desk.local("/rnnmuse/transport/play")
+        stage.stage.take("/rnnmuse/transport/play")
         for number in range(10):
             stage.stage.plan_note(1, 960 + 480 * number, 60 + number, 120)
             stage.stage.plan_off(1, 960 + 480 * number + 200, 60 + number)

@@ -19,7 +19,7 @@ def recorded(folder, notes=24, seconds=12):
     with jack(512, realtime=True), echo() as stage, supercollider(stage.port, folder, "sound.scd", **more) as made:
         stage.reached()
         s = stage.stage
-        s.desk.local("/rnnmuse/transport/play")
+        s.take("/rnnmuse/transport/play")
         for number in range(2 * notes):
             player, pitch_ = (1, 60 + number % 12) if number < notes else (2, 72 + number % 5)
             s.plan_note(player, 1920 + 480 * number, pitch_, 100)

@@ -1,10 +1,10 @@
 from random import Random
 
 import pytest
-
-from rnnmuse.realtime.lead.midi_clock import TICKS, WINDOW, ClockFollower
-from rnnmuse.clock import MINUTE, PPQ
 from rnnmuse.realtime.leader import ClockLeader
+
+from rnnmuse.clock import MINUTE, PPQ
+from rnnmuse.realtime.lead.midi_clock import TICKS, WINDOW, ClockFollower
 from rnnmuse.realtime.stage import Stage
 
 MS = 1_000_000

@@ -3,12 +3,12 @@
 import threading
 
 import pytest
+from rnnmuse.realtime.seats import Settings
 
 from rnnmuse.bridges import dirt
 from rnnmuse.clock import PPQ, Clock
 from rnnmuse.protocol import ProtocolError
 from rnnmuse.realtime.scheduler import TOO_LATE, Scheduler
-from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
 

@@ -11,9 +11,9 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from rnnmuse.realtime.seats import Settings
 
 from rnnmuse.bridges import osc, slip
-from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
 
 PATIENCE = 20.0

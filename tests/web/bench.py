@@ -14,8 +14,7 @@ from collections.abc import Callable
 from websockets.sync.client import connect
 
 from rnnmuse.bridges import osc
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
 
 COUNT = 500
 ECHO = """

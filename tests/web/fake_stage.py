@@ -19,7 +19,7 @@ class FakeStage:
     def __init__(self, port=0):
         self.values = {
             address: tuple(DEFAULTS[a.kind] for a in row.arguments)
-            for address, (row, _) in KNOWN.items()
+            for address, (row, _, _) in KNOWN.items()
             if row.access == "rw" and not row.free
         }
         self.values["/rnnmuse/transport/tempo"] = (120.0,)

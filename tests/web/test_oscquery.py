@@ -79,7 +79,7 @@ def test_the_tree_has_every_address_once_by_the_rules_of_the_proposal():
     root = tree()
     check(root)
     assert methods(root) == set(KNOWN)
-    assert set(readable(root)) == {address for address, (row, _) in KNOWN.items() if row.access == "rw"}
+    assert set(readable(root)) == {address for address, (row, _, _) in KNOWN.items() if row.access == "rw"}
     assert find(root, "/") is root
     assert find(root, TEMPO)["RANGE"] == [{"MIN": 20, "MAX": 999}]
     assert find(root, "/rnnmuse/transport/source")["RANGE"] == [{"VALS": ["internal", "midi", "link", "osc"]}]

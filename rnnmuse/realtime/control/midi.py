@@ -12,7 +12,6 @@ from rnnmuse.realtime.control.call import Call
 from rnnmuse.realtime.control.player import PlayerControl
 from rnnmuse.realtime.control.preset import PresetControl
 from rnnmuse.realtime.lead.midi_clock import MidiClockLeader
-from rnnmuse.realtime.notes import Notes
 from rnnmuse.realtime.transport import Transport
 
 Learned = dict[tuple[int, int], tuple[str, float, float]]
@@ -31,22 +30,22 @@ class MidiControl:
         broadcast: Callable[..., None],
         players: PlayerControl,
         presets: PresetControl,
-        notes: Notes,
         transport: Transport,
     ) -> None:
         self._addresses, self._take, self._broadcast = addresses, take, broadcast
-        self._players, self._presets, self._notes, self._transport = players, presets, notes, transport
+        self._players, self._presets, self._transport = players, presets, transport
         self.leader = MidiClockLeader(transport)
         self.learned: Learned = {}
         self.learning: tuple[str, float, float] | None = None
-        self.open_ports: Callable[[], list[str]] = list
+        self.open_outputs: Callable[[], list[str]] = list
+        self.open_inputs: Callable[[], list[str]] = list
         self.available_ports: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
         self._listing = threading.Lock()
 
     # -- the ports' rows ------------------------------------------------------------------------------------
 
     def ports(self, call: Call) -> None:
-        call.answer(*self.open_ports())
+        call.answer(*self.open_inputs(), *self.open_outputs())
 
     def available(self, call: Call) -> None:
         """A driver may take its time: it is asked in a thread of its own, once at a time."""
@@ -122,13 +121,13 @@ class MidiControl:
             self._presets.recall_program(number + 1)
 
     def all_sound_off(self, channel: int) -> None:
-        """Controller 120: what sounds on the channel ends at once."""
+        """Controller 120: as `all_notes_off`."""
         self.all_notes_off(channel)
 
     def all_notes_off(self, channel: int) -> None:
-        """Controllers 123 to 127: the notes of the channel end. Players go on to their next notes."""
+        """Controllers 123 to 127: what the players that hear the channel play ends. They go on to their next notes."""
         with self._transport.scheduler.lock:
-            self._notes.end_channel(channel)
+            self._players.end_notes(channel)
 
     def transport(self, command: str) -> None:
         """MIDI Machine Control: "stop" or "continue"."""

@@ -67,6 +67,11 @@ class PlayerControl:
         for number in list(self._players.listeners(-1 - channel)):
             self.play(number, pitch, velocity)
 
+    def end_notes(self, channel: int) -> None:
+        """End what the players play that listen to a MIDI channel, 0-15."""
+        for number in self._players.listeners(-1 - channel):
+            self._notes.end(number)
+
     def sounding(self, player: int, pitch: int, velocity: int) -> None:
         """A player's note begins or ends: those who listen to the player hear it."""
         if velocity:
