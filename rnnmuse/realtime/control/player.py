@@ -192,7 +192,10 @@ class PlayerControl:
         def change() -> None:
             self._commands.cancel(key)
             self._tickets.request(
-                key, lambda ticket: m.SetModel(ticket, player, model, self._line(player)), stored, refused
+                (*key, object()),  # each has its own answer
+                lambda ticket: m.SetModel(ticket, player, model, self._line(player)),
+                stored,
+                refused,
             )
 
         def loaded() -> None:
@@ -209,7 +212,9 @@ class PlayerControl:
             call.fail("value", text)
 
         if self._plays(player):
-            self._tickets.request((*key, "load"), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
+            self._tickets.request(
+                (*key, object()), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused
+            )
         else:  # in order: what the player is asked to play after it is played by this model
             change()
 
