@@ -462,6 +462,13 @@ def test_what_was_asked_of_a_frozen_engine_is_asked_of_the_next(stage):
     assert {sent.player for sent in began(stage)} == {1}
 
 
+def test_a_mode_and_play_in_one_bundle_begin(stage):
+    packets = [osc.build(f"{P1}/mode", ["free"]), osc.build(f"{T}/play", [])]
+    stage.send_packet(osc.bundle(osc.NOW, packets))
+    stage.run(2.0)
+    assert began(stage)
+
+
 def test_a_stop_after_a_mode_and_a_start_after_off_hold(stage):
     stage.send(f"{P1}/mode", "free")
     stage.send(f"{P1}/stop")  # before the engine has answered the mode

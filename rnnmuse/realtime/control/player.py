@@ -160,7 +160,12 @@ class PlayerControl:
     # -- mode, model, parameters ----------------------------------------------------------------------------
 
     def mode(self, call: Call, mode: str) -> None:
-        player = call.player
+        player, jumps = call.player, 0
+
+        def message(ticket: int) -> m.SetMode:
+            nonlocal jumps
+            jumps = self._transport.jumps
+            return m.SetMode(ticket, player, mode, self._transport.place)
 
         def accepted() -> None:
             seat = self._players.seat(player)
@@ -168,16 +173,13 @@ class PlayerControl:
             # what was asked since then is on its way, and decides
             if mode in ("free", "loop") and not self._tickets.is_open(("stop", player)):
                 seat.started = True
+                if jumps != self._transport.jumps and self._transport.clock.running:
+                    self._ask_to_start(player)  # the clock was started before this was known
             elif mode == "off" and not self._tickets.is_open(("mode", player, "start")):
                 seat.started = False
 
         self._silenced.discard(player)
-        self._when(
-            call,
-            ("mode", player),
-            lambda ticket: m.SetMode(ticket, player, mode, self._transport.place),
-            accepted,
-        )
+        self._when(call, ("mode", player), message, accepted)
 
     def hold(self, call: Call) -> None:
         self.mode(call, "hold")
