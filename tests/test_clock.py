@@ -126,7 +126,11 @@ def test_a_bar_lasts_so_many_quarter_notes(metre, beats):
 
 @pytest.mark.parametrize(
     ("numerator", "denominator", "said"),
-    [(0, 4, "numerator: 0; must be 1 to 64"), (65, 4, "numerator: 65"), (4, 3, "denominator: 3; must be one of 1, 2, 4")],
+    [
+        (0, 4, "numerator: 0; must be 1 to 64"),
+        (65, 4, "numerator: 65"),
+        (4, 3, "denominator: 3; must be one of 1, 2, 4"),
+    ],
 )
 def test_a_metre_out_of_range_is_named(numerator, denominator, said):
     clock = Clock()

@@ -230,7 +230,11 @@ class Engine:
     def _start(self, player: Player, beat: float) -> None:
         before = player.mode
         self._send(player.start(beat))
-        if player.mode != before:  # off: it has a mode now
+        self._tell_mode(player, before)
+
+    def _tell_mode(self, player: Player, before: str) -> None:
+        """What begins to play has a mode from then on."""
+        if player.mode != before:
             self.send(m.ModeOf(player.number, player.mode))
 
     @_take.register
@@ -245,7 +249,9 @@ class Engine:
     @_take.register
     def _(self, message: m.Generate) -> None:
         player = self.player(message.player)
+        before = player.mode
         self._send(player.generate(message.beats, message.seed, message.job, message.beat))
+        self._tell_mode(player, before)
 
     @_take.register
     def _(self, message: m.MoveLatent) -> None:

@@ -92,7 +92,9 @@ def test_a_midi_note_in_is_midi_notes_out(jack):
         player.process.stdin.write("176 123 0\n")
         player.process.stdin.flush()
         while sounding:
-            status, pitch = player.until(lambda text: text.startswith(("heard 12", "heard 13", "heard 14"))).split()[1:3]
+            status, pitch = player.until(lambda text: text.startswith(("heard 12", "heard 13", "heard 14"))).split()[
+                1:3
+            ]
             begins = int(status) >= 144
             (sounding.add if begins else sounding.discard)((str(int(status) | 16), pitch))
         assert live.end() == 0

@@ -116,15 +116,17 @@ def synth() -> None:
     """JACK MIDI into fluidsynth, as it counts its notes and voices; then the error of its onsets in recorded sound."""
     from test_fluidsynth import recorded
 
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.bridges.synth import soundfont
+    from rnnmuse.realtime.rig import open_ports
 
     font = soundfont()
     if font is None:
         row("fluidsynth", "", None, "no SoundFont here")
         return
     with jack(), echo() as stage:
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with fluidsynth(font) as made:
             stage.plan(NOTES)
             stage.over()

@@ -80,9 +80,11 @@ def connected(stage, made):
 
 def record(stage, folder, count, ticks=20):
     """Play notes into the armed track, and what Ardour then has in its own files."""
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
-    assert Ports(stage.stage).virtual()
+    ports = open_ports(stage.stage, MidiSystem()).virtual()
+    assert all(state.state == "open" for state in ports), ports
     with ardour(folder) as made:
         link = connected(stage, made)
         surface = Surface(link.port)
@@ -111,10 +113,12 @@ def test_it_records_every_note_and_rolls_with_us(tmp_path):
 
 
 def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(), echo() as stage:
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         s = stage.stage
         s.take("/rnnmuse/transport/source", "midi")
         s.take("/rnnmuse/transport/tempo", 77)
@@ -127,10 +131,12 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
 
 
 def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(wait=False), echo() as stage:  # a killed client stops a server that waits for it
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with ardour(tmp_path) as made:
             link = connected(stage, made)
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)

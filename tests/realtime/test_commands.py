@@ -133,8 +133,10 @@ def test_commands_of_one_time_come_in_the_order_in_which_they_were_planned():
     assert [name for name, _ in turn.done] == list(range(40))
 
 
-@given(st.lists(st.tuples(st.sampled_from(["beat", "bar", "after", "at", "jump", "stop", "go", "time", "metre", "tempo"]),
-                          st.integers(1, 12)), max_size=40))  # fmt: skip
+WORDS = ["beat", "bar", "after", "at", "jump", "stop", "go", "time", "metre", "tempo"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(1, 12)), max_size=40))
 def test_no_command_is_lost_or_done_twice(steps):
     turn, planned = Turn(), []
     for number, (word, amount) in enumerate(steps):

@@ -146,7 +146,9 @@ def every(kind):
     return [type_(*(EXAMPLES[str(field.type)] for field in fields(type_))) for type_ in types(kind)]
 
 
-@pytest.mark.parametrize("message", [*every(m.ToEngine), *every(m.FromEngine)], ids=lambda message: type(message).__name__)
+@pytest.mark.parametrize(
+    "message", [*every(m.ToEngine), *every(m.FromEngine)], ids=lambda message: type(message).__name__
+)
 def test_every_message_goes_through_a_pipe_and_cannot_be_changed(message):
     assert pickle.loads(pickle.dumps(message)) == message
     for field in fields(message):

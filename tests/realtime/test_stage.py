@@ -1,4 +1,4 @@
-"""The stage as a program of its own: real sockets, its engine's process, the command. Each test has a stage of its own."""
+"""The stage with real sockets and its engine's process, and the command. Each test has a stage of its own."""
 
 import os
 import signal

@@ -43,7 +43,7 @@ def test_a_row_without_a_handler_is_no_stage(monkeypatch, handler):
 def test_a_setter_without_its_getter_is_no_stage(monkeypatch):
     row = next(row for row in TABLE if row.handler == "transport.play")
     monkeypatch.setattr(table, "TABLE", (replace(row, access="rw"),))
-    with pytest.raises(AttributeError, match="no handler transport.get_play"):
+    with pytest.raises(AttributeError, match=r"no handler transport\.get_play"):
         Stage(Settings(engine=False, osc=False))
 
 
@@ -61,7 +61,7 @@ def test_every_address_takes_what_its_row_allows_or_says_why(stage):
     """The lowest, highest and one impossible value of each argument; nothing is an internal error."""
     for address, entry in addresses().items():
         row = entry.row
-        if row.access == "r" or "/player/" in address and "/player/2/" not in address:
+        if row.access == "r" or ("/player/" in address and "/player/2/" not in address):
             continue
         if "/cover/" in address or "/preset/recall" in address:
             continue

@@ -113,9 +113,7 @@ def test_a_change_that_asks_for_another_is_settled_after_that():
 def test_a_full_queue_refuses_and_says_so():
     side, said = Side(limit=1), []
     side.queue.put(m.Sync(1))
-    side.tickets.request(
-        ("latent", 1, "vary"), lambda t: m.MoveLatent(t, 1, "vary", (0.5,), 0.0), refused=said.append
-    )
+    side.tickets.request(("latent", 1, "vary"), lambda t: m.MoveLatent(t, 1, "vary", (0.5,), 0.0), refused=said.append)
     assert "busy" in said[0]
     assert not side.tickets.any_open(("latent",))
 

@@ -214,9 +214,7 @@ class PlayerControl:
             call.fail("value", text)
 
         if self._plays(player):
-            self._tickets.request(
-                (*key, object()), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused
-            )
+            self._tickets.request((*key, object()), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
         else:  # in order: what the player is asked to play after it is played by this model
             change()
 
