@@ -244,7 +244,11 @@ class Engine:
 
     @_take.register
     def _(self, message: m.Reset) -> None:
-        self._send(self.player(message.player).reset(message.beat))
+        player = self.player(message.player)
+        goes_on = player.playing and player.mode in ("free", "loop")
+        self._send(player.reset(message.beat))
+        if goes_on:  # it was started, and nobody stopped it
+            self._send(player.start(message.beat))
 
     @_take.register
     def _(self, message: m.Generate) -> None:

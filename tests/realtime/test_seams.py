@@ -485,6 +485,42 @@ def test_a_stop_after_a_mode_and_a_start_after_off_hold(stage):
     assert {sent.player for sent in began(stage)} == {2}
 
 
+@pytest.mark.parametrize("model", ["lieder", "phrases"])
+@pytest.mark.parametrize("end", [f"{P1}/stop", f"{T}/panic", f"{T}/stop", f"{T}/play"])
+def test_a_job_that_is_cut_short_is_done(stage, model, end):
+    stage.send(f"{P1}/model", model)
+    (job,) = stage.ask(f"{P1}/generate", 64)
+    stage.run(2.0)
+    assert not stage.received(f"{P1}/done")
+    stage.send(end)
+    stage.run(0.5)
+    ((found, notes),) = [done.arguments for done in stage.received(f"{P1}/done")]
+    assert found == job
+    assert notes > 0
+
+
+def test_a_job_that_is_lost_with_the_engine_is_told_of(stage):
+    (first,) = stage.ask(f"{P1}/generate", 1)
+    stage.run(2.0)
+    assert [done.arguments[0] for done in stage.received(f"{P1}/done")] == [first]
+    stage.freeze_engine()
+    stage.send(f"{P1}/generate", 4)
+    (second,) = stage.received(f"{P1}/generate")[-1].arguments
+    stage.run(NOTICED)
+    assert (f"{P1}/generate", "engine", f"job {second} was lost with the engine") in stage.errors()
+    assert not [text for _, _, text in stage.errors() if f"job {first} " in text]
+
+
+def test_a_player_that_forgets_goes_on_playing_and_a_silent_one_stays_silent(stage):
+    playing(stage)
+    stage.run(2.0)
+    stage.send(f"{P1}/reset")
+    stage.send(f"{P2}/reset")
+    since = len(stage.output.events)
+    stage.run(3.0)
+    assert {sent.player for sent in began(stage, since)} == {1}
+
+
 def test_who_hears_a_player_hears_its_notes_end_when_it_is_stopped(stage):
     stage.send(f"{P2}/hears", "1")
     stage.send(f"{P2}/mode", "continue")

@@ -155,6 +155,7 @@ class PlayerControl:
             self._transport.resume()
         if self._tickets.send(m.Generate(player, beats, seed, job, self._transport.place)) is False:
             raise ProtocolError("limit", f"{call.address}: the engine is busy; too many messages wait")
+        self._players.jobs[player] = job
         call.answer(job)
 
     # -- mode, model, parameters ----------------------------------------------------------------------------
