@@ -245,13 +245,13 @@ class StageClient:
 
     @property
     def engine(self) -> LocalEngine:
-        """The engine that is in use."""
+        """The engine that is in use; there is none where the settings say so."""
         return self.engines[-1]
 
     def settle(self) -> None:
         """Let the engine do everything that it can do now."""
         for _ in range(MOST_ROUNDS):
-            if not self.engine.work():
+            if not (self.engines and self.engine.work()):
                 return
         raise AssertionError("the engine does not come to rest")
 
@@ -263,7 +263,7 @@ class StageClient:
             due = self.stage.scheduler.run_due()
             self.settle()
             times = [self._looked + LOOK, *([] if due is None else [due])]
-            if not self.engine.frozen and (wait := self.engine.engine.wait()) is not None:
+            if self.engines and not self.engine.frozen and (wait := self.engine.engine.wait()) is not None:
                 times.append(self.time + max(1, round(wait * 1e9)))
             self._go_to(min(end, max(self.time, min(times))))
             if self.time - self._looked >= LOOK:

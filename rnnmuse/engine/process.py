@@ -230,7 +230,11 @@ class Engine:
     def _start(self, player: Player, beat: float) -> None:
         before = player.mode
         self._send(player.start(beat))
-        if player.mode != before:  # off: it has a mode now
+        self._tell_mode(player, before)
+
+    def _tell_mode(self, player: Player, before: str) -> None:
+        """What begins to play has a mode from then on."""
+        if player.mode != before:
             self.send(m.ModeOf(player.number, player.mode))
 
     @_take.register
@@ -240,12 +244,18 @@ class Engine:
 
     @_take.register
     def _(self, message: m.Reset) -> None:
-        self._send(self.player(message.player).reset(message.beat))
+        player = self.player(message.player)
+        goes_on = player.playing and player.mode in ("free", "loop")
+        self._send(player.reset(message.beat))
+        if goes_on:  # it was started, and nobody stopped it
+            self._send(player.start(message.beat))
 
     @_take.register
     def _(self, message: m.Generate) -> None:
         player = self.player(message.player)
+        before = player.mode
         self._send(player.generate(message.beats, message.seed, message.job, message.beat))
+        self._tell_mode(player, before)
 
     @_take.register
     def _(self, message: m.MoveLatent) -> None:

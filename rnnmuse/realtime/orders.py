@@ -108,6 +108,8 @@ class Orders:
         self._notes.end(message.player)
 
     def _done(self, message: m.Done) -> None:
+        if self._players.jobs.get(message.player) == message.job:
+            del self._players.jobs[message.player]
         self._broadcast(f"/rnnmuse/player/{message.player}/done", message.job, message.notes)
 
     def _chunk(self, message: m.Chunk) -> None:
@@ -186,6 +188,9 @@ class Orders:
                 if last is not None and model != last:
                     self._error(f"/rnnmuse/player/{number}", "model", f"model {model} is given up; {last} plays")
                     seat.model = last
+        for player, job in sorted(self._players.jobs.items()):
+            self._error(f"/rnnmuse/player/{player}/generate", "engine", f"job {job} was lost with the engine")
+        self._players.jobs.clear()
         self._error("engine", "engine", why)
         log.warning("%s", why)
 

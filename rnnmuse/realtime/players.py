@@ -25,6 +25,8 @@ class Players:
     seats: dict[int, Seat] = field(default_factory=dict)
     texts: dict[int, TextSeat] = field(default_factory=dict)
     presets: dict[int, dict[int, Seat]] = field(default_factory=dict)
+    jobs: dict[int, int] = field(default_factory=dict)
+    """The job of each player's last request to generate, until it is done."""
     parts: dict[int, tuple[PartInfo, ...]] = field(default_factory=dict)
     _worked: dict[int, list[str]] = field(default_factory=dict)
     _channels: dict[tuple[int, int], int] = field(default_factory=dict)

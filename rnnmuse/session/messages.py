@@ -145,29 +145,26 @@ class SetMode(ToEngine):
 
 @dataclass(frozen=True, slots=True)
 class LoadModel(ToEngine):
-    """Loads a model for a later `SetModel`; refused where it cannot be played."""
+    """Loads a model for a later `SetModel`; refused where it cannot be played.
+
+    Not a value: one that is refused must not have replaced one that is accepted.
+    """
 
     ticket: int
     player: int
     model: str
-
-    @property
-    def key(self) -> Hashable:
-        return "load", self.player
+    droppable = True
 
 
 @dataclass(frozen=True, slots=True)
 class SetModel(ToEngine):
-    """The player plays another model from ``beat`` on."""
+    """The player plays another model from ``beat`` on. Not a value, as `LoadModel`."""
 
     ticket: int
     player: int
     model: str
     beat: float
-
-    @property
-    def key(self) -> Hashable:
-        return "model", self.player
+    droppable = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,8 @@ class PhrasePlayer:
         if mode in ("loop", "free"):
             return self.start(beat) if before not in ("loop", "free") or not self.playing else []
         self.playing = False
-        recall: list[Order] = [Recall(self.number, tick_of(beat))]
-        return recall if mode == "hold" else [*recall, EndNotes(self.number)]
+        orders: list[Order] = [Recall(self.number, tick_of(beat)), *self._job_over()]
+        return orders if mode == "hold" else [*orders, EndNotes(self.number)]
 
     def start(self, beat: float) -> list[Order]:
         """Play from the next beat on; `loop` if it had no mode."""
@@ -147,7 +147,12 @@ class PhrasePlayer:
 
     def stop(self, beat: float) -> list[Order]:
         self.playing = False
-        return [Recall(self.number, tick_of(beat)), EndNotes(self.number)]
+        return [Recall(self.number, tick_of(beat)), EndNotes(self.number), *self._job_over()]
+
+    def _job_over(self) -> list[Order]:
+        """The job of `generate` is done, or was cut short."""
+        job, self._job = self._job, 0
+        return [Done(self.number, job, self._count)] if job else []
 
     def reset(self, beat: float) -> list[Order]:
         """Forget what was heard; the point and the slots stay."""
@@ -373,10 +378,7 @@ class PhrasePlayer:
         while self._next < (now + AHEAD) * STEPS_A_BEAT:
             if self._next / STEPS_A_BEAT >= self._until:
                 self.playing = False
-                orders.append(AllOff(self.number, tick_of(self._until)))
-                if self._job:
-                    orders.append(Done(self.number, self._job, self._count))
-                    self._job = 0
+                orders += [AllOff(self.number, tick_of(self._until)), *self._job_over()]
                 break
             place, _ = self._place(self._next)
             if place == 0 and self._breathes:

@@ -162,6 +162,7 @@ class StreamPlayer:
         orders: list[Order] = [Recall(self.number, tick_of(beat))] if keep else self._hush(beat)
         if keep:
             self._rewind(beat)
+            orders += self._job_over()
         if mode == "loop":
             self._begin_loop(beat)
         self.mode = mode
@@ -338,9 +339,14 @@ class StreamPlayer:
         self._queue.clear()
 
     def _hush(self, beat: float) -> list[Order]:
-        orders: list[Order] = [*self._back_to(beat), EndNotes(self.number)]
+        orders: list[Order] = [*self._back_to(beat), EndNotes(self.number), *self._job_over()]
         self._silence(beat)
         return orders
+
+    def _job_over(self) -> list[Order]:
+        """The job of `generate` is done, or was cut short."""
+        job, self._job = self._job, 0
+        return [Done(self.number, job, self._notes)] if job else []
 
     def _finish(self, beat: float) -> list[Order]:
         """Its turn is over at ``beat``, which is yet to come."""
@@ -348,11 +354,7 @@ class StreamPlayer:
         self._queue.clear()
         self._silence(beat)
         self._ends = beat
-        orders: list[Order] = [AllOff(self.number, tick_of(beat))]
-        if self._job:
-            orders.append(Done(self.number, self._job, self._notes))
-            self._job = 0
-        return orders
+        return [AllOff(self.number, tick_of(beat)), *self._job_over()]
 
     def _silence(self, beat: float) -> None:
         for part, pitch in sorted(self.player.started):

@@ -28,8 +28,7 @@ LINK = """
 import asyncio, json, time
 from aalink import Link
 from rnnmuse.realtime.lead.link import LinkLeader
-from rnnmuse.realtime.stage import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
 
 async def main():
     stage = Stage(Settings(engine=False, osc=False))

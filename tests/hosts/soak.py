@@ -125,7 +125,8 @@ def synth() -> None:
         row("fluidsynth", "", None, "no SoundFont here")
         return
     with jack(), echo() as stage:
-        assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with fluidsynth(font) as made:
             stage.plan(NOTES)
             stage.over()

@@ -17,7 +17,7 @@ from rnnmuse.bridges import osc
 from rnnmuse.bridges.ardour import ArdourOut
 from rnnmuse.protocol import ProtocolError
 
-pytest.importorskip("rtmidi2", reason="rtmidi2 is not installed")
+rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 pytestmark = [
     pytest.mark.skipif(
         bool(missing("jackd", "ardour7-lua")) or not glob.glob("/usr/lib/ardour7/hardour-*"),
@@ -83,7 +83,8 @@ def record(stage, folder, count, ticks=20):
     from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.realtime.rig import open_ports
 
-    assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
+    ports = open_ports(stage.stage, MidiSystem()).virtual()
+    assert all(state.state == "open" for state in ports), ports
     with ardour(folder) as made:
         link = connected(stage, made)
         surface = Surface(link.port)
@@ -116,7 +117,8 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
     from rnnmuse.realtime.rig import open_ports
 
     with jack(), echo() as stage:
-        assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         s = stage.stage
         s.take("/rnnmuse/transport/source", "midi")
         s.take("/rnnmuse/transport/tempo", 77)
@@ -133,7 +135,8 @@ def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
     from rnnmuse.realtime.rig import open_ports
 
     with jack(wait=False), echo() as stage:  # a killed client stops a server that waits for it
-        assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with ardour(tmp_path) as made:
             link = connected(stage, made)
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)

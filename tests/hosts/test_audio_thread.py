@@ -53,7 +53,8 @@ def test_notes_go_both_ways_and_end_when_rnnmuse_is_gone(host):
         assert stage.probe(4) == "lv2"
         result = stage.play(200)
         assert (result.sent, result.lost, result.open) == (200, 0, 0)
-        stage.stage.plan_note(1, stage.stage.clock.tick_at(stage.stage.now()) + 480, 60, 90)
+        with stage.stage.lock:
+            stage.stage.notes.plan_on(1, stage.stage.clock.tick_at(stage.stage.now()) + 480, 60, 90)
         until(lambda: 60 in stage.sounding)
         made.until("connected 1")
         stage.crash()

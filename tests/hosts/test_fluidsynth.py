@@ -7,7 +7,7 @@ from sound import attacks, off_the_grid, pitch, read
 
 from rnnmuse.bridges.synth import soundfont
 
-pytest.importorskip("rtmidi2", reason="rtmidi2 is not installed")
+rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 pytestmark = pytest.mark.skipif(
     bool(missing("jackd", "fluidsynth", "jack_rec")) or soundfont() is None,
     reason="jackd, fluidsynth, jack_rec or a SoundFont is not installed",
@@ -20,15 +20,17 @@ def recorded(folder, notes=12, period=256):
     from rnnmuse.realtime.rig import open_ports
 
     with jack(period, realtime=True), echo() as stage:
-        assert open_ports(stage.stage, MidiSystem()).virtual()[1].state == "open"
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with fluidsynth(soundfont()) as synth:
             seconds = str(notes // 4 + 3)
             with program(["jack_rec", "-f", folder / "synth.wav", "-d", seconds, "-b", "16", "synth:left"]) as recorder:
                 until(lambda: (folder / "synth.wav").exists())
                 stage.stage.take("/rnnmuse/transport/play")
                 for number in range(notes):
-                    stage.stage.notes.plan_on(1, 1920 + 480 * number, 60 + number % 24, 110)
-                    stage.stage.notes.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
+                    with stage.stage.lock:
+                        stage.stage.notes.plan_on(1, 1920 + 480 * number, 60 + number % 24, 110)
+                        stage.stage.notes.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
                 until(lambda: recorder.process.poll() is not None, 60)
             assert heard(synth) == notes
             until(lambda: voices(synth) == 0, 20)

@@ -62,7 +62,8 @@ def test_the_host_goes_on_without_rnnmuse_and_ends_its_notes(plugin):
         jack_connect("muse:out", "midi-monitor:input")
         stage.reached()
         stage.stage.take("/rnnmuse/transport/play")
-        stage.stage.plan_note(1, 960, 60, 90)
+        with stage.stage.lock:
+            stage.stage.notes.plan_on(1, 960, 60, 90)
         until(lambda: any("90 3c 5a" in line.lower() for line in dump.lines))
         stage.crash()
         until(lambda: any("80 3c 00" in line.lower() for line in dump.lines))
@@ -121,8 +122,9 @@ def test_notes_lie_on_the_hosts_own_timeline_to_the_sample(plugin):
         until(lambda: stage.stage.clock.running and stage.stage.transport.place > 1)
         begin = (stage.stage.clock.tick_at(stage.stage.now()) // 960 + 2) * 960
         for number in range(12):
-            stage.stage.plan_note(1, begin + 480 * number, 60 + number, 90)
-            stage.stage.plan_off(1, begin + 480 * number + 100, 60 + number)
+            with stage.stage.lock:
+                stage.stage.notes.plan_on(1, begin + 480 * number, 60 + number, 90)
+                stage.stage.notes.plan_off(1, begin + 480 * number + 100, 60 + number)
         until(lambda: len([line for line in dump.lines if ": 90" in line]) == 12)
         frames = [int(line.split(":")[0]) for line in dump.lines if ": 90" in line]
         transport.say("exit")

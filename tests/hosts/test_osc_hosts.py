@@ -29,7 +29,8 @@ def test_rnnmuse_gone_ends_the_notes_and_is_found_again(host):
     with echo() as stage, start(stage.port) as made:
         stage.reached()
         stage.stage.take("/rnnmuse/transport/play")
-        stage.stage.plan_note(1, 0, 60, 90)
+        with stage.stage.lock:
+            stage.stage.notes.plan_on(1, 0, 60, 90)
         until(lambda: still_open(made) == 1)
         stage.crash()
         until(lambda: still_open(made) == 0)

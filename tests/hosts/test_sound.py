@@ -18,8 +18,9 @@ def recorded(stage, folder, port):
         s = stage.stage
         s.take("/rnnmuse/transport/play")
         for number in range(NOTES):
-            s.plan_note(1, 1920 + 480 * number, 60 + number, 120)
-            s.plan_off(1, 1920 + 480 * number + 200, 60 + number)
+            with s.lock:
+                s.notes.plan_on(1, 1920 + 480 * number, 60 + number, 120)
+                s.notes.plan_off(1, 1920 + 480 * number + 200, 60 + number)
         until(lambda: recorder.process.poll() is not None, 60)
     return read(wav)
 

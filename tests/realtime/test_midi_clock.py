@@ -1,11 +1,10 @@
 from random import Random
 
 import pytest
-from rnnmuse.realtime.leader import ClockLeader
 
 from rnnmuse.clock import MINUTE, PPQ
 from rnnmuse.realtime.lead.midi_clock import TICKS, WINDOW, ClockFollower
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
 
 MS = 1_000_000
 
@@ -71,6 +70,9 @@ def test_start_stop_continue_and_position_land_on_the_tick():
     for _ in range(24):
         follower.pulse(next(times))
     assert follower.tick == 5 * PPQ
+    follower.position(64)  # while it runs: the next pulse is there
+    follower.pulse(next(times))
+    assert follower.tick == 16 * PPQ
 
 
 def test_a_gap_is_a_new_beginning_and_too_few_pulses_no_tempo():
@@ -87,21 +89,21 @@ def test_a_gap_is_a_new_beginning_and_too_few_pulses_no_tempo():
 
 def test_a_stage_is_led_by_the_clock_only_when_told():
     now = [0]
-    stage = Stage(now=lambda: now[0])
-    leader = ClockLeader(stage)
+    stage = Stage(Settings(engine=False, osc=False), now=lambda: now[0])
+    leader, clock = stage.midi.leader, stage.clock
     for source in ("internal", "midi"):
-        stage.source = source
+        stage.transport.source = source
         leader.message(0xFA, now[0])
         for time in pulses(100, 4 * 24 + 1, start=now[0] + 20 * MS, jitter=3.0):
             now[0] = time
             leader.message(0xF8, time)
         if source == "internal":
-            assert not stage.clock.running
-    assert stage.clock.beat_at(now[0]) == pytest.approx(4, abs=0.01)
-    assert float(stage.clock.tempo) == pytest.approx(100, abs=0.5)
+            assert not clock.running
+    assert clock.beat_at(now[0]) == pytest.approx(4, abs=0.01)
+    assert float(clock.tempo) == pytest.approx(100, abs=0.5)
     leader.message(0xFC, now[0])
-    assert not stage.clock.running
+    assert not clock.running
     leader.message(0xF2, now[0], 64)
     leader.message(0xFB, now[0])
     leader.message(0xF8, now[0] + 25 * MS)
-    assert stage.clock.tick_at(now[0] + 26 * MS) // PPQ == 16
+    assert clock.tick_at(now[0] + 26 * MS) // PPQ == 16

@@ -364,17 +364,22 @@ def test_play_after_a_stop_and_a_panic_lets_the_players_play_again(stage):
 
 
 @pytest.mark.parametrize("number", [120, 123])
-def test_all_notes_off_of_one_channel_leaves_the_others(stage, number):
+def test_all_notes_off_of_one_channel_concerns_the_players_that_hear_it(stage, number):
+    def sounding():
+        return {sent.player for sent in stage.output.sounding.values()}
+
     for player in (1, 2):
         playing(stage, player)
-    while not {0, 1} <= {key[0] for key in stage.output.sounding}:
+    while sounding() != {1, 2}:
         stage.run(0.05)
-    channels = {key[0] for key in stage.output.sounding}
     receiver = MidiReceiver(stage.stage.midi)
-    receiver.receive([0xBF, number, 0])  # channel 16, on which nobody plays
-    assert {key[0] for key in stage.output.sounding} == channels
+    receiver.receive([0xB5, number, 0])  # channel 6, which neither hears
+    assert sounding() == {1, 2}
     receiver.receive([0xB0, number, 0])
-    assert {key[0] for key in stage.output.sounding} == channels - {0}
+    assert sounding() == {2}
+    since = len(stage.output.events)
+    stage.run(4.0)
+    assert {sent.player for sent in began(stage, since)} == {1, 2}, "they go on to their next notes"
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast engine", "slow engine"])
@@ -462,6 +467,13 @@ def test_what_was_asked_of_a_frozen_engine_is_asked_of_the_next(stage):
     assert {sent.player for sent in began(stage)} == {1}
 
 
+def test_a_mode_and_play_in_one_bundle_begin(stage):
+    packets = [osc.build(f"{P1}/mode", ["free"]), osc.build(f"{T}/play", [])]
+    stage.send_packet(osc.bundle(osc.NOW, packets))
+    stage.run(2.0)
+    assert began(stage)
+
+
 def test_a_stop_after_a_mode_and_a_start_after_off_hold(stage):
     stage.send(f"{P1}/mode", "free")
     stage.send(f"{P1}/stop")  # before the engine has answered the mode
@@ -471,6 +483,42 @@ def test_a_stop_after_a_mode_and_a_start_after_off_hold(stage):
     stage.send(f"{T}/position", 4.0)  # those that are started begin again there
     stage.run(2.0)
     assert {sent.player for sent in began(stage)} == {2}
+
+
+@pytest.mark.parametrize("model", ["lieder", "phrases"])
+@pytest.mark.parametrize("end", [f"{P1}/stop", f"{T}/panic", f"{T}/stop", f"{T}/play"])
+def test_a_job_that_is_cut_short_is_done(stage, model, end):
+    stage.send(f"{P1}/model", model)
+    (job,) = stage.ask(f"{P1}/generate", 64)
+    stage.run(2.0)
+    assert not stage.received(f"{P1}/done")
+    stage.send(end)
+    stage.run(0.5)
+    ((found, notes),) = [done.arguments for done in stage.received(f"{P1}/done")]
+    assert found == job
+    assert notes > 0
+
+
+def test_a_job_that_is_lost_with_the_engine_is_told_of(stage):
+    (first,) = stage.ask(f"{P1}/generate", 1)
+    stage.run(2.0)
+    assert [done.arguments[0] for done in stage.received(f"{P1}/done")] == [first]
+    stage.freeze_engine()
+    stage.send(f"{P1}/generate", 4)
+    (second,) = stage.received(f"{P1}/generate")[-1].arguments
+    stage.run(NOTICED)
+    assert (f"{P1}/generate", "engine", f"job {second} was lost with the engine") in stage.errors()
+    assert not [text for _, _, text in stage.errors() if f"job {first} " in text]
+
+
+def test_a_player_that_forgets_goes_on_playing_and_a_silent_one_stays_silent(stage):
+    playing(stage)
+    stage.run(2.0)
+    stage.send(f"{P1}/reset")
+    stage.send(f"{P2}/reset")
+    since = len(stage.output.events)
+    stage.run(3.0)
+    assert {sent.player for sent in began(stage, since)} == {1}
 
 
 def test_who_hears_a_player_hears_its_notes_end_when_it_is_stopped(stage):
@@ -709,8 +757,9 @@ def test_a_port_that_is_lost_while_notes_sound_is_told_of_and_the_others_play_on
     since = len(stage.output.events)
     stage.run(3.0)
     assert "synth" not in stage.stage.outputs
-    assert ("/rnnmuse/midi/ports", "port", "synth is gone") in stage.errors()
-    assert codes(stage).count("port") == 1
+    ((address, text),) = [(address, text) for address, code, text in stage.errors() if code == "port"]
+    assert address == "/rnnmuse/midi/ports"
+    assert text.startswith("synth is gone")
     assert not [key for key in stage.stage.notes.ledger.sounding if key[0] == "synth"]
     assert began(stage, since)
     back = RecordingOutput(lambda: stage.time, "synth")

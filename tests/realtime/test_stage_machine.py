@@ -233,6 +233,7 @@ class StageMachine(RuleBasedStateMachine):
             return
         if self.stage.engine.frozen:
             self.stage.run(NOTICED)
+            self.stage.engine.frozen = False  # one that has not begun may take its time
         self.stage.send(f"{T}/stop")  # what waits for a line comes at once
         self.stage.settle()
         self.compare()

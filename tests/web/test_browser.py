@@ -183,7 +183,8 @@ def test_chunks_join_to_lines_in_any_script_and_are_never_html(page, stage):
 def test_every_note_ends_on_the_page(page, stage):
     stage.take("/rnnmuse/transport/play")
     for pitch in range(40, 90):
-        stage.plan_note(1 + pitch % 3, 0, pitch, 90)
+        with stage.lock:
+            stage.notes.plan_on(1 + pitch % 3, 0, pitch, 90)
     page.until(f"{SOUNDING} === 50")
     stage.end(1)
     page.until(f"{SOUNDING} === {sum(pitch % 3 != 0 for pitch in range(40, 90))}")
@@ -305,7 +306,8 @@ def test_the_p5_sketch_plays_and_shows(tab, tmp_path, stage):
         tab.press(" ")
         until(lambda: stage.players.look(1).started)
         stage.take("/rnnmuse/transport/play")
-        stage.plan_note(2, 0, 64, 90)
+        with stage.lock:
+            stage.notes.plan_on(2, 0, 64, 90)
         tab.until("sounding.get('2 64') === 90")
         tab.press("Escape")
         tab.until("sounding.size === 0")

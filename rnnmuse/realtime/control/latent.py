@@ -105,13 +105,17 @@ class LatentControl:
         )
 
     def _answer(self, call: Call, read: Any) -> None:
-        """Answer after the moves that are on their way; nothing of a player without a latent space."""
+        """Answer after the changes that are on their way; nothing of a player without a latent space."""
 
         def answer() -> None:
             state = self._players.look(call.player).latent
             call.answer(*(read(state) if state else []))
 
-        self._tickets.when_all_settled(("latent", call.player), answer)
+        settled = self._tickets.when_all_settled
+        settled(
+            ("latent", call.player),
+            lambda: settled(("model", call.player), lambda: settled(("mode", call.player), answer)),
+        )
 
 
 def numbers(name: str, values: list[Any], low: float, high: float) -> list[float]:

@@ -155,12 +155,18 @@ class PlayerControl:
             self._transport.resume()
         if self._tickets.send(m.Generate(player, beats, seed, job, self._transport.place)) is False:
             raise ProtocolError("limit", f"{call.address}: the engine is busy; too many messages wait")
+        self._players.jobs[player] = job
         call.answer(job)
 
     # -- mode, model, parameters ----------------------------------------------------------------------------
 
     def mode(self, call: Call, mode: str) -> None:
-        player = call.player
+        player, jumps = call.player, 0
+
+        def message(ticket: int) -> m.SetMode:
+            nonlocal jumps
+            jumps = self._transport.jumps
+            return m.SetMode(ticket, player, mode, self._transport.place)
 
         def accepted() -> None:
             seat = self._players.seat(player)
@@ -168,16 +174,13 @@ class PlayerControl:
             # what was asked since then is on its way, and decides
             if mode in ("free", "loop") and not self._tickets.is_open(("stop", player)):
                 seat.started = True
+                if jumps != self._transport.jumps and self._transport.clock.running:
+                    self._ask_to_start(player)  # the clock was started before this was known
             elif mode == "off" and not self._tickets.is_open(("mode", player, "start")):
                 seat.started = False
 
         self._silenced.discard(player)
-        self._when(
-            call,
-            ("mode", player),
-            lambda ticket: m.SetMode(ticket, player, mode, self._transport.place),
-            accepted,
-        )
+        self._when(call, ("mode", player), message, accepted)
 
     def hold(self, call: Call) -> None:
         self.mode(call, "hold")
@@ -192,7 +195,10 @@ class PlayerControl:
         def change() -> None:
             self._commands.cancel(key)
             self._tickets.request(
-                key, lambda ticket: m.SetModel(ticket, player, model, self._line(player)), stored, refused
+                (*key, object()),  # each has its own answer
+                lambda ticket: m.SetModel(ticket, player, model, self._line(player)),
+                stored,
+                refused,
             )
 
         def loaded() -> None:
@@ -209,7 +215,7 @@ class PlayerControl:
             call.fail("value", text)
 
         if self._plays(player):
-            self._tickets.request((*key, "load"), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
+            self._tickets.request((*key, object()), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
         else:  # in order: what the player is asked to play after it is played by this model
             change()
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rnnmuse.realtime.seats import Settings
 from test_stage import Client, serving
 
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ def test_every_thread_that_draws_has_the_lowest_priority(stage):
     client.send("/rnnmuse/subscribe")
     client.send("/rnnmuse/cover/generate", 1, 64)
     client.wait("/rnnmuse/cover/done")
-    threads = [int(path.name) for path in Path(f"/proc/{stage.desk.covers._link.pid}/task").iterdir()]
+    threads = [int(path.name) for path in Path(f"/proc/{stage.covers._link.pid}/task").iterdir()]
     assert threads
     assert {(os.sched_getscheduler(t), os.getpriority(os.PRIO_PROCESS, t)) for t in threads} == {(os.SCHED_BATCH, 19)}
 
@@ -84,7 +83,7 @@ def test_a_lost_process_is_told_of_and_started_again(stage):
     client = Client(stage.port)
     client.send("/rnnmuse/subscribe")
     client.send("/rnnmuse/cover/generate", 1, 4000)
-    while (link := stage.desk.covers._link) is None or link.pid is None:
+    while (link := stage.covers._link) is None or link.pid is None:
         client.ask("/rnnmuse/ping", 1, answer="/rnnmuse/pong")
     os.kill(link.pid, signal.SIGKILL)
     assert "lost" in client.wait("/rnnmuse/error").arguments[2]
