@@ -1,6 +1,6 @@
 """The messages between the realtime process and the jobs' process, one frozen dataclass each.
 
-They queue as `rnnmuse.session.messages` describes: `key`, ``droppable``, ``moves_back``.
+They queue as `rnnmuse.session.messages` describes: `key`, ``droppable``, ``moves_back``, ``share``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ class ToJobs:
     __slots__ = ()
     droppable = True
     moves_back = False
+    share: Hashable | None = None
 
     @property
     def key(self) -> Hashable | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -23,8 +23,15 @@ class Message(Protocol):
     @property
     def moves_back(self) -> bool: ...
 
+    @property
+    def share(self) -> Hashable | None: ...
+
 
 T = TypeVar("T", bound=Message)
+
+
+SHARE = 32
+"""Droppable messages of one share, such as the notes that one player hears, that may wait."""
 
 
 class Outgoing(Generic[T]):
@@ -39,6 +46,7 @@ class Outgoing(Generic[T]):
         self.limit = limit
         self._waiting: deque[list[T]] = deque()
         self._by_key: dict[Hashable, list[T]] = {}
+        self._shares: Counter[Hashable] = Counter()
         self._changed = threading.Condition()
         self._credit = 0
         self._closed = False
@@ -55,8 +63,12 @@ class Outgoing(Generic[T]):
                     cell[0] = message
                     return True
                 self._waiting.remove(cell)
-            if message.droppable and len(self._waiting) >= self.limit:
-                return False
+            if message.droppable:
+                share = message.share
+                if len(self._waiting) >= self.limit or (share is not None and self._shares[share] >= SHARE):
+                    return False
+                if share is not None:
+                    self._shares[share] += 1
             cell = [message]
             self._waiting.append(cell)
             if key is not None:
@@ -75,9 +87,11 @@ class Outgoing(Generic[T]):
                 return None
             self._credit -= 1
             (message,) = cell = self._waiting.popleft()
-            key = message.key
+            key, share = message.key, message.share
             if key is not None and self._by_key.get(key) is cell:
                 del self._by_key[key]
+            if message.droppable and share is not None:
+                self._shares[share] -= 1
             return message
 
     def grant(self, count: int) -> None:
@@ -93,5 +107,6 @@ class Outgoing(Generic[T]):
             left = [cell[0] for cell in self._waiting]
             self._waiting.clear()
             self._by_key.clear()
+            self._shares.clear()
             self._changed.notify_all()
             return left

@@ -21,12 +21,18 @@ class ToEngine:
     """A message to the engine.
 
     Two messages in a queue with the same `key` are one value: the later replaces the earlier, in its place or, if it
-    ``moves_back``, at the end. A message without a key keeps its order. A ``droppable`` one is refused by a full queue.
+    ``moves_back``, at the end. A message without a key keeps its order. A ``droppable`` one is refused by a full queue,
+    and where too many of its `share` wait.
     """
 
     __slots__ = ()
     droppable = False
     moves_back = False
+
+    @property
+    def share(self) -> Hashable | None:
+        """Which part of the queue a droppable message counts to; None for the whole."""
+        return None
 
     @property
     def key(self) -> Hashable | None:
@@ -107,6 +113,10 @@ class Hear(ToEngine):
     pitch: int
     velocity: int
     source: int = 0
+
+    @property
+    def share(self) -> Hashable:
+        return "hear", self.player
 
     @property
     def droppable(self) -> bool:  # type: ignore[override]
