@@ -135,7 +135,7 @@ class SetParameter(ToEngine):
 
     @property
     def key(self) -> Hashable:
-        return "parameter", self.player, self.name
+        return "parameter", self.player, self.name, self.ticket == 0  # a new engine's set-up is not replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class SetMode(ToEngine):
 
     @property
     def key(self) -> Hashable:
-        return "mode", self.player
+        return "mode", self.player, self.ticket == 0  # as above
 
 
 @dataclass(frozen=True, slots=True)
