@@ -259,7 +259,7 @@ TABLE: tuple[Row, ...] = (
       for name, (argument, _, _) in PARAMETERS.items() if argument.kind != "s"),
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
         _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends"),
-    Row("/rnnmuse/out/{p}/program", "r", (_n("part", 1, PARTS, "i"), _n("channel", 1, 16, "i"),
+    Row("/rnnmuse/out/{p}/program", "r", (_n("part", 1, 64, "i"), _n("channel", 1, 16, "i"),
         _n("program", 1, 128, "i"), _s("name")), "sent: a part of the player has this channel and program"),
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over"),
     Row("/rnnmuse/text/models", "w", (), "answers the text models that can be mixed", "text.models"),

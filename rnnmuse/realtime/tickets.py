@@ -13,6 +13,9 @@ MessageOf = Callable[[int], ToEngine]
 MOST_OPEN = 65
 """Open tickets of one key: those that are on their way, and the newest, which waits."""
 
+MOST_REPLACED = 4
+"""Replaced changes that are tried again, the last first, when the one in their place is refused."""
+
 
 @dataclass(slots=True)
 class _Open:
@@ -20,6 +23,8 @@ class _Open:
     message_of: MessageOf
     accepted: Callable[[], None]
     refused: Callable[[str], None]
+    replaced: list[_Open] = field(default_factory=list)
+    """Those that it replaced in the queue; the last of them holds if it is refused."""
 
 
 @dataclass(slots=True)
@@ -28,8 +33,8 @@ class Tickets:
 
     ``send`` hands a message to the engine: True, False if its queue is full and refuses the message, None without an
     engine; a change then holds at once. The engine answers in order. A change without an answer of its own was
-    replaced in the queue by a later one of the same key, and is over when that one is answered. The caller holds the
-    stage's lock.
+    replaced in the queue by a later one of the same key: it is over when that one is accepted, and is sent again when
+    that one is refused. The caller holds the stage's lock.
     """
 
     send: Callable[[ToEngine], bool | None]
@@ -98,6 +103,7 @@ class Tickets:
         if (closed := self._close(ticket)) is not None:
             key, entry = closed
             entry.refused(text)
+            self._try_replaced(key, entry)
             self._settle(key)
 
     def send_again(self) -> None:
@@ -128,12 +134,29 @@ class Tickets:
         if key is None:
             return None
         entries = self._open[key]
+        replaced = list[_Open]()
         while (entry := entries.pop(0)).ticket != ticket:
+            replaced += [*entry.replaced, entry]
             self._forget(entry)
         self._forget(entry)
+        entry.replaced = [*entry.replaced, *replaced][-MOST_REPLACED:]
         if not entries:
             del self._open[key]
         return key, entry
+
+    def _try_replaced(self, key: Hashable, refused: _Open) -> None:
+        """Send what the refused change replaced in the queue: the last of it holds, if the engine takes it."""
+        if not refused.replaced:
+            return
+        if key in self._open:  # a later change decides
+            later = self._open[key][0]
+            later.replaced = [*refused.replaced, *later.replaced][-MOST_REPLACED:]
+            return
+        *earlier, last = refused.replaced
+        last.replaced = earlier
+        self._open[key] = [last]
+        self._key_of[last.ticket] = key
+        self.send(last.message_of(last.ticket))
 
     def _settle(self, key: Hashable) -> None:
         if key not in self._open:  # what was done last may have asked for another change

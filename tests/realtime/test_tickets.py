@@ -175,3 +175,13 @@ def test_what_is_held_is_what_the_engine_accepted_last(steps):
     assert side.held == engine
     assert not side.tickets._open
     assert not side.tickets._key_of
+
+
+def test_what_a_refused_change_replaced_in_the_queue_holds():
+    side = Side()
+    for mode in ("hold", "free", "sing", "shout"):  # one value waits: the last
+        side.ask(1, mode)
+    side.work(refuse=["sing", "shout"])
+    assert side.held == {1: "free"}
+    assert side.said == [(1, "no shout"), (1, "no sing"), (1, "free")]
+    assert not side.tickets.is_open(("mode", 1))

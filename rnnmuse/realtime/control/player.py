@@ -176,7 +176,7 @@ class PlayerControl:
                 seat.started = True
                 if jumps != self._transport.jumps and self._transport.clock.running:
                     self._ask_to_start(player)  # the clock was started before this was known
-            elif mode == "off" and not self._tickets.is_open(("mode", player, "start")):
+            elif mode not in ("free", "loop", "hold") and not self._tickets.is_open(("mode", player, "start")):
                 seat.started = False
 
         self._silenced.discard(player)
