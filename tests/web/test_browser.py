@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from rnnmuse.bridges import hosts, osc
 from rnnmuse.cli.main import app
 from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.session.messages import MoveLatent
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="chromium is not installed")
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ class NoJobs:
     def send(self, *message):
         pass
 
-    def close(self):
+    def close(self, patience=0.0):
         pass
 
 
@@ -186,7 +187,8 @@ def test_every_note_ends_on_the_page(page, stage):
         with stage.lock:
             stage.notes.plan_on(1 + pitch % 3, 0, pitch, 90)
     page.until(f"{SOUNDING} === 50")
-    stage.end(1)
+    with stage.lock:
+        stage.notes.end(1)
     page.until(f"{SOUNDING} === {sum(pitch % 3 != 0 for pitch in range(40, 90))}")
     stage.take("/rnnmuse/transport/panic")
     page.until(f"{SOUNDING} === 0")
@@ -234,7 +236,12 @@ def test_controls_set_and_show_what_the_stage_knows(page, stage):
 
 def test_the_pad_moves_by_finger_and_by_keys(page, stage, monkeypatch):
     moves = []
-    monkeypatch.setattr(stage, "tell", lambda *message: message[2:3] == ("xy",) and moves.append(message[1::2]))
+
+    def heard(message):
+        if isinstance(message, MoveLatent) and message.act == "xy":
+            moves.append((message.player, message.values))
+
+    monkeypatch.setattr(stage.tickets, "send", heard)
     page.click("#pad")
     player, (x, y) = until(lambda: moves and moves[-1])
     assert (player, x, y) == (1, pytest.approx(0.5, abs=0.01), pytest.approx(0.5, abs=0.01))

@@ -101,8 +101,9 @@ class ServerControl:
         if len(self._asking) >= MOST_WAITING:
             raise ProtocolError("limit", f"{call.address}: {MOST_WAITING} wait for their answer already")
         if self._tickets.send(m.ListModels()) is None:
-            raise ProtocolError("engine", f"{call.address}: there is no engine to ask")
-        self._asking.append((call, kinds))
+            call.answer()  # without an engine there are none
+        else:
+            self._asking.append((call, kinds))
 
     def models_are(self, message: m.Models) -> None:
         """The engine said which models there are."""
