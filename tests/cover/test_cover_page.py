@@ -9,7 +9,7 @@ from PIL import Image
 
 from rnnmuse.cli import main as command
 from rnnmuse.music.midi import write_midi
-from rnnmuse.train.abstracts import abstracts
+from rnnmuse.train.cover.abstracts import abstracts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cover.md").read_text("utf-8")
 COMMANDS = [
