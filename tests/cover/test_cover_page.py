@@ -71,7 +71,7 @@ def test_a_model_of_ones_own_is_trained_drawn_with_and_measured(place, tmp_path,
     assert "--model mine" in capsys.readouterr().out
     place(smaller(drawing))
     assert Path("out/song-cover.jpg").exists()
-    monkeypatch.setattr("rnnmuse.train.cover_evaluate.SAMPLES", 40)
+    monkeypatch.setattr("rnnmuse.train.cover.evaluate.SAMPLES", 40)
     for line in INLINE:
         place(shlex.split(line))
         assert "times as far" not in capsys.readouterr().out  # no pieces were given

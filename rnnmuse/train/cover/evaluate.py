@@ -1,8 +1,8 @@
 """How good a cover model is: its pictures beside works that it never saw, and beside other networks.
 
 Likeness is the sliced Wasserstein distance of `rnnmuse.train.cover.wasserstein`; the floor is that of the training
-works to the held-out ones. Diversity is the mean distance of two generated pictures over that of two real ones. Memory is the
-distance of a sample to its nearest training picture, beside the closest pair of different real works.
+works to the held-out ones. Diversity is the mean distance of two generated pictures over that of two real ones. Memory
+is the distance of a sample to its nearest training picture, beside the closest pair of different real works.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ class CoverRecipe:
     ``side`` is that of the training pictures in pixels. ``abstract`` is the share of abstract pictures that rnnmuse
     draws itself, ``variants`` how many crops of each square are seen. ``r1``, ``asked`` and ``patches`` weigh the
     terms named in `rnnmuse.train.cover.objective`, and ``batches`` is over how many batches, the last ones, the spread
-    of patches is taken; ``mean`` is how much of the running mean of the generator stays at each step, ``momentum`` Adam's
-    first, ``fall`` the share of a run, its end, over which the learning rate falls to nothing; ``half`` computes in
-    bfloat16 where that is faster.
+    of patches is taken; ``mean`` is how much of the running mean of the generator stays at each step, ``momentum``
+    Adam's first, ``fall`` the share of a run, its end, over which the learning rate falls to nothing; ``half`` computes
+    in bfloat16 where that is faster.
     """
 
     name: str

@@ -173,8 +173,8 @@ def phrase_card(recipe: PhraseRecipe, result: dict[str, Any]) -> str:
         f"A VAE: bidirectional GRU of {recipe.encoder} units, {' and '.join(map(str, recipe.latent))} dimensions for "
         f"{' and '.join(map(str, recipe.bars))} bars, GRU of {recipe.hidden} units as decoder. The loss and its signs "
         f"are in `rnnmuse.train.phrase.network`: beta {recipe.beta}, {recipe.free} free nats a dimension, annealed "
-        f"over {recipe.annealing} steps; {recipe.hide:.0%} of the steps before hidden from the decoder, {recipe.blind:.0%} "
-        f"of the phrases without key and chords. {recipe.note}".rstrip(),
+        f"over {recipe.annealing} steps; {recipe.hide:.0%} of the steps before hidden from the decoder, "
+        f"{recipe.blind:.0%} of the phrases without key and chords. {recipe.note}".rstrip(),
         "",
         "After training the mean and the covariance of the training phrases' posterior were measured, and the change "
         "of coordinates that makes them N(0, I) was put before the decoder and after the encoder: a point's numbers "
