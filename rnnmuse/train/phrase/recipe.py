@@ -20,10 +20,10 @@ class PhraseRecipe:
     """Settings of one training run of a phrase VAE.
 
     ``drum`` makes it one of drums, else of melodies. ``bars`` and ``latent`` are as in PhraseShape. ``beta``, ``feel``,
-    ``free`` (nats a dimension) and ``annealing`` (steps) are those of the loss in `rnnmuse.train.phrase.network`. ``hide``
-    is the share of steps that are hidden from the decoder, ``blind`` the share of phrases without key and chords.
-    ``batch`` counts phrases of two bars. ``groove_epochs`` are those of the groove network that goes with drums.
-    ``splits`` and ``exclude`` are as in Recipe.
+    ``free`` (nats a dimension) and ``annealing`` (steps) are those of the loss in `rnnmuse.train.phrase.network`.
+    ``hide`` is the share of steps that are hidden from the decoder, ``blind`` the share of phrases without key and
+    chords. ``batch`` counts phrases of two bars. ``groove_epochs`` are those of the groove network that goes with
+    drums. ``splits`` and ``exclude`` are as in Recipe.
     """
 
     name: str
