@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnmuse.events import Note
-from rnnmuse.music.codec import BAR_BEAT, BAR_LENGTH, BAR_SUB, BEATS, GRID, PART, SUB, TEMPO, PartClass, decode
+from rnnmuse.music.codec import BAR_BEAT, BAR_LENGTH, BAR_SUB, BEATS, GRID, SUB, TEMPO, PartClass, decode
 from rnnmuse.music.piece import Metre, Part, Piece, Tempo
 from rnnmuse.train.corpus import Item
 
