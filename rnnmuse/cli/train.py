@@ -109,12 +109,16 @@ def cover(
     print(made if isinstance(made, Path) else f"{made.folder}\nTry: rnnmuse cover --seed 1 --model {made.name}")
 
 
+EXTRA = ("torch", "lightning_fabric", "onnx", "music21", "matplotlib", "sklearn", "scipy")
+"""Packages of the train extra."""
+
+
 @contextmanager
-def needing_extra() -> Iterator[None]:
+def needing_extra(what: str = "training") -> Iterator[None]:
     """One sentence instead of a traceback where the train extra is not installed."""
     try:
         yield
     except ImportError as error:
-        if (error.name or "").split(".")[0] not in ("torch", "lightning_fabric", "onnx", "music21", "matplotlib"):
+        if (error.name or "").split(".")[0] not in EXTRA:
             raise
-        raise MissingExtraError("training", "train") from None
+        raise MissingExtraError(what, "train") from None
