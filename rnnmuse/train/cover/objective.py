@@ -41,7 +41,7 @@ from rnnmuse.train.cover.wasserstein import (
     random_patches,
     sliced,
 )
-from rnnmuse.train.precision import half_precision
+from rnnmuse.train.device import half_precision
 
 R1_EVERY = 16
 SAVE_EVERY = 90.0  # seconds

@@ -33,7 +33,7 @@ from rnnmuse.models.groove import APART, GIVEN, LOUD, level_of
 from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES
 from rnnmuse.train.phrase.data import Windows
 from rnnmuse.train.phrase.network import strokes_in
-from rnnmuse.train.precision import half_precision
+from rnnmuse.train.device import half_precision
 
 KEPT = 2  # kick and snare stay when the rest is filled in
 TASKS = (0.6, 0.2, 0.2)  # shares of quantised drums, of taps, of kick and snare, in training

@@ -18,7 +18,7 @@ from rnnmuse.train.phrase.data import Windows
 from rnnmuse.train.phrase.measures import reconstruction
 from rnnmuse.train.phrase.network import PhraseNet, kl_by_dimension
 from rnnmuse.train.phrase.recipe import PhraseRecipe
-from rnnmuse.train.precision import half_precision
+from rnnmuse.train.device import half_precision
 
 WARM_UP = 100
 SAVE_EVERY = 90.0  # seconds
