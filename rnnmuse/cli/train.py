@@ -55,7 +55,7 @@ def text(
 ) -> None:
     """Train a text model; run the same command again after an interruption and it goes on."""
     with needing_extra():
-        from rnnmuse.train.text.objective import train_text
+        from rnnmuse.train.text.run import train_text
     bundle = train_text(
         places, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, devices=devices, nodes=nodes,
         seed=seed, work=work, again=again,

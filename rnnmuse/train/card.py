@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _HEADING = re.compile(r"^## .*$", re.MULTILINE)
+WRITTEN = ("## Data", "## Parts", "## Network", "## How well it does")
+"""Sections that the evaluation writes; others are the people's."""
 
 
 def opening(name: str, about: str, data: Sequence[Mapping[str, str]]) -> list[str]:
@@ -21,13 +23,13 @@ def opening(name: str, about: str, data: Sequence[Mapping[str, str]]) -> list[st
 
 
 def save_card(folder: Path, lines: Sequence[str]) -> None:
-    """Write ``folder``/card.md; sections of the card that is there, under headings of their own, stay at its end."""
+    """Write ``folder``/card.md; sections that people wrote in the card that is there stay at its end."""
     path = folder / "card.md"
     new = "\n".join(lines).rstrip("\n") + "\n"
     old = sections(path.read_text("utf-8")) if path.exists() else {}
     own = sections(new)
     for heading, text in old.items():
-        if heading not in own:
+        if heading not in own and heading not in WRITTEN:
             new += f"\n{heading}\n{text.rstrip()}\n"
     partial = path.with_suffix(".tmp")
     partial.write_text(new, "utf-8")

@@ -35,7 +35,7 @@ from rnnmuse.music.piece import Piece
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.train.cover.data import Images, variants
 from rnnmuse.train.cover.objective import Trainer
-from rnnmuse.train.cover.recipe import CoverRecipe, read_cover_recipe
+from rnnmuse.train.cover.recipe import CoverRecipe
 from rnnmuse.train.cover.run import (
     as_tensor,
     begin_from,
@@ -49,6 +49,7 @@ from rnnmuse.train.cover.run import (
     unit,
 )  # fmt: skip
 from rnnmuse.train.cover.wasserstein import blurred, distances
+from rnnmuse.train.recipe import read_recipe
 
 SAMPLES = 2000
 NEAR = 500
@@ -66,7 +67,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     card.md and eval.json, with pictures beside it.
     """
     bundle = find(name)
-    plan = read_cover_recipe(bundle.folder / "recipe.toml")
+    plan = read_recipe(bundle.folder / "recipe.toml", CoverRecipe)
     console = Console(stderr=True)
     images = read_images(folders, plan, console)
     trainer = trainer_for(images, plan, bundle.folder)
@@ -127,7 +128,7 @@ def _other(run: Path, images: Images, plan: CoverRecipe) -> Trainer:
     recipe = run / "recipe.toml"
     if not (run / "last.ckpt").exists() or not recipe.exists():
         raise ValueError(f"--beside: {run} is no run's folder; it needs last.ckpt and recipe.toml")
-    other = trainer_for(images, read_cover_recipe(recipe).changed(side=plan.side, colours=3), run)
+    other = trainer_for(images, read_recipe(recipe, CoverRecipe).changed(side=plan.side, colours=3), run)
     other.resume()
     other.mean.eval()
     return other

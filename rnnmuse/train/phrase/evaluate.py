@@ -27,14 +27,15 @@ from rnnmuse.music.phrases import DRUMS, MICROS, Grid
 from rnnmuse.music.pianoroll import save_roll
 from rnnmuse.music.read import read_music
 from rnnmuse.music.sheet import Cell, save_sheet
-from rnnmuse.train.groove.network import levels
+from rnnmuse.train.groove.objective import levels
 from rnnmuse.train.phrase.card import phrase_card, phrase_report
 from rnnmuse.train.phrase.data import Windows
 from rnnmuse.train.phrase.export import phrase_network_of
 from rnnmuse.train.phrase.measures import reconstruction
-from rnnmuse.train.phrase.recipe import read_phrase_recipe
+from rnnmuse.train.phrase.recipe import PhraseRecipe
 from rnnmuse.train.phrase.run import read_items, read_phrases
 from rnnmuse.train.pictures import save_distributions, save_statistics
+from rnnmuse.train.recipe import read_recipe
 
 STEPS = 8
 LIVE = 200  # phrases that go through the graphs themselves
@@ -56,7 +57,7 @@ def evaluate_phrases(
         raise ValueError(f"samples, pairs: {samples}, {pairs}; must be at least 1")
     bundle = find(model)
     verify(bundle)
-    recipe = read_phrase_recipe(bundle.folder / "recipe.toml")
+    recipe = read_recipe(bundle.folder / "recipe.toml", PhraseRecipe)
     out = out or bundle.folder
     out.mkdir(parents=True, exist_ok=True)
     data, _ = read_phrases(folders, recipe, cache)
