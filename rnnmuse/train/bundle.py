@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from rnnmuse.models.bundle import FORMAT, SUMS, Bundle, read_about, write_sums
-from rnnmuse.train.card import save_card
+from rnnmuse.train.card import first_card
 from rnnmuse.train.graph import quantised
 from rnnmuse.train.recipe import recipe_text
 
@@ -59,8 +59,7 @@ def describe(partial: Path, kind: str, recipe: Any, about: dict[str, Any]) -> No
     head = {"format": FORMAT, "name": recipe.name, "kind": kind, "about": recipe.about}
     (partial / "model.toml").write_text(tomli_w.dumps(head | plain | tables), "utf-8")
     (partial / "recipe.toml").write_text(recipe_text(recipe), "utf-8")
-    lines = [f"# {recipe.name}", "", recipe.about, "", f"`rnnmuse evaluate {recipe.name} FOLDER` measures it."]
-    save_card(partial, lines)
+    first_card(partial, recipe.name, recipe.about)
 
 
 def written(folder: Path) -> Bundle:

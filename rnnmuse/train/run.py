@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from rnnmuse.models.bundle import NAME, Bundle, find, shipped_folder, user_folder, verify
+from rnnmuse.models.bundle import NAME, Bundle, find, is_shipped, user_folder, verify
 from rnnmuse.train.checkpoint import LAST, LOG, Budget
 from rnnmuse.train.loop import Progress
 from rnnmuse.train.pictures import save_loss_curve
@@ -179,11 +179,6 @@ def check_name(name: str, replace: bool) -> None:
         raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
     if is_shipped(name) and not replace:
         raise ValueError(f"name: {name!r} is a model that comes with rnnmuse; take another, or --replace to hide it")
-
-
-def is_shipped(name: str) -> bool:
-    """Whether a model of this name comes with rnnmuse."""
-    return (shipped_folder() / name / "model.toml").exists()
 
 
 def _recipe(training: Training[Any], sources: Sequence[Path], name: str, start: str | None, path: Path | None) -> Any:

@@ -33,6 +33,7 @@ from rnnmuse.models.bundle import find, load_cover, write_sums
 from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Piece
 from rnnmuse.music.read import music_files, read_music
+from rnnmuse.train.card import opening, save_card
 from rnnmuse.train.cover.data import Images, variants
 from rnnmuse.train.cover.objective import Trainer
 from rnnmuse.train.cover.recipe import CoverRecipe
@@ -101,7 +102,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     save_pictures(made[:96], out / "pictures.jpg", 16)
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     text = report(name, result)
-    (out / "card.md").write_text(card(plan, text, result["training"], (out / SHEET).exists()), "utf-8")
+    save_card(out, card(plan, text, result["training"], (out / SHEET).exists()))
     if out == bundle.folder:
         write_sums(out)
     return text
@@ -303,14 +304,9 @@ def report(name: str, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> str:
+def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> list[str]:
     """The model's card in Markdown; ``sheet`` says whether the covers of some pieces lie beside it."""
-    lines = [f"# {plan.name}", "", plan.about, "", "## Data", ""]
-    for source in plan.data:
-        if "origin" in source:
-            lines.append(f"- {source['origin']}. Licence: {source['licence']}. sha256 `{source['sha256']}`")
-        else:
-            lines.append(f"- {', '.join(source.values())}")
+    lines = opening(plan.name, plan.about, plan.data)
     if plan.abstract:
         lines.append(
             f"- {100 * plan.abstract:.0f} % abstract pictures drawn by the procedures of "
@@ -325,4 +321,4 @@ def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool =
               "Pictures, not chosen:", "", "![pictures](pictures.jpg)", "", "![nearest](nearest.png)"]  # fmt: skip
     if sheet:
         lines += ["", "Covers of pieces, one seed, not chosen:", "", f"![covers]({SHEET})"]
-    return "\n".join(lines) + "\n"
+    return lines

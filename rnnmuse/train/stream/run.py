@@ -152,7 +152,7 @@ def recipe_for(folders: Sequence[Path], name: str) -> Recipe:
 
 
 def missing_parts(folders: Sequence[Path], start: str) -> list[str]:
-    """A line for each kind of part in the files that the model ``start`` has no class for, with models that have one."""
+    """A line for each kind of part in the files that the model ``start`` lacks, with models that have it."""
     _, holders, read = parts_in(folders)
     models = {name: bundle.about["parts"] for name, bundle in bundles().items() if bundle.about.get("kind") == "stream"}
     lines = []
