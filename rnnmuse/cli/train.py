@@ -108,9 +108,7 @@ def allowed(name: str, replace: bool) -> bool:
     """Whether the model may hide a shipped one of its name: by the flag, or asked for at a terminal."""
     if replace or not sys.stdin.isatty() or not is_shipped(name):
         return replace
-    question = (
-        f"{name} is a model that comes with rnnmuse. Yours would be used in its place until you delete it. Go on?"
-    )
+    question = f"{name} comes with rnnmuse. Your model would be used in its place until you delete it. Continue?"
     return typer.confirm(question, err=True)
 
 

@@ -41,12 +41,10 @@ def stream(_):
     """Pieces of unequal length, transposed, with hidden context, a played touch and dropout."""
     rng = np.random.default_rng(0)
     parts = (PartClass("piano", 0, (0,)),)
-    music = [
-        encode(
-            Piece([Part("Piano", notes=[Note(i * 0.5, int(rng.integers(50, 70)), 0.5, 80) for i in range(n)])]), parts
-        )
-        for n in (30, 37, 44, 51, 58)
-    ]
+    music = []
+    for size in (30, 37, 44, 51, 58):
+        notes = [Note(i * 0.5, int(rng.integers(50, 70)), 0.5, 80) for i in range(size)]
+        music.append(encode(Piece([Part("Piano", notes=notes)]), parts))
     recipe = Recipe("x", parts, embed=8, hidden=12, head=6, lanes=2, chunk=16, dropout=0.2)
     return StreamNet(shape_of(recipe), 0.2), StreamObjective(recipe, music, music[:2])
 
@@ -59,19 +57,8 @@ def text(_):
 
 
 def phrase(phrases):
-    recipe = PhraseRecipe(
-        "x",
-        latent=(6, 8),
-        embed=8,
-        encoder=6,
-        beat=4,
-        condition=6,
-        hidden=10,
-        head=8,
-        batch=4,
-        annealing=20,
-        dropout=0.1,
-    )
+    sizes = {"latent": (6, 8), "embed": 8, "encoder": 6, "beat": 4, "condition": 6, "hidden": 10, "head": 8}
+    recipe = PhraseRecipe("x", **sizes, batch=4, annealing=20, dropout=0.1)
     data = {2: phrases(False, 2, 20), 4: phrases(False, 4, 12)}
     return PhraseNet(recipe.shape, 0.1), PhraseObjective(recipe, data, data)
 
