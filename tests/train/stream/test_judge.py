@@ -9,7 +9,8 @@ from rnnmuse.events import Note
 from rnnmuse.models.bundle import find
 from rnnmuse.music.codec import PartClass, encode
 from rnnmuse.music.piece import Metre, Part, Piece
-from rnnmuse.train.corpus import Item, sketch
+from rnnmuse.train.corpus import Item
+from rnnmuse.train.grouping import sketch
 from rnnmuse.train.stream import judge
 from rnnmuse.train.stream.excerpts import PROMPT, Excerpt, between, excerpts
 from rnnmuse.train.stream.features import features
