@@ -101,7 +101,7 @@ class Training(ABC, Generic[R]):
         """Read the files; a line for each that could not be read."""
 
     @abstractmethod
-    def told(self) -> str:
+    def summary(self) -> str:
         """What was read, in a line or two."""
 
     def missing(self, sources: Sequence[Path], start: str) -> list[str]:
@@ -132,8 +132,8 @@ class Training(ABC, Generic[R]):
 def trained(training: Training[Any], sources: Sequence[Path], name: str, options: Options) -> Bundle | Path | None:
     """Train or fine-tune on ``sources`` and write the bundle ``name`` into the user's models.
 
-    Returns None in every process but the first. An interrupted run goes on where it was when called again. ValueError
-    and RnnmuseError say what is wrong with an argument or with every file.
+    Returns None in every process but the first. An interrupted run resumes when called again. ValueError and RnnmuseError
+    name the argument, or the files, at fault.
     """
     start, minutes, epochs = options.get("start"), options.get("minutes"), options.get("epochs")
     check_name(name, options.get("replace", False))
@@ -163,7 +163,7 @@ def trained(training: Training[Any], sources: Sequence[Path], name: str, options
             console.print(f"skipped {line}", markup=False)
         if len(unread) > SHOWN:
             console.print(f"skipped {len(unread) - SHOWN} more")
-        console.print(training.told(), markup=False)
+        console.print(training.summary(), markup=False)
         if (folder / LAST).exists():
             console.print("resuming an earlier run (--again starts over)")
     before = training.before(recipe) if start is not None and first else math.nan

@@ -76,7 +76,7 @@ class StreamTraining(Training[Recipe]):
     def _of(self, split: str) -> list[Encoded]:
         return [item.encoded for item in self._corpus.of(split)]
 
-    def told(self) -> str:
+    def summary(self) -> str:
         counts = ", ".join(f"{len(self._of(split))} {split}" for split in ("train", "validation", "test"))
         events = sum(len(item.encoded) for item in self._corpus.items)
         names = ", ".join(part.name for part in self._parts)
