@@ -132,8 +132,8 @@ class Training(ABC, Generic[R]):
 def trained(training: Training[Any], sources: Sequence[Path], name: str, options: Options) -> Bundle | Path | None:
     """Train or fine-tune on ``sources`` and write the bundle ``name`` into the user's models.
 
-    Returns None in every process but the first. An interrupted run resumes when called again. ValueError and RnnmuseError
-    name the argument, or the files, at fault.
+    Returns None in every process but the first. An interrupted run resumes when called again. ValueError and
+    RnnmuseError name the argument, or the files, at fault.
     """
     start, minutes, epochs = options.get("start"), options.get("minutes"), options.get("epochs")
     check_name(name, options.get("replace", False))
