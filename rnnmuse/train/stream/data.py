@@ -92,7 +92,7 @@ class Lanes:
         return stack(rows), torch.tensor(fresh)
 
     def state(self) -> list[dict[str, Any]]:
-        """Where each lane is, as plain values: a resumed lane draws its piece again and reads on from ``at``."""
+        """Where each lane is, as plain values: it draws its piece again and goes on at its place."""
         return [{**lane.drawn, "at": lane.at} for lane in self.lanes]
 
     def restore(self, state: Sequence[dict[str, Any]]) -> None:

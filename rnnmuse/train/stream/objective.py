@@ -105,7 +105,7 @@ def train(
 ) -> tuple[StreamNet, Progress]:
     """Train until validation stops falling for ``recipe.patience`` epochs, the epochs or ``minutes`` are over.
 
-    ``folder`` keeps ``last.ckpt`` (the run resumes from it), ``best.ckpt`` and ``log.jsonl``. ``start`` holds
+    ``folder`` keeps ``last.ckpt`` (the run goes on from it), ``best.ckpt`` and ``log.jsonl``. ``start`` holds
     weights to fine-tune from. Returns the best network on the CPU. Lanes are shared out over ``devices`` x
     ``nodes`` processes whose gradients are averaged; launched by torchrun, each process finds its rank itself.
     """

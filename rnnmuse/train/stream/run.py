@@ -93,6 +93,9 @@ class StreamTraining(Training[Recipe]):
             net.load_state_dict(self._start)
         return StreamObjective(recipe, self._training, self._held).validate(net)[0]
 
+    def held_out(self) -> bool:
+        return bool(self._corpus.of("train")) and bool(self._held)
+
     def train(self, recipe: Recipe, run: Run) -> Progress:
         with run.bar() as bar:
             watch = Watch(run, bar, run.folder, self.unit, lambda net, epoch: preview(net, recipe, run.folder, epoch))
