@@ -63,6 +63,14 @@ def luminance(pixels: NDArray[np.uint8] | Sequence[int]) -> NDArray[np.floating]
     return np.asarray(light @ np.array([0.2126, 0.7152, 0.0722]))
 
 
+def lab(pixels: NDArray[np.uint8] | Sequence[int]) -> NDArray[np.floating]:
+    """CIELAB (…, 3) of sRGB pixels (…, 3), white point D65."""
+    light = linear(np.asarray(pixels, np.float64) / 255) @ _XYZ.T
+    root = np.where(light > (6 / 29) ** 3, np.cbrt(light), light / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
 def contrast(a: NDArray[np.floating] | float, b: NDArray[np.floating] | float) -> NDArray[np.floating]:
     """Contrast ratio 1-21 of two luminances (WCAG 2.2)."""
     high, low = np.maximum(a, b), np.minimum(a, b)
@@ -94,4 +102,6 @@ def recolour(image: Image.Image, colours: Sequence[Colour], strength: float = 0.
     return image.filter(ImageFilter.Color3DLUT(SIDE, mixed.ravel().tolist()))
 
 
+_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+                 [0.0193339, 0.1191920, 0.9503041]]) / np.array([[0.95047], [1.0], [1.08883]])  # fmt: skip
 _WEIGHTS = np.array([0.299, 0.587, 0.114])

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from safetensors.torch import load_file, save_file
 
+from rnnmuse.cover.field import figure_of
 from rnnmuse.models.bundle import FORMAT, NAME, Bundle, find, user_folder, verify, write_sums
 from rnnmuse.models.cover import ATTRIBUTES
 from rnnmuse.train.abstracts import abstracts
@@ -178,7 +179,9 @@ def material_of(squares: Pixels, plan: CoverRecipe) -> Material:
     mean, spread = found[:works].mean(0), found[:works].std(0, unbiased=False).clamp(min=1e-3)
     abstract = (torch.arange(len(images)) >= works).float().unsqueeze(1)
     conditions = torch.cat([((found - mean) / spread).clamp(-3, 3), abstract], 1)
-    weights = torch.where(abstract[:, 0] > 0, plan.abstract / max(1, len(images) - works), (1 - plan.abstract) / works)
+    stand = torch.tensor([1 + plan.figure * figure_of(one).prominence for one in squares]).repeat_interleave(count)
+    weights = torch.full((len(images),), plan.abstract / max(1, len(images) - works))
+    weights[:works] = (1 - plan.abstract) * stand / stand.sum()
     return Material(images, conditions, weights, mean, spread)
 
 

@@ -19,6 +19,8 @@ from torch.nn import functional
 from rnnmuse.models.cover import NOISE, NOISE_GRID, START, spline
 
 SLOPE = 0.2
+CONV_WIDTHS = (192, 160, 128, 80, 40, 20)
+"""Channels of the convolutional generator at 4, 8, ... 128 px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Linear(nn.Module):
 
 
 class Modulated(nn.Module):
-    """A 3 x 3 convolution whose input channels are scaled by the style, its output brought back to unit spread: the
+    """A convolution (3 x 3 or 1 x 1) whose input channels are scaled by the style, its output brought back to unit spread: the
     modulation of StyleGAN2 (Karras et al. 2020), here with one set of weights for the whole batch."""
 
     def __init__(self, style: int, inputs: int, outputs: int, kernel: int = 3, demodulate: bool = True) -> None:
@@ -64,8 +66,10 @@ class Modulated(nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         weight, style = self.weight * self.scale, self.style(w)
-        # the edge goes on: with zeros around it every picture would wear a frame
-        y = functional.conv2d(functional.pad(x * style[:, :, None, None], (1, 1, 1, 1), mode="replicate"), weight)
+        x = x * style[:, :, None, None]
+        if weight.shape[-1] == 3:  # the edge is repeated: zeros would give every picture a frame
+            x = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        y = functional.conv2d(x, weight)
         if self.demodulate:
             spread = (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
             y = y * spread[:, :, None, None]
@@ -146,7 +150,8 @@ class CoordinateGenerator(nn.Module):
         ``fine`` (n, NOISE, NOISE_GRID, NOISE_GRID) is the smooth noise's grid.
         """
         f = sample(plane, x, y).flatten(2)
-        turns = self.frequency[0].view(-1, 1, 1) * x + self.frequency[1].view(-1, 1, 1) * y[:, None]
+        across, down = x.to(plane.device), y.to(plane.device)
+        turns = self.frequency[0].view(-1, 1, 1) * across + self.frequency[1].view(-1, 1, 1) * down[:, None]
         bend = torch.matmul(self.phase.weight * self.phase.scale, f) + self.phase.bias.view(-1, 1)
         waves = torch.sin(2 * math.pi * turns.flatten(1) + 2 * bend)
         h = _lift(self.one(torch.cat([f, waves, sample(fine, x, y).flatten(2)], 1), w))
@@ -156,49 +161,51 @@ class CoordinateGenerator(nn.Module):
     def forward(self, z: torch.Tensor, c: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         w = self.mapping(z, c)
         noise = [
-            torch.randn(len(z), 1, s, s, generator=generator) for s in (START << i for i in range(len(self.grain)))
+            torch.randn(len(z), 1, s, s, generator=generator, device=z.device)
+            for s in (START << i for i in range(len(self.grain)))
         ]
-        fine = torch.randn(len(z), NOISE, NOISE_GRID, NOISE_GRID, generator=generator)
+        fine = torch.randn(len(z), NOISE, NOISE_GRID, NOISE_GRID, generator=generator, device=z.device)
         line = (torch.arange(self.shape.side) + 0.5) / self.shape.side
-        x, y = (torch.rand(2, 1, generator=generator) - 0.5) / self.shape.side if self.training else torch.zeros(2, 1)
+        x, y = (torch.rand(2, 1) - 0.5) / self.shape.side if self.training else torch.zeros(2, 1)
         return self.at(self.planes(w, noise), w, fine, line + x, line + y)
 
 
 def sample(plane: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """(n, c, s, s) read at rows y and columns x by cubic B-splines."""
     side = plane.shape[-1]
-    rows = torch.from_numpy(spline(y.numpy(), side))
-    columns = torch.from_numpy(spline(x.numpy(), side))
+    rows, columns = (torch.from_numpy(spline(at.numpy(), side)).to(plane) for at in (y, x))
     return rows @ plane @ columns.T
 
 
 class ConvGenerator(nn.Module):
-    """The comparison: convolutions up to the full side, gated linear units and skip-layer excitation as in FastGAN."""
+    """Modulated convolutions from 4 x 4 to the full side, each level adding its colours to those below: the generator
+    of StyleGAN2 (Karras et al. 2020) without noise, narrow at the full side so that two cores can train it."""
 
     def __init__(self, shape: CoverShape) -> None:
         super().__init__()
         self.shape = shape
-        widths = (192, 128, 96, 64, 48, 32)[: round(math.log2(shape.side / START)) + 1]
-        self.start = Linear(shape.latent + shape.conditions, widths[0] * START * START)
-        self.up = nn.ModuleList(_UpGated(a, b) for a, b in pairwise(widths))
-        self.excite = nn.Conv2d(widths[0], widths[-1], START)
-        self.colour = nn.Conv2d(widths[-1], shape.colours, 3, padding=1)
+        style = shape.style
+        widths = CONV_WIDTHS[: round(math.log2(shape.side / START)) + 1]
+        self.mapping = Mapping(shape)
+        self.start = Linear(style, widths[0] * START * START)
+        self.up = nn.ModuleList(Modulated(style, a, b) for a, b in pairwise((widths[0], *widths)))
+        self.same = nn.ModuleList(Modulated(style, width, width) for width in widths)
+        self.colour = nn.ModuleList(Modulated(style, width, shape.colours, 1, demodulate=False) for width in widths)
 
     def forward(self, z: torch.Tensor, c: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        first = self.start(torch.cat([z, c], 1)).view(len(z), -1, START, START)
-        x = first
-        for up in self.up:
-            x = up(x)
-        x = x * torch.sigmoid(self.excite(first))
-        return torch.tanh(self.colour(x))
-
-
-class _UpGated(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            nn.Upsample(scale_factor=2), nn.Conv2d(inputs, 2 * outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(2 * outputs), nn.GLU(1),
-        )  # fmt: skip
+        w = self.mapping(z, c)
+        x = self.start(w).view(len(w), -1, START, START)
+        picture: torch.Tensor | None = None
+        for level, (up, same, colour) in enumerate(zip(self.up, self.same, self.colour, strict=True)):
+            if level:
+                x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = _lift(same(_lift(up(x, w)), w))
+            more = colour(x, w)
+            if picture is not None:
+                more = more + functional.interpolate(picture, scale_factor=2, mode="bilinear", align_corners=False)
+            picture = more
+        assert picture is not None
+        return picture
 
 
 class DigitsGenerator(nn.Module):
@@ -236,7 +243,7 @@ class Discriminator(nn.Module):
     (Miyato and Koyama 2018). Returns (n, 257): the whole's logit first.
     """
 
-    def __init__(self, shape: CoverShape, width: int = 64) -> None:
+    def __init__(self, shape: CoverShape, width: int = 48) -> None:
         super().__init__()
         self.first = Conv(4 * shape.colours, width, 3)
         stages = round(math.log2(shape.side / START)) - 1
