@@ -1,0 +1,96 @@
+"""A picture reduced to what a print look needs: where the figure is, what lies in its shade, and where an accent goes.
+
+The fields hold ranks (0-1 over the picture's area) rather than values, so that a threshold of 0.7 always takes 30 % of
+the area, whatever the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmuse.cover.field import CYCLES, GRID, Array, Pixels, largest_shape, low_passed
+from rnnmuse.cover.palette import lab
+
+SIDE = 64
+"""Cells a side of a composition's fields."""
+LEAST, MOST = 0.16, 0.5
+"""Share of the area that the figure may take."""
+BARE = 0.32
+"""Rank of the ground without shade: where letters stand the tone is brought to it."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, each 0-1 of the side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """``tone`` (64, 64): ranks, the figure above ``cut``, the ground's shade lowest. ``accent`` (64, 64): ranks of how
+    far a place's hue is from the picture's. ``colour`` (64, 64, 3): the picture itself, low-passed, CIELAB."""
+
+    tone: Array
+    accent: Array
+    colour: Array
+    cut: float
+
+    def cleared(self, box: Box, soft: float = 0.07) -> Composition:
+        """Room for letters: within the box bare ground, and the picture's shapes bent away around it over ``soft``."""
+        at = (np.arange(SIDE) + 0.5) / SIDE
+        x = np.maximum(np.maximum(box[0] - at, at - box[2]), 0)
+        y = np.maximum(np.maximum(box[1] - at, at - box[3]), 0)
+        near = np.clip(1 - np.hypot(x[None, :], y[:, None]) / soft, 0, 1)
+        near = (near * near * (3 - 2 * near)).astype(np.float32)
+        tone = self.tone * (1 - near) + BARE * near
+        return replace(self, tone=np.asarray(tone, np.float32), accent=np.asarray(self.accent * (1 - near), np.float32))
+
+
+def compose(pixels: Pixels, cycles: float = CYCLES) -> Composition:
+    """The composition of a square picture (s, s, 3), s a multiple of 64.
+
+    The figure is the lighter or the darker part, cut at the share of the area where its largest shape stands out most:
+    far from the ground in lightness, in one piece, free of the border.
+    """
+    step = len(pixels) // SIDE
+    colour = lab(pixels).astype(np.float32).reshape(SIDE, step, SIDE, step, 3).mean((1, 3))
+    colour = low_passed(colour, cycles)
+    light = ranked(colour[..., 0])
+    best: tuple[float, float, bool] | None = None
+    for share in np.linspace(LEAST, MOST, 8):
+        for up in (True, False):
+            score = _standing(light if up else 1 - light, colour[..., 0], 1 - float(share))
+            if best is None or score > best[0]:
+                best = (score, 1 - float(share), up)
+    assert best is not None
+    _, cut, up = best
+    chroma = colour[..., 1:] - np.median(colour[..., 1:], (0, 1))
+    return Composition(light if up else 1 - light, ranked(np.hypot(chroma[..., 0], chroma[..., 1])), colour, cut)
+
+
+def _standing(tone: Array, light: Array, cut: float) -> float:
+    """How well the figure above ``cut`` stands out, about 0-1."""
+    small, shade = (each.reshape(GRID, 2, GRID, 2).mean((1, 3)) for each in (tone, light))
+    mask = small > cut
+    shape = largest_shape(mask)
+    if not 0 < shape.sum() < shape.size:
+        return 0.0
+    edge = np.concatenate([shape[0], shape[:, 0], shape[:, -1]])  # a figure may stand on the lower edge
+    whole = float(shape.sum() / mask.sum())
+    difference = abs(float(shade[shape].mean() - shade[~shape].mean())) / (float(np.ptp(shade)) + 1e-6)
+    middle = _weight()[shape].mean()
+    return float(whole * difference * (1 - 0.8 * edge.mean()) * (0.6 + 0.4 * middle))
+
+
+def _weight() -> NDArray[np.float64]:
+    """1 in the middle of the picture, 0 in its corners."""
+    at = np.linspace(-1, 1, GRID)
+    return np.asarray(1 - np.hypot(at[:, None], at[None, :]) / np.sqrt(2))
+
+
+def ranked(values: Array) -> Array:
+    """Each value's rank among all, 0-1."""
+    order = values.ravel().argsort()
+    ranks = np.empty(values.size, np.float32)
+    ranks[order] = (np.arange(values.size) + 0.5) / values.size
+    return ranks.reshape(values.shape)

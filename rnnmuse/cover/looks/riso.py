@@ -1,0 +1,69 @@
+"""Risograph: two transparent inks as halftones at different angles, one over the other, on light paper."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmuse.cover.composition import Composition
+from rnnmuse.cover.inks import Ink, Palette
+from rnnmuse.cover.plate import Array, Level, Plate, Print, Surface, register
+
+OFFSET = 0.004
+DOTS = 64
+"""Halftone cells a side."""
+ANGLES = (15.0, 75.0)
+BARE = 0.42
+"""Rank of tone up to which the ground is bare (or, on dark grounds, solid)."""
+
+
+def riso(composition: Composition, palette: Palette, seed: int) -> Print:
+    """The darkest ink draws the figure, or the ground where that is darker; the most colourful of the others the accent."""
+    rng = np.random.default_rng((seed, 11))
+    paper, key, colour = split(palette)
+    dark_ground = palette.ground.lightness < palette.figure.lightness
+    tone, accent = Surface(composition.tone), Surface(composition.accent)
+    span = 1.06 - BARE
+
+    def drawn(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
+        part = (tone(x, y) - BARE) / span
+        return np.asarray(1.15 - 1.25 * part if dark_ground else 1.1 * part - 0.08, np.float32)
+
+    def coloured(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
+        # the accent's place, and all of the figure's middle tones
+        return np.asarray(np.maximum(1.9 * (accent(x, y) - 0.5), 0.95 - 3.2 * np.abs(tone(x, y) - 0.72)) - 0.02, np.float32)
+
+    return Print(paper, (
+        Plate(colour, halftone(coloured, ANGLES[1]), False, register(rng, OFFSET)),
+        Plate(key, halftone(drawn, ANGLES[0]), False, register(rng, OFFSET / 3)),
+    ), 0.9)  # fmt: skip
+
+
+def split(palette: Palette) -> tuple[Ink, Ink, Ink]:
+    """Paper, key and colour: the lightest ink, the darkest, and the most saturated of the others."""
+    ordered = sorted(palette.inks, key=lambda ink: ink.lightness)
+    rest = ordered[1:-1] or ordered[:1]
+    return ordered[-1], ordered[0], max(rest, key=lambda ink: np.ptp(ink.rgb))
+
+
+def halftone(share: Level, angle: float, dots: int = DOTS) -> Level:
+    """Round dots on a grid turned by ``angle`` degrees, as large as ``share`` (below 0 none, above 1 solid) says."""
+    turn = math.radians(angle)
+    across, down = 2 * math.pi * dots * math.cos(turn), 2 * math.pi * dots * math.sin(turn)
+
+    def level(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
+        # cos(a x + b y) from the cosines and sines of a x and b y: nothing is computed for each pixel but products
+        one = _wave(across * x, down * y)
+        two = _wave(-down * x, across * y)
+        return np.asarray(share(x, y) - 0.5 - 0.25 * (one + two), np.float32)
+
+    return level
+
+
+def _wave(across: NDArray[np.float64], down: NDArray[np.float64]) -> Array:
+    """cos(across + down) for every pair: (len(down), len(across))."""
+    cos_x, sin_x = np.cos(across).astype(np.float32), np.sin(across).astype(np.float32)
+    cos_y, sin_y = np.cos(down).astype(np.float32), np.sin(down).astype(np.float32)
+    return np.asarray(np.stack([cos_y, -sin_y], 1) @ np.stack([cos_x, sin_x]))
