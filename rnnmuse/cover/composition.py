@@ -28,12 +28,14 @@ Box = tuple[float, float, float, float]
 @dataclass(frozen=True, slots=True)
 class Composition:
     """``tone`` (64, 64): ranks, the figure above ``cut``, the ground's shade lowest. ``accent`` (64, 64): ranks of how
-    far a place's hue is from the picture's. ``colour`` (64, 64, 3): the picture itself, low-passed, CIELAB."""
+    far a place's hue is from the picture's. ``colour`` (64, 64, 3): the picture itself, low-passed, CIELAB. ``room``
+    (64, 64): 1 where letters stand, 0 elsewhere."""
 
     tone: Array
     accent: Array
     colour: Array
     cut: float
+    room: Array
 
     def cleared(self, box: Box, soft: float = 0.07) -> Composition:
         """Room for letters: within the box bare ground, and the picture's shapes bent away around it over ``soft``."""
@@ -43,7 +45,13 @@ class Composition:
         near = np.clip(1 - np.hypot(x[None, :], y[:, None]) / soft, 0, 1)
         near = (near * near * (3 - 2 * near)).astype(np.float32)
         tone = self.tone * (1 - near) + BARE * near
-        return replace(self, tone=np.asarray(tone, np.float32), accent=np.asarray(self.accent * (1 - near), np.float32))
+        return replace(self, tone=np.asarray(tone, np.float32), accent=np.asarray(self.accent * (1 - near), np.float32),
+                       room=np.maximum(self.room, near))  # fmt: skip
+
+    def moved(self, up: float) -> Composition:
+        """The same, its shapes moved up by a share of the side; the lower edge is continued."""
+        rows = np.minimum(np.arange(SIDE) + round(up * SIDE), SIDE - 1)
+        return replace(self, tone=self.tone[rows], accent=self.accent[rows], colour=self.colour[rows])
 
 
 def compose(pixels: Pixels, cycles: float = CYCLES) -> Composition:
@@ -65,7 +73,8 @@ def compose(pixels: Pixels, cycles: float = CYCLES) -> Composition:
     assert best is not None
     _, cut, up = best
     chroma = colour[..., 1:] - np.median(colour[..., 1:], (0, 1))
-    return Composition(light if up else 1 - light, ranked(np.hypot(chroma[..., 0], chroma[..., 1])), colour, cut)
+    return Composition(light if up else 1 - light, ranked(np.hypot(chroma[..., 0], chroma[..., 1])), colour, cut,
+                       np.zeros((SIDE, SIDE), np.float32))  # fmt: skip
 
 
 def _standing(tone: Array, light: Array, cut: float) -> float:

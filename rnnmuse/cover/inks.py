@@ -118,9 +118,12 @@ class Palette:
 
     @cached_property
     def letters(self) -> Ink:
-        """The ink that is read best on the ground; the bare paper where none of the palette's reaches 7 : 1."""
+        """The ink that is read best on the ground; the bare paper where none of the palette's reaches 7 : 1, and black
+        where that does not reach 4.5 : 1 either."""
         best = max(self.inks, key=self.legibility)
-        return best if self.legibility(best) >= 7 else max((best, PAPER), key=self.legibility)
+        if self.legibility(best) < 7:
+            best = max((best, PAPER), key=self.legibility)
+        return best if self.legibility(best) >= 4.5 else INKS["black"]
 
     def legibility(self, ink: Ink) -> float:
         """Contrast ratio (WCAG 2.2) of an ink on the ground."""
@@ -208,6 +211,26 @@ def parse_palette(text: str) -> Palette:
     ground, figure = inks[0], inks[1]
     accent = inks[2] if len(inks) > 2 else figure
     return Palette(",".join(parts), ground, inks[3] if len(inks) > 3 else ground, figure, accent)
+
+
+def palette_of(colours: NDArray[np.floating]) -> Palette:
+    """A palette in a picture's own colours (…, 3), CIELAB: four means found by k-means, the largest area the ground, the
+    one farthest from it in lightness the figure."""
+    points = colours.reshape(-1, 3)[:: max(1, colours.size // 3 // 1024)].astype(np.float64)
+    order = points[:, 0].argsort()
+    means = points[order[[len(order) // 8, 3 * len(order) // 8, 5 * len(order) // 8, 7 * len(order) // 8]]]
+    for _ in range(12):
+        nearest = np.square(points[:, None] - means).sum(2).argmin(1)
+        means = np.stack([points[nearest == k].mean(0) if (nearest == k).any() else means[k] for k in range(4)])
+    counts = np.bincount(nearest, minlength=4)
+    ground = int(counts.argmax())
+    rest = sorted((k for k in range(4) if k != ground), key=lambda k: abs(means[k][0] - means[ground][0]))
+    means[:, 1:] *= 1.25  # a mean is duller than what it is the mean of
+    shade, accent, figure = rest
+    if abs(means[figure][0] - means[ground][0]) < 45:
+        means[figure][0] = min(94.0, means[ground][0] + 50) if means[ground][0] < 50 else max(12.0, means[ground][0] - 50)
+    inks = [nearest_ink(from_lab(means[k].tolist())) for k in (ground, shade, figure, accent)]
+    return Palette("picture", *inks)
 
 
 def nearest_ink(colour: Colour) -> Ink:

@@ -1,4 +1,5 @@
-"""A cover from music or a seed: drawn, coloured, lettered and written as distributors take it."""
+"""A cover from music or a seed: composed by the model, drawn by a print look, lettered, and written as distributors take
+it."""
 
 from __future__ import annotations
 
@@ -7,12 +8,17 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
+import numpy as np
+from PIL import Image, ImageCms, ImageDraw, ImageFont, PngImagePlugin
 
-from rnnmuse.cover.palette import parse_palette, recolour
+from rnnmuse.cover.composition import Composition, compose
+from rnnmuse.cover.inks import Palette, palette_for, palette_of, parse_palette
+from rnnmuse.cover.looks import DEFAULT, LOOKS
+from rnnmuse.cover.plate import Pixels, Plate, Print, pressed
 from rnnmuse.cover.traits import (
     Traits,
     blend_of,
@@ -23,8 +29,9 @@ from rnnmuse.cover.traits import (
     traits_of,
     traits_of_seed,
 )  # fmt: skip
-from rnnmuse.cover.typography import STYLES, Lettering, font_of, prepared, set_text
-from rnnmuse.models.cover import Array, CoverModel, Planes
+from rnnmuse.cover.letters import STYLES
+from rnnmuse.cover.typography import LAYOUTS, PLACES, Lettering, Rectangle, Setting, lay_out, lettered, prepared
+from rnnmuse.models.cover import Array, CoverModel, Planes, Window
 from rnnmuse.music.piece import Piece
 
 Progress = Callable[[float], None]
@@ -42,19 +49,23 @@ class Design:
     """Everything that a cover is made of, but for the model and the size. ``traits`` and ``profile``
     are the music's; without music the traits are drawn for the seed.
 
-    ``palette`` and ``mood`` as in `rnnmuse.cover.palette` and `rnnmuse.cover.traits`, empty for none; ``strength``
-    multiplies what the music asks for.
+    ``look`` is one of `rnnmuse.cover.looks`; ``palette`` as `rnnmuse.cover.inks.parse_palette` reads it, "picture" for
+    the picture's own colours, empty for the one that the music asks for; ``mood`` as in `rnnmuse.cover.traits`;
+    ``strength`` multiplies what the music asks for; ``style``, ``layout``, ``place`` and ``font`` as in
+    `rnnmuse.cover.typography.lay_out`.
     """
 
     seed: int = 1
     traits: Traits | None = None
     profile: tuple[float, ...] = ()
     mood: str = ""
+    look: str = DEFAULT
     palette: str = ""
     strength: float = 1.0
     title: str = ""
     artist: str = ""
-    style: str = "serif"
+    style: str = "sans"
+    layout: str = "auto"
     place: str = "auto"
     font: Path | None = None
 
@@ -62,13 +73,14 @@ class Design:
         check_seed(self.seed)
         if not (math.isfinite(self.strength) and 0 <= self.strength <= 3):
             raise ValueError(f"strength: {self.strength}; must be 0 to 3")
-        if self.palette:
+        if self.palette and self.palette != "picture":
             parse_palette(self.palette)
         conditions_of(Traits(), self.mood)
         for field in ("title", "artist"):
             prepared(field, getattr(self, field))
-        if self.style not in STYLES:
-            raise ValueError(f"style: {self.style!r}; must be one of {', '.join(STYLES)}")
+        for field, allowed in (("look", LOOKS), ("style", STYLES), ("layout", LAYOUTS), ("place", PLACES)):
+            if getattr(self, field) not in allowed:
+                raise ValueError(f"{field}: {getattr(self, field)!r}; must be one of {', '.join(allowed)}")
 
     def with_seed(self, seed: int) -> Design:
         return replace(self, seed=seed)
@@ -106,15 +118,82 @@ def noise_of(model: CoverModel, design: Design) -> list[Array]:
     return model.noise(design.seed, blend_of(design.profile, design.seed))
 
 
+SIDE = 128
+"""Side in pixels of the model's picture that a composition is made from."""
+
+
+def picture_of(model: CoverModel, design: Design) -> Pixels:
+    """The model's own picture, (SIDE, SIDE, 3)."""
+    return model.draw(planes_of(model, design), SIDE, SIDE, None, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A cover that is ready to be drawn at a size or written as vectors: what is printed, the text, the part of the
+    square that is seen."""
+
+    made: Print
+    setting: Setting | None
+    width: int
+    height: int
+    window: Window
+
+
+def palette_for_design(design: Design, composition: Composition) -> Palette:
+    """The palette that the design names, or the one that its music asks for."""
+    if design.palette == "picture":
+        return palette_of(composition.colour)
+    if design.palette:
+        return parse_palette(design.palette)
+    return palette_for(wishes_of(design, design.traits or traits_of_seed(design.seed)))
+
+
+def sheet_of(design: Design, composition: Composition, width: int, height: int) -> Sheet:
+    """The cover of a composition in a format of ``width`` x ``height`` px."""
+    palette = palette_for_design(design, composition)
+    window = Window.of(width, height)
+    setting = lay_out((width, height), design.title, design.artist, design.style, design.layout, design.place, design.font)
+
+    def place(box: Rectangle) -> tuple[float, float, float, float]:
+        across, down = (window.right - window.left) / width, (window.bottom - window.top) / height
+        return (window.left + box[0] * across, window.top + box[1] * down,
+                window.left + box[2] * across, window.top + box[3] * down)  # fmt: skip
+
+    if setting is None:
+        return Sheet(LOOKS[design.look](composition, palette, design.seed), None, width, height, window)
+    for box in setting.room:
+        composition = composition.cleared(place(box))
+    if setting.band is None:
+        return Sheet(LOOKS[design.look](composition, palette, design.seed), setting, width, height, window)
+    top, bottom = (place(setting.band)[index] for index in (1, 3))
+    half = (bottom - top) / 2
+    made = LOOKS[design.look](composition.moved(half if top > 0.3 else -half), palette, design.seed)
+
+    def band(x: Array, y: Array) -> Array:
+        inside = np.minimum(y - top if top > window.top + 1e-6 else 1 + 0 * y, bottom - y if bottom < window.bottom - 1e-6
+                            else 1 + 0 * y)  # fmt: skip
+        return np.asarray(np.broadcast_to(inside[:, None], (len(y), len(x))), np.float32)
+
+    flat = Plate(made.base, band, outlines=(((-1, top), (2, top), (2, bottom if bottom < 1 else 2),
+                                            (-1, bottom if bottom < 1 else 2)),))  # fmt: skip
+    return Sheet(replace(made, plates=(*made.plates, flat)), setting, width, height, window)
+
+
 def draw(model: CoverModel, design: Design, width: int, height: int, threads: int = 2,
          progress: Progress | None = None) -> tuple[Image.Image, Lettering | None]:  # fmt: skip
     """The cover at ``width`` x ``height`` px, and how its text was set (None without text)."""
     if width < 16 or height < 16:
         raise ValueError(f"size: {width} x {height}; must be at least 16 a side")
-    image = Image.fromarray(model.draw(planes_of(model, design), width, height, None, threads, progress))
-    if design.palette:
-        image = recolour(image, parse_palette(design.palette))
-    return set_text(image, design.title, design.artist, design.style, design.place, design.font)
+    sheet = sheet_of(design, compose(picture_of(model, design)), width, height)
+    return printed(sheet, design.seed, threads, progress)
+
+
+def printed(sheet: Sheet, seed: int, threads: int = 2,
+            progress: Progress | None = None) -> tuple[Image.Image, Lettering | None]:  # fmt: skip
+    """A sheet as pixels, and how its text was set."""
+    pixels = pressed(sheet.made, sheet.width, sheet.height, sheet.window, threads, seed, progress)
+    lettering = lettered(pixels, sheet.setting, sheet.made.letters.rgb) if sheet.setting else None
+    return Image.fromarray(pixels), lettering
 
 
 def contact_sheet(model: CoverModel, design: Design, columns: int, rows: int, cell: int = 300,
@@ -133,7 +212,7 @@ def gallery(model: CoverModel, designs: Sequence[Design], columns: int, cell: in
     band, gap, rows = 26 if below else 0, 8, -(-len(designs) // columns)
     sheet = Image.new("RGB", (columns * (cell + gap) + gap, rows * (cell + band + gap) + gap), (24, 24, 28))
     pen = ImageDraw.Draw(sheet)
-    font = font_of("NotoSans-SemiBold.ttf", 15)
+    font = ImageFont.truetype(io.BytesIO((resources.files("rnnmuse.cover") / "fonts/NotoSans-SemiBold.ttf").read_bytes()), 15)
     for index, design in enumerate(designs):
         image, _ = draw(model, design, 2 * cell, 2 * cell, 2)
         x, y = gap + index % columns * (cell + gap), gap + index // columns * (cell + band + gap)
@@ -218,5 +297,5 @@ def write(image: Image.Image, path: Path, about: str = "") -> str:
 def described(model: CoverModel, design: Design) -> str:
     """One line that the cover can be made from again."""
     parts = [f"model {model.name}", f"seed {design.seed}"]
-    parts += [f"{name} {value}" for name in ("mood", "palette") if (value := getattr(design, name))]
+    parts += [f"{name} {value}" for name in ("look", "mood", "palette") if (value := getattr(design, name))]
     return "rnnmuse cover: " + ", ".join(parts)

@@ -7,7 +7,7 @@ covered follows from the level and its slope; for vectors its zero line is trace
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -76,22 +76,26 @@ class Plate:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """What is printed: ``ground`` covers the whole sheet, the plates follow in order. ``grain`` 0-1 is how much the
-    paper shows."""
+    """What is printed: ``ground`` covers the whole sheet, the plates follow in order. ``letters`` is the ink of the
+    text, ``base`` the ink below it, ``grain`` 0-1 how much the paper shows."""
 
     ground: Ink
     plates: tuple[Plate, ...]
+    letters: Ink
+    base: Ink
     grain: float = 0.5
 
     @property
     def inks(self) -> tuple[Ink, ...]:
         """The inks used; bare paper is none."""
-        return tuple(dict.fromkeys(ink for ink in (self.ground, *(p.ink for p in self.plates)) if ink is not PAPER))
+        used = (self.ground, *(plate.ink for plate in self.plates), self.letters)
+        return tuple(dict.fromkeys(ink for ink in used if ink is not PAPER))
 
 
 def pressed(made: Print, width: int, height: int, window: Window | None = None, threads: int = 2, seed: int = 0,
-            progress: Progress | None = None) -> Pixels:  # fmt: skip
-    """The print at ``width`` x ``height`` px, (height, width, 3) uint8."""
+            progress: Progress | None = None, cmyk: bool = False) -> Pixels:  # fmt: skip
+    """The print at ``width`` x ``height`` px: sRGB (height, width, 3) uint8, or with ``cmyk`` the four inks' shares
+    (height, width, 4), 255 for solid, without grain."""
     if not (1 <= width <= 20_000 and 1 <= height <= 20_000):
         raise ValueError(f"size: {width} x {height}; must be 1 to 20000 a side")
     window = window or Window.of(width, height)
@@ -99,25 +103,32 @@ def pressed(made: Print, width: int, height: int, window: Window | None = None, 
     # one column and row more on every side, for the slopes
     x = window.left + (np.arange(-1, width + 1) + 0.5) * step_x
     columns = [x - plate.offset[0] for plate in made.plates]
-    out = np.empty((height, width, 3), np.uint8)
+    def values(ink: Ink) -> Array:
+        return np.array([2.55 * share for share in ink.cmyk] if cmyk else ink.rgb, np.float32)
+
+    inks = [values(plate.ink) for plate in made.plates]
+    out = np.empty((height, width, 4 if cmyk else 3), np.uint8)
     rows = max(4, STRIPE // width)
     starts = range(0, height, rows)
 
     def stripe(start: int) -> None:
         count = min(rows, height - start)
         y = window.top + (np.arange(start - 1, start + count + 1) + 0.5) * step_y
-        held = np.empty((3, count, width), np.float32)
-        held[:] = np.array(made.ground.rgb, np.float32)[:, None, None]
-        for plate, at in zip(made.plates, columns, strict=True):
+        held = np.empty((out.shape[2], count, width), np.float32)
+        held[:] = values(made.ground)[:, None, None]
+        for plate, at, ink in zip(made.plates, columns, inks, strict=True):
             down = y - plate.offset[1]
             share = covered(plate.level(at, down))
             if plate.tint is not None:
                 share *= np.clip(plate.tint(at, down)[1:-1, 1:-1], 0, 1)
-            for channel, value in zip(held, plate.ink.rgb, strict=True):
-                channel *= 1 - share * (1 - value / 255) if not plate.opaque else 1 - share
+            for channel, value in zip(held, ink, strict=True):
                 if plate.opaque:
-                    channel += share * np.float32(value)
-        if made.grain:
+                    channel += share * (value - channel)
+                elif cmyk:
+                    channel += share * value
+                else:
+                    channel *= 1 - share * (1 - value / 255)
+        if made.grain and not cmyk:
             held *= _grain(x[1:-1], y[1:-1], made.grain, seed, step_x)
         np.clip(held, 0, 255, out=held)
         out[start : start + count] = np.rint(held, out=held).astype(np.uint8).transpose(1, 2, 0)
@@ -167,6 +178,3 @@ def register(rng: np.random.Generator, most: float) -> tuple[float, float]:
     angle, far = rng.uniform(0, 2 * math.pi), most * rng.uniform(0.5, 1)
     return far * math.cos(angle), far * math.sin(angle)
 
-
-def inks_of(made: Print) -> Sequence[str]:
-    return [ink.name for ink in made.inks]

@@ -48,7 +48,7 @@ def geometric(composition: Composition, palette: Palette, seed: int) -> Print:
     edge = str(rng.choice(["quarter", "quarter", "corner", "half"]))
     tone, accent = _means(composition.tone, cells), _means(composition.accent, cells)
     down, across = np.gradient(tone)
-    bare = _means((np.abs(composition.tone - 0.32) < 1e-3).astype(np.float32), cells) > 0.02
+    bare = _means((composition.room > 0.9).astype(np.float32), cells) > 0.02
     tiles: dict[str, list[Tile]] = {"shade": [], "figure": [], "accent": []}
     for row in range(cells):
         for column in range(cells):
@@ -71,7 +71,8 @@ def geometric(composition: Composition, palette: Palette, seed: int) -> Print:
             elif rng.random() < 0.3:
                 tiles["shade"].append(Tile(row, column, edge, turn))
     parts = (("shade", palette.shade), ("figure", palette.figure), ("accent", palette.accent))
-    return Print(palette.ground, tuple(_plate(ink, tiles[name], cells) for name, ink in parts), 0.4)
+    return Print(palette.ground, tuple(_plate(ink, tiles[name], cells) for name, ink in parts), palette.letters,
+                 palette.ground, 0.4)  # fmt: skip
 
 
 def _plate(ink: Ink, tiles: list[Tile], cells: int) -> Plate:

@@ -19,7 +19,7 @@ def gradient(composition: Composition, palette: Palette, seed: int) -> Print:
     rng = np.random.default_rng((seed, 14))
     smooth = ranked(low_passed(composition.tone, CYCLES))
     tone, wide = Surface(smooth), Surface(ranked(low_passed(composition.tone, 2.0)))
-    room = Surface(composition.accent)
+    accent, kept = Surface(composition.accent), Surface(composition.room)
     angle = rng.uniform(0, 2 * np.pi)
     across, down = np.cos(angle), np.sin(angle)
 
@@ -27,17 +27,17 @@ def gradient(composition: Composition, palette: Palette, seed: int) -> Print:
         return np.ones((len(y), len(x)), np.float32)
 
     def shaded(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
-        return np.asarray(1.15 - 1.6 * wide(x, y), np.float32)
+        return np.asarray((1.15 - 1.6 * wide(x, y)) * (1 - kept(x, y)), np.float32)
 
     def figure(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         return tone(x, y) - np.float32(composition.cut)
 
     def running(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         slope = across * (x - 0.5)[None, :] + down * (y - 0.5)[:, None]
-        return np.asarray(0.1 + 1.3 * slope + 0.6 * room(x, y), np.float32)
+        return np.asarray(0.1 + 1.3 * slope + 0.6 * accent(x, y), np.float32)
 
     return Print(palette.ground, (
         Plate(palette.shade, everywhere, tint=shaded),
         Plate(palette.figure, figure),
         Plate(palette.accent, figure, tint=running),
-    ), 1.0)  # fmt: skip
+    ), palette.letters, palette.ground, 1.0)  # fmt: skip

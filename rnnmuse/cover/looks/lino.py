@@ -43,4 +43,4 @@ def lino(composition: Composition, palette: Palette, seed: int) -> Print:
     return Print(paper, (
         Plate(colour, flat, False, register(rng, OFFSET)),
         Plate(key, block, True, register(rng, OFFSET / 3)),
-    ), 0.8)  # fmt: skip
+    ), *((paper, key) if dark_ground else (key, paper)), 0.8)  # fmt: skip

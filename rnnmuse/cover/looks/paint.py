@@ -42,7 +42,7 @@ def paint(composition: Composition, palette: Palette, seed: int) -> Print:
         Plate(palette.shade, stroked(shade, -0.035), True, register(rng, 0.001)),
         Plate(palette.figure, stroked(figure, 0.045), True, register(rng, 0.001)),
         Plate(palette.accent, stroked(light, 0.06), True, register(rng, 0.001)),
-    ), 0.6)  # fmt: skip
+    ), palette.letters, palette.ground, 0.6)  # fmt: skip
 
 
 def _bristles(tone: Array, rng: np.random.Generator) -> Array:

@@ -38,7 +38,7 @@ def riso(composition: Composition, palette: Palette, seed: int) -> Print:
     return Print(paper, (
         Plate(colour, halftone(coloured, ANGLES[1]), False, register(rng, OFFSET)),
         Plate(key, halftone(drawn, ANGLES[0]), False, register(rng, OFFSET / 3)),
-    ), 0.9)  # fmt: skip
+    ), *((paper, key) if dark_ground else (key, paper)), 0.9)  # fmt: skip
 
 
 def split(palette: Palette) -> tuple[Ink, Ink, Ink]:

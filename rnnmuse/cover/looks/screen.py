@@ -36,4 +36,4 @@ def screen(composition: Composition, palette: Palette, seed: int) -> Print:
         Plate(palette.shade, shade, True, register(rng, OFFSET)),
         Plate(palette.figure, figure, True, register(rng, OFFSET)),
         Plate(palette.accent, light, True, register(rng, OFFSET)),
-    ))  # fmt: skip
+    ), palette.letters, palette.ground)  # fmt: skip
