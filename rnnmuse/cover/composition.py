@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.cover.field import CYCLES, GRID, Array, Pixels, largest_shape, low_passed
+from rnnmuse.cover.field import GRID, Array, Pixels, largest_shape, low_passed
 from rnnmuse.cover.palette import lab
 
+CYCLES = 9.0
+"""Cycles a side that are left of a picture, where a Gaussian halves the amplitude."""
 SIDE = 64
 """Cells a side of a composition's fields."""
 LEAST, MOST = 0.16, 0.5
@@ -36,8 +38,10 @@ class Composition:
     colour: Array
     cut: float
     room: Array
+    light: bool = True
+    """Whether the figure is the lighter part of the model's picture."""
 
-    def cleared(self, box: Box, soft: float = 0.07) -> Composition:
+    def cleared(self, box: Box, soft: float = 0.12) -> Composition:
         """Room for letters: within the box bare ground, and the picture's shapes bent away around it over ``soft``."""
         at = (np.arange(SIDE) + 0.5) / SIDE
         x = np.maximum(np.maximum(box[0] - at, at - box[2]), 0)
@@ -54,27 +58,25 @@ class Composition:
         return replace(self, tone=self.tone[rows], accent=self.accent[rows], colour=self.colour[rows])
 
 
-def compose(pixels: Pixels, cycles: float = CYCLES) -> Composition:
+def compose(pixels: Pixels, cycles: float = CYCLES, like: Composition | None = None) -> Composition:
     """The composition of a square picture (s, s, 3), s a multiple of 64.
 
     The figure is the lighter or the darker part, cut at the share of the area where its largest shape stands out most:
-    far from the ground in lightness, in one piece, free of the border.
+    far from the ground in lightness, in one piece, free of the border. In pictures that move, it is cut ``like`` the
+    one before.
     """
     step = len(pixels) // SIDE
     colour = lab(pixels).astype(np.float32).reshape(SIDE, step, SIDE, step, 3).mean((1, 3))
     colour = low_passed(colour, cycles)
     light = ranked(colour[..., 0])
-    best: tuple[float, float, bool] | None = None
-    for share in np.linspace(LEAST, MOST, 8):
-        for up in (True, False):
-            score = _standing(light if up else 1 - light, colour[..., 0], 1 - float(share))
-            if best is None or score > best[0]:
-                best = (score, 1 - float(share), up)
-    assert best is not None
-    _, cut, up = best
+    if like is not None:
+        cut, up = like.cut, like.light
+    else:
+        _, cut, up = max((_standing(light if up else 1 - light, colour[..., 0], 1 - share), 1 - share, up)
+                         for share in np.linspace(LEAST, MOST, 8).tolist() for up in (True, False))  # fmt: skip
     chroma = colour[..., 1:] - np.median(colour[..., 1:], (0, 1))
-    return Composition(light if up else 1 - light, ranked(np.hypot(chroma[..., 0], chroma[..., 1])), colour, cut,
-                       np.zeros((SIDE, SIDE), np.float32))  # fmt: skip
+    far = ranked(np.hypot(chroma[..., 0], chroma[..., 1]))
+    return Composition(light if up else 1 - light, far, colour, cut, np.zeros((SIDE, SIDE), np.float32), up)
 
 
 def _standing(tone: Array, light: Array, cut: float) -> float:

@@ -80,17 +80,17 @@ def _ink(name: str, *cmyk: int) -> Ink:
 
 
 INKS = {ink.name: ink for ink in (
-    _ink("white", 0, 0, 0, 0), _ink("bone", 3, 5, 12, 0), _ink("cream", 2, 6, 26, 0), _ink("sand", 8, 18, 36, 2),
+    _ink("white", 0, 0, 0, 0), _ink("bone", 3, 5, 12, 0), _ink("cream", 2, 6, 26, 0), _ink("sand", 6, 14, 30, 0),
     _ink("mist", 14, 4, 7, 2), _ink("fog", 26, 16, 18, 4), _ink("stone", 36, 30, 34, 10),
-    _ink("blush", 2, 22, 16, 0), _ink("peach", 0, 34, 44, 0), _ink("rose", 0, 56, 24, 0), _ink("coral", 0, 70, 56, 0),
+    _ink("blush", 2, 22, 16, 0), _ink("peach", 0, 28, 36, 0), _ink("rose", 0, 48, 20, 0), _ink("coral", 0, 70, 56, 0),
     _ink("vermilion", 0, 86, 92, 0), _ink("scarlet", 6, 98, 86, 2), _ink("brick", 20, 82, 86, 12),
-    _ink("burgundy", 32, 96, 64, 44), _ink("plum", 56, 88, 26, 34), _ink("aubergine", 72, 88, 46, 54),
-    _ink("violet", 64, 74, 0, 0), _ink("lilac", 26, 34, 0, 0), _ink("orchid", 28, 66, 0, 0),
-    _ink("indigo", 96, 84, 20, 24), _ink("ultramarine", 92, 70, 0, 0), _ink("cobalt", 86, 48, 0, 0),
+    _ink("burgundy", 36, 96, 66, 52), _ink("plum", 56, 88, 26, 34), _ink("aubergine", 72, 88, 46, 54),
+    _ink("violet", 64, 74, 0, 0), _ink("lilac", 20, 26, 0, 0), _ink("orchid", 28, 66, 0, 0),
+    _ink("indigo", 96, 84, 20, 24), _ink("ultramarine", 94, 76, 0, 6), _ink("cobalt", 86, 48, 0, 0),
     _ink("sky", 46, 8, 4, 0), _ink("ice", 20, 2, 5, 0), _ink("teal", 84, 26, 42, 12), _ink("petrol", 90, 50, 46, 44),
     _ink("mint", 38, 0, 28, 0), _ink("emerald", 84, 14, 78, 6), _ink("forest", 84, 44, 84, 50),
     _ink("moss", 62, 36, 80, 20), _ink("olive", 44, 38, 88, 22), _ink("lime", 32, 0, 86, 0), _ink("lemon", 2, 2, 80, 0),
-    _ink("mustard", 8, 30, 92, 4), _ink("amber", 0, 44, 94, 0), _ink("tangerine", 0, 62, 96, 0),
+    _ink("mustard", 4, 26, 90, 0), _ink("amber", 0, 44, 94, 0), _ink("tangerine", 0, 56, 94, 0),
     _ink("rust", 18, 72, 96, 10), _ink("umber", 42, 64, 76, 54), _ink("espresso", 54, 66, 68, 74),
     _ink("midnight", 96, 82, 46, 62), _ink("charcoal", 60, 50, 48, 62), _ink("black", 50, 40, 40, 100),
 )}  # fmt: skip

@@ -7,6 +7,7 @@ Shaping is HarfBuzz's, the order of bidirectional text that of the Unicode algor
 from __future__ import annotations
 
 import io
+import threading
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -213,11 +214,22 @@ def _directions(visual: str) -> list[tuple[bool, str]]:
     return out
 
 
+_drawing = threading.Lock()
+"""A FreeType face is used by one thread at a time."""
+
+
+@lru_cache(maxsize=64)
 def mask(line: Line, size: float) -> tuple[NDArray[np.uint8], int, int]:
     """How much of each pixel the line covers, and where its upper left corner is from the start of the base line."""
     left, top = int(np.floor(line.ink[0] * size)) - 1, int(np.floor(line.ink[1] * size)) - 1
     width, height = int(np.ceil(line.ink[2] * size)) + 2 - left, int(np.ceil(line.ink[3] * size)) + 2 - top
     out = np.zeros((max(1, height), max(1, width)), np.uint8)
+    with _drawing:
+        _draw(line, size, left, top, out)
+    return out, left, top
+
+
+def _draw(line: Line, size: float, left: int, top: int, out: NDArray[np.uint8]) -> None:
     for glyph in line.glyphs:
         face = _freetype(glyph.font)
         face.set_char_size(max(1, round(size * 64)))
@@ -233,7 +245,6 @@ def mask(line: Line, size: float) -> tuple[NDArray[np.uint8], int, int]:
         target = out[max(0, row) : row + bitmap.rows, max(0, column) : column + bitmap.width]
         part = pixels[max(0, -row) :, max(0, -column) :][: target.shape[0], : target.shape[1]]
         np.maximum(target, part, out=target)
-    return out, left, top
 
 
 @lru_cache(maxsize=32)

@@ -148,17 +148,32 @@ def palette_for_design(design: Design, composition: Composition) -> Palette:
     return palette_for(wishes_of(design, design.traits or traits_of_seed(design.seed)))
 
 
+def tone_at(composition: Composition, box: tuple[float, float, float, float]) -> Array:
+    """The tones within a box of the square."""
+    side = len(composition.tone)
+    left, top, right, bottom = (min(side, max(0, round(value * side))) for value in box)
+    return composition.tone[top:bottom, left:right]
+
+
 def sheet_of(design: Design, composition: Composition, width: int, height: int) -> Sheet:
     """The cover of a composition in a format of ``width`` x ``height`` px."""
     palette = palette_for_design(design, composition)
     window = Window.of(width, height)
-    setting = lay_out((width, height), design.title, design.artist, design.style, design.layout, design.place, design.font)
 
     def place(box: Rectangle) -> tuple[float, float, float, float]:
         across, down = (window.right - window.left) / width, (window.bottom - window.top) / height
         return (window.left + box[0] * across, window.top + box[1] * down,
                 window.left + box[2] * across, window.top + box[3] * down)  # fmt: skip
 
+    def covered(setting: Setting) -> float:
+        """How much of the figure the text would push away."""
+        boxes = (*setting.room, *([setting.band] if setting.band else []))
+        return float(sum((np.clip(tone_at(composition, place(box)) - composition.cut, 0, None)).sum() for box in boxes))
+
+    places = ("top", "bottom") if design.place == "auto" else (design.place,)
+    tried = [lay_out((width, height), design.title, design.artist, design.style, design.layout, where, design.font)
+             for where in places]  # fmt: skip
+    setting = min((each for each in tried if each is not None), key=covered, default=None)
     if setting is None:
         return Sheet(LOOKS[design.look](composition, palette, design.seed), None, width, height, window)
     for box in setting.room:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -171,6 +171,16 @@ def _tile(seed: int, side: int = 512) -> Array:
         soft = (np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) / 4
     mixed = 0.35 * fine + soft
     return np.asarray(mixed / mixed.std(), np.float32)
+
+
+def swollen(plate: Plate, amount: float) -> Plate:
+    """The plate with more ink (or less, where ``amount`` is negative): its level raised everywhere."""
+    level = plate.level
+
+    def raised(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
+        return np.asarray(level(x, y) + np.float32(amount))
+
+    return replace(plate, level=raised, outlines=())
 
 
 def register(rng: np.random.Generator, most: float) -> tuple[float, float]:

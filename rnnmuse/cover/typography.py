@@ -211,7 +211,7 @@ def _stack(frame: _Frame) -> Setting:
     sizes = [size * shrink for size in sizes]
     artist = None
     if frame.artist:
-        block = fitted(frame.artist, width, round(0.1 * frame.height), round(0.042 * frame.short), _smallest(frame), frame.small)
+        block = fitted(frame.artist, width, round(0.1 * frame.height), round(0.055 * frame.short), _smallest(frame), frame.small)
         artist = [(shaped(text, block.style), block.size) for text in block.lines]
     heights = [size * (line.ink[3] - line.ink[1]) for line, size in zip(lines, sizes, strict=True)]
     total = sum(heights) + gap * (len(lines) - 1)

@@ -111,7 +111,9 @@ def _outline(tile: Tile, cells: int) -> list[Outline]:
     """The tile's exact path, in shares of the side."""
     k, r = ARC, 0.22
     paths: dict[str, Outline] = {
-        "square": ((0, 0), (1, 0), (1, 1), (0, 1)),
+        # at the edge of the picture a square goes on into the bleed
+        "square": tuple((u + (u - 0.5) * (tile.column == u * (cells - 1)), v + (v - 0.5) * (tile.row == v * (cells - 1)))
+                        for u, v in ((0, 0), (1, 0), (1, 1), (0, 1))),
         "quarter": ((0, 0), (1, 0), (1, k, k, 1, 0, 1)),
         "corner": ((0, 0), (1, 0), (0, 1)),
         "half": ((0, 0), (k / 2, 0, 0.5, 0.5 - k / 2, 0.5, 0.5), (0.5, 0.5 + k / 2, k / 2, 1, 0, 1)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.cover.composition import Composition, ranked
+from rnnmuse.cover.composition import BARE, Composition, ranked
 from rnnmuse.cover.field import low_passed
 from rnnmuse.cover.inks import Palette
 from rnnmuse.cover.plate import Array, Plate, Print, Surface
@@ -18,8 +18,9 @@ def gradient(composition: Composition, palette: Palette, seed: int) -> Print:
     """Ground into shade; the figure's shape, from its ink into the accent."""
     rng = np.random.default_rng((seed, 14))
     smooth = ranked(low_passed(composition.tone, CYCLES))
-    tone, wide = Surface(smooth), Surface(ranked(low_passed(composition.tone, 2.0)))
-    accent, kept = Surface(composition.accent), Surface(composition.room)
+    tone = Surface(smooth * (1 - composition.room) + BARE * composition.room)
+    wide, kept = Surface(ranked(low_passed(composition.tone, 2.0))), Surface(composition.room)
+    accent = Surface(ranked(low_passed(composition.accent, 2.0)))
     angle = rng.uniform(0, 2 * np.pi)
     across, down = np.cos(angle), np.sin(angle)
 
@@ -34,7 +35,7 @@ def gradient(composition: Composition, palette: Palette, seed: int) -> Print:
 
     def running(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         slope = across * (x - 0.5)[None, :] + down * (y - 0.5)[:, None]
-        return np.asarray(0.1 + 1.3 * slope + 0.6 * accent(x, y), np.float32)
+        return np.asarray(0.2 + 1.5 * slope + 0.5 * accent(x, y), np.float32)
 
     return Print(palette.ground, (
         Plate(palette.shade, everywhere, tint=shaded),
