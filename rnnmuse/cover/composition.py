@@ -20,6 +20,8 @@ SIDE = 64
 """Cells a side of a composition's fields."""
 LEAST, MOST = 0.16, 0.5
 """Share of the area that the figure may take."""
+FIGURE = 0.2
+"""Share of the area that its largest shape shall cover."""
 BARE = 0.32
 """Rank of the ground without shade: where letters stand the tone is brought to it."""
 
@@ -52,9 +54,17 @@ class Composition:
         return replace(self, tone=np.asarray(tone, np.float32), accent=np.asarray(self.accent * (1 - near), np.float32),
                        room=np.maximum(self.room, near))  # fmt: skip
 
+    def recut(self) -> Composition:
+        """The figure cut again where letters took some of it: its largest shape covers FIGURE of the area if it can."""
+        free = 1 - self.room
+        for cut in np.arange(self.cut, BARE + 0.1, -0.02).tolist():
+            if (largest_shape(_halved(self.tone) > cut) * _halved(free)).mean() >= FIGURE:
+                return replace(self, cut=cut)
+        return replace(self, cut=BARE + 0.1)
+
     def moved(self, up: float) -> Composition:
-        """The same, its shapes moved up by a share of the side; the lower edge is continued."""
-        rows = np.minimum(np.arange(SIDE) + round(up * SIDE), SIDE - 1)
+        """The same, its shapes moved up by a share of the side (down where it is negative); the edge is continued."""
+        rows = np.clip(np.arange(SIDE) + round(up * SIDE), 0, SIDE - 1)
         return replace(self, tone=self.tone[rows], accent=self.accent[rows], colour=self.colour[rows])
 
 
@@ -81,7 +91,7 @@ def compose(pixels: Pixels, cycles: float = CYCLES, like: Composition | None = N
 
 def _standing(tone: Array, light: Array, cut: float) -> float:
     """How well the figure above ``cut`` stands out, about 0-1."""
-    small, shade = (each.reshape(GRID, 2, GRID, 2).mean((1, 3)) for each in (tone, light))
+    small, shade = _halved(tone), _halved(light)
     mask = small > cut
     shape = largest_shape(mask)
     if not 0 < shape.sum() < shape.size:
@@ -91,6 +101,10 @@ def _standing(tone: Array, light: Array, cut: float) -> float:
     difference = abs(float(shade[shape].mean() - shade[~shape].mean())) / (float(np.ptp(shade)) + 1e-6)
     middle = _weight()[shape].mean()
     return float(whole * difference * (1 - 0.8 * edge.mean()) * (0.6 + 0.4 * middle))
+
+
+def _halved(grid: Array) -> Array:
+    return np.asarray(grid.reshape(GRID, 2, GRID, 2).mean((1, 3)))
 
 
 def _weight() -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ from rnnmuse.models.cover import ATTRIBUTES
 
 MOST_COVERAGE = 300
 """Percent of ink on one spot that sheet-fed offset takes."""
+DRAWN = 2000
+"""Pieces drawn at random that the palettes are shared out over."""
 _N = 1.8  # Yule and Nielsen's factor: 1 without spread of light, 2 at the most
 _SOLIDS = {"": (95.0, 0.0, -2.0), "c": (55.0, -37.0, -50.0), "m": (48.0, 74.0, -3.0), "y": (91.0, -5.0, 93.0),
            "my": (47.0, 68.0, 48.0), "cy": (50.0, -65.0, 27.0), "cm": (24.0, 20.0, -46.0), "cmy": (23.0, 0.0, 0.0),
@@ -178,18 +180,43 @@ PALETTES = {palette.name: palette for palette in (
 )}  # fmt: skip
 
 
+ASKED = [ATTRIBUTES.index(name) for name in ("brightness", "contrast", "warmth", "tint", "variety")]
+MUSIC = ((0.39, -0.57, 0.39, -0.11, -0.27), (0.71, 0.43, 0.61, 0.55, 0.64))
+"""Mean and spread of what 56 songs and lead sheets ask of their pictures."""
+SEEDS = ((0.0, 0.0, 0.0, 0.0, 0.0), (0.64, 0.52, 0.58, 0.41, 0.37))
+"""The same of seeds without music."""
+
+
 def palette_for(wishes: NDArray[np.floating]) -> Palette:
     """The palette nearest to what is asked of a picture (of `rnnmuse.cover.traits.conditions_of`): brightness, contrast,
-    warmth, tint and variety, each in units of its spread over the palettes."""
-    names, table = _table()
-    asked = np.asarray(wishes)[[ATTRIBUTES.index(name) for name in ("brightness", "contrast", "warmth", "tint", "variety")]]
-    return PALETTES[names[int(np.square(table - asked).sum(1).argmin())]]
+    warmth, tint and variety.
+
+    Each is in units of its spread, over the palettes and over what music asks; and each palette has a handicap, so that
+    all are chosen about equally often.
+    """
+    table, handicap = _table()
+    asked = _standard(np.asarray(wishes, np.float64)[ASKED])
+    return list(PALETTES.values())[int((np.square(table - asked).sum(1) + handicap).argmin())]
+
+
+def _standard(asked: NDArray[np.float64]) -> NDArray[np.float64]:
+    middle, spread = (np.add(one, two) / 2 for one, two in zip(MUSIC, SEEDS, strict=True))
+    return np.asarray((asked - middle) / spread)
 
 
 @lru_cache(maxsize=1)
-def _table() -> tuple[list[str], NDArray[np.float64]]:
+def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The palettes' attributes and their handicaps (a power diagram of equal shares)."""
     found = np.array([palette.attributes for palette in PALETTES.values()])
-    return list(PALETTES), np.asarray((found - found.mean(0)) / found.std(0))
+    table = (found - found.mean(0)) / found.std(0)
+    rng = np.random.default_rng(0)
+    asked = _standard(np.concatenate([rng.normal(*each, (DRAWN // 2, len(ASKED))) for each in (MUSIC, SEEDS)]))
+    distance = np.square(asked[:, None] - table).sum(2)
+    handicap = np.zeros(len(table))
+    for _ in range(60):
+        share = np.bincount((distance + handicap).argmin(1), minlength=len(table)) / DRAWN
+        handicap += 4 * (share - 1 / len(table))
+    return table, handicap
 
 
 def parse_palette(text: str) -> Palette:

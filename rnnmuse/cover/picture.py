@@ -41,6 +41,7 @@ header, a story on a phone."""
 MOST_BYTES = 10_000_000
 """The smallest of the distributors' limits on a file."""
 ENDINGS = (".png", ".jpg", ".jpeg")
+VECTORS = (".svg", ".pdf")
 QUALITIES = (95, 92, 88, 84, 80)
 
 
@@ -52,7 +53,7 @@ class Design:
     ``look`` is one of `rnnmuse.cover.looks`; ``palette`` as `rnnmuse.cover.inks.parse_palette` reads it, "picture" for
     the picture's own colours, empty for the one that the music asks for; ``mood`` as in `rnnmuse.cover.traits`;
     ``strength`` multiplies what the music asks for; ``style``, ``layout``, ``place`` and ``font`` as in
-    `rnnmuse.cover.typography.lay_out`.
+    `rnnmuse.cover.typography.lay_out`, the style "auto" being serif for slow and quiet music.
     """
 
     seed: int = 1
@@ -64,7 +65,7 @@ class Design:
     strength: float = 1.0
     title: str = ""
     artist: str = ""
-    style: str = "sans"
+    style: str = "auto"
     layout: str = "auto"
     place: str = "auto"
     font: Path | None = None
@@ -78,7 +79,7 @@ class Design:
         conditions_of(Traits(), self.mood)
         for field in ("title", "artist"):
             prepared(field, getattr(self, field))
-        for field, allowed in (("look", LOOKS), ("style", STYLES), ("layout", LAYOUTS), ("place", PLACES)):
+        for field, allowed in (("look", LOOKS), ("style", ("auto", *STYLES)), ("layout", LAYOUTS), ("place", PLACES)):
             if getattr(self, field) not in allowed:
                 raise ValueError(f"{field}: {getattr(self, field)!r}; must be one of {', '.join(allowed)}")
 
@@ -148,6 +149,13 @@ def palette_for_design(design: Design, composition: Composition) -> Palette:
     return palette_for(wishes_of(design, design.traits or traits_of_seed(design.seed)))
 
 
+def style_of(design: Design) -> str:
+    """The style of letters: the design's, or serif where tempo, density and dynamics are low together."""
+    traits = design.traits or traits_of_seed(design.seed)
+    calm = traits.tempo + traits.density + traits.dynamics < 0
+    return design.style if design.style != "auto" else "serif" if calm else "sans"
+
+
 def tone_at(composition: Composition, box: tuple[float, float, float, float]) -> Array:
     """The tones within a box of the square."""
     side = len(composition.tone)
@@ -171,18 +179,23 @@ def sheet_of(design: Design, composition: Composition, width: int, height: int) 
         return float(sum((np.clip(tone_at(composition, place(box)) - composition.cut, 0, None)).sum() for box in boxes))
 
     places = ("top", "bottom") if design.place == "auto" else (design.place,)
-    tried = [lay_out((width, height), design.title, design.artist, design.style, design.layout, where, design.font)
+    style = style_of(design)
+    tried = [lay_out((width, height), design.title, design.artist, style, design.layout, where, design.font)
              for where in places]  # fmt: skip
     setting = min((each for each in tried if each is not None), key=covered, default=None)
+    look = LOOKS[design.look]
     if setting is None:
-        return Sheet(LOOKS[design.look](composition, palette, design.seed), None, width, height, window)
-    for box in setting.room:
-        composition = composition.cleared(place(box))
+        return Sheet(look(composition, palette, design.seed), None, width, height, window)
+    boxes = [place(box) for box in (setting.room if setting.band is None else (setting.band,))]
+    if setting.layout != "column":  # the shapes move to the middle of what is left free
+        upper, lower = min(box[1] for box in boxes), max(box[3] for box in boxes)
+        composition = composition.moved(-lower / 2 if upper < 1 - lower else (1 - upper) / 2)
     if setting.band is None:
-        return Sheet(LOOKS[design.look](composition, palette, design.seed), setting, width, height, window)
-    top, bottom = (place(setting.band)[index] for index in (1, 3))
-    half = (bottom - top) / 2
-    made = LOOKS[design.look](composition.moved(half if top > 0.3 else -half), palette, design.seed)
+        for box in boxes:
+            composition = composition.cleared(box)
+        return Sheet(look(composition.recut(), palette, design.seed), setting, width, height, window)
+    top, bottom = boxes[0][1], boxes[0][3]
+    made = look(composition, palette, design.seed)
 
     def band(x: Array, y: Array) -> Array:
         inside = np.minimum(y - top if top > window.top + 1e-6 else 1 + 0 * y, bottom - y if bottom < window.bottom - 1e-6
@@ -272,9 +285,10 @@ def parse_formats(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def check_ending(path: Path) -> None:
-    if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"out: {path.name}; must end with {', '.join(ENDINGS)}")
+def check_ending(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
+    """ValueError where the path ends with none of ``endings``."""
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"out: {path.name}; must end with {', '.join(endings)}")
 
 
 def write(image: Image.Image, path: Path, about: str = "") -> str:

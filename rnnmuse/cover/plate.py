@@ -158,7 +158,7 @@ def _grain(x: NDArray[np.float64], y: NDArray[np.float64], strength: float, seed
     tile = _tile(seed)
     rows = (np.floor(y * GRAIN).astype(int)) % len(tile)
     columns = (np.floor(x * GRAIN).astype(int)) % len(tile)
-    return np.asarray(1 + np.float32(0.05 * strength * min(1.0, 1 / (pixel * GRAIN))) * tile[rows[:, None], columns])
+    return np.asarray(1 + np.float32(0.03 * strength * min(1.0, 1 / (pixel * GRAIN))) * tile[rows[:, None], columns])
 
 
 @lru_cache(maxsize=4)
@@ -170,7 +170,7 @@ def _tile(seed: int, side: int = 512) -> Array:
     for axis in (0, 1):
         soft = (np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) / 4
     mixed = 0.35 * fine + soft
-    return np.asarray(mixed / mixed.std(), np.float32)
+    return np.clip(mixed / mixed.std(), -2, 2).astype(np.float32)
 
 
 def swollen(plate: Plate, amount: float) -> Plate:

@@ -201,9 +201,9 @@ def _stack(frame: _Frame) -> Setting:
     words = [word.upper() if word.upper().lower() == word.lower() else word for word in words]
     lines = [shaped(word, frame.style, 0.0) for word in words]
     width = frame.width - 2 * frame.margin
-    most = 0.56 * frame.height
+    most = 0.46 * frame.height
     gap = 0.028 * frame.short
-    sizes = [min(width / max(0.1, line.ink[2] - line.ink[0]), 0.3 * frame.short) for line in lines]
+    sizes = [min(width / max(0.1, line.ink[2] - line.ink[0]), 0.26 * frame.short) for line in lines]
     if max(map(len, words)) <= 3:
         sizes = [min(sizes)] * len(sizes)
     tall = sum(size * (line.ink[3] - line.ink[1]) for line, size in zip(lines, sizes, strict=True)) + gap * (len(lines) - 1)

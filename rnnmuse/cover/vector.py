@@ -212,5 +212,3 @@ def write_vector(sheet: Sheet, path: Path, about: str = "", trim: float = TRIM) 
     partial.write_bytes(data)
     partial.replace(path)
 
-
-ENDINGS = (".svg", ".pdf")

@@ -35,7 +35,7 @@ def gradient(composition: Composition, palette: Palette, seed: int) -> Print:
 
     def running(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         slope = across * (x - 0.5)[None, :] + down * (y - 0.5)[:, None]
-        return np.asarray(0.2 + 1.5 * slope + 0.5 * accent(x, y), np.float32)
+        return np.asarray(np.minimum(0.2 + 1.3 * slope + 0.4 * accent(x, y), 0.7), np.float32)
 
     return Print(palette.ground, (
         Plate(palette.shade, everywhere, tint=shaded),

@@ -28,7 +28,7 @@ def lino(composition: Composition, palette: Palette, seed: int) -> Print:
     rough = Surface(rng.standard_normal((ROUGH, ROUGH)).astype(np.float32))
     turn, lines = rng.uniform(0, math.pi), rng.uniform(*LINES)
     bend = rng.uniform(3, 6)
-    middle, half = (0.42, 0.19) if dark_ground else (0.63, 0.22)
+    middle, half = (0.45, 0.15) if dark_ground else (0.58, 0.17)
 
     def block(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         held = tone(x, y)

@@ -10,9 +10,9 @@ from rnnmuse.cover.field import low_passed
 from rnnmuse.cover.inks import Palette
 from rnnmuse.cover.plate import Array, Level, Plate, Print, Surface, register
 
-SIDE = 512
+SIDE = 320
 """Cells a side of the bristles."""
-REACH = 28
+REACH = 18
 """Cells that a bristle's mark runs to either side."""
 
 
@@ -20,12 +20,13 @@ def paint(composition: Composition, palette: Palette, seed: int) -> Print:
     """Shade, figure and accent over the ground, each with its own strokes."""
     rng = np.random.default_rng((seed, 15))
     tone, accent = Surface(composition.tone), Surface(composition.accent)
+    room = Surface(composition.room)
     bristles = Surface(_bristles(composition.tone, rng))
     inner = composition.cut + 0.6 * (1 - composition.cut)
 
     def stroked(level: Level, rough: float) -> Level:
         def uneven(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
-            return np.asarray(level(x, y) + rough * bristles(x, y), np.float32)
+            return np.asarray(level(x, y) + rough * bristles(x, y) * (1 - room(x, y)), np.float32)
 
         return uneven
 
@@ -48,9 +49,8 @@ def paint(composition: Composition, palette: Palette, seed: int) -> Print:
 def _bristles(tone: Array, rng: np.random.Generator) -> Array:
     """Noise smeared along the lines of equal tone (line integral convolution, Cabral and Leedom 1993), spread 1."""
     noise = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
-    scale = SIDE // len(tone)
-    smooth = np.kron(low_passed(tone, 4.0), np.ones((scale, scale), np.float32))
-    down, across = np.gradient(low_passed(smooth, 8.0))
+    at = (np.arange(SIDE) + 0.5) / SIDE
+    down, across = np.gradient(Surface(low_passed(tone, 4.0))(at, at))
     angle = rng.uniform(0, np.pi)
     steer = 0.4 * float(np.hypot(down, across).mean())
     dx, dy = -down + steer * np.cos(angle), across + steer * np.sin(angle)

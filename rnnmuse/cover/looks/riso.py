@@ -29,11 +29,12 @@ def riso(composition: Composition, palette: Palette, seed: int) -> Print:
 
     def drawn(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         part = (tone(x, y) - BARE) / span
-        return np.asarray(1.15 - 1.25 * part if dark_ground else 1.1 * part - 0.08, np.float32)
+        return np.asarray(1.15 - 1.3 * part if dark_ground else 1.4 * part - 0.08, np.float32)
 
     def coloured(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         # the accent's place, and all of the figure's middle tones
-        return np.asarray(np.maximum(1.9 * (accent(x, y) - 0.5), 0.95 - 3.2 * np.abs(tone(x, y) - 0.72)) - 0.02, np.float32)
+        alone = 1.9 * (accent(x, y) - (0.6 if dark_ground else 0.5))
+        return np.asarray(alone if dark_ground else np.maximum(alone, 0.9 - 3.2 * np.abs(tone(x, y) - 0.68)), np.float32)
 
     return Print(paper, (
         Plate(colour, halftone(coloured, ANGLES[1]), False, register(rng, OFFSET)),
