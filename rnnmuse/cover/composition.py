@@ -20,6 +20,8 @@ SIDE = 64
 """Cells a side of a composition's fields."""
 LEAST, MOST = 0.16, 0.5
 """Share of the area that the figure may take."""
+LIGHTER = 1.25
+"""How much better the darker part must stand out to be taken for the figure."""
 FIGURE = 0.2
 """Share of the area that its largest shape shall cover."""
 BARE = 0.32
@@ -82,8 +84,13 @@ def compose(pixels: Pixels, cycles: float = CYCLES, like: Composition | None = N
     if like is not None:
         cut, up = like.cut, like.light
     else:
-        _, cut, up = max((_standing(light if up else 1 - light, colour[..., 0], 1 - share), 1 - share, up)
-                         for share in np.linspace(LEAST, MOST, 8).tolist() for up in (True, False))  # fmt: skip
+        shares = np.linspace(LEAST, MOST, 8)
+        scores = {up: np.array([_standing(light if up else 1 - light, colour[..., 0], 1 - share) for share in shares.tolist()])
+                  for up in (True, False)}  # fmt: skip
+        up = bool(scores[True].max() * LIGHTER >= scores[False].max())
+        # a mean over the good cuts instead of the best one: alike pictures are cut alike
+        weight = scores[up] ** 6
+        cut = 1 - float((weight * shares).sum() / (weight.sum() + 1e-9))
     chroma = colour[..., 1:] - np.median(colour[..., 1:], (0, 1))
     far = ranked(np.hypot(chroma[..., 0], chroma[..., 1]))
     return Composition(light if up else 1 - light, far, colour, cut, np.zeros((SIDE, SIDE), np.float32), up)

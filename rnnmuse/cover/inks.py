@@ -21,8 +21,6 @@ from rnnmuse.models.cover import ATTRIBUTES
 
 MOST_COVERAGE = 300
 """Percent of ink on one spot that sheet-fed offset takes."""
-DRAWN = 2000
-"""Pieces drawn at random that the palettes are shared out over."""
 _N = 1.8  # Yule and Nielsen's factor: 1 without spread of light, 2 at the most
 _SOLIDS = {"": (95.0, 0.0, -2.0), "c": (55.0, -37.0, -50.0), "m": (48.0, 74.0, -3.0), "y": (91.0, -5.0, 93.0),
            "my": (47.0, 68.0, 48.0), "cy": (50.0, -65.0, 27.0), "cm": (24.0, 20.0, -46.0), "cmy": (23.0, 0.0, 0.0),
@@ -133,9 +131,9 @@ class Palette:
 
     @cached_property
     def attributes(self) -> tuple[float, ...]:
-        """Brightness, contrast, warmth, tint and variety of its colours, weighed by the area that each part covers."""
+        """Brightness, contrast, warmth, tint and variety of its colours, the ground counting most."""
         colours = lab([ink.rgb for ink in (self.ground, self.shade, self.figure, self.accent)])
-        share = np.array([0.45, 0.15, 0.28, 0.12])
+        share = np.array([0.6, 0.2, 0.1, 0.1])
         light, a, b = (colours * share[:, None]).sum(0)
         spread = np.sqrt((np.square(colours[:, 1:] - (a, b)).sum(1) * share).sum())
         return float(light), abs(self.ground.lightness - self.figure.lightness), float(a + b), float(-a), float(spread)
@@ -181,42 +179,24 @@ PALETTES = {palette.name: palette for palette in (
 
 
 ASKED = [ATTRIBUTES.index(name) for name in ("brightness", "contrast", "warmth", "tint", "variety")]
-MUSIC = ((0.39, -0.57, 0.39, -0.11, -0.27), (0.71, 0.43, 0.61, 0.55, 0.64))
-"""Mean and spread of what 56 songs and lead sheets ask of their pictures."""
-SEEDS = ((0.0, 0.0, 0.0, 0.0, 0.0), (0.64, 0.52, 0.58, 0.41, 0.37))
-"""The same of seeds without music."""
+WEIGHT = (1.0, 0.15, 1.0, 0.6, 0.15)
+"""What each counts in the choice of a palette."""
+MIDDLE, SPREAD = (0.2, -0.3, 0.2, 0.0, -0.15), (0.85, 0.5, 0.85, 0.55, 0.55)
+"""Of what music asks: between 56 songs and lead sheets, and traits drawn at random."""
 
 
 def palette_for(wishes: NDArray[np.floating]) -> Palette:
     """The palette nearest to what is asked of a picture (of `rnnmuse.cover.traits.conditions_of`): brightness, contrast,
-    warmth, tint and variety.
-
-    Each is in units of its spread, over the palettes and over what music asks; and each palette has a handicap, so that
-    all are chosen about equally often.
-    """
-    table, handicap = _table()
-    asked = _standard(np.asarray(wishes, np.float64)[ASKED])
-    return list(PALETTES.values())[int((np.square(table - asked).sum(1) + handicap).argmin())]
-
-
-def _standard(asked: NDArray[np.float64]) -> NDArray[np.float64]:
-    middle, spread = (np.add(one, two) / 2 for one, two in zip(MUSIC, SEEDS, strict=True))
-    return np.asarray((asked - middle) / spread)
+    warmth, tint and variety, in units of their spread over the palettes and over what music asks."""
+    asked = (np.asarray(wishes, np.float64)[ASKED] - MIDDLE) / SPREAD
+    distance = (np.square(_table() - asked) * WEIGHT).sum(1)
+    return list(PALETTES.values())[int(distance.argmin())]
 
 
 @lru_cache(maxsize=1)
-def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The palettes' attributes and their handicaps (a power diagram of equal shares)."""
+def _table() -> NDArray[np.float64]:
     found = np.array([palette.attributes for palette in PALETTES.values()])
-    table = (found - found.mean(0)) / found.std(0)
-    rng = np.random.default_rng(0)
-    asked = _standard(np.concatenate([rng.normal(*each, (DRAWN // 2, len(ASKED))) for each in (MUSIC, SEEDS)]))
-    distance = np.square(asked[:, None] - table).sum(2)
-    handicap = np.zeros(len(table))
-    for _ in range(60):
-        share = np.bincount((distance + handicap).argmin(1), minlength=len(table)) / DRAWN
-        handicap += 4 * (share - 1 / len(table))
-    return table, handicap
+    return np.asarray((found - found.mean(0)) / found.std(0))
 
 
 def parse_palette(text: str) -> Palette:
