@@ -243,12 +243,14 @@ def palette_of(colours: NDArray[np.floating]) -> Palette:
 def nearest_ink(colour: Colour) -> Ink:
     """The CMYK whose predicted colour is nearest to a colour in CIELAB, found by descent; it is named by its hex."""
     wanted = lab(colour)
-    best, step = (0, 0, 0, 0), 32
+    step = 32
 
     def distance(cmyk: tuple[int, int, int, int]) -> float:
-        return float(np.square(lab(_predicted(cmyk)) - wanted).sum())
+        # of inks that look the same the least ink is best: black instead of three colours
+        return float(np.square(lab(_predicted(cmyk)) - wanted).sum()) + 0.02 * sum(cmyk)
 
-    start = [(c, m, y, k) for c, m, y, k in product((0, 50, 100), (0, 50, 100), (0, 50, 100), (0, 50))]
+    start = [*product((0, 50, 100), (0, 50, 100), (0, 50, 100), (0, 50)), *((0, 0, 0, k) for k in range(0, 101, 20))]
+    start = [cmyk for cmyk in start if sum(cmyk) <= MOST_COVERAGE]
     best = min(start, key=distance)
     lowest = distance(best)
     while step:

@@ -368,6 +368,7 @@ def lettered(pixels: NDArray[np.uint8], setting: Setting, colour: Colour) -> Let
         behind = pixels[max(0, top) : bottom, max(0, left) : right]
         if behind.size:
             lowest = min(lowest, float(contrast(luminance(behind), light).min()))
+    for each in setting.lines:
         share, x, y = mask(each.line, each.size)
         if each.turned:
             share, x, y = np.rot90(share), y, -x - share.shape[1]
