@@ -47,7 +47,9 @@ def draw(
     model: Model = "covers",
     title: Title = "",
     artist: Artist = "",
-    out: Annotated[Path | None, typer.Option(help="The file: .jpg, .png, .svg or .pdf; else out/NAME-cover.jpg.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file: .jpg, .png, .svg or .pdf; else out/NAME-cover.jpg.")
+    ] = None,
     size: Annotated[int, typer.Option(help="Side of the square format in pixels, 64 to 10000.")] = 3000,
     formats: Annotated[str, typer.Option(help="square, banner, story; several with commas.")] = "square",
     grid: Annotated[
@@ -98,9 +100,9 @@ def draw(
     with _bar() as bar:
         if cells is not None:
             task = bar.add_task("drawing", total=1.0)
-            sheet = contact_sheet(loaded, design, *cells, progress=lambda done: bar.update(task, completed=done))
+            choice = contact_sheet(loaded, design, *cells, progress=lambda done: bar.update(task, completed=done))
             path = path.with_stem(f"{path.stem}-grid") if out is None else path
-            print(write(sheet, path) or path)
+            print(write(choice, path) or path)
             return
         for index in range(variations):
             one = design.with_seed((design.seed + index) % 2**31)

@@ -2,8 +2,8 @@
 
 An ink is defined by its shares of cyan, magenta, yellow and black, so that every one can be printed in four colours
 (total area coverage up to 300 %). Its colour on a screen is predicted from them: Neugebauer's equations over the 16
-overprints of offset printing on coated paper, with Yule and Nielsen's correction for the spread of dots. The overprints'
-CIELAB values are the aims of ISO 12647-2:2004 for paper types 1 and 2.
+overprints of offset printing on coated paper, with Yule and Nielsen's correction for the spread of light. The CIELAB
+values of the overprints are the aims of ISO 12647-2:2004 for paper types 1 and 2.
 """
 
 from __future__ import annotations
@@ -186,9 +186,9 @@ MIDDLE, SPREAD = (0.2, -0.3, 0.2, 0.0, -0.15), (0.85, 0.5, 0.85, 0.55, 0.55)
 
 
 def palette_for(wishes: NDArray[np.floating]) -> Palette:
-    """The palette nearest to what is asked of a picture (of `rnnmuse.cover.traits.conditions_of`): brightness, contrast,
-    warmth, tint and variety, in units of their spread over the palettes and over what music asks."""
-    asked = (np.asarray(wishes, np.float64)[ASKED] - MIDDLE) / SPREAD
+    """The palette nearest to what is asked of a picture (of `rnnmuse.cover.traits.conditions_of`): brightness,
+    contrast, warmth, tint and variety, in units of their spread over the palettes and over what music asks."""
+    asked = (np.asarray(wishes, np.float64)[ASKED] - np.array(MIDDLE)) / np.array(SPREAD)
     distance = (np.square(_table() - asked) * WEIGHT).sum(1)
     return list(PALETTES.values())[int(distance.argmin())]
 
@@ -221,8 +221,8 @@ def parse_palette(text: str) -> Palette:
 
 
 def palette_of(colours: NDArray[np.floating]) -> Palette:
-    """A palette in a picture's own colours (…, 3), CIELAB: four means found by k-means, the largest area the ground, the
-    one farthest from it in lightness the figure."""
+    """A palette in a picture's own colours (…, 3), CIELAB: four means found by k-means, the largest area the ground,
+    the one farthest from it in lightness the figure."""
     points = colours.reshape(-1, 3)[:: max(1, colours.size // 3 // 1024)].astype(np.float64)
     order = points[:, 0].argsort()
     means = points[order[[len(order) // 8, 3 * len(order) // 8, 5 * len(order) // 8, 7 * len(order) // 8]]]
@@ -235,7 +235,9 @@ def palette_of(colours: NDArray[np.floating]) -> Palette:
     means[:, 1:] *= 1.25  # a mean is duller than what it is the mean of
     shade, accent, figure = rest
     if abs(means[figure][0] - means[ground][0]) < 45:
-        means[figure][0] = min(94.0, means[ground][0] + 50) if means[ground][0] < 50 else max(12.0, means[ground][0] - 50)
+        means[figure][0] = (
+            min(94.0, means[ground][0] + 50) if means[ground][0] < 50 else max(12.0, means[ground][0] - 50)
+        )
     inks = [nearest_ink(from_lab(means[k].tolist())) for k in (ground, shade, figure, accent)]
     return Palette("picture", *inks)
 

@@ -290,7 +290,8 @@ def outlines(line: Line) -> list[Path2D]:
     """The contours of a line, in units of its size from the start of its base line, y downwards."""
     return [
         tuple(
-            tuple(value + (glyph.x if index % 2 == 0 else glyph.y) for index, value in enumerate(step)) for step in contour
+            tuple(value + (glyph.x if index % 2 == 0 else glyph.y) for index, value in enumerate(step))
+            for step in contour
         )
         for glyph in line.glyphs
         for contour in _outline(glyph.font, glyph.number)

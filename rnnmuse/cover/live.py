@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rnnmuse.cover.composition import Composition, compose
-from rnnmuse.cover.picture import Design, Sheet, noise_of, palette_for_design, sheet_of, wishes_of
 from rnnmuse.cover.picture import SIDE as FIELD
+from rnnmuse.cover.picture import Design, Sheet, noise_of, palette_for_design, sheet_of, wishes_of
 from rnnmuse.cover.traits import Traits, latent_of, traits_of, traits_of_seed
 from rnnmuse.cover.video import INKS, moved
 from rnnmuse.events import Note

@@ -1,5 +1,5 @@
-"""A cover from music or a seed: composed by the model, drawn by a print look, lettered, and written as distributors take
-it."""
+"""A cover from music or a seed: composed by the model, drawn by a print look, lettered, and written as distributors
+take it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageDraw, ImageFont, PngImagePlugin
 
 from rnnmuse.cover.composition import Composition, compose
 from rnnmuse.cover.inks import Palette, palette_for, palette_of, parse_palette
+from rnnmuse.cover.letters import STYLES
 from rnnmuse.cover.looks import DEFAULT, LOOKS
 from rnnmuse.cover.plate import Pixels, Plate, Print, pressed
 from rnnmuse.cover.traits import (
@@ -29,7 +31,6 @@ from rnnmuse.cover.traits import (
     traits_of,
     traits_of_seed,
 )  # fmt: skip
-from rnnmuse.cover.letters import STYLES
 from rnnmuse.cover.typography import LAYOUTS, PLACES, Lettering, Rectangle, Setting, lay_out, lettered, prepared
 from rnnmuse.models.cover import Array, CoverModel, Planes, Window
 from rnnmuse.music.piece import Piece
@@ -197,7 +198,7 @@ def sheet_of(design: Design, composition: Composition, width: int, height: int) 
     top, bottom = boxes[0][1], boxes[0][3]
     made = look(composition, palette, design.seed)
 
-    def band(x: Array, y: Array) -> Array:
+    def band(x: NDArray[Any], y: NDArray[Any]) -> Array:
         inside = np.minimum(y - top if top > window.top + 1e-6 else 1 + 0 * y, bottom - y if bottom < window.bottom - 1e-6
                             else 1 + 0 * y)  # fmt: skip
         return np.asarray(np.broadcast_to(inside[:, None], (len(y), len(x))), np.float32)
@@ -240,7 +241,9 @@ def gallery(model: CoverModel, designs: Sequence[Design], columns: int, cell: in
     band, gap, rows = 26 if below else 0, 8, -(-len(designs) // columns)
     sheet = Image.new("RGB", (columns * (cell + gap) + gap, rows * (cell + band + gap) + gap), (24, 24, 28))
     pen = ImageDraw.Draw(sheet)
-    font = ImageFont.truetype(io.BytesIO((resources.files("rnnmuse.cover") / "fonts/NotoSans-SemiBold.ttf").read_bytes()), 15)
+    font = ImageFont.truetype(
+        io.BytesIO((resources.files("rnnmuse.cover") / "fonts/NotoSans-SemiBold.ttf").read_bytes()), 15
+    )
     for index, design in enumerate(designs):
         image, _ = draw(model, design, 2 * cell, 2 * cell, 2)
         x, y = gap + index % columns * (cell + gap), gap + index // columns * (cell + band + gap)

@@ -1,7 +1,7 @@
 """Printing plates: where each ink goes, known at every point, so that edges are sharp at any size.
 
-A plate's ``level`` is a continuous function that is positive where there is ink. For pixels the share of a pixel that is
-covered follows from the level and its slope; for vectors its zero line is traced.
+A plate's ``level`` is a continuous function that is positive where there is ink. The share of a pixel that is covered
+follows from the level and its slope; for vectors the zero line is traced.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ GRAIN = 1500
 class Level(Protocol):
     """A function of the place: columns ``x`` (w,) and rows ``y`` (h,), each 0-1, to (h, w)."""
 
-    def __call__(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Array: ...
+    def __call__(self, x: NDArray[Any], y: NDArray[Any]) -> Array: ...
 
 
 Outline = tuple[tuple[float, ...], ...]
@@ -45,9 +45,9 @@ class Surface:
 
     def __init__(self, grid: Array) -> None:
         self._grid = np.ascontiguousarray(grid, np.float32)
-        self._columns: tuple[NDArray[np.float64], Array] | None = None
+        self._columns: tuple[NDArray[Any], Array] | None = None
 
-    def __call__(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
+    def __call__(self, x: NDArray[Any], y: NDArray[Any]) -> Array:
         held = self._columns
         if held is None or held[0] is not x:
             held = self._columns = (x, np.ascontiguousarray(self._grid @ spline(x, self._grid.shape[1]).T))
@@ -61,8 +61,8 @@ class Surface:
 class Plate:
     """One ink and where it goes. ``opaque`` ink hides what it is printed on, other ink multiplies its light.
 
-    ``offset`` is the plate's misregistration (x, y) in shares of the side. ``tint`` is the share of ink (0-1) inside the
-    level where that is not full. ``outlines`` are the plate's shapes where they are known exactly; without, the zero
+    ``offset`` is the plate's misregistration (x, y) in shares of the side. ``tint`` is the share of ink (0-1) inside
+    the level where that is not full. ``outlines`` are the plate's shapes where they are known exactly; without, the zero
     line of its level is traced for vectors.
     """
 
@@ -103,6 +103,7 @@ def pressed(made: Print, width: int, height: int, window: Window | None = None, 
     # one column and row more on every side, for the slopes
     x = window.left + (np.arange(-1, width + 1) + 0.5) * step_x
     columns = [x - plate.offset[0] for plate in made.plates]
+
     def values(ink: Ink) -> Array:
         return np.array([2.55 * share for share in ink.cmyk] if cmyk else ink.rgb, np.float32)
 
@@ -141,8 +142,8 @@ def pressed(made: Print, width: int, height: int, window: Window | None = None, 
 
 
 def covered(level: Array) -> Array:
-    """The share of each pixel that is covered, from the level at the pixels and one beyond on every side: (h + 2, w + 2)
-    to (h, w). An edge is a straight line within a pixel, at the level over its slope from the centre."""
+    """The share of each pixel that is covered, from the level at the pixels and one beyond on every side:
+    (h + 2, w + 2) to (h, w). An edge is a straight line within a pixel, at the level over its slope from the centre."""
     down = level[2:, 1:-1] - level[:-2, 1:-1]
     across = level[1:-1, 2:] - level[1:-1, :-2]
     slope = np.sqrt(down * down + across * across)
@@ -150,10 +151,10 @@ def covered(level: Array) -> Array:
     slope += 1e-9
     share = level[1:-1, 1:-1] / slope
     share += 0.5
-    return np.clip(share, 0, 1, out=share)
+    return np.asarray(np.clip(share, 0, 1, out=share), np.float32)
 
 
-def _grain(x: NDArray[np.float64], y: NDArray[np.float64], strength: float, seed: int, pixel: float) -> Array:
+def _grain(x: NDArray[Any], y: NDArray[Any], strength: float, seed: int, pixel: float) -> Array:
     """The light that the paper's grain leaves, about 1: finer than a pixel it averages out."""
     tile = _tile(seed)
     rows = (np.floor(y * GRAIN).astype(int)) % len(tile)
@@ -168,16 +169,16 @@ def _tile(seed: int, side: int = 512) -> Array:
     fine = rng.standard_normal((side, side), np.float32)
     soft = fine.copy()
     for axis in (0, 1):
-        soft = (np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) / 4
+        soft = np.asarray((np.roll(soft, 1, axis) + 2 * soft + np.roll(soft, -1, axis)) / 4, np.float32)
     mixed = 0.35 * fine + soft
-    return np.clip(mixed / mixed.std(), -2, 2).astype(np.float32)
+    return np.asarray(np.clip(mixed / mixed.std(), -2, 2), np.float32)
 
 
 def swollen(plate: Plate, amount: float) -> Plate:
     """The plate with more ink (or less, where ``amount`` is negative): its level raised everywhere."""
     level = plate.level
 
-    def raised(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
+    def raised(x: NDArray[Any], y: NDArray[Any]) -> Array:
         return np.asarray(level(x, y) + np.float32(amount))
 
     return replace(plate, level=raised, outlines=())
@@ -187,4 +188,3 @@ def register(rng: np.random.Generator, most: float) -> tuple[float, float]:
     """A misregistration of up to ``most`` of the side in any direction, never quite none."""
     angle, far = rng.uniform(0, 2 * math.pi), most * rng.uniform(0.5, 1)
     return far * math.cos(angle), far * math.sin(angle)
-

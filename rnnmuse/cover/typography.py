@@ -119,7 +119,11 @@ def lay_out(size: tuple[int, int], title: str, artist: str = "", style: str = "s
     ``auto`` takes ``column`` for a few Chinese or Japanese characters, ``stack`` for up to four short words, and
     ``corner`` else. ValueError names a style, layout, place, font or text that cannot be used.
     """
-    for name, value, allowed in (("style", style, tuple(STYLES)), ("layout", layout, LAYOUTS), ("place", place, PLACES)):
+    for name, value, allowed in (
+        ("style", style, tuple(STYLES)),
+        ("layout", layout, LAYOUTS),
+        ("place", place, PLACES),
+    ):
         if value not in allowed:
             raise ValueError(f"{name}: {value!r}; must be one of {', '.join(allowed)}")
     own = (check_font(font),) if font is not None else ()
@@ -141,7 +145,12 @@ def _suited(title: str, size: tuple[int, int], place: str) -> str:
         return "corner"
     if all(wide(c) for c in title) and len(title) <= 8:
         return "column"
-    if 1 <= len(words) <= 4 and max(map(len, words)) <= STACKED and not any(wide(c) for c in title) and len(title) <= 26:
+    if (
+        1 <= len(words) <= 4
+        and max(map(len, words)) <= STACKED
+        and not any(wide(c) for c in title)
+        and len(title) <= 26
+    ):
         return "stack"
     return "corner"
 
@@ -164,10 +173,8 @@ def _corner(frame: _Frame) -> Setting:
         top = (frame.height - height) / 2
     else:
         top = frame.margin if frame.place in ("auto", "top") else frame.height - frame.margin - height
-    placed = [
-        Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), base - lines[0][1] + top)
-        for line, _, base_ink, base, size in ((a, b, c, d, e) for a, b, c, d, e in lines)
-    ]
+    placed = [Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), base - lines[0][1] + top)
+              for line, _, _, base, size in lines]  # fmt: skip
     return Setting("corner", tuple(placed), (_padded(placed, frame),))
 
 
@@ -206,12 +213,16 @@ def _stack(frame: _Frame) -> Setting:
     sizes = [min(width / max(0.1, line.ink[2] - line.ink[0]), 0.26 * frame.short) for line in lines]
     if max(map(len, words)) <= 3:
         sizes = [min(sizes)] * len(sizes)
-    tall = sum(size * (line.ink[3] - line.ink[1]) for line, size in zip(lines, sizes, strict=True)) + gap * (len(lines) - 1)
+    tall = sum(size * (line.ink[3] - line.ink[1]) for line, size in zip(lines, sizes, strict=True)) + gap * (
+        len(lines) - 1
+    )
     shrink = min(1.0, most / tall)
     sizes = [size * shrink for size in sizes]
     artist = None
     if frame.artist:
-        block = fitted(frame.artist, width, round(0.1 * frame.height), round(0.055 * frame.short), _smallest(frame), frame.small)
+        block = fitted(
+            frame.artist, width, round(0.1 * frame.height), round(0.055 * frame.short), _smallest(frame), frame.small
+        )
         artist = [(shaped(text, block.style), block.size) for text in block.lines]
     heights = [size * (line.ink[3] - line.ink[1]) for line, size in zip(lines, sizes, strict=True)]
     total = sum(heights) + gap * (len(lines) - 1)
@@ -223,13 +234,15 @@ def _stack(frame: _Frame) -> Setting:
         placed.append(Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), y - line.ink[1] * size))
         y += height + gap
     for line, size in artist or []:
-        placed.append(Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), y + 0.2 * gap - line.ink[1] * size))
+        placed.append(
+            Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), y + 0.2 * gap - line.ink[1] * size)
+        )
         y += size * (line.ink[3] - line.ink[1]) + 0.8 * gap
     return Setting("stack", tuple(placed), tuple(_padded([each], frame) for each in placed))
 
 
 def _column(frame: _Frame) -> Setting:
-    """Chinese and Japanese from top to bottom at the right; other scripts turned, reading upwards along the left edge."""
+    """Chinese and Japanese from top to bottom at the right; other scripts turned, reading upwards along the left."""
     room = frame.height - 2 * frame.margin
     upright = all(wide(c) for c in frame.title.replace(" ", ""))
     placed: list[Placed] = []
@@ -251,7 +264,9 @@ def _column(frame: _Frame) -> Setting:
         title = placed[: len(characters)]
         rooms = [_padded(title, frame)] + ([_padded(placed[len(characters) :], frame)] if frame.artist else [])
         return Setting("column", tuple(placed), tuple(rooms))
-    block = fitted(frame.title, room, round(0.34 * frame.width), round(0.15 * frame.short), _smallest(frame), frame.style)
+    block = fitted(
+        frame.title, room, round(0.34 * frame.width), round(0.15 * frame.short), _smallest(frame), frame.style
+    )
     blocks = [block]
     if frame.artist:
         most = max(_smallest(frame), round(0.34 * block.size), round(0.03 * frame.short))

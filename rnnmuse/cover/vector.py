@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -16,7 +17,7 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.cover.inks import PAPER, Ink
+from rnnmuse.cover.inks import Ink
 from rnnmuse.cover.letters import outlines
 from rnnmuse.cover.picture import Sheet
 from rnnmuse.cover.plate import Outline, Plate, pressed
@@ -46,7 +47,7 @@ def shapes(plate: Plate, window: Window) -> list[Outline]:
     found = contourpy.contour_generator(across, down, level, fill_type="OuterOffset").filled(0.0, np.inf)
     out: list[Outline] = []
     for points, offsets in zip(*found, strict=True):
-        for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+        for begin, end in pairwise(offsets):
             ring = _thinned(np.asarray(points[begin : end - 1], np.float64))
             if len(ring) > 2:
                 out.append(tuple((float(x), float(y)) for x, y in ring))
@@ -211,4 +212,3 @@ def write_vector(sheet: Sheet, path: Path, about: str = "", trim: float = TRIM) 
     partial = path.with_name(f".{path.name}.part")
     partial.write_bytes(data)
     partial.replace(path)
-

@@ -1,9 +1,9 @@
 """A loop that moves with the music: beats cut, parts drive the shapes, loudness opens the picture.
 
-Every bar has traits of its own (`rnnmuse.cover.traits`) and so a latent and wishes; between the bars' middles they are
-joined by a closed cubic spline, so that the last bar leads into the first. The picture is composed afresh on every beat,
-at the place where the walk is then. Within a beat each part of the music swells one ink as it sounds, and loudness opens
-the window.
+Every bar has traits of its own (`rnnmuse.cover.traits`) and so a latent and wishes; between the bars' middles they
+are joined by a closed cubic spline, so that the last bar leads into the first. The picture is composed afresh on every
+beat, at the place where the walk is then. Within a beat each part of the music swells one ink as it sounds, and
+loudness opens the window.
 """
 
 from __future__ import annotations
@@ -223,7 +223,9 @@ def moved(sheet: Sheet, sounding: NDArray[np.float64], loudness: float, seed: in
     """A sheet as it stands while its parts sound (INKS,) and the whole is as loud: the letters do not move."""
     made = sheet.made
     plates = tuple(
-        swollen(plate, SWELL * (float(sounding[min(index, INKS - 1)]) - 0.35)) if not plate.outlines or index < INKS else plate
+        swollen(plate, SWELL * (float(sounding[min(index, INKS - 1)]) - 0.35))
+        if not plate.outlines or index < INKS
+        else plate
         for index, plate in enumerate(made.plates)
     )
     window = _zoomed(sheet.window, 1 - ZOOM * loudness)

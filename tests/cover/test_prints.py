@@ -34,7 +34,9 @@ def disc(side=128, light=230, dark=40, radius=0.27):
     """A light disc on a dark ground, (side, side, 3) uint8."""
     at = (np.arange(side) + 0.5) / side - 0.5
     inside = np.hypot(at[:, None], at[None]) < radius
-    return np.where(inside[..., None], np.array([light, light, light - 30]), np.array([dark, dark, dark + 40])).astype(np.uint8)
+    return np.where(inside[..., None], np.array([light, light, light - 30]), np.array([dark, dark, dark + 40])).astype(
+        np.uint8
+    )
 
 
 # -- fields and compositions --------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ def test_a_figure_is_found_with_its_area_and_difference():
 
 def test_low_passing_halves_the_amplitude_at_its_cycles():
     at = (np.arange(128) + 0.5) / 128
-    for cycles, share in ((6.0, 2 ** -0.25), (12.0, 0.5), (24.0, 2**-4.0)):
+    for cycles, share in ((6.0, 2**-0.25), (12.0, 0.5), (24.0, 2**-4.0)):
         wave = np.cos(np.pi * 2 * cycles * at)[None].repeat(128, 0).astype(np.float32)
         passed = low_passed(wave, 12.0)
         assert np.abs(passed[64, 32:96]).max() == pytest.approx(share, abs=0.03)
@@ -94,7 +96,11 @@ def test_letters_get_bare_ground_and_the_figure_is_cut_again():
 def test_every_ink_can_be_printed_and_has_the_colour_that_offset_gives_it():
     assert all(sum(ink.cmyk) <= MOST_COVERAGE and all(0 <= part <= 100 for part in ink.cmyk) for ink in INKS.values())
     # the solids of ISO 12647-2, where sRGB holds them
-    for cmyk, wanted in (((0, 100, 100, 0), (47, 68, 48)), ((100, 100, 0, 0), (24, 20, -46)), ((0, 0, 0, 100), (16, 0, 0))):
+    for cmyk, wanted in (
+        ((0, 100, 100, 0), (47, 68, 48)),
+        ((100, 100, 0, 0), (24, 20, -46)),
+        ((0, 0, 0, 100), (16, 0, 0)),
+    ):
         ink = nearest_ink(from_lab(wanted))
         assert np.abs(np.array(ink.cmyk) - cmyk).max() <= 25
         assert lab(ink.rgb) == pytest.approx(lab(from_lab(wanted)), abs=4)
@@ -106,7 +112,9 @@ def test_palettes_have_a_figure_that_stands_out_and_letters_that_are_read():
         assert len(palette.inks) <= 4
         assert abs(palette.figure.lightness - palette.ground.lightness) >= 38, palette.name
         assert palette.legibility(palette.letters) >= 4.5, palette.name
-        assert abs(palette.shade.lightness - palette.ground.lightness) < abs(palette.figure.lightness - palette.ground.lightness)
+        assert abs(palette.shade.lightness - palette.ground.lightness) < abs(
+            palette.figure.lightness - palette.ground.lightness
+        )
     assert np.median([p.legibility(p.letters) for p in PALETTES.values()]) >= 7
 
 
@@ -196,7 +204,9 @@ def test_a_look_draws_the_figure_sharply_in_its_inks(look):
     composition = compose(disc())
     made = LOOKS[look](composition, PALETTES["sea"], 1)
     assert len(made.inks) <= 4
-    assert np.array_equal(pressed(made, 64, 64, seed=2), pressed(LOOKS[look](composition, PALETTES["sea"], 1), 64, 64, seed=2))
+    assert np.array_equal(
+        pressed(made, 64, 64, seed=2), pressed(LOOKS[look](composition, PALETTES["sea"], 1), 64, 64, seed=2)
+    )
     light = lab(pressed(replace(made, grain=0), 800, 800))[..., 0]
     middle, corner = light[300:500, 300:500].mean(), light[:120, :120].mean()
     assert abs(middle - corner) > 15

@@ -47,7 +47,7 @@ def geometric(composition: Composition, palette: Palette, seed: int) -> Print:
     cells = int(rng.choice(CELLS))
     edge = str(rng.choice(["quarter", "quarter", "corner", "half"]))
     tone, accent = _means(composition.tone, cells), _means(composition.accent, cells)
-    down, across = np.gradient(tone)
+    down, across = (np.asarray(slope, np.float64) for slope in np.gradient(tone))
     bare = _means((composition.room > 0.9).astype(np.float32), cells) > 0.02
     tiles: dict[str, list[Tile]] = {"shade": [], "figure": [], "accent": []}
     for row in range(cells):
@@ -98,7 +98,9 @@ def _plate(ink: Ink, tiles: list[Tile], cells: int) -> Plate:
     return Plate(ink, level, outlines=tuple(outline for tile in tiles for outline in _outline(tile, cells)))
 
 
-def _turned(u: NDArray[np.float64], v: NDArray[np.float64], turn: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _turned(
+    u: NDArray[np.float64], v: NDArray[np.float64], turn: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return ((u, v), (v, 1 - u), (1 - u, 1 - v), (1 - v, u))[turn]
 
 
@@ -112,8 +114,10 @@ def _outline(tile: Tile, cells: int) -> list[Outline]:
     k, r = ARC, 0.22
     paths: dict[str, Outline] = {
         # at the edge of the picture a square goes on into the bleed
-        "square": tuple((u + (u - 0.5) * (tile.column == u * (cells - 1)), v + (v - 0.5) * (tile.row == v * (cells - 1)))
-                        for u, v in ((0, 0), (1, 0), (1, 1), (0, 1))),
+        "square": tuple(
+            (u + (u - 0.5) * (tile.column == u * (cells - 1)), v + (v - 0.5) * (tile.row == v * (cells - 1)))
+            for u, v in ((0, 0), (1, 0), (1, 1), (0, 1))
+        ),
         "quarter": ((0, 0), (1, 0), (1, k, k, 1, 0, 1)),
         "corner": ((0, 0), (1, 0), (0, 1)),
         "half": ((0, 0), (k / 2, 0, 0.5, 0.5 - k / 2, 0.5, 0.5), (0.5, 0.5 + k / 2, k / 2, 1, 0, 1)),
@@ -144,4 +148,4 @@ def _means(grid: Array, cells: int) -> NDArray[np.float64]:
     left, width = np.arange(len(grid)), 1.0
     weights = np.clip(np.minimum(at[1:, None], left + width) - np.maximum(at[:-1, None], left), 0, None)
     weights /= weights.sum(1, keepdims=True)
-    return np.asarray(weights @ grid @ weights.T)
+    return np.asarray(weights @ grid @ weights.T, np.float64)

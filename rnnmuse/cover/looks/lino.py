@@ -38,7 +38,9 @@ def lino(composition: Composition, palette: Palette, seed: int) -> Print:
         return np.asarray(dark / half + np.cos(2 * math.pi * phase.astype(np.float32)) + uneven, np.float32)
 
     def flat(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
-        return np.asarray(np.maximum(tone(x, y) - composition.cut, accent(x, y) - 0.8) + 0.006 * rough(x, y), np.float32)
+        return np.asarray(
+            np.maximum(tone(x, y) - composition.cut, accent(x, y) - 0.8) + 0.006 * rough(x, y), np.float32
+        )
 
     return Print(paper, (
         Plate(colour, flat, False, register(rng, OFFSET)),

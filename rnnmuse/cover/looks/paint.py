@@ -37,7 +37,8 @@ def paint(composition: Composition, palette: Palette, seed: int) -> Print:
         return tone(x, y) - np.float32(composition.cut)
 
     def light(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
-        return np.maximum(np.minimum(tone(x, y) - inner, accent(x, y) - 0.4), accent(x, y) - 0.92)
+        held = accent(x, y)
+        return np.asarray(np.maximum(np.minimum(tone(x, y) - inner, held - 0.4), held - 0.92))
 
     return Print(palette.ground, (
         Plate(palette.shade, stroked(shade, -0.035), True, register(rng, 0.001)),

@@ -20,7 +20,7 @@ BARE = 0.42
 
 
 def riso(composition: Composition, palette: Palette, seed: int) -> Print:
-    """The darkest ink draws the figure, or the ground where that is darker; the most colourful of the others the accent."""
+    """The darkest ink draws the figure, or the ground where that is darker; the most colourful other the accent."""
     rng = np.random.default_rng((seed, 11))
     paper, key, colour = split(palette)
     dark_ground = palette.ground.lightness < palette.figure.lightness
@@ -34,7 +34,9 @@ def riso(composition: Composition, palette: Palette, seed: int) -> Print:
     def coloured(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         # the accent's place, and all of the figure's middle tones
         alone = 1.9 * (accent(x, y) - (0.6 if dark_ground else 0.5))
-        return np.asarray(alone if dark_ground else np.maximum(alone, 0.9 - 3.2 * np.abs(tone(x, y) - 0.68)), np.float32)
+        return np.asarray(
+            alone if dark_ground else np.maximum(alone, 0.9 - 3.2 * np.abs(tone(x, y) - 0.68)), np.float32
+        )
 
     return Print(paper, (
         Plate(colour, halftone(coloured, ANGLES[1]), False, register(rng, OFFSET)),

@@ -12,8 +12,6 @@ from rnnmuse.cover.plate import Array, Plate, Print, Surface, register
 OFFSET = 0.0015
 SHADE = 0.2
 """Rank of tone below which the ground is shaded."""
-ACCENT = 0.82
-"""Rank of the accent above which it is printed."""
 
 
 def screen(composition: Composition, palette: Palette, seed: int) -> Print:
@@ -30,7 +28,8 @@ def screen(composition: Composition, palette: Palette, seed: int) -> Print:
 
     def light(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         # within the figure its own lightest part, and wherever the picture's colour changes most
-        return np.maximum(np.minimum(tone(x, y) - inner, accent(x, y) - 0.35), accent(x, y) - 0.93)
+        held = accent(x, y)
+        return np.asarray(np.maximum(np.minimum(tone(x, y) - inner, held - 0.35), held - 0.93))
 
     return Print(palette.ground, (
         Plate(palette.shade, shade, True, register(rng, OFFSET)),

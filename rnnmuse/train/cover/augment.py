@@ -12,7 +12,6 @@ from torch.nn import functional
 from rnnmuse.models.cover import ATTRIBUTES
 from rnnmuse.train.cover.wasserstein import blurred
 
-
 HOLE = 4
 """The hole's side is the picture's divided by this; every second picture has one. A hole of half the side in every
 picture taught the generator to paint grey squares."""

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rnnmuse.cover.composition import compose
 from rnnmuse.cover.field import figure_of, largest_shape, low_passed
 from rnnmuse.cover.palette import lab
-from rnnmuse.cover.picture import Design, draw
+from rnnmuse.cover.picture import Design, draw, picture_of, printed, sheet_of
 from rnnmuse.cover.traits import PROFILE_REACH, REACH
 from rnnmuse.models.cover import CoverModel
 
@@ -33,8 +34,8 @@ def composition_of(pictures: Pixels) -> dict[str, float]:
     """How well pictures lend themselves to a print, medians over them.
 
     ``prominence`` of the figure (`rnnmuse.cover.field.Figure`), ``tones``: share of the variance of lightness between
-    four tones, ``edges``: the steepest twentieth of slopes, in L* a hundredth of the side, ``fine``: share of the variance
-    of lightness above 16 cycles a side, ``saturation``: mean chroma.
+    four tones, ``edges``: the steepest twentieth of slopes, in L* a hundredth of the side, ``fine``: share of the
+    variance of lightness above 16 cycles a side, ``saturation``: mean chroma.
     """
     rows = []
     for one in pictures:
@@ -68,8 +69,8 @@ def separation(light: NDArray[np.floating], tones: int = TONES) -> float:
 
 
 def largest_at(image: Image.Image, side: int = SMALL) -> tuple[float, float]:
-    """Share of the area and difference in L* from the rest of the shape that stands out most at ``side`` px, of those of
-    12-60 % where there is one."""
+    """Share of the area and difference in L* from the rest of the shape that stands out most at ``side`` px, of those
+    of 12-60 % where there is one."""
     light = lab(np.asarray(image.resize((side, side), Image.Resampling.BOX)))[..., 0]
     best: tuple[bool, float, float] = (False, 0.0, 0.0)
     for cut in np.unique(np.quantile(light, np.linspace(0.08, 0.92, 22))).tolist():
@@ -85,8 +86,8 @@ def largest_at(image: Image.Image, side: int = SMALL) -> tuple[float, float]:
 def edge_widths(pixels: Pixels, rows: int = 60) -> NDArray[np.float64]:
     """Widths in pixels, 10 to 90 %, of the edges that cross evenly spaced rows of a large picture.
 
-    An edge is where lightness changes by EDGE and more over ten pixels, between two flat sides; its slant is taken out by
-    the direction of the slope.
+    An edge is where lightness changes by EDGE and more over ten pixels, between two flat sides; its slant is taken out
+    by the direction of the slope.
     """
     out: list[float] = []
     for row in np.linspace(8, len(pixels) - 9, rows).astype(int):
@@ -94,14 +95,17 @@ def edge_widths(pixels: Pixels, rows: int = 60) -> NDArray[np.float64]:
         middle = light[6]
         jumps = np.abs(middle[10:] - middle[:-10])
         at = 0
-        while at < len(jumps):
+        while at < len(jumps) - 14:
             if jumps[at] < EDGE:
                 at += 1
                 continue
             window = middle[at : at + 14]
             steps = np.abs(np.diff(middle[at : at + 14]))
             centre = at + int(steps.argmax())
-            before, after = np.median(middle[max(0, centre - 7) : max(1, centre - 3)]), np.median(middle[centre + 4 : centre + 8])
+            before, after = (
+                np.median(middle[max(0, centre - 7) : max(1, centre - 3)]),
+                np.median(middle[centre + 4 : centre + 8]),
+            )
             if len(window) == 14 and abs(after - before) >= EDGE:
                 share = (middle[max(0, centre - 7) : centre + 8] - before) / (after - before)
                 low, high = _crossing(share, 0.1), _crossing(share, 0.9)
@@ -126,8 +130,6 @@ def _crossing(share: NDArray[np.floating], level: float) -> float:
 def printed_at(model: CoverModel, looks: Sequence[str], titles: Sequence[tuple[str, str]]) -> dict[str, dict[str, Any]]:
     """For each look, over covers of the seeds from 1 on with these titles: contrast of the title, least and median; the
     share of covers whose largest shape at 64 px covers 12-60 % and differs by 30 L*; the most inks."""
-    from rnnmuse.cover.picture import compose, picture_of, printed, sheet_of
-
     out = {}
     for look in looks:
         contrasts, clear, inks = [], [], 0
