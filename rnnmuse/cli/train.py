@@ -91,7 +91,7 @@ def cover(
     name: Annotated[str, typer.Option(help="What to call the model.")],
     start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
-    architecture: Annotated[str | None, typer.Option(help="coordinate, conv or digits.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="conv or digits.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many; else 120, fine-tuning 30.")] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, crops and latents.")] = None,

@@ -85,8 +85,10 @@ def compose(pixels: Pixels, cycles: float = CYCLES, like: Composition | None = N
         cut, up = like.cut, like.light
     else:
         shares = np.linspace(LEAST, MOST, 8)
-        scores = {up: np.array([_standing(light if up else 1 - light, colour[..., 0], 1 - share) for share in shares.tolist()])
-                  for up in (True, False)}  # fmt: skip
+        scores = {
+            up: np.array([_standing(light if up else 1 - light, colour[..., 0], 1 - float(share)) for share in shares])
+            for up in (True, False)
+        }
         up = bool(scores[True].max() * LIGHTER >= scores[False].max())
         # a mean over the good cuts instead of the best one: alike pictures are cut alike
         weight = scores[up] ** 6

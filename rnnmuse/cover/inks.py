@@ -8,6 +8,7 @@ values of the overprints are the aims of ISO 12647-2:2004 for paper types 1 and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
@@ -68,10 +69,12 @@ def _primaries() -> NDArray[np.float64]:
 
 def _predicted(cmyk: tuple[int, int, int, int]) -> Colour:
     shares = np.array(cmyk, np.float64) / 100
-    weights = np.array([
-        np.prod([share if part else 1 - share for share, part in zip(shares, parts, strict=True)])
-        for parts in product((0, 1), repeat=4)
-    ])  # fmt: skip
+    weights = np.array(
+        [
+            math.prod(share if part else 1 - share for share, part in zip(shares.tolist(), parts, strict=True))
+            for parts in product((0, 1), repeat=4)
+        ]
+    )
     return from_linear(np.power(weights @ _primaries(), _N))
 
 
@@ -132,10 +135,10 @@ class Palette:
     @cached_property
     def attributes(self) -> tuple[float, ...]:
         """Brightness, contrast, warmth, tint and variety of its colours, the ground counting most."""
-        colours = lab([ink.rgb for ink in (self.ground, self.shade, self.figure, self.accent)])
+        colours = lab(np.array([ink.rgb for ink in (self.ground, self.shade, self.figure, self.accent)]))
         share = np.array([0.6, 0.2, 0.1, 0.1])
         light, a, b = (colours * share[:, None]).sum(0)
-        spread = np.sqrt((np.square(colours[:, 1:] - (a, b)).sum(1) * share).sum())
+        spread = np.sqrt((np.square(colours[:, 1:] - np.array([a, b])).sum(1) * share).sum())
         return float(light), abs(self.ground.lightness - self.figure.lightness), float(a + b), float(-a), float(spread)
 
 

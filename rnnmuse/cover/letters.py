@@ -271,8 +271,8 @@ def _outline(font: str, number: int) -> tuple[Path2D, ...]:
 
     def quadratic(cx: float, cy: float, x: float, y: float, _: Any) -> None:
         (ax, ay), (bx, by), (ex, ey) = last(), (cx / em, -cy / em), (x / em, -y / em)
-        contours[-1].append((ax + 2 / 3 * (bx - ax), ay + 2 / 3 * (by - ay), ex + 2 / 3 * (bx - ex), ey + 2 / 3 * (by - ey),
-                             ex, ey))  # fmt: skip
+        one, two = (ax + 2 / 3 * (bx - ax), ay + 2 / 3 * (by - ay)), (ex + 2 / 3 * (bx - ex), ey + 2 / 3 * (by - ey))
+        contours[-1].append((*one, *two, ex, ey))
 
     def cubic(ax: float, ay: float, bx: float, by: float, x: float, y: float, _: Any) -> None:
         contours[-1].append((ax / em, -ay / em, bx / em, -by / em, x / em, -y / em))

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rnnmuse.cover.composition import Composition, compose
-from rnnmuse.cover.picture import SIDE as FIELD
-from rnnmuse.cover.picture import Design, Sheet, noise_of, palette_for_design, sheet_of, wishes_of
+from rnnmuse.cover.picture import Design, Sheet, palette_for_design, sheet_of, wishes_of
 from rnnmuse.cover.traits import Traits, latent_of, traits_of, traits_of_seed
 from rnnmuse.cover.video import INKS, moved
 from rnnmuse.events import Note
@@ -40,7 +39,6 @@ class LivePicture:
 
     def __init__(self, model: CoverModel, design: Design, tempo: float = 120.0) -> None:
         self.model, self.design, self.tempo = model, design, tempo
-        self._noise = noise_of(model, design)
         self._notes: deque[tuple[float, int, int]] = deque(maxlen=400)
         self._traits = traits_of_seed(design.seed).vector()
         self._loud = np.zeros(INKS)
@@ -90,8 +88,7 @@ class LivePicture:
     def _composed(self, traits: Traits, beat: int, side: int) -> Sheet:
         design = replace(self.design, traits=traits, title="", artist="")
         z = latent_of(traits, design.seed, self.model.latent, design.profile)
-        planes = self.model.planes(z, wishes_of(design, traits), design.seed, self._noise)
-        composition = compose(self.model.draw(planes, FIELD, FIELD, None, 1), like=self._first)
+        composition = compose(self.model.picture(z, wishes_of(design, traits)), like=self._first)
         self._first = self._first or composition
         if not self._palette or beat % PALETTE_BEATS == 0:
             self._palette = design.palette or palette_for_design(design, composition).name

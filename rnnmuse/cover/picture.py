@@ -20,10 +20,9 @@ from rnnmuse.cover.composition import Composition, compose
 from rnnmuse.cover.inks import Palette, palette_for, palette_of, parse_palette
 from rnnmuse.cover.letters import STYLES
 from rnnmuse.cover.looks import DEFAULT, LOOKS
-from rnnmuse.cover.plate import Pixels, Plate, Print, pressed
+from rnnmuse.cover.plate import Pixels, Plate, Print, Window, pressed
 from rnnmuse.cover.traits import (
     Traits,
-    blend_of,
     conditions_of,
     latent_of,
     profile_of,
@@ -32,7 +31,7 @@ from rnnmuse.cover.traits import (
     traits_of_seed,
 )  # fmt: skip
 from rnnmuse.cover.typography import LAYOUTS, PLACES, Lettering, Rectangle, Setting, lay_out, lettered, prepared
-from rnnmuse.models.cover import Array, CoverModel, Planes, Window
+from rnnmuse.models.cover import Array, CoverModel
 from rnnmuse.music.piece import Piece
 
 Progress = Callable[[float], None]
@@ -102,31 +101,17 @@ def design_for(piece: Piece | None, seed: int | None, **settings: Any) -> Design
     return Design(seed, traits_of(piece), tuple(profile_of(piece).tolist()), **settings)
 
 
-def planes_of(model: CoverModel, design: Design) -> Planes:
-    """The picture before it is drawn."""
-    traits = design.traits or traits_of_seed(design.seed)
-    z = latent_of(traits, design.seed, model.latent, design.profile)
-    return model.planes(z, wishes_of(design, traits), design.seed, noise_of(model, design))
-
-
 def wishes_of(design: Design, traits: Traits) -> Array:
     """What is asked of the picture for these traits, (CONDITIONS,): theirs, the mood's, and the piece's own tone."""
     tone = design.strength * tone_of(design.profile, design.seed)
     return conditions_of(traits, design.mood, design.strength) + tone
 
 
-def noise_of(model: CoverModel, design: Design) -> list[Array]:
-    """The picture's irregularities, as `CoverModel.planes` takes them; the seed's and the profile's."""
-    return model.noise(design.seed, blend_of(design.profile, design.seed))
-
-
-SIDE = 128
-"""Side in pixels of the model's picture that a composition is made from."""
-
-
 def picture_of(model: CoverModel, design: Design) -> Pixels:
-    """The model's own picture, (SIDE, SIDE, 3)."""
-    return model.draw(planes_of(model, design), SIDE, SIDE, None, 1)
+    """The model's own picture, (side, side, 3)."""
+    traits = design.traits or traits_of_seed(design.seed)
+    z = latent_of(traits, design.seed, model.latent, design.profile)
+    return model.picture(z, wishes_of(design, traits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +184,8 @@ def sheet_of(design: Design, composition: Composition, width: int, height: int) 
     made = look(composition, palette, design.seed)
 
     def band(x: NDArray[Any], y: NDArray[Any]) -> Array:
-        inside = np.minimum(y - top if top > window.top + 1e-6 else 1 + 0 * y, bottom - y if bottom < window.bottom - 1e-6
-                            else 1 + 0 * y)  # fmt: skip
+        # it goes on beyond the edge that it lies along
+        inside = bottom - y if top <= window.top + 1e-6 else y - top
         return np.asarray(np.broadcast_to(inside[:, None], (len(y), len(x))), np.float32)
 
     flat = Plate(made.base, band, outlines=(((-1, top), (2, top), (2, bottom if bottom < 1 else 2),

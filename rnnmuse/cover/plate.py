@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from rnnmuse.cover.inks import PAPER, Ink
-from rnnmuse.models.cover import Window, single_threaded, spline
 
 Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -25,6 +25,23 @@ Progress = Callable[[float], None]
 STRIPE = 1 << 19  # pixels drawn at a time by one thread
 GRAIN = 1500
 """Cells of paper grain a side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of the picture that is drawn, each side 0 to 1 from the upper left corner."""
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 1.0
+    bottom: float = 1.0
+
+    @staticmethod
+    def of(width: int, height: int) -> Window:
+        """The middle of the square, in the proportions of ``width`` x ``height``."""
+        long = max(width, height)
+        x, y = (1 - width / long) / 2, (1 - height / long) / 2
+        return Window(x, y, 1 - x, 1 - y)
 
 
 class Level(Protocol):
@@ -62,8 +79,8 @@ class Plate:
     """One ink and where it goes. ``opaque`` ink hides what it is printed on, other ink multiplies its light.
 
     ``offset`` is the plate's misregistration (x, y) in shares of the side. ``tint`` is the share of ink (0-1) inside
-    the level where that is not full. ``outlines`` are the plate's shapes where they are known exactly; without, the zero
-    line of its level is traced for vectors.
+    the level where that is not full. ``outlines`` are the plate's shapes where they are known exactly; without, the
+    zero line of its level is traced for vectors.
     """
 
     ink: Ink
@@ -188,3 +205,30 @@ def register(rng: np.random.Generator, most: float) -> tuple[float, float]:
     """A misregistration of up to ``most`` of the side in any direction, never quite none."""
     angle, far = rng.uniform(0, 2 * math.pi), most * rng.uniform(0.5, 1)
     return far * math.cos(angle), far * math.sin(angle)
+
+
+def spline(at: NDArray[Any], cells: int) -> Array:
+    """Weights of a uniform cubic B-spline over ``cells`` cells: (len(at), cells), ``at`` from 0 to 1.
+
+    Beyond the outermost centres the edge cell goes on, so that each row sums to 1.
+    """
+    place = np.asarray(at, np.float64) * cells - 0.5
+    whole = np.floor(place).astype(int)
+    t = place - whole
+    four = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
+    weights = np.zeros((len(place), cells), np.float64)
+    rows = np.arange(len(place))
+    for offset, value in zip((-1, 0, 1, 2), four, strict=True):
+        np.add.at(weights, (rows, np.clip(whole + offset, 0, cells - 1)), value)
+    return weights.astype(np.float32)
+
+
+def single_threaded() -> Any:
+    """While this context lasts, numpy's matrix products use no threads of their own, which would fight the stripes'
+    (measured: 1.04 s of processor time for a small picture instead of 0.08 s)."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()

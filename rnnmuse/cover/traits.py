@@ -5,8 +5,7 @@ picture. What traits do not tell apart, two tunes in one key, the `profile_of` t
 melodic step and note length comes. The latent is a smooth function of both: random Fourier features (Rahimi and Recht
 2007), so that the correlation of two pieces' latents is exp(-d² / 2 r² - p² / 2 q²), d the distance of their traits, p
 that of their profiles, r REACH and q PROFILE_REACH: near pieces have near pictures, and the seed chooses the features.
-Of the profile alone are made, in the same way, the mixture of the picture's irregularities (`blend_of`), and a tone of
-its own from three of its means (`tone_of`).
+From three means of the profile alone comes a tone of its own (`tone_of`).
 """
 
 from __future__ import annotations
@@ -92,8 +91,6 @@ PROFILE_REACH = 0.5
 """The same for profiles; those of two tunes are about 0.6 apart."""
 DEGREES, STEPS, GAPS = 12, 15, 8
 PROFILE = DEGREES + STEPS + GAPS
-BLEND = 48
-"""Fields of noise that a picture's irregularities are mixed from."""
 TONE = 0.9
 """Spread of what the notes themselves add, in units of the attributes' spread."""
 SEEDED = 0.6
@@ -189,13 +186,6 @@ def latent_of(traits: Traits, seed: int, length: int, profile: Sequence[float] =
     rng = np.random.default_rng((seed, 2))
     turn = rng.standard_normal((length, len(NAMES))) @ (traits.vector() / REACH) + rng.uniform(0, 2 * math.pi, length)
     return _features(turn, rng, profile)
-
-
-def blend_of(profile: Sequence[float], seed: int) -> Array:
-    """How the seed's fields of noise are mixed for a piece, (BLEND,), of length 1: near profiles, near mixtures."""
-    rng = np.random.default_rng((seed, 4))
-    out = _features(rng.uniform(0, 2 * math.pi, BLEND), rng, profile)
-    return np.asarray(out / np.linalg.norm(out), np.float32)
 
 
 def tone_of(profile: Sequence[float], seed: int) -> Array:

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from rnnmuse.cover.inks import Ink
 from rnnmuse.cover.letters import outlines
 from rnnmuse.cover.picture import Sheet
-from rnnmuse.cover.plate import Outline, Plate, pressed
+from rnnmuse.cover.plate import Outline, Plate, Window, pressed
 from rnnmuse.errors import MissingExtraError
-from rnnmuse.models.cover import Window
 
 TRACED = 1000
 """Cells a side at which a level's zero line is traced."""

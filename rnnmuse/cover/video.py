@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.cover.composition import Composition, compose
-from rnnmuse.cover.picture import SIDE, Design, Sheet, noise_of, palette_for_design, sheet_of, wishes_of
-from rnnmuse.cover.plate import pressed, swollen
+from rnnmuse.cover.picture import Design, Sheet, palette_for_design, sheet_of, wishes_of
+from rnnmuse.cover.plate import Window, pressed, single_threaded, swollen
 from rnnmuse.cover.traits import Traits, latent_of, traits_of, traits_of_seed
 from rnnmuse.cover.typography import lettered
 from rnnmuse.errors import MissingExtraError, RnnmuseError
 from rnnmuse.events import Note
-from rnnmuse.models.cover import CoverModel, Window, single_threaded
+from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Part, Piece, Tempo
 from rnnmuse.music.sound import render, write_wav
 
@@ -103,8 +103,8 @@ class Walk:
         self._onsets = [np.array(each or [(0.0, 0.0)]) for each in onsets]
 
     def sounding(self, at: float) -> NDArray[np.float64]:
-        """How loud each ink's part sounds, (INKS,) of 0 to 1: its notes before ``at``, each falling off; those at the end
-        sound on into the beginning."""
+        """How loud each ink's part sounds, (INKS,) of 0 to 1: its notes before ``at``, each falling off; those at the
+        end sound on into the beginning."""
         at %= self.seconds
         if not any(each[:, 1].any() for each in self._onsets):
             turns = at / self.seconds + np.arange(INKS) / INKS
@@ -128,15 +128,18 @@ class Walk:
 def _by_ink(piece: Piece) -> list[list[tuple[float, float]]]:
     """Onsets in seconds and their loudness 0-1 for each ink: parts ordered by their mean pitch, drums the lowest; a
     single part by the register of its notes."""
-    parts = sorted((part for part in piece.parts if part.notes),
-                   key=lambda part: (not part.drum, sum(note.pitch for note in part.notes) / len(part.notes)))  # fmt: skip
+
+    def place(part: Part) -> tuple[bool, float]:
+        return not part.drum, sum(note.pitch for note in part.notes) / len(part.notes)
+
+    parts = sorted((part for part in piece.parts if part.notes), key=place)
     out: list[list[tuple[float, float]]] = [[] for _ in range(INKS)]
     for index, part in enumerate(parts):
         pitches = sorted(note.pitch for note in part.notes)
         for note in part.notes:
-            place = index * INKS // len(parts) if len(parts) > 1 else (
-                INKS * sum(pitch < note.pitch for pitch in pitches) // len(pitches))  # fmt: skip
-            out[place].append((piece.seconds_at(note.start), note.velocity / 127))
+            below = sum(pitch < note.pitch for pitch in pitches)
+            ink = index * INKS // len(parts) if len(parts) > 1 else INKS * below // len(pitches)
+            out[ink].append((piece.seconds_at(note.start), note.velocity / 127))
     return out
 
 
@@ -193,11 +196,10 @@ def frames(model: CoverModel, design: Design, walk: Walk, width: int, height: in
            threads: int = 2) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
     """The loop's pictures in turn, (height, width, 3) uint8."""
     count = max(2, round(walk.seconds * rate))
-    noise = noise_of(model, design)
 
     def composed(beat: int, like: Composition | None) -> Composition:
         z, c = walk.at(walk.beats[beat])
-        return compose(model.draw(model.planes(z, c, design.seed, noise), SIDE, SIDE, None, 1), like=like)
+        return compose(model.picture(z, c), like=like)
 
     first = composed(0, None)
     design = replace(design, palette=design.palette or palette_for_design(design, first).name)

@@ -24,10 +24,9 @@ from rnnmuse.cover.inks import (
 from rnnmuse.cover.looks import LOOKS
 from rnnmuse.cover.palette import from_lab, lab
 from rnnmuse.cover.picture import Design, printed, sheet_of
-from rnnmuse.cover.plate import Plate, Print, Surface, covered, pressed, swollen
+from rnnmuse.cover.plate import Plate, Print, Surface, Window, covered, pressed, spline, swollen
 from rnnmuse.cover.traits import MOODS, conditions_of, traits_of_seed
 from rnnmuse.cover.vector import pdf, shapes, svg
-from rnnmuse.models.cover import Window
 
 
 def disc(side=128, light=230, dark=40, radius=0.27):
@@ -167,6 +166,15 @@ def test_a_surface_passes_smoothly_through_a_grid():
     grid = np.add.outer(np.arange(16.0), 2 * np.arange(16.0)).astype(np.float32)
     at = np.linspace(0.2, 0.8, 40)
     assert Surface(grid)(at, at) == pytest.approx(np.add.outer(at * 16 - 0.5, 2 * (at * 16 - 0.5)), abs=1e-3)
+
+
+def test_splines_sum_to_one_and_are_smooth():
+    at = np.linspace(0, 1, 400)
+    weights = spline(at, 8)
+    assert np.allclose(weights.sum(1), 1, atol=1e-6)
+    assert weights.min() >= 0
+    bend = np.abs(np.diff(spline(np.linspace(0.2, 0.8, 4000), 8) @ np.arange(8.0) ** 2, 3))
+    assert bend.max() < 1e-4
 
 
 def half(x, y):

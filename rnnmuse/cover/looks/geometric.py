@@ -130,9 +130,12 @@ def _outline(tile: Tile, cells: int) -> list[Outline]:
         a, b = ((u, v), (1 - v, u), (1 - u, 1 - v), (v, 1 - u))[tile.turn]
         return (tile.column + a) / cells, (tile.row + b) / cells
 
-    return [tuple(
-        tuple(value for at in range(0, len(step), 2) for value in placed(step[at], step[at + 1])) for step in paths[tile.kind]
-    )]  # fmt: skip
+    return [
+        tuple(
+            tuple(value for at in range(0, len(step), 2) for value in placed(step[at], step[at + 1]))
+            for step in paths[tile.kind]
+        )
+    ]
 
 
 def _disc(radius: float) -> Outline:

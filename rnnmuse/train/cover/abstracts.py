@@ -7,6 +7,7 @@ twice the side and averaged, so that edges are smooth.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,7 +162,7 @@ def landscape(rng: np.random.Generator, side: int) -> Array:
     return out
 
 
-def blend(out: Array, inside: Array, colour: Array) -> Array:
+def blend(out: Array, inside: NDArray[Any], colour: Array) -> Array:
     """``out`` with ``colour`` where ``inside`` (a mask or a share 0-1) says so."""
     share = np.asarray(inside, np.float32)[..., None]
     return np.asarray(out * (1 - share) + colour * share, np.float32)

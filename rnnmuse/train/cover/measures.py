@@ -42,8 +42,9 @@ def composition_of(pictures: Pixels) -> dict[str, float]:
         colours = lab(one)
         light = colours[..., 0]
         slope = np.hypot(*np.gradient(light)) * len(one) / 100
-        rows.append((figure_of(one).prominence, separation(low_passed(light.astype(np.float32))), np.quantile(slope, 0.95),
-                     fine_share(light), float(np.hypot(colours[..., 1], colours[..., 2]).mean())))  # fmt: skip
+        tones = separation(low_passed(light.astype(np.float32)))
+        chroma = float(np.hypot(colours[..., 1], colours[..., 2]).mean())
+        rows.append((figure_of(one).prominence, tones, np.quantile(slope, 0.95), fine_share(light), chroma))
     names = ("prominence", "tones", "edges", "fine", "saturation")
     return {name: round(float(value), 3) for name, value in zip(names, np.median(rows, 0), strict=True)}
 
@@ -142,8 +143,12 @@ def printed_at(model: CoverModel, looks: Sequence[str], titles: Sequence[tuple[s
             contrasts.append(lettering.contrast)
             clear.append(0.12 <= share <= 0.6 and apart >= 30)
             inks = max(inks, len(sheet.made.inks))
-        out[look] = {"contrast, least": round(min(contrasts), 1), "contrast, median": round(float(np.median(contrasts)), 1),
-                     "figure at 64 px": round(float(np.mean(clear)), 3), "inks": inks}  # fmt: skip
+        out[look] = {
+            "contrast, least": round(min(contrasts), 1),
+            "contrast, median": round(float(np.median(contrasts)), 1),
+            "figure at 64 px": round(float(np.mean(clear)), 3),
+            "inks": inks,
+        }
     return out
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from rnnmuse.models.cover import CONDITIONS
 from rnnmuse.train.stream.recipe import toml_value
 
-ARCHITECTURES = ("coordinate", "conv", "digits")
+ARCHITECTURES = ("conv", "digits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,6 @@ def recipe_of(architecture: str, name: str) -> CoverRecipe:
             fall=0.0, momentum=0.5, augment=False, r1=0.0, asked=0.0, figure=0.0, mean=0.0, half=False,
             pictures_every=1000,
         )  # fmt: skip
-    if architecture == "coordinate":
-        return CoverRecipe(name, "coordinate", side=64, batch=8)
     return CoverRecipe(name, architecture)
 
 

@@ -52,7 +52,7 @@ def train_cover(
 ) -> Bundle | Path:
     """Train or fine-tune on ``folders`` and write the bundle ``name`` into the user's models.
 
-    Only the coordinate architecture makes a bundle; of the others the run's folder is returned, with its pictures,
+    Only the conv architecture makes a bundle; of the others the run's folder is returned, with its pictures,
     log and measures. An interrupted run goes on where it was when called again. ValueError and RnnmuseError say what
     is wrong with an argument or with every file.
     """
@@ -107,7 +107,7 @@ def train_cover(
 
         trainer.run(minutes, steps, report, pictures, measure if len(held) > 1 and plan.side >= 32 else None, 1800.0)
     pictures()
-    if plan.architecture != "coordinate":
+    if plan.architecture != "conv":
         return work
     counts = f"{images.works('train')} works in {len(images.of('train'))} squares"
     plan = plan.changed(about=plan.about or f"Trained on {counts}" + (f", from {start}." if start else "."))
@@ -130,7 +130,7 @@ def _plan(folders: Sequence[Path], name: str, start: str | None, recipe: Path | 
             raise ValueError(f"--from: {start!r} is a {bundle.about.get('kind')} model; must be a cover model")
         plan = read_cover_recipe(bundle.folder / "recipe.toml")
         return plan.changed(name=name, data=sources, about="", note="", learning_rate=plan.learning_rate / 2)
-    return recipe_of(architecture or "coordinate", name).changed(data=sources)
+    return recipe_of(architecture or "conv", name).changed(data=sources)
 
 
 def read_images(folders: Sequence[Path], plan: CoverRecipe, console: Console | None = None) -> Images:
@@ -195,8 +195,8 @@ def generated(trainer: Trainer, count: int, seed: int = 7) -> torch.Tensor:
     out = []
     for at in range(0, count, 50):
         index = torch.randint(0, len(bank), (min(50, count - at),), generator=random)
-        z = torch.randn(len(index), trainer.shape.latent, generator=random)
-        out.append(trainer.mean(z, bank[index], random).clamp(-1, 1))
+        z = torch.randn(len(index), trainer.shape.latent, generator=random).to(trainer.device)
+        out.append(trainer.mean(z, bank[index.to(trainer.device)]).clamp(-1, 1).cpu())
     return torch.cat(out)
 
 
@@ -211,11 +211,11 @@ def save_grid(trainer: Trainer, path: Path, columns: int = 8, rows: int = 8) -> 
     """Pictures of the running mean for latents that stay the same over a run, as one PNG or JPEG."""
     random = torch.Generator().manual_seed(trainer.recipe.seed)
     count = columns * rows
-    index = torch.multinomial(trainer.material.weights, count, replacement=True, generator=random)
-    c = trainer.material.conditions[index]
-    z = torch.randn(count, trainer.shape.latent, generator=random)
+    index = torch.multinomial(trainer.material.weights.cpu(), count, replacement=True, generator=random)
+    c = trainer.material.conditions[index.to(trainer.device)]
+    z = torch.randn(count, trainer.shape.latent, generator=random).to(trainer.device)
     trainer.mean.eval()
-    made = torch.cat([trainer.mean(z[i : i + 16], c[i : i + 16], random) for i in range(0, count, 16)])
+    made = torch.cat([trainer.mean(z[i : i + 16], c[i : i + 16]).cpu() for i in range(0, count, 16)])
     save_pictures(made, path, columns)
 
 
@@ -241,7 +241,6 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     folder.mkdir(parents=True, exist_ok=True)
     material = trainer.material
     held = {key: value.half().contiguous() for key, value in trainer.mean.state_dict().items()}
-    held["frequency"] = trainer.mean.state_dict()["frequency"].float().contiguous()
     save_file(held, folder / WEIGHTS)
     opponent = {key: value.half().contiguous() for key, value in trainer.discriminator.state_dict().items()}
     save_file(opponent, folder / OPPONENT)
