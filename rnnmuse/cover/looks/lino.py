@@ -28,12 +28,14 @@ def lino(composition: Composition, palette: Palette, seed: int) -> Print:
     rough = Surface(rng.standard_normal((ROUGH, ROUGH)).astype(np.float32))
     turn, lines = rng.uniform(0, math.pi), rng.uniform(*LINES)
     bend = rng.uniform(3, 6)
-    middle, half = (0.45, 0.15) if dark_ground else (0.58, 0.17)
+    # lines grow over the ranks around the figure's edge, and never where letters stand
+    middle = max(0.5, composition.cut - 0.03)
+    half = min(0.13, middle - 0.36)
 
     def block(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         held = tone(x, y)
         phase = (x * (lines * math.cos(turn)))[None, :] + (y * (lines * math.sin(turn)))[:, None] + bend * held
-        dark = (1 - held if dark_ground else held) - middle
+        dark = middle - held if dark_ground else held - middle
         uneven = 0.16 * rough(x, y)
         return np.asarray(dark / half + np.cos(2 * math.pi * phase.astype(np.float32)) + uneven, np.float32)
 

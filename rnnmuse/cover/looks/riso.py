@@ -15,6 +15,8 @@ OFFSET = 0.004
 DOTS = 64
 """Halftone cells a side."""
 ANGLES = (15.0, 75.0)
+REACH = 0.24
+"""Ranks of tone below the figure's edge over which the halftone grows."""
 BARE = 0.42
 """Rank of tone up to which the ground is bare (or, on dark grounds, solid)."""
 
@@ -25,11 +27,12 @@ def riso(composition: Composition, palette: Palette, seed: int) -> Print:
     paper, key, colour = split(palette)
     dark_ground = palette.ground.lightness < palette.figure.lightness
     tone, accent = Surface(composition.tone), Surface(composition.accent)
-    span = 1.06 - BARE
+    bare = max(BARE, composition.cut - REACH)
+    span = composition.cut + REACH / 2 - bare
 
     def drawn(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
-        part = (tone(x, y) - BARE) / span
-        return np.asarray(1.15 - 1.3 * part if dark_ground else 1.4 * part - 0.08, np.float32)
+        part = (tone(x, y) - bare) / span
+        return np.asarray(1.1 - 1.2 * part if dark_ground else 1.2 * part - 0.08, np.float32)
 
     def coloured(x: NDArray[np.float64], y: NDArray[np.float64]) -> Array:
         # the accent's place, and all of the figure's middle tones
@@ -45,10 +48,12 @@ def riso(composition: Composition, palette: Palette, seed: int) -> Print:
 
 
 def split(palette: Palette) -> tuple[Ink, Ink, Ink]:
-    """Paper, key and colour: the lightest ink, the darkest, and the most saturated of the others."""
+    """Paper, key and colour: the lightest ink, the darkest, and the most saturated of the others, one that stands out
+    from the key before one that does not."""
     ordered = sorted(palette.inks, key=lambda ink: ink.lightness)
     rest = ordered[1:-1] or ordered[:1]
-    return ordered[-1], ordered[0], max(rest, key=lambda ink: np.ptp(ink.rgb))
+    key = ordered[0]
+    return ordered[-1], key, max(rest, key=lambda ink: (ink.lightness > key.lightness + 32, np.ptp(ink.rgb)))
 
 
 def halftone(share: Level, angle: float, dots: int = DOTS) -> Level:

@@ -15,10 +15,10 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from rnnmuse.cover.field import figure_of
-from rnnmuse.models.bundle import FORMAT, NAME, Bundle, find, user_folder, verify, write_sums
+from rnnmuse.models.bundle import FORMAT, NAME, Bundle, find, read_weights, user_folder, verify, write_sums
 from rnnmuse.models.cover import ATTRIBUTES
 from rnnmuse.train.cover.abstracts import abstracts
 from rnnmuse.train.cover.augment import attributes
@@ -240,11 +240,8 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     """Write the bundle: the running mean's weights, the opponent's, model.toml, the recipe and a first card."""
     folder.mkdir(parents=True, exist_ok=True)
     material = trainer.material
-    held = {key: value.half().contiguous() for key, value in trainer.mean.state_dict().items()}
-    save_file(held, folder / WEIGHTS)
-    opponent = {key: value.half().contiguous() for key, value in trainer.discriminator.state_dict().items()}
-    save_file(opponent, folder / OPPONENT)
-    for file in (WEIGHTS, OPPONENT):
+    for file, network in ((WEIGHTS, trainer.mean), (OPPONENT, trainer.discriminator)):
+        save_file(compact(network.state_dict()), folder / file)
         (folder / file).chmod(0o644)
     about = {"format": FORMAT, "name": plan.name, "kind": "cover", "about": plan.about, "side": plan.side,
              "attributes": list(ATTRIBUTES), "mean": [round(float(v), 6) for v in material.mean],
@@ -260,6 +257,21 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     return find(plan.name) if folder.parent == user_folder() else Bundle(plan.name, folder, {"kind": "cover"})
 
 
+def compact(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights as a bundle holds them: vectors in float16, the rest in int8 with a float16 scale for each output."""
+    out = {}
+    for key, value in state.items():
+        value = value.detach().float().cpu()
+        if value.ndim < 2:
+            out[key] = value.half().contiguous()
+            continue
+        most = value.abs().flatten(1).amax(1).view(-1, *(1,) * (value.ndim - 1))
+        scale = (most / 127).clamp(min=6e-8).half()
+        out[key] = (value / scale.float()).round().clamp(-127, 127).to(torch.int8).contiguous()
+        out[f"{key}.scale"] = scale.contiguous()
+    return out
+
+
 def training_of(trainer: Trainer) -> dict[str, float]:
     """Steps, minutes and minutes of processor time of a run."""
     now = trainer.now
@@ -269,9 +281,11 @@ def training_of(trainer: Trainer) -> dict[str, float]:
 def begin_from(trainer: Trainer, bundle: Bundle) -> None:
     """Take both networks' weights from a bundle."""
     verify(bundle)
-    weights = {key: value.float() for key, value in load_file(bundle.folder / WEIGHTS).items()}
     for network in (trainer.generator, trainer.mean):
-        network.load_state_dict(weights)
-    opponent = bundle.folder / OPPONENT
-    if opponent.exists():
-        trainer.discriminator.load_state_dict({key: v.float() for key, v in load_file(opponent).items()})
+        network.load_state_dict(_tensors(bundle, WEIGHTS))
+    if (bundle.folder / OPPONENT).exists():
+        trainer.discriminator.load_state_dict(_tensors(bundle, OPPONENT))
+
+
+def _tensors(bundle: Bundle, file: str) -> dict[str, torch.Tensor]:
+    return {key: torch.from_numpy(value).float() for key, value in read_weights(bundle, file).items()}
