@@ -138,7 +138,7 @@ def _by_ink(piece: Piece) -> list[list[tuple[float, float]]]:
         pitches = sorted(note.pitch for note in part.notes)
         for note in part.notes:
             below = sum(pitch < note.pitch for pitch in pitches)
-            ink = index * INKS // len(parts) if len(parts) > 1 else INKS * below // len(pitches)
+            ink = round(index * (INKS - 1) / (len(parts) - 1)) if len(parts) > 1 else INKS * below // len(pitches)
             out[ink].append((piece.seconds_at(note.start), note.velocity / 127))
     return out
 
