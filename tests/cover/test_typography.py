@@ -1,4 +1,4 @@
-"""Text on covers: shaped, inside its boxes and the format, flush by its ink, readable on the ground that it stands on."""
+"""Text on covers: shaped, inside its boxes and the format, flush by its ink, readable on its ground."""
 
 import unicodedata
 
@@ -179,7 +179,7 @@ def test_a_font_of_ones_own(tmp_path):
     (tmp_path / "bad.ttf").write_bytes(b"no font")
     with pytest.raises(ValueError, match="must be a TrueType or OpenType file"):
         lay_out((64, 64), "A", font=tmp_path / "bad.ttf")
-    with pytest.raises(ValueError, match="font: .*none.ttf"):
+    with pytest.raises(ValueError, match=r"font: .*none\.ttf"):
         lay_out((64, 64), "A", font=tmp_path / "none.ttf")
     assert lay_out((64, 64), "   ") is None
     assert unicodedata.is_normalized("NFC", lay_out((64, 64), "e\u0301", layout="corner").lines[0].line.text)
