@@ -4,6 +4,7 @@ import io
 import subprocess
 import wave
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -176,7 +177,7 @@ def test_a_loop_has_no_seam_and_its_shapes_grow_with_the_notes(model, piece):
     walk = Walk(excerpt(piece, 1, 1), design, model.latent)
     made = [frame.astype(int) for frame in frames(model, design, walk, 64, 64, 8)]
     assert len(made) == 16
-    steps = [np.abs(a - b).mean() for a, b in zip(made, made[1:], strict=False)]
+    steps = [np.abs(a - b).mean() for a, b in pairwise(made)]
     assert min(steps) > 0  # it never stands still
     for one, two in zip((*walk.at(0.0), walk.sounding(0.0)), (*walk.at(2.0), walk.sounding(2.0)), strict=True):
         assert one == pytest.approx(two, abs=1e-6)

@@ -58,6 +58,8 @@ from rnnmuse.train.cover.wasserstein import blurred, distances
 
 SAMPLES = 2000
 NEAR = 500
+SEEDS = 24
+"""Covers drawn in each look."""
 SMALL = 16  # side at which pictures are compared for likeness of the whole
 
 
@@ -88,7 +90,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
         rows[f"{other.recipe.architecture}, {_told(training_of(other))}"] = distances(generated(other, samples), held)
     rows["held-out works, blurred"] = distances(_blurred(held), held)
     near = nearest(made[:NEAR], training, [s.work for s in images.squares if s.split == "train"], out / "nearest.png")
-    titles = [(f"Title {number}", "Artist") for number in range(1, 49)]
+    titles = [(f"Title {number}", "Artist") for number in range(1, SEEDS + 1)]
     pieces = halves_in(music, console) if music is not None else []
     result: dict[str, Any] = {
         "training": _training(bundle.folder),
@@ -308,7 +310,7 @@ def report(name: str, result: dict[str, Any]) -> str:
               f"{e['saturation']:.0f} |" for row, e in pictures.items()]  # fmt: skip
     lines += [
         "",
-        f"Covers of 48 seeds at 400 px (contrast, figure) and one of 3000 px ({os.cpu_count()} cores, others at work):",
+        f"Covers of {SEEDS} seeds at 400 px (contrast, figure) and one of 3000 px ({os.cpu_count()} cores, others at work):",
         "",
         "| look | least contrast of text | median | largest shape at 64 px covers 12-60 % and differs by 30 L* | "
         "inks, most | edges 10-90 %, px | seconds (processor) | MB |",
