@@ -5,6 +5,7 @@ Pictures are (n, side, side, 3) uint8.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -152,9 +153,14 @@ def printed_at(model: CoverModel, looks: Sequence[str], titles: Sequence[tuple[s
     return out
 
 
-def small_vector(model: CoverModel, design: Design) -> NDArray[np.float64]:
-    """A cover without letters at 64 px, CIELAB, flat."""
-    image, _ = draw(model, replace(design, title="", artist=""), 2 * SMALL, 2 * SMALL)
+def small_vector(model: CoverModel, design: Design, again: bool = False) -> NDArray[np.float64]:
+    """A cover without letters at 64 px, CIELAB, flat; ``again`` at another size and as a poor JPEG first."""
+    side = (5 if again else 2) * SMALL
+    image, _ = draw(model, replace(design, title="", artist=""), side, side)
+    if again:
+        held = io.BytesIO()
+        image.save(held, "JPEG", quality=50)
+        image = Image.open(held)
     return np.asarray(lab(np.asarray(image.resize((SMALL, SMALL), Image.Resampling.BOX))).ravel())
 
 
@@ -165,7 +171,7 @@ def music_vector(design: Design) -> NDArray[np.float64]:
 
 
 def told_apart(covers: NDArray[np.floating], again: NDArray[np.floating], group: int = 16) -> float:
-    """Share of pieces whose cover of a second performance is nearest to their own of the first, among ``group``."""
+    """Share of pieces whose second cover is nearest to their own first one, among ``group``."""
     found = []
     for start in range(0, max(1, len(covers) - group + 1), group // 2):
         one, two = covers[start : start + group], again[start : start + group]

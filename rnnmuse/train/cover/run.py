@@ -179,7 +179,8 @@ def material_of(squares: Pixels, plan: CoverRecipe) -> Material:
     mean, spread = found[:works].mean(0), found[:works].std(0, unbiased=False).clamp(min=1e-3)
     abstract = (torch.arange(len(images)) >= works).float().unsqueeze(1)
     conditions = torch.cat([((found - mean) / spread).clamp(-3, 3), abstract], 1)
-    stand = torch.tensor([1 + plan.figure * figure_of(one).prominence for one in squares]).repeat_interleave(count)
+    prominent = [figure_of(one).prominence if plan.figure else 0.0 for one in squares]
+    stand = (1 + plan.figure * torch.tensor(prominent)).repeat_interleave(count)
     weights = torch.full((len(images),), plan.abstract / max(1, len(images) - works))
     weights[:works] = (1 - plan.abstract) * stand / stand.sum()
     return Material(images, conditions, weights, mean, spread)
