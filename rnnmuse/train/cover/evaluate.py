@@ -354,8 +354,8 @@ def report(name: str, result: dict[str, Any]) -> str:
             f"{music['rank correlation']:.2f}; the covers of a piece's two halves are {music['halves']:.2f} times as "
             f"far apart as those of different pieces. Among 16 pieces, {100 * music['told apart']:.0f} % of covers "
             "drawn again at another size and as a JPEG of quality 50 are nearest to the piece's own at 64 px, and "
-            f"{100 * music['played by others']:.0f} % where the piece is played by somebody else (other velocities, six "
-            "notes of a hundred missing)."
+            f"and {100 * music['played by others']:.0f} % where the piece is played by somebody else (other velocities, "
+            "six notes of a hundred missing)."
         )
     return "\n".join(lines)
 
