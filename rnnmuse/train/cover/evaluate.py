@@ -38,10 +38,11 @@ from rnnmuse.models.bundle import find, load_cover, write_sums
 from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Piece
 from rnnmuse.music.read import music_files, read_music
+from rnnmuse.train.card import opening, save_card
 from rnnmuse.train.cover.data import Images, variants
 from rnnmuse.train.cover.measures import composition_of, edge_widths, music_vector, printed_at, small_vector, told_apart
 from rnnmuse.train.cover.objective import Trainer
-from rnnmuse.train.cover.recipe import CoverRecipe, read_cover_recipe
+from rnnmuse.train.cover.recipe import CoverRecipe
 from rnnmuse.train.cover.run import (
     as_tensor,
     begin_from,
@@ -55,6 +56,7 @@ from rnnmuse.train.cover.run import (
     unit,
 )  # fmt: skip
 from rnnmuse.train.cover.wasserstein import blurred, distances
+from rnnmuse.train.recipe import read_recipe
 
 SAMPLES = 2000
 NEAR = 500
@@ -72,7 +74,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     card.md and eval.json, with pictures and a sheet of covers in each look beside it.
     """
     bundle = find(name)
-    plan = read_cover_recipe(bundle.folder / "recipe.toml")
+    plan = read_recipe(bundle.folder / "recipe.toml", CoverRecipe)
     console = Console(stderr=True)
     images = read_images(folders, plan, console)
     trainer = trainer_for(images, plan, bundle.folder)
@@ -112,7 +114,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     sheets(model, designs or drawn, out)
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     text = report(name, result)
-    (out / "card.md").write_text(card(plan, text, result["training"]), "utf-8")
+    save_card(out, card(plan, text, result["training"]))
     if out == bundle.folder:
         write_sums(out)
     return text
@@ -139,7 +141,7 @@ def _other(run: Path, images: Images, plan: CoverRecipe) -> Trainer:
     recipe = run / "recipe.toml"
     if not (run / "last.ckpt").exists() or not recipe.exists():
         raise ValueError(f"--beside: {run} is no run's folder; it needs last.ckpt and recipe.toml")
-    other = trainer_for(images, read_cover_recipe(recipe).changed(side=plan.side, colours=3), run)
+    other = trainer_for(images, read_recipe(recipe, CoverRecipe).changed(side=plan.side, colours=3), run)
     other.resume()
     other.mean.eval()
     return other
@@ -354,20 +356,15 @@ def report(name: str, result: dict[str, Any]) -> str:
             f"{music['rank correlation']:.2f}; the covers of a piece's two halves are {music['halves']:.2f} times as "
             f"far apart as those of different pieces. Among 16 pieces, {100 * music['told apart']:.0f} % of covers "
             "drawn again at another size and as a JPEG of quality 50 are nearest to the piece's own at 64 px, and "
-            f"and {100 * music['played by others']:.0f} % where the piece is played by somebody else (other velocities, "
+            f"{100 * music['played by others']:.0f} % where the piece is played by somebody else (other velocities, "
             "six notes of a hundred missing)."
         )
     return "\n".join(lines)
 
 
-def card(plan: CoverRecipe, text: str, training: dict[str, float]) -> str:
+def card(plan: CoverRecipe, text: str, training: dict[str, float]) -> list[str]:
     """The model's card in Markdown."""
-    lines = [f"# {plan.name}", "", plan.about, "", "## Data", ""]
-    for source in plan.data:
-        if "origin" in source:
-            lines.append(f"- {source['origin']}. Licence: {source['licence']}. sha256 `{source['sha256']}`")
-        else:
-            lines.append(f"- {', '.join(source.values())}")
+    lines = opening(plan.name, plan.about, plan.data)
     if plan.abstract:
         lines.append(
             f"- {100 * plan.abstract:.0f} % abstract pictures drawn by the procedures of "
@@ -383,4 +380,4 @@ def card(plan: CoverRecipe, text: str, training: dict[str, float]) -> str:
               "Covers of pieces, one seed, not chosen:"]  # fmt: skip
     for look in LOOKS:
         lines += ["", f"`{look}`", "", f"![{look}]({look}.jpg)"]
-    return "\n".join(lines) + "\n"
+    return lines

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -205,44 +204,6 @@ class Row:
         return len(self.classes)
 
 
-class TextCourse:
-    """A row of text read by lanes at even distances; each round the lanes begin somewhere else."""
-
-    def __init__(self, recipe: TextRecipe, training: Row, validation: Row | None) -> None:
-        self.recipe, self.training, self.validation = recipe, training, validation
-        self.steps_a_round = len(training)
-        self._classes = torch.from_numpy(training.classes)
-        self._places = None if training.places is None else torch.from_numpy(training.places)
-
-    def begin(self, lanes: range, seed: int) -> None:
-        self._lanes = lanes
-        self._random = np.random.default_rng(seed)
-        self._left = 0
-
-    def chunk(self, net: Any, state: torch.Tensor | None, device: torch.device) -> tuple[Any, torch.Tensor, int]:
-        size, count = self.recipe.chunk, len(self.training)
-        if self._left == 0:
-            lanes = np.array(self._lanes)
-            self._at = (int(self._random.integers(count)) + lanes * (count // self.recipe.lanes)) % count
-            self._left = max(1, count // (self.recipe.lanes * size))
-            state = None
-        index = (torch.from_numpy(self._at)[:, None] + torch.arange(size + 1)) % count  # (B, T + 1)
-        self._at, self._left = (self._at + size) % count, self._left - 1
-        classes = self._classes[index].to(device)
-        places = None if self._places is None else self._places[index[:, 1:]].to(device)
-        before = self._classes[(index[:, :2] - 2) % count].to(device)
-        logits, state = net(classes[:, :-1], places, None if state is None else state.detach(), before)
-        assert state is not None
-        loss = functional.cross_entropy(logits.float().flatten(0, 1), classes[:, 1:].flatten(), reduction="sum")
-        return loss, state, classes[:, 1:].numel()
-
-    def validate(self, net: TextNet) -> float:
-        if self.validation is None:
-            return math.nan
-        lanes = min(32, max(1, len(self.validation) // 4000))
-        return float(carried_nll(net, self.validation, 256, lanes))
-
-
 @torch.no_grad()
 def carried_nll(net: TextNet, row: Row, chunk: int = 512, lanes: int = 1) -> float:
     """Mean nats a character over every character of ``row`` after its first, the state carried from end to end.
@@ -250,13 +211,14 @@ def carried_nll(net: TextNet, row: Row, chunk: int = 512, lanes: int = 1) -> flo
     With more ``lanes`` the row is cut in so many and each begins without memory: quicker, and a little higher.
     """
     net.eval()
-    classes = torch.from_numpy(row.classes)
-    places = None if row.places is None else torch.from_numpy(row.places)
+    device = next(net.parameters()).device
+    classes = torch.from_numpy(row.classes).to(device)
+    places = None if row.places is None else torch.from_numpy(row.places).to(device)
     size = -(-(len(row) - 1) // lanes)
-    starts = torch.arange(lanes) * size
+    starts = torch.arange(lanes, device=device) * size
     total, state = 0.0, None
     for at in range(0, size, chunk):
-        steps = torch.arange(min(chunk, size - at))
+        steps = torch.arange(min(chunk, size - at), device=device)
         index = starts[:, None] + at + steps
         real = index < len(row) - 1
         index = index.clamp(max=len(row) - 2)
