@@ -29,8 +29,12 @@ Model = Annotated[str, typer.Option(help="Which model draws; `rnnmuse models` li
 Title = Annotated[str, typer.Option(help="Set on the cover.")]
 Artist = Annotated[str, typer.Option(help="Set below the title.")]
 Mood = Annotated[str, typer.Option(help="calm, stormy, dark, bright, warm, cold, colourful, muted, dreamy; a+b joins.")]
-Palette = Annotated[str, typer.Option(help='A palette such as "sea", or colours: "#102030,#f0e0c0".')]
-Style = Annotated[str, typer.Option(help="Lettering: serif or sans.")]
+Look = Annotated[str, typer.Option(help="Print look: screen, riso, lino, geometric, gradient or paint.")]
+Palette = Annotated[
+    str, typer.Option(help='A palette such as "sea", inks or colours ("bone,indigo,#e05040"), or "picture".')
+]
+Style = Annotated[str, typer.Option(help="Letters: auto, serif or sans.")]
+Layout = Annotated[str, typer.Option(help="Of the text: auto, corner, band, stack or column.")]
 Place = Annotated[str, typer.Option(help="Where the text stands: auto, bottom, top, centre.")]
 Font = Annotated[Path | None, typer.Option(help="A font file of your own for the title.")]
 Strength = Annotated[float, typer.Option(help="How much the music asks for, 0 to 3.")]
@@ -43,31 +47,42 @@ def draw(
     model: Model = "covers",
     title: Title = "",
     artist: Artist = "",
-    out: Annotated[Path | None, typer.Option(help="The file, .png or .jpg; else out/NAME-cover.jpg.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file: .jpg, .png, .svg or .pdf; else out/NAME-cover.jpg.")
+    ] = None,
     size: Annotated[int, typer.Option(help="Side of the square format in pixels, 64 to 10000.")] = 3000,
     formats: Annotated[str, typer.Option(help="square, banner, story; several with commas.")] = "square",
     grid: Annotated[
         str | None, typer.Option(help="A sheet of so many small covers to choose from, such as 4x4.")
     ] = None,
     variations: Annotated[int, typer.Option(help="How many covers, of the seeds that follow.")] = 1,
+    trim: Annotated[float, typer.Option(help="Width of a PDF after cutting, in mm; 3 mm of bleed are added.")] = 120.0,
     mood: Mood = "",
+    look: Look = "screen",
     palette: Palette = "",
     strength: Strength = 1.0,
-    style: Style = "serif",
+    style: Style = "auto",
+    layout: Layout = "auto",
     place: Place = "auto",
     font: Font = None,
 ) -> None:
     """Draw the cover of a piece, 3000 x 3000 px, with title and artist."""
+    from rnnmuse.cover.composition import compose
     from rnnmuse.cover.picture import (
+        ENDINGS,
         FORMATS,
+        VECTORS,
         check_ending,
         contact_sheet,
         described,
         parse_formats,
         parse_grid,
+        picture_of,
+        printed,
+        sheet_of,
         write,
     )  # fmt: skip
-    from rnnmuse.cover.picture import draw as draw_cover
+    from rnnmuse.cover.vector import write_vector
     from rnnmuse.models.bundle import load_cover
 
     names = parse_formats(formats)
@@ -77,16 +92,17 @@ def draw(
     if not 64 <= size <= 10_000:
         raise ValueError(f"size: {size}; must be 64 to 10000")
     if out is not None:
-        check_ending(out)
-    design = _design(file, seed, mood, palette, strength, title, artist, style, place, font)
+        check_ending(out, ENDINGS if cells is not None else (*ENDINGS, *VECTORS))
+    design = _design(file, seed, mood=mood, look=look, palette=palette, strength=strength, title=title, artist=artist,
+                     style=style, layout=layout, place=place, font=font)  # fmt: skip
     loaded = load_cover(model)
     path = out or Path("out") / f"{file.stem if file is not None else f'seed-{design.seed}'}-cover.jpg"
     with _bar() as bar:
         if cells is not None:
             task = bar.add_task("drawing", total=1.0)
-            sheet = contact_sheet(loaded, design, *cells, progress=lambda done: bar.update(task, completed=done))
+            choice = contact_sheet(loaded, design, *cells, progress=lambda done: bar.update(task, completed=done))
             path = path.with_stem(f"{path.stem}-grid") if out is None else path
-            print(write(sheet, path) or path)
+            print(write(choice, path) or path)
             return
         for index in range(variations):
             one = design.with_seed((design.seed + index) % 2**31)
@@ -97,9 +113,15 @@ def draw(
                 def drawn(done: float, task: Any = task) -> None:
                     bar.update(task, completed=done)
 
-                image, lettering = draw_cover(loaded, one, width, height, progress=drawn)
+                sheet = sheet_of(one, compose(picture_of(loaded, one)), width, height)
                 where = path.with_stem("-".join([path.stem, *([str(one.seed)] if variations > 1 else []),
                                                  *([name] if len(names) > 1 else [])]))  # fmt: skip
+                if where.suffix.lower() in VECTORS:
+                    write_vector(sheet, where, described(loaded, one), trim)
+                    inks = ", ".join(f"{ink.name} {'/'.join(map(str, ink.cmyk))}" for ink in sheet.made.inks)
+                    print(f"{where}  {width} x {height}, seed {one.seed}, inks {inks}")
+                    continue
+                image, lettering = printed(sheet, one.seed, progress=drawn)
                 warning = write(image, where, described(loaded, one))
                 text = f", text at {lettering.contrast:.1f} : 1" if lettering else ""
                 print(f"{where}  {width} x {height}, seed {one.seed}{text}")
@@ -120,9 +142,11 @@ def sheet(
     cell: Annotated[int, typer.Option(help="Side of each in pixels, 64 to 1000.")] = 300,
     out: Annotated[Path, typer.Option(help="The file, .png or .jpg.")] = Path("out/sheet.jpg"),
     mood: Mood = "",
+    look: Look = "screen",
     palette: Palette = "",
     strength: Strength = 1.0,
-    style: Style = "serif",
+    style: Style = "auto",
+    layout: Layout = "auto",
     place: Place = "auto",
     font: Font = None,
 ) -> None:
@@ -147,8 +171,9 @@ def sheet(
         for file, (title, artist) in zip(files, given, strict=True):
             piece = read_music(file)
             title = title or (piece.title or file.stem.replace("_", " "))[:200]
-            designs.append(design_for(piece, seed, mood=mood, palette=palette, strength=strength, title=title,
-                                      artist=artist, style=style, place=place, font=font))  # fmt: skip
+            designs.append(design_for(piece, seed, mood=mood, look=look, palette=palette, strength=strength,
+                                      title=title, artist=artist, style=style, layout=layout, place=place,
+                                      font=font))  # fmt: skip
             bar.advance(task)
         task = bar.add_task("drawing", total=1.0)
         made = gallery(loaded, designs, columns, cell, progress=lambda done: bar.update(task, completed=done))
@@ -170,9 +195,11 @@ def video(
     title: Title = "",
     artist: Artist = "",
     mood: Mood = "",
+    look: Look = "screen",
     palette: Palette = "",
     strength: Strength = 1.0,
-    style: Style = "serif",
+    style: Style = "auto",
+    layout: Layout = "auto",
     place: Place = "auto",
     font: Font = None,
 ) -> None:
@@ -190,7 +217,8 @@ def video(
         if not low <= value <= high:
             raise ValueError(f"{name}: {value}; must be {low} to {high}")
     piece = excerpt(read_music(file), start, bars) if file is not None else None
-    design = _design(file, seed, mood, palette, strength, title, artist, style, place, font)
+    design = _design(file, seed, mood=mood, look=look, palette=palette, strength=strength, title=title, artist=artist,
+                     style=style, layout=layout, place=place, font=font)  # fmt: skip
     loaded = load_cover(model)
     walk = Walk(piece, design, loaded.latent, seconds)
     count = max(2, round(walk.seconds * rate))
@@ -204,16 +232,13 @@ def video(
     print(f"{path}  {width} x {height}, {walk.seconds:.1f} s, {count} pictures, seed {design.seed}")
 
 
-def _design(file: Path | None, seed: int | None, mood: str, palette: str, strength: float, title: str, artist: str,
-            style: str, place: str, font: Path | None) -> Design:  # fmt: skip
+def _design(file: Path | None, seed: int | None, **settings: Any) -> Design:
     from rnnmuse.cover.picture import design_for
     from rnnmuse.music.read import read_music
 
     if file is None and seed is None:
         raise ValueError("cover: name a file of music, or a --seed")
-    piece = read_music(file) if file is not None else None
-    return design_for(piece, seed, mood=mood, palette=palette, strength=strength, title=title, artist=artist,
-                      style=style, place=place, font=font)  # fmt: skip
+    return design_for(read_music(file) if file is not None else None, seed, **settings)
 
 
 def _bar() -> Any:

@@ -86,7 +86,7 @@ def phrases(
 def cover(
     folders: Annotated[list[Path], typer.Argument(help="Folders of images, at any depth.")],
     name: Name, start: Start = None, recipe: RecipeFile = None,
-    architecture: Annotated[str | None, typer.Option(help="coordinate, conv or digits.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="conv or digits.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this many; else 120, fine-tuning 30.")] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after this many steps in all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, crops and latents.")] = None,

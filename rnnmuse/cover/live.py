@@ -1,18 +1,22 @@
-"""A small picture that moves with what is played: for the dashboard, for projectors."""
+"""A small picture that moves with what is played, in a print look: for the screen, for projectors."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections import deque
+from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from rnnmuse.cover.palette import parse_palette, recolour
-from rnnmuse.cover.picture import Design, noise_of, wishes_of
+from rnnmuse.cover.composition import Composition, compose
+from rnnmuse.cover.picture import Design, Sheet, palette_for_design, sheet_of, wishes_of
 from rnnmuse.cover.traits import Traits, latent_of, traits_of, traits_of_seed
+from rnnmuse.cover.video import INKS, moved
 from rnnmuse.events import Note
-from rnnmuse.models.cover import ATTRIBUTES, CoverModel, Window
+from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Part, Piece, Tempo
 
 SIDE = 128
@@ -21,26 +25,37 @@ MOST_BYTES = 7_000
 WINDOW = 8.0  # seconds of music that the traits are taken from
 EASE = 2.5  # seconds in which the picture goes most of the way to them
 FALL = 0.3
-ZOOM = 0.08
+EDGES = (55, 67)
+"""Pitches below and above which notes drive the first and the last ink."""
+PALETTE_BEATS = 16
+"""Beats for which a palette stays."""
 
 
 class LivePicture:
-    """`hear` notes, ask for a `jpeg`; both with the time in seconds, of one clock."""
+    """`hear` notes, ask for a `jpeg`; both with the time in seconds, of one clock.
+
+    The picture is composed afresh on every beat; between beats low, middle and high notes each swell an ink.
+    """
 
     def __init__(self, model: CoverModel, design: Design, tempo: float = 120.0) -> None:
         self.model, self.design, self.tempo = model, design, tempo
-        self._noise = noise_of(model, design)
         self._notes: deque[tuple[float, int, int]] = deque(maxlen=400)
         self._traits = traits_of_seed(design.seed).vector()
-        self._loud = self._struck = 0.0
+        self._loud = np.zeros(INKS)
+        self._struck = np.zeros(INKS)
         self._at: float | None = None
+        self._beat: int | None = None
+        self._first: Composition | None = None
+        self._sheet: Sheet | None = None
+        self._palette = ""
 
     def hear(self, at: float, pitch: int, velocity: int) -> None:
         """A note begins."""
         if velocity:
             self._notes.append((at, pitch, velocity))
-            self._loud = min(1.0, self._loudness(at) + 0.6 * velocity / 127)
-            self._struck = at
+            ink = sum(pitch >= edge for edge in EDGES)
+            self._loud[ink] = min(1.0, self._sounding(at)[ink] + 0.6 * velocity / 127)
+            self._struck[ink] = at
 
     def move(self, now: float) -> tuple[Traits, float]:
         """Go on to ``now``: the eased traits and the loudness 0-1."""
@@ -55,23 +70,29 @@ class LivePicture:
             ]
             wanted = traits_of(Piece([Part("heard", notes=sorted(notes))], [Tempo(0.0, self.tempo)])).vector()
             self._traits += (1 - math.exp(-passed / EASE)) * (wanted - self._traits)
-        return Traits(*self._traits.tolist()), self._loudness(now)
+        return Traits(*self._traits.tolist()), float(1 - np.prod(1 - self._sounding(now)))
 
-    def _loudness(self, now: float) -> float:
-        return self._loud * math.exp(-max(0.0, now - self._struck) / FALL)
+    def _sounding(self, now: float) -> NDArray[np.float64]:
+        """How loud each ink's notes sound, (INKS,) of 0 to 1."""
+        return np.asarray(self._loud * np.exp(-np.maximum(0.0, now - self._struck) / FALL))
 
     def picture(self, now: float, side: int = SIDE) -> Image.Image:
         """The picture as the music has it now."""
         traits, loud = self.move(now)
-        c = wishes_of(self.design, traits)
-        c[ATTRIBUTES.index("contrast")] += 0.9 * (loud - 0.3)
-        c[ATTRIBUTES.index("brightness")] += 0.6 * (loud - 0.3)
-        z = latent_of(traits, self.design.seed, self.model.latent, self.design.profile)
-        planes = self.model.planes(z, c, self.design.seed, self._noise)
-        edge = ZOOM * loud / 2
-        window = Window(edge, edge, 1 - edge, 1 - edge)
-        image = Image.fromarray(self.model.draw(planes, side, side, window, 1))
-        return recolour(image, parse_palette(self.design.palette)) if self.design.palette else image
+        beat = int(now * self.tempo / 60)
+        if self._sheet is None or beat != self._beat or self._sheet.width != side:
+            self._sheet = self._composed(traits, beat, side)
+            self._beat = beat
+        return Image.fromarray(moved(self._sheet, self._sounding(now), loud, self.design.seed))
+
+    def _composed(self, traits: Traits, beat: int, side: int) -> Sheet:
+        design = replace(self.design, traits=traits, title="", artist="")
+        z = latent_of(traits, design.seed, self.model.latent, design.profile)
+        composition = compose(self.model.picture(z, wishes_of(design, traits)), like=self._first)
+        self._first = self._first or composition
+        if not self._palette or beat % PALETTE_BEATS == 0:
+            self._palette = design.palette or palette_for_design(design, composition).name
+        return sheet_of(replace(design, palette=self._palette), composition, side, side)
 
     def jpeg(self, now: float) -> bytes:
         """The picture as a JPEG of at most MOST_BYTES."""

@@ -63,6 +63,31 @@ def luminance(pixels: NDArray[np.uint8] | Sequence[int]) -> NDArray[np.floating]
     return np.asarray(light @ np.array([0.2126, 0.7152, 0.0722]))
 
 
+def lab(pixels: NDArray[np.uint8] | Sequence[int]) -> NDArray[np.floating]:
+    """CIELAB (…, 3) of sRGB pixels (…, 3), white point D65."""
+    light = linear(np.asarray(pixels, np.float64) / 255) @ _XYZ.T
+    root = np.where(light > (6 / 29) ** 3, np.cbrt(light), light / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
+def from_lab(values: Sequence[float]) -> Colour:
+    """The sRGB colour of a CIELAB value, clipped to what sRGB holds."""
+    light, a, b = values
+    y = (light + 16) / 116
+    root = np.array([y + a / 500, y, y - b / 200])
+    xyz = np.where(root > 6 / 29, root**3, 3 * (6 / 29) ** 2 * (root - 4 / 29))
+    return from_linear(np.linalg.inv(_XYZ) @ xyz)
+
+
+def from_linear(values: NDArray[np.floating]) -> Colour:
+    """Linear light 0-1 to sRGB 0-255, clipped."""
+    clipped = np.clip(values, 0, 1)
+    coded = np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
+    red, green, blue = (round(float(value)) for value in 255 * coded)
+    return red, green, blue
+
+
 def contrast(a: NDArray[np.floating] | float, b: NDArray[np.floating] | float) -> NDArray[np.floating]:
     """Contrast ratio 1-21 of two luminances (WCAG 2.2)."""
     high, low = np.maximum(a, b), np.minimum(a, b)
@@ -94,4 +119,6 @@ def recolour(image: Image.Image, colours: Sequence[Colour], strength: float = 0.
     return image.filter(ImageFilter.Color3DLUT(SIDE, mixed.ravel().tolist()))
 
 
+_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+                 [0.0193339, 0.1191920, 0.9503041]]) / np.array([[0.95047], [1.0], [1.08883]])  # fmt: skip
 _WEIGHTS = np.array([0.299, 0.587, 0.114])

@@ -1,4 +1,5 @@
-"""A cover from music or a seed: drawn, coloured, lettered and written as distributors take it."""
+"""A cover from music or a seed: composed by the model, drawn by a print look, lettered, and written as distributors
+take it."""
 
 from __future__ import annotations
 
@@ -7,15 +8,21 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageCms, ImageDraw, PngImagePlugin
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageDraw, ImageFont, PngImagePlugin
 
-from rnnmuse.cover.palette import parse_palette, recolour
+from rnnmuse.cover.composition import Composition, compose
+from rnnmuse.cover.inks import Palette, palette_for, palette_of, parse_palette
+from rnnmuse.cover.letters import STYLES
+from rnnmuse.cover.looks import DEFAULT, LOOKS
+from rnnmuse.cover.plate import Pixels, Plate, Print, Window, pressed
 from rnnmuse.cover.traits import (
     Traits,
-    blend_of,
     conditions_of,
     latent_of,
     profile_of,
@@ -23,8 +30,8 @@ from rnnmuse.cover.traits import (
     traits_of,
     traits_of_seed,
 )  # fmt: skip
-from rnnmuse.cover.typography import STYLES, Lettering, font_of, prepared, set_text
-from rnnmuse.models.cover import Array, CoverModel, Planes
+from rnnmuse.cover.typography import LAYOUTS, PLACES, Lettering, Rectangle, Setting, lay_out, lettered, prepared
+from rnnmuse.models.cover import Array, CoverModel
 from rnnmuse.music.piece import Piece
 
 Progress = Callable[[float], None]
@@ -34,6 +41,7 @@ header, a story on a phone."""
 MOST_BYTES = 10_000_000
 """The smallest of the distributors' limits on a file."""
 ENDINGS = (".png", ".jpg", ".jpeg")
+VECTORS = (".svg", ".pdf")
 QUALITIES = (95, 92, 88, 84, 80)
 
 
@@ -42,19 +50,23 @@ class Design:
     """Everything that a cover is made of, but for the model and the size. ``traits`` and ``profile``
     are the music's; without music the traits are drawn for the seed.
 
-    ``palette`` and ``mood`` as in `rnnmuse.cover.palette` and `rnnmuse.cover.traits`, empty for none; ``strength``
-    multiplies what the music asks for.
+    ``look`` is one of `rnnmuse.cover.looks`; ``palette`` as `rnnmuse.cover.inks.parse_palette` reads it, "picture" for
+    the picture's own colours, empty for the one that the music asks for; ``mood`` as in `rnnmuse.cover.traits`;
+    ``strength`` multiplies what the music asks for; ``style``, ``layout``, ``place`` and ``font`` as in
+    `rnnmuse.cover.typography.lay_out`, the style "auto" being serif for slow and quiet music.
     """
 
     seed: int = 1
     traits: Traits | None = None
     profile: tuple[float, ...] = ()
     mood: str = ""
+    look: str = DEFAULT
     palette: str = ""
     strength: float = 1.0
     title: str = ""
     artist: str = ""
-    style: str = "serif"
+    style: str = "auto"
+    layout: str = "auto"
     place: str = "auto"
     font: Path | None = None
 
@@ -62,13 +74,14 @@ class Design:
         check_seed(self.seed)
         if not (math.isfinite(self.strength) and 0 <= self.strength <= 3):
             raise ValueError(f"strength: {self.strength}; must be 0 to 3")
-        if self.palette:
+        if self.palette and self.palette != "picture":
             parse_palette(self.palette)
         conditions_of(Traits(), self.mood)
         for field in ("title", "artist"):
             prepared(field, getattr(self, field))
-        if self.style not in STYLES:
-            raise ValueError(f"style: {self.style!r}; must be one of {', '.join(STYLES)}")
+        for field, allowed in (("look", LOOKS), ("style", ("auto", *STYLES)), ("layout", LAYOUTS), ("place", PLACES)):
+            if getattr(self, field) not in allowed:
+                raise ValueError(f"{field}: {getattr(self, field)!r}; must be one of {', '.join(allowed)}")
 
     def with_seed(self, seed: int) -> Design:
         return replace(self, seed=seed)
@@ -88,22 +101,96 @@ def design_for(piece: Piece | None, seed: int | None, **settings: Any) -> Design
     return Design(seed, traits_of(piece), tuple(profile_of(piece).tolist()), **settings)
 
 
-def planes_of(model: CoverModel, design: Design) -> Planes:
-    """The picture before it is drawn."""
-    traits = design.traits or traits_of_seed(design.seed)
-    z = latent_of(traits, design.seed, model.latent, design.profile)
-    return model.planes(z, wishes_of(design, traits), design.seed, noise_of(model, design))
-
-
 def wishes_of(design: Design, traits: Traits) -> Array:
     """What is asked of the picture for these traits, (CONDITIONS,): theirs, the mood's, and the piece's own tone."""
     tone = design.strength * tone_of(design.profile, design.seed)
     return conditions_of(traits, design.mood, design.strength) + tone
 
 
-def noise_of(model: CoverModel, design: Design) -> list[Array]:
-    """The picture's irregularities, as `CoverModel.planes` takes them; the seed's and the profile's."""
-    return model.noise(design.seed, blend_of(design.profile, design.seed))
+def picture_of(model: CoverModel, design: Design) -> Pixels:
+    """The model's own picture, (side, side, 3)."""
+    traits = design.traits or traits_of_seed(design.seed)
+    z = latent_of(traits, design.seed, model.latent, design.profile)
+    return model.picture(z, wishes_of(design, traits))
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A cover that is ready to be drawn at a size or written as vectors: what is printed, the text, the part of the
+    square that is seen."""
+
+    made: Print
+    setting: Setting | None
+    width: int
+    height: int
+    window: Window
+
+
+def palette_for_design(design: Design, composition: Composition) -> Palette:
+    """The palette that the design names, or the one that its music asks for."""
+    if design.palette == "picture":
+        return palette_of(composition.colour)
+    if design.palette:
+        return parse_palette(design.palette)
+    return palette_for(wishes_of(design, design.traits or traits_of_seed(design.seed)))
+
+
+def style_of(design: Design) -> str:
+    """The style of letters: the design's, or serif where tempo, density and dynamics are low together."""
+    traits = design.traits or traits_of_seed(design.seed)
+    calm = traits.tempo + traits.density + traits.dynamics < 0
+    return design.style if design.style != "auto" else "serif" if calm else "sans"
+
+
+def tone_at(composition: Composition, box: tuple[float, float, float, float]) -> Array:
+    """The tones within a box of the square."""
+    side = len(composition.tone)
+    left, top, right, bottom = (min(side, max(0, round(value * side))) for value in box)
+    return composition.tone[top:bottom, left:right]
+
+
+def sheet_of(design: Design, composition: Composition, width: int, height: int) -> Sheet:
+    """The cover of a composition in a format of ``width`` x ``height`` px."""
+    palette = palette_for_design(design, composition)
+    window = Window.of(width, height)
+
+    def place(box: Rectangle) -> tuple[float, float, float, float]:
+        across, down = (window.right - window.left) / width, (window.bottom - window.top) / height
+        return (window.left + box[0] * across, window.top + box[1] * down,
+                window.left + box[2] * across, window.top + box[3] * down)  # fmt: skip
+
+    def covered(setting: Setting) -> float:
+        """How much of the figure the text would push away."""
+        boxes = (*setting.room, *([setting.band] if setting.band else []))
+        return float(sum((np.clip(tone_at(composition, place(box)) - composition.cut, 0, None)).sum() for box in boxes))
+
+    places = ("top", "bottom") if design.place == "auto" else (design.place,)
+    style = style_of(design)
+    tried = [lay_out((width, height), design.title, design.artist, style, design.layout, where, design.font)
+             for where in places]  # fmt: skip
+    setting = min((each for each in tried if each is not None), key=covered, default=None)
+    look = LOOKS[design.look]
+    if setting is None:
+        return Sheet(look(composition, palette, design.seed), None, width, height, window)
+    boxes = [place(box) for box in (setting.room if setting.band is None else (setting.band,))]
+    if setting.layout != "column":  # the shapes move to the middle of what is left free
+        upper, lower = min(box[1] for box in boxes), max(box[3] for box in boxes)
+        composition = composition.moved(-lower / 2 if upper < 1 - lower else (1 - upper) / 2)
+    if setting.band is None:
+        for box in boxes:
+            composition = composition.cleared(box)
+        return Sheet(look(composition.recut(), palette, design.seed), setting, width, height, window)
+    top, bottom = boxes[0][1], boxes[0][3]
+    made = look(composition, palette, design.seed)
+
+    def band(x: NDArray[Any], y: NDArray[Any]) -> Array:
+        # it goes on beyond the edge that it lies along
+        inside = bottom - y if top <= window.top + 1e-6 else y - top
+        return np.asarray(np.broadcast_to(inside[:, None], (len(y), len(x))), np.float32)
+
+    flat = Plate(made.base, band, outlines=(((-1, top), (2, top), (2, bottom if bottom < 1 else 2),
+                                            (-1, bottom if bottom < 1 else 2)),))  # fmt: skip
+    return Sheet(replace(made, plates=(*made.plates, flat)), setting, width, height, window)
 
 
 def draw(model: CoverModel, design: Design, width: int, height: int, threads: int = 2,
@@ -111,10 +198,16 @@ def draw(model: CoverModel, design: Design, width: int, height: int, threads: in
     """The cover at ``width`` x ``height`` px, and how its text was set (None without text)."""
     if width < 16 or height < 16:
         raise ValueError(f"size: {width} x {height}; must be at least 16 a side")
-    image = Image.fromarray(model.draw(planes_of(model, design), width, height, None, threads, progress))
-    if design.palette:
-        image = recolour(image, parse_palette(design.palette))
-    return set_text(image, design.title, design.artist, design.style, design.place, design.font)
+    sheet = sheet_of(design, compose(picture_of(model, design)), width, height)
+    return printed(sheet, design.seed, threads, progress)
+
+
+def printed(sheet: Sheet, seed: int, threads: int = 2,
+            progress: Progress | None = None) -> tuple[Image.Image, Lettering | None]:  # fmt: skip
+    """A sheet as pixels, and how its text was set."""
+    pixels = pressed(sheet.made, sheet.width, sheet.height, sheet.window, threads, seed, progress)
+    lettering = lettered(pixels, sheet.setting, sheet.made.letters.rgb) if sheet.setting else None
+    return Image.fromarray(pixels), lettering
 
 
 def contact_sheet(model: CoverModel, design: Design, columns: int, rows: int, cell: int = 300,
@@ -133,7 +226,9 @@ def gallery(model: CoverModel, designs: Sequence[Design], columns: int, cell: in
     band, gap, rows = 26 if below else 0, 8, -(-len(designs) // columns)
     sheet = Image.new("RGB", (columns * (cell + gap) + gap, rows * (cell + band + gap) + gap), (24, 24, 28))
     pen = ImageDraw.Draw(sheet)
-    font = font_of("NotoSans-SemiBold.ttf", 15)
+    font = ImageFont.truetype(
+        io.BytesIO((resources.files("rnnmuse.cover") / "fonts/NotoSans-SemiBold.ttf").read_bytes()), 15
+    )
     for index, design in enumerate(designs):
         image, _ = draw(model, design, 2 * cell, 2 * cell, 2)
         x, y = gap + index % columns * (cell + gap), gap + index // columns * (cell + band + gap)
@@ -178,9 +273,10 @@ def parse_formats(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def check_ending(path: Path) -> None:
-    if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"out: {path.name}; must end with {', '.join(ENDINGS)}")
+def check_ending(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
+    """ValueError where the path ends with none of ``endings``."""
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"out: {path.name}; must end with {', '.join(endings)}")
 
 
 def write(image: Image.Image, path: Path, about: str = "") -> str:
@@ -218,5 +314,5 @@ def write(image: Image.Image, path: Path, about: str = "") -> str:
 def described(model: CoverModel, design: Design) -> str:
     """One line that the cover can be made from again."""
     parts = [f"model {model.name}", f"seed {design.seed}"]
-    parts += [f"{name} {value}" for name in ("mood", "palette") if (value := getattr(design, name))]
+    parts += [f"{name} {value}" for name in ("look", "mood", "palette") if (value := getattr(design, name))]
     return "rnnmuse cover: " + ", ".join(parts)

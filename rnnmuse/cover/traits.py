@@ -5,8 +5,7 @@ picture. What traits do not tell apart, two tunes in one key, the `profile_of` t
 melodic step and note length comes. The latent is a smooth function of both: random Fourier features (Rahimi and Recht
 2007), so that the correlation of two pieces' latents is exp(-d² / 2 r² - p² / 2 q²), d the distance of their traits, p
 that of their profiles, r REACH and q PROFILE_REACH: near pieces have near pictures, and the seed chooses the features.
-Of the profile alone are made, in the same way, the mixture of the picture's irregularities (`blend_of`) and a tone of
-its own (`tone_of`).
+From three means of the profile alone comes a tone of its own (`tone_of`).
 """
 
 from __future__ import annotations
@@ -92,10 +91,10 @@ PROFILE_REACH = 0.5
 """The same for profiles; those of two tunes are about 0.6 apart."""
 DEGREES, STEPS, GAPS = 12, 15, 8
 PROFILE = DEGREES + STEPS + GAPS
-BLEND = 48
-"""Fields of noise that a picture's irregularities are mixed from."""
-TONE = 0.6
-"""Spread of a piece's own tone, in units of the attributes' spread."""
+TONE = 0.9
+"""Spread of what the notes themselves add, in units of the attributes' spread."""
+SEEDED = 0.6
+"""Spread of what a seed adds."""
 
 
 def traits_of(piece: Piece) -> Traits:
@@ -189,20 +188,24 @@ def latent_of(traits: Traits, seed: int, length: int, profile: Sequence[float] =
     return _features(turn, rng, profile)
 
 
-def blend_of(profile: Sequence[float], seed: int) -> Array:
-    """How the seed's fields of noise are mixed for a piece, (BLEND,), of length 1: near profiles, near mixtures."""
-    rng = np.random.default_rng((seed, 4))
-    out = _features(rng.uniform(0, 2 * math.pi, BLEND), rng, profile)
-    return np.asarray(out / np.linalg.norm(out), np.float32)
-
-
 def tone_of(profile: Sequence[float], seed: int) -> Array:
-    """What a piece's own tone adds to the conditions, (CONDITIONS,): TONE for each attribute, nothing without a
-    profile."""
+    """What the notes themselves add to the conditions, (CONDITIONS,), nothing without a profile.
+
+    Longer gaps between onsets are brighter, larger steps of the upper line warmer, and notes outside the major scale
+    greener; every seed but 1 adds a mood of its own, the same for all pieces.
+    """
     out = np.zeros(CONDITIONS, np.float32)
-    if len(profile):
-        rng = np.random.default_rng((seed, 5))
-        out[:ABSTRACT] = TONE * _features(rng.uniform(0, 2 * math.pi, ABSTRACT), rng, profile)
+    if not len(profile):
+        return out
+    shares = 3 * np.square(np.asarray(profile, np.float64))
+    degrees, steps, gaps = np.split(shares, (DEGREES, DEGREES + STEPS))
+    gap = (float(gaps @ np.arange(GAPS)) - 2.6) / 1.4
+    leap = (float(steps @ np.abs(np.arange(STEPS) - STEPS // 2)) - 3.1) / 1.2
+    outside = (1 - float(degrees[[0, 2, 4, 5, 7, 9, 11]].sum()) - 0.15) / 0.12
+    for name, value in (("brightness", gap), ("warmth", leap), ("tint", outside / 2)):
+        out[ATTRIBUTES.index(name)] = TONE * _soft(value)
+    if seed != 1:
+        out[:ABSTRACT] += np.random.default_rng((seed, 5)).normal(0, SEEDED, ABSTRACT)
     return out
 
 

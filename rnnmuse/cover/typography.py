@@ -1,330 +1,397 @@
-"""Title and artist on a picture: fitted, never cut off, and readable at a measured contrast.
+"""Title and artist on a cover: four layouts, fitted, never cut off, on a flat ink that they are read well against.
 
-The text stands where the picture is calmest. A soft ground is laid under it, just as strong as is needed for every
-pixel behind the text to keep the contrast (WCAG 2.2, 1.4.3: 4.5 : 1).
+The picture makes room for the letters (`rnnmuse.cover.composition.Composition.cleared`), so no veil is laid below them.
+Lines are aligned by their ink rather than by their advances, and quotation marks and brackets hang in the margin.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from rnnmuse.cover.letters import STYLES, Line, check_font, mask, pieces, shaped, wide
 from rnnmuse.cover.palette import Colour, contrast, luminance
 
-STYLES = {"serif": ("Cormorant-Bold.ttf", "NotoSans-SemiBold.ttf", "NotoSansCJK-Bold.otf"),
-          "sans": ("NotoSans-SemiBold.ttf", "NotoSansCJK-Bold.otf")}  # fmt: skip
-"""Fonts of a style; a character is set in the first that has it."""
+LAYOUTS = ("auto", "corner", "band", "stack", "column")
 PLACES = ("auto", "bottom", "top", "centre")
 CONTRAST = 4.5
+"""The least contrast of letters (WCAG 2.2, 1.4.3)."""
 LONGEST = 200
-MARGIN = 0.07  # of the shorter side
-LARGEST, SMALLEST = 0.15, 0.016  # size of type, of the shorter side
-LEADING = 1.12
-LIGHT: Colour = (255, 255, 255)
-DARK: Colour = (14, 14, 18)
-_NOT_FIRST = frozenset("、。，．・：；？！）］｝」』】〉》〕ー々ゝぁぃぅぇぉっゃゅょァィゥェォッャュョ!?,.:;)]}%’”…")
-_NOT_LAST = frozenset("（［｛「『【〈《〔([{‘“")
+MARGIN = 0.065  # of the shorter side
+LARGEST, SMALLEST = 0.17, 0.016  # size of type, of the shorter side
+LEADING = 1.06
+STACKED = 14
+"""Characters of the longest word that is set in a line of its own."""
+_HANGING = frozenset("«»\"'“”‘’„‚「『（(【《〈[")
+
+Rectangle = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines of one text at one size. ``width`` and ``height`` hold every pixel of it."""
+    """Lines of one text at one size."""
 
     lines: tuple[str, ...]
     size: int
-    width: int
-    height: int
     style: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Lettering:
-    """How the text was set: ``box`` (left, top, right, bottom) in pixels holds it, ``contrast`` is the lowest against
-    any pixel behind it, ``ground`` 0-1 how strong the ground had to be."""
+class Placed:
+    """A line at a size in pixels, its base line beginning at (x, y); turned lines read upwards."""
 
-    box: tuple[int, int, int, int]
+    line: Line
+    size: float
+    x: float
+    y: float
+    turned: bool = False
+
+    @property
+    def box(self) -> Rectangle:
+        """The pixels that it covers."""
+        left, top, right, bottom = (value * self.size for value in self.line.ink)
+        if self.turned:
+            left, top, right, bottom = top, -right, bottom, -left
+        return (int(np.floor(self.x + left)) - 1, int(np.floor(self.y + top)) - 1,
+                int(np.ceil(self.x + right)) + 1, int(np.ceil(self.y + bottom)) + 1)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A layout with its lines. ``room`` are the rectangles that are kept free of the picture's shapes, ``band`` is one
+    that is flat, edge to edge."""
+
+    layout: str
+    lines: tuple[Placed, ...]
+    room: tuple[Rectangle, ...]
+    band: Rectangle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lettering:
+    """How the text was set: ``box`` in pixels holds all of it, ``contrast`` is the lowest against any pixel behind it,
+    ``size`` that of the title in pixels."""
+
+    layout: str
+    box: Rectangle
     colour: Colour
     contrast: float
-    ground: float
     size: int
 
 
-@lru_cache(maxsize=64)
-def font_of(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """A bundled font by its name, or any by its path, at a size in pixels."""
-    if "/" in name or "\\" in name:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError as error:
-            raise ValueError(f"font: {name}: {error}; must be a TrueType or OpenType file") from None
-    with resources.as_file(resources.files("rnnmuse.cover") / "fonts" / name) as path:
-        return ImageFont.truetype(str(path), size)
+@dataclass(slots=True)
+class _Frame:
+    """What a layout works with: the format, its margin, and the texts with their fonts."""
+
+    width: int
+    height: int
+    title: str
+    artist: str
+    style: tuple[str, ...]
+    small: tuple[str, ...]
+    place: str
+    short: int = field(init=False)
+    margin: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.short = min(self.width, self.height)
+        self.margin = round(MARGIN * self.short)
 
 
-@lru_cache(maxsize=4096)
-def has(name: str, character: str) -> bool:
-    """True if the font has a glyph of its own for the character."""
-    font = font_of(name, 40)
-    missing = font.getmask("\U0010fffe")
-    found = font.getmask(character)
-    return found.size != missing.size or bytes(found) != bytes(missing)
-
-
-def prepared(field: str, text: str) -> str:
+def prepared(name: str, text: str) -> str:
     """The text composed (NFC), its blanks made single; ValueError if it is too long."""
     clean = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text)
     clean = " ".join(unicodedata.normalize("NFC", clean).split())
     if len(clean) > LONGEST:
-        raise ValueError(f"{field}: {len(clean)} characters; must be up to {LONGEST}")
+        raise ValueError(f"{name}: {len(clean)} characters; must be up to {LONGEST}")
     return clean
 
 
-def runs(text: str, style: tuple[str, ...]) -> list[tuple[str, str]]:
-    """The text cut into (font, characters); a mark stays with its letter, and a word in one font if one has it all.
+def lay_out(size: tuple[int, int], title: str, artist: str = "", style: str = "serif", layout: str = "auto",
+            place: str = "auto", font: Path | None = None) -> Setting | None:  # fmt: skip
+    """Title and artist set in a format of ``size`` px; None without text.
 
-    ValueError names the characters that no font of the style has.
+    ``auto`` takes ``column`` for a few Chinese or Japanese characters, ``stack`` for up to four short words, and
+    ``corner`` else. ValueError names a style, layout, place, font or text that cannot be used.
     """
-    out: list[tuple[str, str]] = []
-    lacking: list[str] = []
-    for word in _pieces(text):
-        whole = [name for name in style if all(_joins(c) or has(name, c) for c in word)]
-        for character in word:
-            if out and _joins(character):
-                out[-1] = (out[-1][0], out[-1][1] + character)
-                continue
-            font = next((name for name in whole or style if character.isspace() or has(name, character)), None)
-            if font is None:
-                lacking.append(character)
-            elif out and out[-1][0] == font:
-                out[-1] = (font, out[-1][1] + character)
-            else:
-                out.append((font, character))
-    if lacking:
-        shown = " ".join(dict.fromkeys(lacking))
-        raise ValueError(f"text: no font here has {shown}; give one that has it with --font")
+    for name, value, allowed in (
+        ("style", style, tuple(STYLES)),
+        ("layout", layout, LAYOUTS),
+        ("place", place, PLACES),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name}: {value!r}; must be one of {', '.join(allowed)}")
+    own = (check_font(font),) if font is not None else ()
+    title, artist = prepared("title", title), prepared("artist", artist)
+    if not title:
+        title, artist = artist, ""
+    if not title:
+        return None
+    if layout == "auto":
+        layout = _suited(title, size, place)
+    frame = _Frame(*size, title, artist, own + STYLES[style], own + STYLES["sans"], place)
+    shaped(title, frame.style)  # names the characters that no font has
+    return {"corner": _corner, "band": _band, "stack": _stack, "column": _column}[layout](frame)
+
+
+def _suited(title: str, size: tuple[int, int], place: str) -> str:
+    words = title.split()
+    if place == "centre" or size[0] > 1.5 * size[1]:
+        return "corner"
+    if all(wide(c) for c in title) and len(title) <= 8:
+        return "column"
+    if (
+        1 <= len(words) <= 4
+        and max(map(len, words)) <= STACKED
+        and not any(wide(c) for c in title)
+        and len(title) <= 26
+    ):
+        return "stack"
+    return "corner"
+
+
+# -- the layouts --------------------------------------------------------------------------------------------
+
+
+def _corner(frame: _Frame) -> Setting:
+    """Even lines, flush with the margin, at the top or the bottom; centred where the place says so."""
+    room = int((frame.height - 2 * frame.margin) * (0.62 if frame.height < 0.6 * frame.width else 0.42))
+    width = frame.width - 2 * frame.margin
+    block = fitted(frame.title, width, room, round(LARGEST * frame.short), _smallest(frame), frame.style)
+    blocks = [block]
+    if frame.artist:
+        most = max(_smallest(frame), round(0.34 * block.size), round(0.03 * frame.short))
+        blocks.append(fitted(frame.artist, width, room // 2, most, _smallest(frame), frame.small))
+    lines = _stacked(blocks)
+    height = lines[-1][2] - lines[0][1]
+    if frame.place == "centre":
+        top = (frame.height - height) / 2
+    else:
+        top = frame.margin if frame.place in ("auto", "top") else frame.height - frame.margin - height
+    placed = [Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), base - lines[0][1] + top)
+              for line, _, _, base, size in lines]  # fmt: skip
+    return Setting("corner", tuple(placed), (_padded(placed, frame),))
+
+
+def _band(frame: _Frame) -> Setting:
+    """A flat band along the lower (or upper) edge, with the title at its left and the artist below."""
+    width = frame.width - 2 * frame.margin
+    room = round(0.2 * frame.height)
+    block = fitted(frame.title, width, room, round(0.105 * frame.short), _smallest(frame), frame.style)
+    blocks = [block]
+    if frame.artist:
+        most = max(_smallest(frame), round(0.45 * block.size), round(0.03 * frame.short))
+        blocks.append(fitted(frame.artist, width, room // 2, most, _smallest(frame), frame.small))
+    lines = _stacked(blocks)
+    height = lines[-1][2] - lines[0][1]
+    pad = round(0.75 * frame.margin)
+    tall = round(height + 2 * pad)
+    up = frame.place == "top"
+    edge = tall if up else frame.height - tall
+    top = pad if up else edge + pad
+    placed = [Placed(line, size, _aligned(line, size, frame, False), base - lines[0][1] + top)
+              for line, _, _, base, size in lines]  # fmt: skip
+    band = (0, 0, frame.width, edge) if up else (0, edge, frame.width, frame.height)
+    return Setting("band", tuple(placed), (), band)
+
+
+def _stack(frame: _Frame) -> Setting:
+    """Each word a line of its own, as wide as the margins allow; capitals, where the script has them."""
+    words = frame.title.split()
+    if len(words) > 1 and len(words[0]) + len(words[1]) <= 4:
+        words = [" ".join(words[:2]), *words[2:]]
+    words = [word.upper() if word.upper().lower() == word.lower() else word for word in words]
+    lines = [shaped(word, frame.style, 0.0) for word in words]
+    width = frame.width - 2 * frame.margin
+    most = 0.46 * frame.height
+    gap = 0.028 * frame.short
+    sizes = [min(width / max(0.1, line.ink[2] - line.ink[0]), 0.26 * frame.short) for line in lines]
+    if max(map(len, words)) <= 3:
+        sizes = [min(sizes)] * len(sizes)
+    tall = sum(size * (line.ink[3] - line.ink[1]) for line, size in zip(lines, sizes, strict=True)) + gap * (
+        len(lines) - 1
+    )
+    shrink = min(1.0, most / tall)
+    sizes = [size * shrink for size in sizes]
+    artist = None
+    if frame.artist:
+        block = fitted(
+            frame.artist, width, round(0.1 * frame.height), round(0.055 * frame.short), _smallest(frame), frame.small
+        )
+        artist = [(shaped(text, block.style), block.size) for text in block.lines]
+    heights = [size * (line.ink[3] - line.ink[1]) for line, size in zip(lines, sizes, strict=True)]
+    total = sum(heights) + gap * (len(lines) - 1)
+    small = sum(size * (line.ink[3] - line.ink[1]) + 0.8 * gap for line, size in artist or [])
+    down = frame.place == "bottom"
+    y = frame.height - frame.margin - total - small if down else float(frame.margin)
+    placed = []
+    for line, size, height in zip(lines, sizes, heights, strict=True):
+        placed.append(Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), y - line.ink[1] * size))
+        y += height + gap
+    for line, size in artist or []:
+        placed.append(
+            Placed(line, size, _aligned(line, size, frame, frame.place == "centre"), y + 0.2 * gap - line.ink[1] * size)
+        )
+        y += size * (line.ink[3] - line.ink[1]) + 0.8 * gap
+    return Setting("stack", tuple(placed), tuple(_padded([each], frame) for each in placed))
+
+
+def _column(frame: _Frame) -> Setting:
+    """Chinese and Japanese from top to bottom at the right; other scripts turned, reading upwards along the left."""
+    room = frame.height - 2 * frame.margin
+    upright = all(wide(c) for c in frame.title.replace(" ", ""))
+    placed: list[Placed] = []
+    if upright:
+        characters = [c for c in frame.title if c != " "]
+        size = min(0.62 * room / len(characters), 0.2 * frame.short)
+        x = frame.width - frame.margin - size
+        for index, character in enumerate(characters):
+            line = shaped(character, frame.style)
+            placed.append(Placed(line, size, x, frame.margin + (index + 0.88) * size))
+        if frame.artist:
+            block = fitted(frame.artist, round(0.7 * (frame.width - 2 * frame.margin)), room // 4,
+                           round(0.042 * frame.short), _smallest(frame), frame.small)  # fmt: skip
+            bottom = frame.height - frame.margin
+            for index, text in enumerate(reversed(block.lines)):
+                line = shaped(text, block.style)
+                base = bottom - index * LEADING * block.size - max(0.0, line.ink[3]) * block.size
+                placed.append(Placed(line, block.size, _aligned(line, block.size, frame, False), base))
+        title = placed[: len(characters)]
+        rooms = [_padded(title, frame)] + ([_padded(placed[len(characters) :], frame)] if frame.artist else [])
+        return Setting("column", tuple(placed), tuple(rooms))
+    block = fitted(
+        frame.title, room, round(0.34 * frame.width), round(0.15 * frame.short), _smallest(frame), frame.style
+    )
+    blocks = [block]
+    if frame.artist:
+        most = max(_smallest(frame), round(0.34 * block.size), round(0.03 * frame.short))
+        blocks.append(fitted(frame.artist, room, room // 6, most, _smallest(frame), frame.small))
+    lines = _stacked(blocks)
+    for line, _, _, base, size in lines:
+        placed.append(Placed(line, size, frame.margin + base - lines[0][1],
+                             frame.height - frame.margin + (line.ink[0] + _hang(line)) * size, True))  # fmt: skip
+    return Setting("column", tuple(placed), (_padded(placed, frame),))
+
+
+def _smallest(frame: _Frame) -> int:
+    return max(3, round(SMALLEST * frame.short))
+
+
+def _stacked(blocks: list[Block]) -> list[tuple[Line, float, float, float, float]]:
+    """Lines below each other: shaped, the top and bottom of their ink, their base lines (from any origin), sizes."""
+    out: list[tuple[Line, float, float, float, float]] = []
+    base = 0.0
+    for number, block in enumerate(blocks):
+        for index, text in enumerate(block.lines):
+            line = shaped(text, block.style)
+            if out:
+                step = LEADING * block.size if index else 0.42 * blocks[number - 1].size + 1.0 * block.size
+                base = max(base + step, out[-1][2] - line.ink[1] * block.size + 0.04 * block.size)
+            out.append((line, base + line.ink[1] * block.size, base + line.ink[3] * block.size, base, block.size))
     return out
 
 
-def _joins(character: str) -> bool:
-    """True of what is set in the font of what stands before it."""
-    return bool(unicodedata.combining(character)) or character.isspace() or character in "\u200d\ufe0f"
+def _hang(line: Line) -> float:
+    """How far the line's first mark hangs in the margin, in units of its size."""
+    if line.text[:1] in _HANGING and len(line.glyphs) > 1:
+        return line.glyphs[1].x - line.ink[0]
+    return 0.0
 
 
-def _line_width(line: str, size: int, style: tuple[str, ...]) -> int:
-    return int(sum(font_of(name, size).getlength(part) for name, part in runs(line, style)) + 0.999)
+def _aligned(line: Line, size: float, frame: _Frame, centred: bool) -> float:
+    """Where the base line begins so that the ink is flush with the margin (the right one for right-to-left text)."""
+    left, _, right, _ = line.ink
+    if centred:
+        return frame.width / 2 - size * (left + right) / 2
+    if any(unicodedata.bidirectional(c) in ("R", "AL") for c in line.text):
+        return frame.width - frame.margin - size * right
+    return max(0.2 * frame.margin, frame.margin - size * (left + _hang(line)))
 
 
-def _pieces(text: str) -> list[str]:
-    """What a line may be broken between: words, and single characters of Chinese, Japanese and Korean text."""
-    out: list[str] = []
-    for character in text:
-        wide = unicodedata.east_asian_width(character) in ("W", "F")
-        if not out:
-            out.append(character)
-            continue
-        last = out[-1][-1]
-        breaks = last == " " or wide or unicodedata.east_asian_width(last) in ("W", "F")
-        if (breaks and character != " " and character not in _NOT_FIRST and last not in _NOT_LAST):  # fmt: skip
-            out.append(character)
-        else:
-            out[-1] += character
-    return out
+def _padded(placed: list[Placed], frame: _Frame) -> Rectangle:
+    pad = round(0.02 * frame.short)
+    boxes = [each.box for each in placed]
+    return (min(b[0] for b in boxes) - pad, min(b[1] for b in boxes) - pad,
+            max(b[2] for b in boxes) + pad, max(b[3] for b in boxes) + pad)  # fmt: skip
 
 
-@lru_cache(maxsize=8192)
-def _ems(text: str, style: tuple[str, ...]) -> float:
-    """The length of a text in units of its size."""
-    return sum(font_of(name, 200).getlength(part) for name, part in runs(text, style)) / 200
+# -- fitting ------------------------------------------------------------------------------------------------
 
 
 def wrapped(text: str, width: int, size: int, style: tuple[str, ...]) -> list[str] | None:
     """Lines of at most ``width`` px, broken between pieces; None where one piece alone is too wide."""
-    room = 0.985 * width / size  # the rest is for kerning between pieces and for rounding
-    lines, used = [""], 0.0
-    for piece in _pieces(text):
-        if used + _ems(piece.rstrip(), style) <= room:
-            lines[-1] += piece
-            used += _ems(piece, style)
-        elif _ems(piece.rstrip(), style) <= room:
-            lines.append(piece)
-            used = _ems(piece, style)
-        else:
+    lines = [""]
+    for piece in pieces(text):
+        if lines[-1] and _width(lines[-1] + piece, size, style) > width:
+            lines.append("")
+        lines[-1] += piece
+        if _width(lines[-1], size, style) > width:
             return None
     return [line.strip() for line in lines if line.strip()]
 
 
+def _width(text: str, size: int, style: tuple[str, ...]) -> float:
+    line = shaped(text.strip(), style)
+    return max(line.advance, line.ink[2] - line.ink[0]) * size
+
+
 def fitted(text: str, width: int, height: int, largest: int, smallest: int, style: tuple[str, ...]) -> Block:
     """The text as large as it goes into ``width`` x ``height``, in even lines; a word that is too wide is broken."""
-    size = largest
+    size = max(largest, smallest)
     while True:
         lines = wrapped(text, width, size, style)
         if lines is None and size <= smallest:
             lines = _broken(text, width, size, style)
-        if lines is not None and (_height(lines, size) <= height or size <= smallest):
+        if lines is not None and (len(lines) * LEADING * size <= height or size <= smallest):
             break
         size = max(smallest, int(size * 0.94))
-    narrow, wide = width // len(lines), width
-    while wide - narrow > max(2, size // 20):  # the narrowest that takes no more lines: even lines
-        middle = (narrow + wide) // 2
+    narrow, broad = width // len(lines), width
+    while broad - narrow > max(2, size // 20):  # the narrowest that takes no more lines: even lines
+        middle = (narrow + broad) // 2
         other = wrapped(text, middle, size, style)
         if other is not None and len(other) <= len(lines):
-            lines, wide = other, middle
+            lines, broad = other, middle
         else:
             narrow = middle
-    across = max(_line_width(line, size, style) for line in lines)
-    return Block(tuple(lines), size, across, _height(lines, size), style)
+    return Block(tuple(lines), size, style)
 
 
 def _broken(text: str, width: int, size: int, style: tuple[str, ...]) -> list[str]:
     lines = [""]
     for character in text:
-        too_wide = _ems(lines[-1] + character, style) * size > 0.985 * width
-        if lines[-1] and too_wide and not unicodedata.combining(character):
+        if lines[-1] and _width(lines[-1] + character, size, style) > width and not unicodedata.combining(character):
             lines.append("")
         lines[-1] += character
     return [line.strip() for line in lines if line.strip()]
 
 
-def _height(lines: list[str], size: int) -> int:
-    return int(((len(lines) - 1) * LEADING + 1.3) * size)
+# -- pixels -------------------------------------------------------------------------------------------------
 
 
-def set_text(image: Image.Image, title: str, artist: str = "", style: str = "serif", place: str = "auto",
-             font: Path | None = None) -> tuple[Image.Image, Lettering | None]:  # fmt: skip
-    """The picture with title and artist set on it, and how; unchanged and None without text.
-
-    ValueError names a style, place, font or text that cannot be used.
-    """
-    blocks, gap = laid_out(image.size, title, artist, style, place, font)
-    if not blocks:
-        return image, None
-    width, height = _extent(blocks, gap)
-    best: tuple[float, float, tuple[int, int], Colour] | None = None
-    pixels = np.asarray(image)
-    for where in PLACES[1:] if place == "auto" else (place,):
-        left, top = _corner(where, image.size, width, height)
-        behind = pixels[top : top + height, left : left + width]
-        for colour in (LIGHT, DARK):
-            need = _ground_needed(behind, colour)
-            # what the ground changes: dark letters on a dark picture want a large white cloud
-            change = need * float(np.abs(behind - np.array(_other(colour), np.float32)).mean()) / 255
-            if best is None or change < best[0] - 0.01:
-                best = (change, need, (left, top), colour)
-    assert best is not None
-    _, need, (left, top), colour = best
-    box = (left, top, left + width, top + height)
-    if need:
-        image = image.copy()
-        image.paste(Image.new("RGB", image.size, _other(colour)), (0, 0), _ground(image.size, box, need))
-    behind = np.asarray(image)[box[1] : box[3], box[0] : box[2]]
-    lowest = float(contrast(luminance(behind), luminance(colour)).min())
-    _draw(image, blocks, left, top, gap, colour, centred=place == "centre")
-    return image, Lettering(box, colour, lowest, need, blocks[0].size)
-
-
-def overlay(size: tuple[int, int], title: str, artist: str = "", style: str = "serif", place: str = "bottom",
-            font: Path | None = None) -> tuple[Image.Image, Image.Image] | None:  # fmt: skip
-    """Two masks ("L") for pictures that move: a DARK ground, strong enough for any picture, and LIGHT letters on it."""
-    place = "bottom" if place == "auto" else place
-    blocks, gap = laid_out(size, title, artist, style, place, font)
-    if not blocks:
-        return None
-    width, height = _extent(blocks, gap)
-    left, top = _corner(place, size, width, height)
-    need = _ground_needed(np.full((1, 1, 3), 255, np.uint8), LIGHT)
-    letters = Image.new("L", size)
-    _draw(letters, blocks, left, top, gap, 255, centred=place == "centre")
-    return _ground(size, (left, top, left + width, top + height), need), letters
-
-
-def laid_out(size: tuple[int, int], title: str, artist: str, style: str, place: str,
-             font: Path | None) -> tuple[list[Block], int]:  # fmt: skip
-    """Title and artist fitted into a picture of ``size``, and the gap between them; no blocks without text."""
-    if style not in STYLES:
-        raise ValueError(f"style: {style!r}; must be one of {', '.join(STYLES)}")
-    if place not in PLACES:
-        raise ValueError(f"place: {place!r}; must be one of {', '.join(PLACES)}")
-    own = (str(font.resolve()),) if font is not None else ()
-    if own:
-        font_of(own[0], 20)
-    title, artist = prepared("title", title), prepared("artist", artist)
-    blocks = _blocks(title, artist, size, (own + STYLES[style], own + STYLES["sans"]))
-    return blocks, int(0.35 * blocks[-1].size) if len(blocks) > 1 else 0
-
-
-def _extent(blocks: list[Block], gap: int) -> tuple[int, int]:
-    return max(block.width for block in blocks), sum(block.height for block in blocks) + gap
-
-
-def _other(colour: Colour) -> Colour:
-    return DARK if colour == LIGHT else LIGHT
-
-
-def _blocks(title: str, artist: str, size: tuple[int, int], styles: tuple[tuple[str, ...], ...]) -> list[Block]:
-    short = min(size)
-    width = size[0] - 2 * round(MARGIN * short)
-    room = int((size[1] - 2 * round(MARGIN * short)) * (0.62 if size[1] < 0.6 * size[0] else 0.42))
-    largest, smallest = max(4, round(LARGEST * short)), max(3, round(SMALLEST * short))
-    out = []
-    if title:
-        out.append(fitted(title, width, room, largest, smallest, styles[0]))
-    if artist:
-        most = max(smallest, round(0.42 * out[0].size)) if out else largest // 2
-        out.append(fitted(artist, width, room // 2, max(most, round(0.03 * short)), smallest, styles[1]))
-    return out
-
-
-def _corner(place: str, size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
-    margin = round(MARGIN * min(size))
-    if place == "centre":
-        return (size[0] - width) // 2, (size[1] - height) // 2
-    return margin, (margin if place == "top" else size[1] - margin - height)
-
-
-def _ground_needed(behind: NDArray[np.uint8], colour: Colour) -> float:
-    """The least strength of the ground, in hundredths, at which every pixel keeps the contrast."""
-    against = _other(colour)
-    light = luminance(behind)
-    # the ground only moves pixels towards its own colour: the worst pixel stays the worst
-    worst = behind.reshape(-1, 3)[int(light.argmax() if colour == LIGHT else light.argmin())].astype(np.float64)
-    for hundredth in range(101):
-        mixed = worst + (np.array(against) - worst) * hundredth / 100
-        rounded = np.rint(mixed) + (1 if colour == LIGHT else -1)  # a step of 8 bits to spare
-        if float(contrast(luminance(rounded.clip(0, 255).tolist()), luminance(colour))) >= CONTRAST:
-            return hundredth / 100
-    return 1.0
-
-
-def _ground(size: tuple[int, int], box: tuple[int, int, int, int], strength: float) -> Image.Image:
-    """How strong the ground is at each pixel, "L": even over the box, fading outwards."""
-    scale = max(1, min(size) // 256)
-    fade = max(2, round(0.06 * min(size) / scale))
-    small = Image.new("L", (-(-size[0] // scale), -(-size[1] // scale)), 0)
-    grown = [box[0] // scale - fade, box[1] // scale - fade, box[2] // scale + fade, box[3] // scale + fade]
-    ImageDraw.Draw(small).rectangle(grown, fill=255)
-    mask = small.filter(ImageFilter.GaussianBlur(fade / 2)).resize(size, Image.Resampling.BICUBIC)
-    mask = mask.point([round(value * strength) for value in range(256)])
-    mask.paste(min(255, int(strength * 255) + 1), box)
-    return mask
-
-
-def _draw(image: Image.Image, blocks: list[Block], left: int, top: int, gap: int, colour: Colour | int,
-          centred: bool) -> None:  # fmt: skip
-    draw = ImageDraw.Draw(image)
-    across = max(block.width for block in blocks)
-    for block in blocks:
-        for index, line in enumerate(block.lines):
-            x = float(left + ((across - _line_width(line, block.size, block.style)) / 2 if centred else 0))
-            y = top + int((index * LEADING + 1.0) * block.size)  # the base line
-            for name, part in runs(line, block.style):
-                font = font_of(name, block.size)
-                draw.text((x, y), part, colour, font, anchor="ls")
-                x += font.getlength(part)
-        top += block.height + gap
+def lettered(pixels: NDArray[np.uint8], setting: Setting, colour: Colour) -> Lettering:
+    """Draw the lines into a picture (h, w, 3), and say how they can be read."""
+    height, width = pixels.shape[:2]
+    lowest = 21.0
+    light = float(luminance(colour))
+    for each in setting.lines:
+        left, top, right, bottom = each.box
+        behind = pixels[max(0, top) : bottom, max(0, left) : right]
+        if behind.size:
+            lowest = min(lowest, float(contrast(luminance(behind), light).min()))
+    for each in setting.lines:
+        share, x, y = mask(each.line, each.size)
+        if each.turned:
+            share, x, y = np.rot90(share), y, -x - share.shape[1]
+        column, row = round(each.x) + x, round(each.y) + y
+        share = share[max(0, -row) : height - row, max(0, -column) : width - column]
+        target = pixels[max(0, row) : max(0, row) + share.shape[0], max(0, column) : max(0, column) + share.shape[1]]
+        part = share[..., None].astype(np.float32) / 255
+        target[:] = np.rint(target * (1 - part) + part * np.array(colour, np.float32)).astype(np.uint8)
+    boxes = [each.box for each in setting.lines]
+    whole = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+    return Lettering(setting.layout, whole, colour, lowest, round(max(each.size for each in setting.lines)))

@@ -1,8 +1,9 @@
-"""A loop that moves with the music: the latent walks from bar to bar, loudness opens and brightens the picture.
+"""A loop that moves with the music: beats cut, parts drive the shapes, loudness opens the picture.
 
 Every bar has traits of its own (`rnnmuse.cover.traits`) and so a latent and wishes; between the bars' middles they
-are joined by a closed cubic spline, so that the last bar leads into the first. Loudness moves the wish for contrast
-and a small zoom.
+are joined by a closed cubic spline, so that the last bar leads into the first. The picture is composed afresh on every
+beat, at the place where the walk is then. Within a beat each part of the music swells one ink as it sounds, and
+loudness opens the window.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from rnnmuse.cover.palette import parse_palette, recolour
-from rnnmuse.cover.picture import Design, noise_of, wishes_of
+from rnnmuse.cover.composition import Composition, compose
+from rnnmuse.cover.picture import Design, Sheet, palette_for_design, sheet_of, wishes_of
+from rnnmuse.cover.plate import Window, pressed, single_threaded, swollen
 from rnnmuse.cover.traits import Traits, latent_of, traits_of, traits_of_seed
-from rnnmuse.cover.typography import DARK, LIGHT, overlay
+from rnnmuse.cover.typography import lettered
 from rnnmuse.errors import MissingExtraError, RnnmuseError
 from rnnmuse.events import Note
-from rnnmuse.models.cover import ATTRIBUTES, CoverModel, Window, single_threaded
+from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Part, Piece, Tempo
 from rnnmuse.music.sound import render, write_wav
 
@@ -38,6 +40,10 @@ OWN = 0.45
 """How far a bar's own traits count beside the piece's: the loop stays one picture that moves."""
 ZOOM = 0.05
 FALL = 0.35  # seconds in which loudness falls to a third
+SWELL = 0.16
+"""How far a part that sounds raises the level of its ink."""
+INKS = 3
+"""Inks that parts drive: the lowest part the first, the highest the last."""
 
 
 def excerpt(piece: Piece, start: int, bars: int) -> Piece:
@@ -73,13 +79,13 @@ class Walk:
     """The way through latents and wishes that a piece's bars mark out; `at` is where it is at a time in seconds."""
 
     def __init__(self, piece: Piece | None, design: Design, length: int, seconds: float = 0.0) -> None:
-        self._strength = design.strength
         if piece is None:
             self.seconds = seconds
             bars = [traits_of_seed(design.seed + index) for index in range(6)]
             whole = traits_of_seed(design.seed)
             middles = np.arange(6) * seconds / 6
-            self._onsets: list[tuple[float, float]] = []
+            onsets: list[list[tuple[float, float]]] = [[] for _ in range(INKS)]
+            self.beats = [index * seconds / 12 for index in range(12)]
         else:
             ends = [b for b in _bar_beats(piece, 4096) if b < piece.end - 1e-6]
             last = ends[-1] + piece.metre_at(ends[-1] + 1e-6).bar_beats
@@ -88,28 +94,53 @@ class Walk:
             whole = traits_of(piece)
             bars = [_bar_traits(piece, a, b, whole) for a, b in pairwise(edges)]
             middles = np.array([piece.seconds_at((a + b) / 2) for a, b in pairwise(edges)])
-            self._onsets = sorted((piece.seconds_at(n.start), n.velocity / 127) for n in piece.notes)
+            onsets = _by_ink(piece)
+            self.beats = [piece.seconds_at(float(beat)) for beat in range(math.ceil(last - 1e-6))]
         mixed = [Traits(*((1 - OWN) * whole.vector() + OWN * bar.vector()).tolist()) for bar in bars]
         z = np.stack([latent_of(t, design.seed, length, design.profile) for t in mixed])
         c = np.stack([wishes_of(design, t) for t in mixed])
         self._latents, self._wishes = (_ClosedSpline(middles, values, self.seconds) for values in (z, c))
-        self._times = np.array([at for at, _ in self._onsets])
-        self._loud = np.array([loud for _, loud in self._onsets])
+        self._onsets = [np.array(each or [(0.0, 0.0)]) for each in onsets]
+
+    def sounding(self, at: float) -> NDArray[np.float64]:
+        """How loud each ink's part sounds, (INKS,) of 0 to 1: its notes before ``at``, each falling off; those at the
+        end sound on into the beginning."""
+        at %= self.seconds
+        if not any(each[:, 1].any() for each in self._onsets):
+            turns = at / self.seconds + np.arange(INKS) / INKS
+            return np.asarray(0.5 + 0.5 * np.sin(2 * math.pi * turns))
+        out = [(each[:, 1] * np.exp(-((at - each[:, 0]) % self.seconds) / FALL)).sum() for each in self._onsets]
+        return np.asarray(1 - np.exp(-1.2 * np.array(out)))
 
     def loudness(self, at: float) -> float:
-        """0 to 1: the strokes before ``at``, each falling off; those at the end sound on into the beginning."""
-        if not len(self._times):
-            return 0.5 + 0.5 * math.sin(2 * math.pi * at / self.seconds)
-        since = (at - self._times) % self.seconds
-        return float(1 - math.exp(-1.2 * float((self._loud * np.exp(-since / FALL)).sum())))
+        """0 to 1, of all parts together."""
+        return float(1 - np.prod(1 - self.sounding(at)))
 
-    def at(self, seconds: float) -> tuple[Array, Array, float]:
-        """Latent, conditions and loudness at a time."""
-        loud = self.loudness(seconds)
-        c = self._wishes(seconds)
-        c[ATTRIBUTES.index("contrast")] += 0.9 * self._strength * (loud - 0.5)
-        c[ATTRIBUTES.index("brightness")] += 0.5 * self._strength * (loud - 0.5)
-        return self._latents(seconds), c, loud
+    def beat(self, at: float) -> int:
+        """The beat that ``at`` is in, from 0."""
+        return max(0, int(np.searchsorted(self.beats, at % self.seconds + 1e-9, "right")) - 1)
+
+    def at(self, seconds: float) -> tuple[Array, Array]:
+        """Latent and conditions at a time."""
+        return self._latents(seconds), self._wishes(seconds)
+
+
+def _by_ink(piece: Piece) -> list[list[tuple[float, float]]]:
+    """Onsets in seconds and their loudness 0-1 for each ink: parts ordered by their mean pitch, drums the lowest; a
+    single part by the register of its notes."""
+
+    def place(part: Part) -> tuple[bool, float]:
+        return not part.drum, sum(note.pitch for note in part.notes) / len(part.notes)
+
+    parts = sorted((part for part in piece.parts if part.notes), key=place)
+    out: list[list[tuple[float, float]]] = [[] for _ in range(INKS)]
+    for index, part in enumerate(parts):
+        pitches = sorted(note.pitch for note in part.notes)
+        for note in part.notes:
+            below = sum(pitch < note.pitch for pitch in pitches)
+            ink = round(index * (INKS - 1) / (len(parts) - 1)) if len(parts) > 1 else INKS * below // len(pitches)
+            out[ink].append((piece.seconds_at(note.start), note.velocity / 127))
+    return out
 
 
 def _bar_traits(piece: Piece, begin: float, end: float, whole: Traits) -> Traits:
@@ -163,29 +194,23 @@ def _between(
 
 def frames(model: CoverModel, design: Design, walk: Walk, width: int, height: int, rate: float,
            threads: int = 2) -> Iterator[NDArray[np.uint8]]:  # fmt: skip
-    """The loop's pictures in turn, (height, width, 3) uint8. The picture's fine irregularities stand still."""
+    """The loop's pictures in turn, (height, width, 3) uint8."""
     count = max(2, round(walk.seconds * rate))
-    base = Window.of(width, height)
-    scale = 2 if min(width, height) >= 512 else 1  # the picture has nothing finer than half a pixel at these sizes
-    colours = parse_palette(design.palette) if design.palette else None
-    text = overlay((width, height), design.title, design.artist, design.style, design.place, design.font)
 
-    noise = noise_of(model, design)
+    def composed(beat: int, like: Composition | None) -> Composition:
+        z, c = walk.at(walk.beats[beat])
+        return compose(model.picture(z, c), like=like)
+
+    first = composed(0, None)
+    design = replace(design, palette=design.palette or palette_for_design(design, first).name)
+
+    @lru_cache(maxsize=4)
+    def sheet(beat: int) -> Sheet:
+        return sheet_of(design, composed(beat, first) if beat else first, width, height)
 
     def frame(index: int) -> NDArray[np.uint8]:
-        z, c, loud = walk.at(index / count * walk.seconds)
-        planes = model.planes(z, c, design.seed, noise)
-        window = _zoomed(base, 1 - ZOOM * loud)
-        pixels = model.draw(planes, -(-width // scale), -(-height // scale), window, 1)
-        image = Image.fromarray(pixels)
-        if scale > 1:
-            image = image.resize((width, height), Image.Resampling.BICUBIC)
-        if colours:
-            image = recolour(image, colours, 0.8)
-        if text is not None:
-            image.paste(DARK, (0, 0, width, height), text[0])
-            image.paste(LIGHT, (0, 0, width, height), text[1])
-        return np.asarray(image)
+        at = index / count * walk.seconds
+        return moved(sheet(walk.beat(at)), walk.sounding(at), walk.loudness(at), design.seed)
 
     with single_threaded(), ThreadPoolExecutor(threads) as pool:
         ahead = 4 * threads
@@ -194,6 +219,22 @@ def frames(model: CoverModel, design: Design, walk: Walk, width: int, height: in
             yield waiting.pop(0).result()
             if index + ahead < count:
                 waiting.append(pool.submit(frame, index + ahead))
+
+
+def moved(sheet: Sheet, sounding: NDArray[np.float64], loudness: float, seed: int) -> NDArray[np.uint8]:
+    """A sheet as it stands while its parts sound (INKS,) and the whole is as loud: the letters do not move."""
+    made = sheet.made
+    plates = tuple(
+        swollen(plate, SWELL * (float(sounding[min(index, INKS - 1)]) - 0.35))
+        if not plate.outlines or index < INKS
+        else plate
+        for index, plate in enumerate(made.plates)
+    )
+    window = _zoomed(sheet.window, 1 - ZOOM * loudness)
+    pixels = pressed(replace(made, plates=plates), sheet.width, sheet.height, window, 1, seed)
+    if sheet.setting is not None:
+        lettered(pixels, sheet.setting, made.letters.rgb)
+    return pixels
 
 
 def _zoomed(window: Window, share: float) -> Window:

@@ -18,11 +18,12 @@ from typing import Any
 
 from rnnmuse.cover.live import LivePicture
 from rnnmuse.cover.picture import Design, described, design_for, draw, write
+from rnnmuse.cover.plate import single_threaded
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
 from rnnmuse.jobs import messages as m
 from rnnmuse.models.bundle import load_cover, user_folder
-from rnnmuse.models.cover import CoverModel, single_threaded
+from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Part, Piece, Tempo
 
 STEP = 0.05  # share of a cover between two reports

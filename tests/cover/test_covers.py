@@ -4,6 +4,7 @@ import io
 import subprocess
 import wave
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from typer.testing import CliRunner
 
 from rnnmuse.cli.main import app
 from rnnmuse.cover.live import LivePicture
-from rnnmuse.cover.picture import MOST_BYTES, Design, contact_sheet, design_for, draw, parse_grid, write
-from rnnmuse.cover.video import Walk, excerpt, parse_size, write_loop_sound
+from rnnmuse.cover.picture import MOST_BYTES, Design, contact_sheet, design_for, draw, parse_grid, picture_of, write
+from rnnmuse.cover.video import Walk, excerpt, frames, parse_size, write_loop_sound
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.events import Note
 from rnnmuse.jobs.process import Jobs
 from rnnmuse.models.bundle import load_cover
 from rnnmuse.music.midi import write_midi
@@ -38,12 +40,12 @@ def test_the_same_piece_and_seed_give_the_same_cover_others_another(model, piece
     assert np.abs(first - coloured).mean() > 2
 
 
-def test_one_note_changed_changes_the_cover_less_than_another_tune_does(model, piece):
+def test_one_note_changed_changes_the_picture_less_than_another_tune_does(model, piece):
     line = piece.parts[0].notes
     one = [replace(n, pitch=n.pitch + (i == 3)) for i, n in enumerate(line)]
     other = [replace(n, pitch=60 + 7 * (i % 2)) for i, n in enumerate(line)]
     first, near, far = (
-        np.asarray(draw(model, design_for(Piece([Part(notes=notes)], keys=piece.keys), 3), 48, 48)[0], int)
+        picture_of(model, design_for(Piece([Part(notes=notes)], keys=piece.keys), 3)).astype(int)
         for notes in (line, one, other)
     )
     assert 0 < np.abs(first - near).mean() < np.abs(first - far).mean()
@@ -88,7 +90,10 @@ def test_formats_variations_and_grid(covers, tmp_path):
         (["--seed", "1", "--mood", "x"], "mood: 'x'"),
         (["--seed", "1", "--out", "x.gif"], "out: x.gif; must end with"),
         (["--seed", "1", "--variations", "0"], "variations: 0"),
-        (["--seed", "1", "--title", "ع"], "no font here has"),
+        (["--seed", "1", "--title", "ก"], "no font here has"),
+        (["--seed", "1", "--look", "etching"], "look: 'etching'; must be one of screen, riso"),
+        (["--seed", "1", "--look", "gradient", "--out", "x.svg"], "gradient has no SVG form"),
+        (["--seed", "1", "--trim", "3", "--out", "x.pdf"], "trim: 3.0; must be 20 to 1000 mm"),
         (["nothing.mid"], "nothing.mid"),
         (["sheet", "a.mid", "--columns", "13"], "columns: 13; must be 1 to 12"),
         (["sheet", "a.mid", "--titles", "pyproject.toml"], "titles: pyproject.toml has"),
@@ -151,6 +156,46 @@ def test_a_walk_closes_and_follows_loudness(piece):
     steps = [np.abs(walk.at(t + 0.05)[0] - walk.at(t)[0]).max() for t in np.arange(0, 8, 0.25)]
     assert max(steps) < 0.5
     assert walk.loudness(0.02) > walk.loudness(0.45)
+
+
+def test_parts_drive_inks_and_beats_cut(piece):
+    """The lowest part drives the first ink, the highest the last; what sounds at the end sounds on at the beginning."""
+    low = Part("low", notes=[Note(0.0, 40, 0.5, 120), Note(7.9, 40, 0.1, 120)])
+    high = Part("high", notes=[Note(2.0, 90, 0.5, 120)])
+    walk = Walk(Piece([high, low]), Design(seed=2), 96)
+    assert walk.beats == pytest.approx([0.5 * beat for beat in range(8)])
+    assert [walk.beat(at) for at in (0.0, 0.49, 0.5, 3.99, 4.0)] == [0, 0, 1, 7, 0]
+    assert walk.sounding(0.01)[0] > 0.5 > walk.sounding(0.01)[2]
+    assert walk.sounding(1.01)[2] > 0.5 > walk.sounding(1.01)[1]
+    assert walk.sounding(0.0)[0] == pytest.approx(walk.sounding(4.0)[0])
+    alone = Walk(Piece([Part(notes=[*low.notes, *high.notes])]), Design(seed=2), 96)
+    assert alone.sounding(0.01)[0] > alone.sounding(0.01)[2]  # by register
+
+
+def test_a_loop_has_no_seam_and_its_shapes_grow_with_the_notes(model, piece):
+    design = design_for(excerpt(piece, 1, 1), 3, title="A", look="geometric")
+    walk = Walk(excerpt(piece, 1, 1), design, model.latent)
+    made = [frame.astype(int) for frame in frames(model, design, walk, 64, 64, 8)]
+    assert len(made) == 16
+    steps = [np.abs(a - b).mean() for a, b in pairwise(made)]
+    assert min(steps) > 0  # it never stands still
+    for one, two in zip((*walk.at(0.0), walk.sounding(0.0)), (*walk.at(2.0), walk.sounding(2.0)), strict=True):
+        assert one == pytest.approx(two, abs=1e-6)
+    assert walk.beat(2.0) == walk.beat(0.0) == 0
+    again = list(frames(model, design, walk, 64, 64, 8))
+    assert all(np.array_equal(a, b) for a, b in zip(made, again, strict=True))
+
+
+def test_the_command_writes_vectors_with_named_inks(covers, tmp_path):
+    made = ["cover", "--seed", "4", "--size", "300", "--title", "A"]
+    result = run(*made, "--palette", "noir", "--out", tmp_path / "a.svg")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "black 50/40/40/100" in result.output
+    assert 'data-ink="black"' in (tmp_path / "a.svg").read_text()
+    pytest.importorskip("reportlab", reason="reportlab is not installed")
+    result = run(*made, "--look", "gradient", "--trim", "40", "--out", tmp_path / "a.pdf")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_an_excerpt_is_moved_to_the_beginning(piece, tmp_path):

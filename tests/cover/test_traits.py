@@ -16,7 +16,6 @@ from rnnmuse.cover.traits import (
     TONE,
     WISHES,
     Traits,
-    blend_of,
     conditions_of,
     latent_of,
     profile_of,
@@ -97,8 +96,6 @@ def test_latents_correlate_as_stated():
         q = p + np.eye(PROFILE, dtype=np.float32)[4] * distance
         products = [latent_of(a, seed, 500, p) @ latent_of(a, seed, 500, q) / 500 for seed in range(20)]
         assert np.mean(products) == pytest.approx(math.exp(-(distance**2) / (2 * PROFILE_REACH**2)), abs=0.05)
-        mixtures = [blend_of(p, seed) @ blend_of(q, seed) for seed in range(200)]
-        assert np.mean(mixtures) == pytest.approx(math.exp(-(distance**2) / (2 * PROFILE_REACH**2)), abs=0.05)
     assert np.array_equal(latent_of(a, 3, 96), latent_of(a, 3, 96))
     assert abs(np.corrcoef(latent_of(a, 3, 5000), latent_of(a, 4, 5000))[0, 1]) < 0.1
 
@@ -118,11 +115,27 @@ def test_a_profile_is_how_often_degrees_steps_and_gaps_come():
     assert np.linalg.norm(drums) == pytest.approx(1)
 
 
-def test_a_piece_has_a_tone_of_its_own():
-    tones = np.stack([tone_of(np.random.default_rng(i).dirichlet(np.ones(PROFILE)) * 8, 1) for i in range(400)])
-    assert tones[:, :ABSTRACT].std(0) == pytest.approx(TONE, rel=0.15)
-    assert not tones[:, ABSTRACT].any()
+def test_the_notes_have_a_tone_of_their_own():
+    def tone(**settings):
+        return dict(zip(ATTRIBUTES, tone_of(profile_of(tune(**settings)), 1).tolist(), strict=False))
+
+    assert tone(step=2.0)["brightness"] > tone(step=0.25)["brightness"] + 0.5
+    narrow, wide = (
+        Piece([Part(notes=[replace(n, pitch=60 + step * (i % 2)) for i, n in enumerate(tune().parts[0].notes)])])
+        for step in (1, 7)
+    )
+    warmth = ATTRIBUTES.index("warmth")
+    assert tone_of(profile_of(wide), 1)[warmth] > tone_of(profile_of(narrow), 1)[warmth] + 0.5
+    assert np.abs(tone_of(profile_of(wide), 1)).max() <= 1.5 * TONE
     assert not tone_of((), 1).any()
+
+
+def test_other_seeds_add_a_mood_that_is_the_same_for_all_pieces():
+    one, two = (profile_of(tune(step=step)) for step in (0.5, 1.0))
+    moods = [tone_of(profile, 7) - tone_of(profile, 1) for profile in (one, two)]
+    assert moods[0] == pytest.approx(moods[1], abs=1e-6)
+    assert moods[0][:ABSTRACT].any()
+    assert not moods[0][ABSTRACT:].any()
 
 
 def test_seeds_have_traits_of_their_own():

@@ -7,6 +7,7 @@ twice the side and averaged, so that edges are smooth.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def warped_bands(rng: np.random.Generator, side: int) -> Array:
     bend = rng.uniform(0.1, 0.5)
     a, b = clouds(rng, side, 4), clouds(rng, side, 4)
     along = np.cos(turn) * (x + bend * a) + np.sin(turn) * (y + bend * b)
-    bands = rng.uniform(0.5, 3)
+    bands = rng.uniform(0.4, 1.6)
     return ramp(palette(rng, 7), 0.5 + 0.5 * np.sin(np.pi * bands * along + rng.uniform(0, 6)))
 
 
@@ -130,30 +131,6 @@ def mosaic(rng: np.random.Generator, side: int) -> Array:
     return np.asarray(out, np.float32)
 
 
-def strokes(rng: np.random.Generator, side: int) -> Array:
-    """Short brush strokes laid along a flowing field of directions, light over dark or dark over light."""
-    base = clouds(rng, side, 3)
-    colours = palette(rng, 7)
-    out = ramp(colours, 0.5 + 0.3 * base)
-    flow = clouds(rng, side, 2) * rng.uniform(0.5, 1.5) + rng.uniform(0, np.pi)
-    x, y = grid(side)
-    for _ in range(int(rng.integers(80, 260))):
-        cx, cy = rng.uniform(-1, 1, 2)
-        row, column = int((cy + 1) / 2 * (side - 1)), int((cx + 1) / 2 * (side - 1))
-        angle = flow[row, column] + rng.normal(0, 0.15)
-        long, wide = rng.uniform(0.06, 0.25), rng.uniform(0.012, 0.05)
-        reach = int(long * side / 2) + 2
-        rows, columns = slice(max(0, row - reach), row + reach), slice(max(0, column - reach), column + reach)
-        dx, dy = x[rows, columns] - cx, y[rows, columns] - cy
-        u = dx * np.cos(angle) + dy * np.sin(angle)
-        v = dy * np.cos(angle) - dx * np.sin(angle)
-        cover = ((np.abs(u) < long) & (np.abs(v) < wide * np.sqrt(np.clip(1 - (u / long) ** 2, 0, 1))))[..., None]
-        colour = ramp(colours, np.asarray(0.5 + 0.3 * base[row, column] + rng.normal(0, 0.12), np.float32))
-        hair = 1 + 0.15 * np.sin(v * side * rng.uniform(0.6, 1.4) + rng.uniform(0, 6))[..., None]
-        out[rows, columns] = np.where(cover, colour * hair, out[rows, columns])
-    return out
-
-
 def planes(rng: np.random.Generator, side: int) -> Array:
     """Overlapping half-planes and their mixtures: straight-edged, translucent, as in constructivist painting."""
     x, y = grid(side)
@@ -185,6 +162,94 @@ def landscape(rng: np.random.Generator, side: int) -> Array:
     return out
 
 
+def blend(out: Array, inside: NDArray[Any], colour: Array) -> Array:
+    """``out`` with ``colour`` where ``inside`` (a mask or a share 0-1) says so."""
+    share = np.asarray(inside, np.float32)[..., None]
+    return np.asarray(out * (1 - share) + colour * share, np.float32)
+
+
+def ground(rng: np.random.Generator, side: int, colours: Array) -> Array:
+    """One colour, or two that meet at a horizon, or a ramp from top to bottom."""
+    _, y = grid(side)
+    out = np.broadcast_to(colours[0], (side, side, 3)).copy()
+    kind = rng.integers(0, 3)
+    if kind == 1:
+        out = blend(out, y > rng.uniform(0, 0.6), colours[1])
+    elif kind == 2:
+        out = ramp(np.asarray(colours[:2]), (y + 1) / 2 + 0.05 * clouds(rng, side))
+    return out
+
+
+def apart(rng: np.random.Generator, count: int = 5) -> Array:
+    """A palette whose first colour, the ground, differs from the third, the figure, by half the lightness or more."""
+    while True:
+        colours = palette(rng, count)
+        if abs(float(colours[0].mean() - colours[2].mean())) > 0.45:
+            return colours
+
+
+def disc(rng: np.random.Generator, side: int) -> Array:
+    """One large disc, whole or cut by straight bands, over a ground."""
+    x, y = grid(side)
+    colours = apart(rng)
+    out = ground(rng, side, colours)
+    cx, cy, radius = rng.uniform(-0.35, 0.35), rng.uniform(-0.4, 0.3), rng.uniform(0.35, 0.75)
+    inside = np.hypot(x - cx, y - cy) < radius
+    out = blend(out, inside, colours[2])
+    if rng.random() < 0.6:
+        bands = (np.sin((y - cy) * rng.uniform(8, 30)) > 0.3) & (y > cy + rng.uniform(-0.3, 0.2) * radius)
+        out = blend(out, inside & bands, colours[int(rng.choice([0, 3]))])
+    else:
+        out = blend(out, np.hypot(x - cx, y - cy) < radius * rng.uniform(0.3, 0.7), colours[3])
+    return out
+
+
+def arch(rng: np.random.Generator, side: int) -> Array:
+    """One to four arches inside each other, standing on the lower edge."""
+    x, y = grid(side)
+    colours = apart(rng, 6)
+    out = ground(rng, side, colours)
+    cx, top, wide = rng.uniform(-0.3, 0.3), rng.uniform(-0.6, 0.1), rng.uniform(0.4, 0.75)
+    for index in range(int(rng.integers(1, 5))):
+        half = wide * (1 - 0.24 * index)
+        inside = (np.hypot(x - cx, y - top - 0.1 * index) < half) | ((np.abs(x - cx) < half) & (y > top + 0.1 * index))
+        out = blend(out, inside, colours[2 + index % 4])
+    return out
+
+
+def silhouette(rng: np.random.Generator, side: int) -> Array:
+    """One closed shape with a lobed outline, shaded on one side: a fruit, a stone, a head."""
+    x, y = grid(side)
+    colours = apart(rng)
+    out = ground(rng, side, colours)
+    cx, cy, size = rng.uniform(-0.25, 0.25), rng.uniform(-0.2, 0.35), rng.uniform(0.4, 0.7)
+    angle, tall = np.arctan2(y - cy, x - cx), rng.uniform(0.7, 1.4)
+    radius = np.full_like(x, size)
+    for lobes in range(2, 6):
+        radius += size * rng.normal(0, 0.35 / lobes) * np.cos(lobes * angle + rng.uniform(0, 6))
+    distance = np.hypot((x - cx) * tall, (y - cy) / tall)
+    inside = distance < radius
+    out = blend(out, inside, colours[2])
+    light = np.hypot((x - cx - rng.uniform(-0.4, 0.4)) * tall, (y - cy + 0.2) / tall) < 0.75 * radius
+    return blend(out, inside & light, colours[3])
+
+
+def bust(rng: np.random.Generator, side: int) -> Array:
+    """A head on shoulders, cut off by the lower edge, with a lit side: the plainest portrait."""
+    x, y = grid(side)
+    colours = apart(rng)
+    out = ground(rng, side, colours)
+    cx, cy, wide = rng.uniform(-0.25, 0.25), rng.uniform(-0.35, 0.0), rng.uniform(0.24, 0.4)
+    head = np.hypot((x - cx) / wide, (y - cy) / (wide * rng.uniform(1.15, 1.4))) < 1
+    drop = np.clip(y - cy - 0.9 * wide, 0, None)
+    shoulders = (drop > 0) & (np.abs(x - cx) < 0.45 * wide + np.minimum(2.4 * drop, rng.uniform(0.5, 0.8) + 0.3 * drop))
+    out = blend(out, shoulders, colours[3])
+    out = blend(out, head, colours[2])
+    lit = head & (x - cx > wide * rng.uniform(-0.3, 0.3))
+    return blend(out, lit, colours[4])
+
+
 PROCEDURES: tuple[Callable[[np.random.Generator, int], Array], ...] = (
-    soft_fields, warped_bands, rings, mosaic, strokes, planes, landscape,
+    soft_fields, warped_bands, rings, mosaic, planes, landscape,
+    disc, arch, silhouette, bust,
 )  # fmt: skip

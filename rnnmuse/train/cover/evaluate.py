@@ -1,13 +1,16 @@
-"""How good a cover model is: its pictures beside works that it never saw, and beside other networks.
+"""How good a cover model is: its pictures beside works that it never saw, and the covers that are printed from them.
 
-Likeness is the sliced Wasserstein distance of `rnnmuse.train.cover.wasserstein`; the floor is that of the training
-works to the held-out ones. Diversity is the mean distance of two generated pictures over that of two real ones. Memory
-is the distance of a sample to its nearest training picture, beside the closest pair of different real works.
+Nothing that is measured here is part of a loss. Pictures: how well they lend themselves to a print
+(`rnnmuse.train.cover.measures`), the sliced Wasserstein distance of their patches, the gap of their power spectra,
+their diversity (the mean distance of two pictures over that of two real ones), and their distance to the nearest
+training picture beside the closest pair of different real works. Covers: contrast, figure and inks in each look, and
+whether like music has like covers.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import subprocess
@@ -15,18 +18,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from rich.console import Console
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr
 from torch.nn import functional
 
-from rnnmuse.cover.picture import design_for, planes_of
-from rnnmuse.cover.traits import PROFILE_REACH, REACH
+from rnnmuse.cover.looks import LOOKS
+from rnnmuse.cover.picture import Design, design_for, gallery
 from rnnmuse.cover.video import excerpt
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import find, load_cover, write_sums
@@ -35,6 +40,7 @@ from rnnmuse.music.piece import Piece
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.train.card import opening, save_card
 from rnnmuse.train.cover.data import Images, variants
+from rnnmuse.train.cover.measures import composition_of, edge_widths, music_vector, printed_at, small_vector, told_apart
 from rnnmuse.train.cover.objective import Trainer
 from rnnmuse.train.cover.recipe import CoverRecipe
 from rnnmuse.train.cover.run import (
@@ -54,8 +60,8 @@ from rnnmuse.train.recipe import read_recipe
 
 SAMPLES = 2000
 NEAR = 500
-SHEET = "covers.jpg"
-"""If it lies in the bundle (of `rnnmuse cover sheet`), the card shows it."""
+SEEDS = 24
+"""Covers drawn in each look."""
 SMALL = 16  # side at which pictures are compared for likeness of the whole
 
 
@@ -65,7 +71,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
 
     ``beside`` are run folders of other networks (of `rnnmuse train cover --architecture`) measured likewise; ``music``
     is a folder of pieces whose covers are compared. With ``out`` (or a bundle of your own) the report goes into its
-    card.md and eval.json, with pictures beside it.
+    card.md and eval.json, with pictures and a sheet of covers in each look beside it.
     """
     bundle = find(name)
     plan = read_recipe(bundle.folder / "recipe.toml", CoverRecipe)
@@ -74,10 +80,11 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     trainer = trainer_for(images, plan, bundle.folder)
     begin_from(trainer, bundle)
     trainer.mean.eval()
+    model = load_cover(name)
     out = out or bundle.folder
     out.mkdir(parents=True, exist_ok=True)
-    training = unit(as_tensor(variants(images.of("train"), plan.side, 1, 0)))
-    held = unit(as_tensor(variants(images.of("test"), plan.side, 1, 0)))
+    squares = {split: variants(images.of(split), plan.side, 1, 0) for split in ("train", "test")}
+    training, held = unit(as_tensor(squares["train"])), unit(as_tensor(squares["test"]))
     made = generated(trainer, samples)
     rows = {"training works (the floor)": distances(training, held), name: distances(made, held)}
     for run in beside:
@@ -85,24 +92,29 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
         rows[f"{other.recipe.architecture}, {_told(training_of(other))}"] = distances(generated(other, samples), held)
     rows["held-out works, blurred"] = distances(_blurred(held), held)
     near = nearest(made[:NEAR], training, [s.work for s in images.squares if s.split == "train"], out / "nearest.png")
+    titles = [(f"Title {number}", "Artist") for number in range(1, SEEDS + 1)]
+    pieces = halves_in(music, console) if music is not None else []
     result: dict[str, Any] = {
         "training": _training(bundle.folder),
         "works": {split: images.works(split) for split in ("train", "test")},
         "squares": {split: len(images.of(split)) for split in ("train", "test")},
         "samples": samples,
+        "pictures": {"held-out works": composition_of(squares["test"]), name: composition_of(pixels_of(made[:NEAR]))},
         "distance": {row: {str(level): round(value, 1) for level, value in each.items()} for row, each in rows.items()},
-        "times the floor": {str(level): round(rows[name][level] / rows["training works (the floor)"][level], 2)
-                            for level in rows[name]},
         "diversity": round(spread_of(made[:NEAR]) / spread_of(torch.cat([training, held])), 3),
         "spectrum": {"made": round(spectrum_gap(made, held), 3), "floor": round(spectrum_gap(training, held), 3)},
         **near,
-        "music": music_likeness(load_cover(name), halves_in(music, console)) if music is not None else {},
-        "3000 px": timed(name),
+        "covers": printed_at(model, list(LOOKS), titles),
+        "music": music_likeness(model, pieces) if pieces else {},
+        "3000 px": {look: timed(name, look) for look in LOOKS},
     }  # fmt: skip
     save_pictures(made[:96], out / "pictures.jpg", 16)
+    designs = [replace(design_for(piece, 1), title=piece.title or "Untitled") for _, piece in pieces[::2]]
+    drawn = [Design(seed, title=title, artist=artist) for seed, (title, artist) in enumerate(titles, 1)]
+    sheets(model, designs or drawn, out)
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     text = report(name, result)
-    save_card(out, card(plan, text, result["training"], (out / SHEET).exists()))
+    save_card(out, card(plan, text, result["training"]))
     if out == bundle.folder:
         write_sums(out)
     return text
@@ -122,7 +134,7 @@ def _told(training: dict[str, float]) -> str:
 
 
 def trainer_for(images: Images, plan: CoverRecipe, folder: Path) -> Trainer:
-    return Trainer(plan, material_of(images.of("train"), plan.changed(variants=1)), folder)
+    return Trainer(plan, material_of(images.of("train"), plan.changed(variants=1, figure=0.0)), folder)
 
 
 def _other(run: Path, images: Images, plan: CoverRecipe) -> Trainer:
@@ -195,7 +207,7 @@ def nearest(made: torch.Tensor, training: torch.Tensor, works: Sequence[int], pa
             "median real pair": round(float(pairs.median()), 3)}  # fmt: skip
 
 
-def halves_in(folder: Path, console: Console, most: int = 70) -> list[tuple[int, Piece]]:
+def halves_in(folder: Path, console: Console, most: int = 48) -> list[tuple[int, Piece]]:
     """Both halves, by bars, of up to ``most`` pieces drawn from a folder, each with its piece's number."""
     files = music_files(folder)
     chosen = sorted(random.Random(1).sample(files, min(most, len(files))))
@@ -214,49 +226,71 @@ def halves_in(folder: Path, console: Console, most: int = 70) -> list[tuple[int,
     return out
 
 
-def music_likeness(model: CoverModel, pieces: Sequence[tuple[int, Piece]], side: int = 32) -> dict[str, Any]:
-    """Whether near pieces have near covers, at one seed.
+def varied(piece: Piece, seed: int) -> Piece:
+    """The piece as somebody else might play it: other velocities (by up to 9), six notes of a hundred missing."""
+    draw = random.Random(seed)
+    parts = []
+    for part in piece.parts:
+        notes = [replace(note, velocity=max(1, min(127, note.velocity + draw.randint(-9, 9)))) for note in part.notes
+                 if draw.random() > 0.06]  # fmt: skip
+        parts.append(replace(part, notes=notes or part.notes))
+    return replace(piece, parts=parts)
 
-    Over all pairs: Pearson's correlation of the distance of traits and profiles, in units of their reaches, and the
-    distance of the covers at ``side`` px. And the mean distance of the covers of one piece's halves over that of
-    different pieces' halves.
+
+def music_likeness(model: CoverModel, pieces: Sequence[tuple[int, Piece]], look: str = "screen") -> dict[str, Any]:
+    """Whether like pieces have like covers, at one seed.
+
+    ``pieces`` are both halves of each piece, one after the other. Over all pairs of halves: Spearman's rank correlation
+    of the distance of traits and profiles, in units of their reaches, and that of the covers at 64 px in CIELAB; the
+    mean distance of the covers of one piece's halves over that of different pieces'. Over groups of 16: the share
+    of pieces whose cover, drawn at another size and as a poor JPEG, is nearest to their own; the same where the
+    piece is played by somebody else (`varied`).
     """
-    designs = [design_for(piece, 1) for _, piece in pieces]
-    points = np.stack([np.concatenate([d.traits.vector() / REACH, np.array(d.profile) / PROFILE_REACH])
-                       for d in designs if d.traits is not None])  # fmt: skip
-    covers = np.stack([model.draw(planes_of(model, d), side, side, threads=1).astype(np.float32).ravel()
-                       for d in designs])  # fmt: skip
-    near, far = apart(points), apart(covers)
+    designs = [design_for(piece, 1, look=look) for _, piece in pieces]
+    near = pdist(np.stack([music_vector(design) for design in designs]))
+    covers = np.stack([small_vector(model, design) for design in designs])
+    far = pdist(covers)
     number = np.array([index for index, _ in pieces])
     same = (number[:, None] == number)[np.triu_indices(len(number), 1)]
-    return {"pieces": len(set(number.tolist())), "correlation": round(float(np.corrcoef(near, far)[0, 1]), 3),
-            "halves": round(float(far[same].mean() / far[~same].mean()), 3)}  # fmt: skip
+    first = pieces[::2]
+    other = np.stack([small_vector(model, design_for(varied(piece, index), 1, look=look)) for index, piece in first])
+    again = np.stack([small_vector(model, design, again=True) for design in designs[::2]])
+    return {
+        "pieces": len(first),
+        "rank correlation": round(float(spearmanr(near, far).statistic), 3),
+        "halves": round(float(far[same].mean() / far[~same].mean()), 3),
+        "told apart": round(told_apart(covers[::2], again), 3),
+        "played by others": round(told_apart(covers[::2], other), 3),
+    }
 
 
-def apart(rows: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The Euclidean distance of each pair of rows, as a list."""
-    wide = rows.astype(np.float64)
-    square = np.square(wide).sum(1)
-    upper = np.triu_indices(len(rows), 1)
-    return np.asarray(np.sqrt(np.maximum(0, square[:, None] + square - 2 * wide @ wide.T))[upper])
+def sheets(model: CoverModel, designs: Sequence[Design], out: Path, cell: int = 200) -> None:
+    """A sheet of 16 covers in each look, one JPEG a look."""
+    for look in LOOKS:
+        sheet = gallery(model, [replace(design, look=look) for design in designs[:16]], 8, cell)
+        sheet.save(out / f"{look}.jpg", quality=85)
 
 
-def timed(name: str) -> dict[str, float]:
-    """Seconds and peak memory of a 3000 x 3000 cover with text, in a process of its own."""
+def timed(name: str, look: str) -> dict[str, float]:
+    """Seconds and peak memory of a 3000 x 3000 cover with text, in a process of its own, and the width of its edges
+    from 10 to 90 % in pixels, that of 90 % of them."""
     code = "import sys; from rnnmuse.cli.main import app; app(sys.argv[1:], standalone_mode=False)"
     with tempfile.TemporaryDirectory() as folder:
-        args = ["cover", "--seed", "1", "--model", name, "--title", "A title", "--artist", "An artist", "--out",
-                str(Path(folder) / "cover.jpg")]  # fmt: skip
+        path = Path(folder) / "cover.png"
+        args = ["cover", "--seed", "1", "--model", name, "--look", look, "--title", "A title", "--artist", "An artist",
+                "--out", str(path)]  # fmt: skip
         began, used, peak = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN), 0
         process = subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.DEVNULL)
         while process.poll() is None:
             peak = max(peak, _resident(process.pid))
             time.sleep(0.01)
         seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode:
-        raise RnnmuseError(f"{name}: a cover could not be drawn")
+        if process.returncode:
+            raise RnnmuseError(f"{name}: a cover could not be drawn")
+        widths = edge_widths(np.asarray(Image.open(path)))
     processor = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
-    return {"seconds": round(seconds, 1), "processor seconds": round(processor, 1), "peak MB": peak // 10**6}
+    return {"seconds": round(seconds, 1), "processor seconds": round(processor, 1), "peak MB": peak // 10**6,
+            "edge px": round(float(np.quantile(widths, 0.9)), 2) if len(widths) else 0.0}  # fmt: skip
 
 
 def _resident(pid: int) -> int:
@@ -270,8 +304,33 @@ def _resident(pid: int) -> int:
 
 def report(name: str, result: dict[str, Any]) -> str:
     """The result as Markdown, as it stands in the card."""
-    levels = list(result["times the floor"])
+    pictures, covers, drawn = result["pictures"], result["covers"], result["3000 px"]
     lines = [
+        "Nothing below is part of a loss. How well pictures lend themselves to a print, medians:",
+        "",
+        "| pictures | figure stands out, 0-1 | between 4 tones | steep slopes | above 16 cycles | chroma |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [f"| {row} | {e['prominence']:.2f} | {e['tones']:.2f} | {e['edges']:.1f} | {e['fine']:.3f} | "
+              f"{e['saturation']:.0f} |" for row, e in pictures.items()]  # fmt: skip
+    lines += [
+        "",
+        f"Covers of {SEEDS} seeds at 400 px (contrast, figure) and one of 3000 px ({os.cpu_count()} shared cores):",
+        "",
+        "| look | least contrast of text | median | largest shape at 64 px covers 12-60 % and differs by 30 L* | "
+        "inks, most | edges 10-90 %, px | seconds (processor) | MB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for look, found in covers.items():
+        at = drawn[look]
+        lines.append(
+            f"| {look} | {found['contrast, least']:.1f} | {found['contrast, median']:.1f} | "
+            f"{100 * found['figure at 64 px']:.0f} % | {found['inks']} | {at['edge px']:.1f} | {at['seconds']:.1f} "
+            f"({at['processor seconds']:.1f}) | {at['peak MB']} |"
+        )
+    levels = list(next(iter(result["distance"].values())))
+    lines += [
+        "",
         f"Sliced Wasserstein distance (x 1,000) of {result['samples']} generated pictures to the "
         f"{result['squares']['test']} squares of {result['works']['test']} held-out works, by level of the Laplacian "
         "pyramid:",
@@ -281,31 +340,30 @@ def report(name: str, result: dict[str, Any]) -> str:
     ]
     for row, found in result["distance"].items():
         lines.append(f"| {row} | " + " | ".join(f"{found[level]:.1f}" for level in levels) + " |")
-    times = ", ".join(f"{result['times the floor'][level]:.2f}" for level in levels)
-    draw, spectrum = result["3000 px"], result["spectrum"]
+    spectrum = result["spectrum"]
     lines += [
         "",
-        f"- Times the floor: {times}. (The patches of training works are part of the training's loss; the held-out "
-        "works' are not.)",
-        f"- Gap of the power spectra, which no loss knows: {spectrum['made']:.3f} nats; floor {spectrum['floor']:.3f}.",
+        f"- Gap of the power spectra: {spectrum['made']:.3f} nats; floor {spectrum['floor']:.3f}.",
         f"- Diversity: mean pairwise distance {result['diversity']:.2f} of the real pictures'.",
         f"- Memory: nearest training picture of {NEAR} samples at {result['nearest training picture']:.2f} (median "
         f"{result['median nearest']:.2f}); closest pair of different works {result['closest real pair']:.2f} (median "
         f"{result['median real pair']:.2f}). The ten closest, samples above: nearest.png.",
-        f"- A cover of 3000 x 3000 px with text: {draw['seconds']:.1f} s ({draw['processor seconds']:.1f} s of "
-        f"processor time), {draw['peak MB']} MB at the peak.",
     ]
     if music := result["music"]:
         lines.append(
-            f"- Music: over all pairs of the halves of {music['pieces']} pieces, the distance of the notes (traits and "
-            f"profiles) and that of the covers at one seed correlate by {music['correlation']:.2f}; the covers of a "
-            f"piece's two halves are {music['halves']:.2f} times as far apart as those of different pieces."
+            f"- Music: over all pairs of the halves of {music['pieces']} pieces, the rank correlation of the distance "
+            "of the notes (traits and profiles) and that of the covers in the first look at one seed is "
+            f"{music['rank correlation']:.2f}; the covers of a piece's two halves are {music['halves']:.2f} times as "
+            f"far apart as those of different pieces. Among 16 pieces, {100 * music['told apart']:.0f} % of covers "
+            "drawn again at another size and as a JPEG of quality 50 are nearest to the piece's own at 64 px, and "
+            f"{100 * music['played by others']:.0f} % where the piece is played by somebody else (other velocities, "
+            "six notes of a hundred missing)."
         )
     return "\n".join(lines)
 
 
-def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> list[str]:
-    """The model's card in Markdown; ``sheet`` says whether the covers of some pieces lie beside it."""
+def card(plan: CoverRecipe, text: str, training: dict[str, float]) -> list[str]:
+    """The model's card in Markdown."""
     lines = opening(plan.name, plan.about, plan.data)
     if plan.abstract:
         lines.append(
@@ -313,12 +371,13 @@ def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool =
             "`rnnmuse/train/cover/abstracts.py`"
         )
     lines += ["", "Works are split, not squares: 80 % to train, 20 % held out.", "", "## Network", "",
-              f"Coordinate generator, trained at {plan.side} px against a convolutional discriminator; non-saturating "
+              f"Convolutional generator of {plan.side} px against a convolutional discriminator; non-saturating "
               f"loss, R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, "
               "differentiable augmentation." + (f" {_told(training)}." if training else ""),
               *([plan.note] if plan.note else []),
               "The whole recipe is in recipe.toml.", "", "## How well it does", "", text, "",
-              "Pictures, not chosen:", "", "![pictures](pictures.jpg)", "", "![nearest](nearest.png)"]  # fmt: skip
-    if sheet:
-        lines += ["", "Covers of pieces, one seed, not chosen:", "", f"![covers]({SHEET})"]
+              "Pictures, not chosen:", "", "![pictures](pictures.jpg)", "", "![nearest](nearest.png)", "",
+              "Covers of pieces, one seed, not chosen:"]  # fmt: skip
+    for look in LOOKS:
+        lines += ["", f"`{look}`", "", f"![{look}]({look}.jpg)"]
     return lines

@@ -1,9 +1,8 @@
 """The networks of the covers: generators that a picture comes from, and the discriminators that judge them.
 
-``CoordinateGenerator`` is the one that ships: an implicit picture, drawn at any coordinates. ``ConvGenerator`` is the
-convolutional comparison after Liu et al. 2021 (FastGAN), ``DigitsGenerator`` the multilayer perceptron of
-Goodfellow et al. 2014. Pictures are (n, colours, side, side) in -1 to 1, latents z (n, latent) standard normal,
-conditions c (n, conditions) in units of their spread over the training pictures.
+``ConvGenerator`` is the one that ships, ``DigitsGenerator`` the multilayer perceptron of Goodfellow et al. 2014.
+Pictures are (n, colours, side, side) in -1 to 1, latents z (n, latent) standard normal, conditions c (n, conditions) in
+units of their spread over the training pictures.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rnnmuse.models.cover import NOISE, NOISE_GRID, START, spline
-
-SLOPE = 0.2
+from rnnmuse.models.cover import SLOPE, START
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +27,8 @@ class CoverShape:
     latent: int = 96
     conditions: int = 8
     style: int = 128
-    widths: tuple[int, ...] = (128, 96, 64, 48, 32)
-    """Channels of the planes of 4, 8, 16, 32 and 64 cells."""
-    waves: int = 8
-    head: int = 32
+    widths: tuple[int, ...] = (192, 160, 128, 80, 40, 20)
+    """Channels of the convolutional generator at 4, 8, ... 128 px."""
 
 
 class Linear(nn.Module):
@@ -51,8 +46,8 @@ class Linear(nn.Module):
 
 
 class Modulated(nn.Module):
-    """A 3 x 3 convolution whose input channels are scaled by the style, its output brought back to unit spread: the
-    modulation of StyleGAN2 (Karras et al. 2020), here with one set of weights for the whole batch."""
+    """A convolution (3 x 3 or 1 x 1) whose input channels are scaled by the style, its output brought back to unit
+    spread: the modulation of StyleGAN2 (Karras et al. 2020), here with one set of weights for the whole batch."""
 
     def __init__(self, style: int, inputs: int, outputs: int, kernel: int = 3, demodulate: bool = True) -> None:
         super().__init__()
@@ -64,25 +59,14 @@ class Modulated(nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         weight, style = self.weight * self.scale, self.style(w)
-        # the edge goes on: with zeros around it every picture would wear a frame
-        y = functional.conv2d(functional.pad(x * style[:, :, None, None], (1, 1, 1, 1), mode="replicate"), weight)
+        x = x * style[:, :, None, None]
+        if weight.shape[-1] == 3:  # the edge is repeated: zeros would give every picture a frame
+            x = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        y = functional.conv2d(x, weight)
         if self.demodulate:
             spread = (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
             y = y * spread[:, :, None, None]
         return y + self.bias.view(-1, 1, 1)
-
-
-class Pixelwise(Modulated):
-    """The same for single pixels, (n, inputs, pixels) → (n, outputs, pixels): one matrix a picture."""
-
-    def __init__(self, style: int, inputs: int, outputs: int, demodulate: bool = True) -> None:
-        super().__init__(style, inputs, outputs, 1, demodulate)
-
-    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        weight = self.weight[:, :, 0, 0] * self.scale * self.style(w)[:, None]
-        if self.demodulate:
-            weight = weight * (weight.square().sum(2, keepdim=True) + 1e-8).rsqrt()
-        return torch.baddbmm(self.bias.view(-1, 1), weight, x)
 
 
 def _lift(x: torch.Tensor) -> torch.Tensor:
@@ -102,103 +86,35 @@ class Mapping(nn.Module):
         return _lift(self.two(_lift(self.one(torch.cat([z, c], 1)))))
 
 
-class CoordinateGenerator(nn.Module):
-    """An implicit picture: the colour at (x, y), for any x and y.
-
-    The style grows planes of features, 4 to 64 cells a side. At a coordinate the last is read by cubic B-splines
-    (smooth to the second derivative, so no cell shows at any size), joined by long waves whose phases it bends and by
-    smooth noise, and pixel-wise layers make the colour: after CIPS (Anokhin et al. 2021) and INR-GAN (Skorokhodov et
-    al. 2021), with planes as in EG3D (Chan et al. 2022) so that two cores can train it. In training the coordinates
-    are shifted by up to half a pixel, so that the picture is right between the pixels too.
-    """
+class ConvGenerator(nn.Module):
+    """Modulated convolutions from 4 x 4 to the full side, each level adding its colours to those below: the generator
+    of StyleGAN2 (Karras et al. 2020) without noise, narrow at the full side so that two cores can train it."""
 
     def __init__(self, shape: CoverShape) -> None:
         super().__init__()
         self.shape = shape
-        style, widths = shape.style, shape.widths
+        style = shape.style
+        widths = shape.widths[: round(math.log2(shape.side / START)) + 1]
         self.mapping = Mapping(shape)
         self.start = Linear(style, widths[0] * START * START)
-        self.first = Modulated(style, widths[0], widths[0])
-        self.blocks = nn.ModuleList(Modulated(style, a, b) for a, b in pairwise(widths))
-        self.grain = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths)
-        self.phase = Linear(widths[-1], shape.waves)
-        angle = torch.rand(shape.waves) * 2 * math.pi
-        pitch = torch.exp2(torch.linspace(-1, 2, shape.waves))  # cycles a picture
-        self.register_buffer("frequency", torch.stack([angle.cos() * pitch, angle.sin() * pitch]))
-        self.one = Pixelwise(style, widths[-1] + shape.waves + NOISE, shape.head)
-        self.two = Pixelwise(style, shape.head, shape.head)
-        self.colour = Pixelwise(style, shape.head, shape.colours, demodulate=False)
+        self.up = nn.ModuleList(Modulated(style, a, b) for a, b in pairwise((widths[0], *widths)))
+        self.same = nn.ModuleList(Modulated(style, width, width) for width in widths)
+        self.colour = nn.ModuleList(Modulated(style, width, shape.colours, 1, demodulate=False) for width in widths)
 
-    def planes(self, w: torch.Tensor, noise: list[torch.Tensor]) -> torch.Tensor:
-        """(n, style) → (n, width, 64, 64); ``noise`` (n, 1, s, s) for s of 4, 8, … 64."""
-        x = self.start(w).view(len(w), -1, START, START)
-        x = _lift(self.first(x, w) + noise[0] * self.grain[0].view(-1, 1, 1))
-        for block, grain, more in zip(self.blocks, list(self.grain)[1:], noise[1:], strict=True):
-            x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = _lift(block(x, w) + more * grain.view(-1, 1, 1))
-        return x
-
-    def at(
-        self, plane: torch.Tensor, w: torch.Tensor, fine: torch.Tensor, x: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        """Colours at columns x and rows y (each 0 to 1): (n, colours, len(y), len(x)).
-
-        ``fine`` (n, NOISE, NOISE_GRID, NOISE_GRID) is the smooth noise's grid.
-        """
-        f = sample(plane, x, y).flatten(2)
-        turns = self.frequency[0].view(-1, 1, 1) * x + self.frequency[1].view(-1, 1, 1) * y[:, None]
-        bend = torch.matmul(self.phase.weight * self.phase.scale, f) + self.phase.bias.view(-1, 1)
-        waves = torch.sin(2 * math.pi * turns.flatten(1) + 2 * bend)
-        h = _lift(self.one(torch.cat([f, waves, sample(fine, x, y).flatten(2)], 1), w))
-        colour: torch.Tensor = self.colour(_lift(self.two(h, w)), w)
-        return colour.view(len(w), -1, len(y), len(x))
-
-    def forward(self, z: torch.Tensor, c: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def forward(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         w = self.mapping(z, c)
-        noise = [
-            torch.randn(len(z), 1, s, s, generator=generator) for s in (START << i for i in range(len(self.grain)))
-        ]
-        fine = torch.randn(len(z), NOISE, NOISE_GRID, NOISE_GRID, generator=generator)
-        line = (torch.arange(self.shape.side) + 0.5) / self.shape.side
-        x, y = (torch.rand(2, 1, generator=generator) - 0.5) / self.shape.side if self.training else torch.zeros(2, 1)
-        return self.at(self.planes(w, noise), w, fine, line + x, line + y)
-
-
-def sample(plane: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """(n, c, s, s) read at rows y and columns x by cubic B-splines."""
-    side = plane.shape[-1]
-    rows = torch.from_numpy(spline(y.numpy(), side))
-    columns = torch.from_numpy(spline(x.numpy(), side))
-    return rows @ plane @ columns.T
-
-
-class ConvGenerator(nn.Module):
-    """The comparison: convolutions up to the full side, gated linear units and skip-layer excitation as in FastGAN."""
-
-    def __init__(self, shape: CoverShape) -> None:
-        super().__init__()
-        self.shape = shape
-        widths = (192, 128, 96, 64, 48, 32)[: round(math.log2(shape.side / START)) + 1]
-        self.start = Linear(shape.latent + shape.conditions, widths[0] * START * START)
-        self.up = nn.ModuleList(_UpGated(a, b) for a, b in pairwise(widths))
-        self.excite = nn.Conv2d(widths[0], widths[-1], START)
-        self.colour = nn.Conv2d(widths[-1], shape.colours, 3, padding=1)
-
-    def forward(self, z: torch.Tensor, c: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        first = self.start(torch.cat([z, c], 1)).view(len(z), -1, START, START)
-        x = first
-        for up in self.up:
-            x = up(x)
-        x = x * torch.sigmoid(self.excite(first))
-        return torch.tanh(self.colour(x))
-
-
-class _UpGated(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            nn.Upsample(scale_factor=2), nn.Conv2d(inputs, 2 * outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(2 * outputs), nn.GLU(1),
-        )  # fmt: skip
+        x = self.start(w).view(len(w), -1, START, START)
+        picture: torch.Tensor | None = None
+        for level, (up, same, colour) in enumerate(zip(self.up, self.same, self.colour, strict=True)):
+            if level:
+                x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = _lift(same(_lift(up(x, w)), w))
+            more = colour(x, w)
+            if picture is not None:
+                more = more + functional.interpolate(picture, scale_factor=2, mode="bilinear", align_corners=False)
+            picture = more
+        assert picture is not None
+        return picture
 
 
 class DigitsGenerator(nn.Module):
@@ -210,7 +126,7 @@ class DigitsGenerator(nn.Module):
         self.hidden = nn.Linear(shape.latent + shape.conditions, 128)
         self.pixels = nn.Linear(128, shape.colours * shape.side**2)
 
-    def forward(self, z: torch.Tensor, c: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def forward(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         h = torch.relu(self.hidden(torch.cat([z, c], 1)))
         return torch.tanh(self.pixels(h)).view(-1, self.shape.colours, self.shape.side, self.shape.side)
 
@@ -236,7 +152,7 @@ class Discriminator(nn.Module):
     (Miyato and Koyama 2018). Returns (n, 257): the whole's logit first.
     """
 
-    def __init__(self, shape: CoverShape, width: int = 64) -> None:
+    def __init__(self, shape: CoverShape, width: int = 48) -> None:
         super().__init__()
         self.first = Conv(4 * shape.colours, width, 3)
         stages = round(math.log2(shape.side / START)) - 1
@@ -297,7 +213,6 @@ def batch_spread(x: torch.Tensor, group: int = 4) -> torch.Tensor:
 
 
 NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
-    "coordinate": (CoordinateGenerator, Discriminator),
     "conv": (ConvGenerator, Discriminator),
     "digits": (DigitsGenerator, DigitsDiscriminator),
 }

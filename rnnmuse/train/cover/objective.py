@@ -6,10 +6,8 @@
 probability that x is real. G is trained on the non-saturating form, max E_z[log D(G(z))] (section 3 there). D answers
 in logits, so that log D = -softplus(-logit). Both see augmented pictures. D's gradient on real pictures is held
 small (R1, Mescheder et al. 2018, every 16th step as in StyleGAN2), and what is kept of G is the running mean of its
-weights (EMA). Two terms are added to G's loss: the picture's measured attributes shall be those it was asked for, and
-its patches shall be spread like those of real pictures (sliced Wasserstein distance; Deshpande et al. 2018 train
-with it alone). Eight pictures are few to tell a spread from, so the patches of some batches before stand beside those
-of the batch.
+weights (EMA). One term is added to G's loss: the squared difference between the attributes that a picture has and
+those it was asked for. Nothing that `rnnmuse evaluate` measures is part of a loss.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,24 +24,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rnnmuse.models.cover import ABSTRACT
 from rnnmuse.train.checkpoint import LAST, Budget, Log, load, random_state, restore_random, save
 from rnnmuse.train.cover.augment import attributes, augment
 from rnnmuse.train.cover.network import NETWORKS, CoverShape
 from rnnmuse.train.cover.recipe import CoverRecipe
-from rnnmuse.train.cover.wasserstein import (
-    PATCH,
-    levels_for,
-    normalised,
-    pyramid,
-    random_directions,
-    random_patches,
-    sliced,
-)
-from rnnmuse.train.device import half_precision
+from rnnmuse.train.device import device_for, half_is_faster
 
 R1_EVERY = 16
-PATCHES = 64  # a picture, whose spread is compared
+NOTE_EVERY = 10  # steps between two readings of the losses: each waits for the GPU
 
 
 @dataclass(slots=True)
@@ -60,7 +47,6 @@ class Progress:
     generator: float = math.nan
     discriminator: float = math.nan
     asked: float = math.nan
-    patches: float = math.nan
     right: float = math.nan
     """Share of real pictures that the discriminator takes for real; near 1 it has learned them by heart."""
 
@@ -85,31 +71,40 @@ class Material:
         """A batch of real pictures in -1 to 1, some mirrored, and their conditions."""
         index = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         images = self.images[index].float() / 127.5 - 1
-        mirrored = torch.rand(count, generator=generator) < 0.5
         if self.images.shape[1] == 3:  # a mirrored digit is none
-            images[mirrored] = images[mirrored].flip(3)
+            mirrored = torch.rand(count, 1, 1, 1, generator=generator, device=images.device) < 0.5
+            images = torch.where(mirrored, images.flip(3), images)
         return images.contiguous(memory_format=torch.channels_last), self.conditions[index]
+
+    def to(self, device: torch.device) -> Material:
+        """The same on a device."""
+        held = (self.images, self.conditions, self.weights, self.mean, self.spread)
+        return Material(*(each.to(device) for each in held))
 
 
 class Trainer:
-    """One run: networks, their optimisers, and a folder that it is resumed from."""
+    """One run: networks, their optimisers, and a folder that it is resumed from. It uses the GPU where there is one."""
 
     def __init__(self, recipe: CoverRecipe, material: Material, folder: Path) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.material, self.folder = recipe, material, folder
+        self.device = torch.device(device_for())
+        self.recipe, self.material, self.folder = recipe, material.to(self.device), folder
         self.shape = shape_of(recipe)
         make_generator, make_discriminator = NETWORKS[recipe.architecture]
-        self.generator: nn.Module = make_generator(self.shape).to(memory_format=torch.channels_last)
-        self.discriminator: nn.Module = make_discriminator(self.shape).to(memory_format=torch.channels_last)
+        self.generator: nn.Module = self._placed(make_generator(self.shape))
+        self.discriminator: nn.Module = self._placed(make_discriminator(self.shape))
         self.mean = copy.deepcopy(self.generator).eval()
         betas = (recipe.momentum, 0.99)
         self.of_generator = torch.optim.Adam(self.generator.parameters(), recipe.learning_rate, betas)
         self.of_discriminator = torch.optim.Adam(self.discriminator.parameters(), recipe.learning_rate, betas)
-        self.random = torch.Generator().manual_seed(recipe.seed)
-        self.before = [[deque[torch.Tensor](maxlen=recipe.batches - 1) for _ in range(2)]
-                       for _ in range(levels_for(self.shape.side))]  # fmt: skip
-        """By level, the generated and the real patches of the batches before."""
+        self.random = torch.Generator(self.device).manual_seed(recipe.seed)
         self.now = Progress()
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        return network.to(self.device, memory_format=torch.channels_last)
+
+    def _half(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.half and half_is_faster())
 
     # -- one step -------------------------------------------------------------------------------------------
 
@@ -124,22 +119,21 @@ class Trainer:
         real, c = self.material.draw(recipe.batch, self.random)
         fake = self._fake(c)
         self._discriminator_step(real, fake.detach(), c)
-        self._generator_step(real, fake, c)
+        self._generator_step(fake, c)
         self.now.step += 1
         keep = min(recipe.mean, (1 + self.now.step) / (10 + self.now.step))
         with torch.no_grad():
-            for kept, own in zip(self.mean.parameters(), self.generator.parameters(), strict=True):
-                kept.lerp_(own, 1 - keep)
+            torch._foreach_lerp_(list(self.mean.parameters()), list(self.generator.parameters()), 1 - keep)
             for kept, own in zip(self.mean.buffers(), self.generator.buffers(), strict=True):
                 kept.copy_(own)
 
     def _fake(self, c: torch.Tensor) -> torch.Tensor:
-        with half_precision(self.recipe.half):
-            fake: torch.Tensor = self.generator(torch.randn(len(c), self.shape.latent), c)
+        with self._half():
+            fake: torch.Tensor = self.generator(torch.randn(len(c), self.shape.latent, device=self.device), c)
         return fake.float()
 
     def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        with half_precision(self.recipe.half):
+        with self._half():
             logits: torch.Tensor = self.discriminator(self._changed(images), c)
         return logits.float()
 
@@ -158,46 +152,27 @@ class Trainer:
         self.of_discriminator.zero_grad()
         loss.backward()
         self.of_discriminator.step()
-        self._note("discriminator", float(loss.detach()))
-        self._note("right", float((on_real[:, 0] > 0).float().mean()))
+        self._note("discriminator", loss)
+        self._note("right", (on_real[:, 0] > 0).float().mean())
 
-    def _generator_step(self, real: torch.Tensor, fake: torch.Tensor, c: torch.Tensor) -> None:
+    def _generator_step(self, fake: torch.Tensor, c: torch.Tensor) -> None:
         self.discriminator.requires_grad_(False)
         loss = by_place(functional.softplus(-self._judge(fake, c)))
-        self._note("generator", float(loss.detach()))
+        self._note("generator", loss)
         if self.recipe.asked and self.shape.colours == 3:
             mean, spread = self.material.mean, self.material.spread
             found = (attributes(fake) - mean) / spread
             asked = (found - c[:, : found.shape[1]]).square().clamp(max=25).mean()
             loss = loss + self.recipe.asked * asked
-            self._note("asked", float(asked.detach()))
-        if self.recipe.patches and self.shape.side >= 4 * PATCH:
-            works = (c[:, ABSTRACT:] == 0).all(1)  # what is drawn by rule has a spread of its own
-            distance = self._patch_distance(fake[works], real[works]) if works.any() else loss.new_zeros(())
-            loss = loss + self.recipe.patches * distance
-            self._note("patches", float(distance.detach()))
+            self._note("asked", asked)
         self.of_generator.zero_grad()
         loss.backward()
         self.of_generator.step()
 
-    def _patch_distance(self, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        levels = len(self.before)
-        total = fake.new_zeros(())
-        for level, (one, two) in enumerate(zip(pyramid(fake, levels), pyramid(real, levels), strict=True)):
-            new = [random_patches(each, PATCHES, self.random) for each in (one, two)]
-            made, seen = (
-                normalised(torch.cat([each, *before])) for each, before in zip(new, self.before[level], strict=True)
-            )
-            directions = random_directions(32, one.shape[1], self.random)
-            # the gradient reaches the new patches alone: the factor keeps its size whatever is remembered
-            total = total + len(made) / len(new[0]) * sliced(made, seen, directions)
-            for each, before in zip(new, self.before[level], strict=True):
-                before.append(each.detach())
-        return total / levels
-
-    def _note(self, name: str, value: float) -> None:
-        before = getattr(self.now, name)
-        setattr(self.now, name, value if math.isnan(before) else 0.98 * before + 0.02 * value)
+    def _note(self, name: str, value: torch.Tensor) -> None:
+        if self.now.step % NOTE_EVERY == 0:
+            before, now = getattr(self.now, name), float(value.detach())
+            setattr(self.now, name, now if math.isnan(before) else 0.8 * before + 0.2 * now)
 
     # -- a run ----------------------------------------------------------------------------------------------
 
@@ -230,24 +205,20 @@ class Trainer:
 
     def save(self) -> None:
         held = {name: getattr(self, name).state_dict() for name in SAVED}
-        before = [[list(side) for side in level] for level in self.before]
         more = {"progress": asdict(self.now), "random": self.random.get_state(), "torch": random_state()}
-        save(self.folder / LAST, held | more | {"before": before})
+        save(self.folder / LAST, held | more)
 
     def resume(self) -> bool:
         """Go on where the folder's checkpoint stands; False without one."""
         path = self.folder / LAST
         if not path.exists():
             return False
-        held = load(path)
+        held = load(path, self.device)
         for name in SAVED:
             getattr(self, name).load_state_dict(held[name])
         self.now = Progress(**held["progress"])
-        self.random.set_state(held["random"])
+        self.random.set_state(held["random"].cpu())
         restore_random(held["torch"])
-        for level, kept in zip(self.before, held["before"], strict=True):
-            for side, patches in zip(level, kept, strict=True):
-                side.extend(patches)
         return True
 
 

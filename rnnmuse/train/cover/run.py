@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from rnnmuse.models.bundle import Bundle, verify
+from rnnmuse.cover.field import figure_of
+from rnnmuse.models.bundle import Bundle, read_weights, verify
 from rnnmuse.models.cover import ATTRIBUTES
 from rnnmuse.train.bundle import describe, new_bundle, written
 from rnnmuse.train.cover.abstracts import abstracts
@@ -46,7 +47,7 @@ def train_cover(
 ) -> Bundle | Path:
     """Train or fine-tune a cover model, as `rnnmuse.train.run.trained` says; ``steps`` in all end the run too.
 
-    Only the coordinate architecture makes a bundle; of the others the run's folder is returned, with its pictures,
+    Only the conv architecture makes a bundle; of the others the run's folder is returned, with its pictures,
     log and measures.
     """
     given = [("--from", options.get("start")), ("--recipe", options.get("recipe")), ("--architecture", architecture)]
@@ -55,7 +56,7 @@ def train_cover(
         raise ValueError(f"{' and '.join(flags)}: use one of them")
     if threads is not None:
         torch.set_num_threads(threads)
-    return cast("Bundle | Path", trained(CoverTraining(architecture or "coordinate", steps), folders, name, options))
+    return cast("Bundle | Path", trained(CoverTraining(architecture or "conv", steps), folders, name, options))
 
 
 class CoverTraining(Training[CoverRecipe]):
@@ -64,7 +65,7 @@ class CoverTraining(Training[CoverRecipe]):
     tuning_minutes: ClassVar[float] = 30.0
     try_with: ClassVar[str] = "rnnmuse cover --seed 1 --model {}"
 
-    def __init__(self, architecture: str = "coordinate", steps: int | None = None) -> None:
+    def __init__(self, architecture: str = "conv", steps: int | None = None) -> None:
         if steps is not None and steps < 1:
             raise ValueError(f"steps: {steps}; must be at least 1")
         self.architecture, self.steps = architecture, steps
@@ -128,7 +129,7 @@ class CoverTraining(Training[CoverRecipe]):
         return f"{now.step:,} steps from {start}; {self._trainer.folder} shows how its pictures changed"
 
     def export(self, recipe: CoverRecipe, folder: Path, start: str | None) -> Bundle | Path:
-        if recipe.architecture != "coordinate":
+        if recipe.architecture != "conv":
             return self._trainer.folder
         learned = f"{self._images.works('train')} works in {len(self._images.of('train'))} squares"
         return export(self._trainer, recipe.changed(about=recipe.about or about_of(learned, start)), folder)
@@ -169,7 +170,10 @@ def material_of(squares: Pixels, plan: CoverRecipe) -> Material:
     mean, spread = found[:works].mean(0), found[:works].std(0, unbiased=False).clamp(min=1e-3)
     abstract = (torch.arange(len(images)) >= works).float().unsqueeze(1)
     conditions = torch.cat([((found - mean) / spread).clamp(-3, 3), abstract], 1)
-    weights = torch.where(abstract[:, 0] > 0, plan.abstract / max(1, len(images) - works), (1 - plan.abstract) / works)
+    prominent = [figure_of(one).prominence if plan.figure else 0.0 for one in squares]
+    stand = (1 + plan.figure * torch.tensor(prominent)).repeat_interleave(count)
+    weights = torch.full((len(images),), plan.abstract / max(1, len(images) - works))
+    weights[:works] = (1 - plan.abstract) * stand / stand.sum()
     return Material(images, conditions, weights, mean, spread)
 
 
@@ -183,8 +187,8 @@ def generated(trainer: Trainer, count: int, seed: int = 7) -> torch.Tensor:
     out = []
     for at in range(0, count, 50):
         index = torch.randint(0, len(bank), (min(50, count - at),), generator=random)
-        z = torch.randn(len(index), trainer.shape.latent, generator=random)
-        out.append(trainer.mean(z, bank[index], random).clamp(-1, 1))
+        z = torch.randn(len(index), trainer.shape.latent, generator=random).to(trainer.device)
+        out.append(trainer.mean(z, bank[index.to(trainer.device)]).clamp(-1, 1).cpu())
     return torch.cat(out)
 
 
@@ -199,11 +203,11 @@ def save_grid(trainer: Trainer, path: Path, columns: int = 8, rows: int = 8) -> 
     """Pictures of the running mean for latents that stay the same over a run, as one PNG or JPEG."""
     random = torch.Generator().manual_seed(trainer.recipe.seed)
     count = columns * rows
-    index = torch.multinomial(trainer.material.weights, count, replacement=True, generator=random)
-    c = trainer.material.conditions[index]
-    z = torch.randn(count, trainer.shape.latent, generator=random)
+    index = torch.multinomial(trainer.material.weights.cpu(), count, replacement=True, generator=random)
+    c = trainer.material.conditions[index.to(trainer.device)]
+    z = torch.randn(count, trainer.shape.latent, generator=random).to(trainer.device)
     trainer.mean.eval()
-    made = torch.cat([trainer.mean(z[i : i + 16], c[i : i + 16], random) for i in range(0, count, 16)])
+    made = torch.cat([trainer.mean(z[i : i + 16], c[i : i + 16]).cpu() for i in range(0, count, 16)])
     save_pictures(made, path, columns)
 
 
@@ -229,11 +233,8 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     plan = plan.changed(name=folder.name)
     material = trainer.material
     with new_bundle(folder) as partial:
-        held = {key: value.half().contiguous() for key, value in trainer.mean.state_dict().items()}
-        held["frequency"] = trainer.mean.state_dict()["frequency"].float().contiguous()
-        opponent = {key: value.half().contiguous() for key, value in trainer.discriminator.state_dict().items()}
-        for file, weights in ((WEIGHTS, held), (OPPONENT, opponent)):
-            save_file(weights, partial / file)
+        for file, network in ((WEIGHTS, trainer.mean), (OPPONENT, trainer.discriminator)):
+            save_file(compact(network.state_dict()), partial / file)
             (partial / file).chmod(0o644)
         about = {
             "side": plan.side,
@@ -247,6 +248,21 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     return written(folder)
 
 
+def compact(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights as a bundle holds them: vectors in float16, the rest in int8 with a float16 scale for each output."""
+    out = {}
+    for key, value in state.items():
+        value = value.detach().float().cpu()
+        if value.ndim < 2:
+            out[key] = value.half().contiguous()
+            continue
+        most = value.abs().flatten(1).amax(1).view(-1, *(1,) * (value.ndim - 1))
+        scale = (most / 127).clamp(min=6e-8).half()
+        out[key] = (value / scale.float()).round().clamp(-127, 127).to(torch.int8).contiguous()
+        out[f"{key}.scale"] = scale.contiguous()
+    return out
+
+
 def training_of(trainer: Trainer) -> dict[str, float]:
     """Steps, minutes and minutes of processor time of a run."""
     now = trainer.now
@@ -256,9 +272,11 @@ def training_of(trainer: Trainer) -> dict[str, float]:
 def begin_from(trainer: Trainer, bundle: Bundle) -> None:
     """Take both networks' weights from a bundle."""
     verify(bundle)
-    weights = {key: value.float() for key, value in load_file(bundle.folder / WEIGHTS).items()}
     for network in (trainer.generator, trainer.mean):
-        network.load_state_dict(weights)
-    opponent = bundle.folder / OPPONENT
-    if opponent.exists():
-        trainer.discriminator.load_state_dict({key: v.float() for key, v in load_file(opponent).items()})
+        network.load_state_dict(_tensors(bundle, WEIGHTS))
+    if (bundle.folder / OPPONENT).exists():
+        trainer.discriminator.load_state_dict(_tensors(bundle, OPPONENT))
+
+
+def _tensors(bundle: Bundle, file: str) -> dict[str, torch.Tensor]:
+    return {key: torch.from_numpy(value).float() for key, value in read_weights(bundle, file).items()}
