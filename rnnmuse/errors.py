@@ -21,3 +21,7 @@ class MissingExtraError(RnnmuseError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the '{extra}' extra: pip install 'rnnmuse[{extra}]'")
         self.extra = extra
+
+
+class ReadWarning(UserWarning):
+    """Something in a file was not understood and was skipped; the message is one line that names it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from rnnmuse.events import Control, Lyric, Note
+from rnnmuse.events import Bend, Control, Lyric, Note, Pressure, Program
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,9 +47,34 @@ class ChordSymbol:
     text: str
 
 
+Claim = tuple[int, int, bytes]
+"""Tick, channel (-1 for a meta event) and message of an event that a piece asks for."""
+
+
+@dataclass(slots=True)
+class Source:
+    """The MIDI file that a piece was read from, event by event, so that what is not changed is written back as it was.
+
+    ``tracks`` hold (tick, message, claim): an event is written again as long as the piece asks for its claim; an event
+    without a claim, which the piece does not model, always is. ``implied`` claims need no event.
+    """
+
+    form: int
+    ticks_per_beat: int
+    encoding: str = "utf-8"
+    tracks: list[list[tuple[int, bytes, Claim | None]]] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    implied: set[Claim] = field(default_factory=set)
+
+
 @dataclass(slots=True)
 class Part:
-    """One instrument's or voice's notes, sorted by start."""
+    """One instrument's or voice's notes, sorted by start.
+
+    ``program`` is the General MIDI program of its first note, ``programs`` are the changes after it. ``channel`` is
+    its MIDI channel from 0, plus 16 for each port after the first, and ``track`` its track in the file that it was
+    read from; None where it has none of its own.
+    """
 
     name: str = ""
     program: int = 0
@@ -59,6 +84,11 @@ class Part:
     lyrics: list[Lyric] = field(default_factory=list)
     slurs: list[tuple[float, float]] = field(default_factory=list)
     """Beats of the first and the last note under each slur, where a score has them."""
+    programs: list[Program] = field(default_factory=list)
+    bends: list[Bend] = field(default_factory=list)
+    pressures: list[Pressure] = field(default_factory=list)
+    channel: int | None = None
+    track: int | None = None
 
 
 @dataclass(slots=True)
@@ -72,8 +102,9 @@ class Piece:
     chords: list[ChordSymbol] = field(default_factory=list)
     title: str = ""
     pickup: float = 0.0
-    """Beats before the first bar line, where a score begins with part of a bar."""
+    """Beats before the first bar line, where a piece begins with part of a bar."""
     ticks_per_beat: int = 480
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     @property
     def notes(self) -> list[Note]:
@@ -114,5 +145,31 @@ class Piece:
     def bar_start_after(self, beat: float) -> float:
         """The first bar line at or after ``beat``."""
         metre = self.metre_at(beat)
-        bars = -(-(beat - metre.beat - 1e-6) // metre.bar_beats)
-        return metre.beat + max(0.0, bars) * metre.bar_beats
+        origin = self._origin(metre)
+        bars = -(-(beat - origin - 1e-6) // metre.bar_beats)
+        line = origin + max(0.0, bars) * metre.bar_beats
+        following = next((m.beat for m in self.metres if m.beat > beat + 1e-6), line)
+        return min(line, following)
+
+    def bar_starts(self, until: float) -> list[float]:
+        """Beats before ``until`` at which bars begin, from 0 on. A pickup is a bar of its own; a change of metre
+        begins a bar."""
+        starts: list[float] = []
+        beat = 0.0
+        changes = [m.beat for m in self.metres]
+        while beat < until - 1e-6:
+            starts.append(beat)
+            following = self.pickup if beat == 0.0 and self.pickup > 0 else beat + self.metre_at(beat).bar_beats
+            at = bisect_right(changes, beat + 1e-6)
+            beat = min(following, changes[at]) if at < len(changes) else following
+        return starts
+
+    @property
+    def first_bar(self) -> int:
+        """The number of the first bar: 0 for a pickup, else 1."""
+        return 0 if self.pickup > 0 else 1
+
+    def _origin(self, metre: Metre) -> float:
+        """A beat from which the bars of ``metre`` are counted."""
+        first = not self.metres or metre == self.metres[0]
+        return metre.beat + (self.pickup - metre.bar_beats if self.pickup > 0 and first else 0.0)
