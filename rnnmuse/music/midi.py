@@ -31,7 +31,7 @@ from rnnmuse.music.midi_out import (
     write_midi,
 )
 from rnnmuse.music.piece import ChordSymbol, Claim, Key, Metre, Part, Piece, Source, Tempo
-from rnnmuse.music.smf import META, SmfFile, parse
+from rnnmuse.music.smf import META, SmfFile, Track, parse
 
 __all__ = ["DRUM_CHANNEL", "MAX_BYTES", "midi_bytes", "read_midi", "write_midi"]
 
@@ -121,9 +121,10 @@ def _bytes_of(source: Path | str | bytes) -> tuple[str, bytes]:
 
 
 def _put_in_a_row(file: SmfFile) -> None:
-    """Shift the patterns of a type 2 file so that each begins at the bar line after the one before."""
+    """Make one track of the patterns of a type 2 file; each begins at the bar line after the one before."""
     per_beat = file.division if 0 < file.division < 0x8000 else 480
     origin, bar, offset = 0, 4 * per_beat, 0
+    row = Track()
     for track in file.tracks:
         last = 0
         for tick, message in track.events:
@@ -131,11 +132,12 @@ def _put_in_a_row(file: SmfFile) -> None:
                 origin, bar = offset + tick, max(1, message[2] * 4 * per_beat >> min(message[3], 6))
             elif message[0] < 0xA0:
                 last = tick
-        track.events = [(tick + offset, message) for tick, message in track.events]
-        track.end += offset
+            row.events.append((tick + offset, message))
+        row.end = offset + track.end
         if last:
             offset = origin + -(-(offset + last - origin) // bar) * bar
-    file.form = 1
+    row.events.sort(key=lambda event: event[0])
+    file.form, file.tracks = 0, [row]
 
 
 class _Reader:
@@ -153,7 +155,7 @@ class _Reader:
             self.result.tempos.append(Tempo(0.0, smpte_tempo))
         self.smpte = smpte_tempo is not None
         self.tracks: list[list[_Entry]] = []
-        self.voices: dict[tuple[int, int], _Voice] = {}
+        self.voices: list[_Voice] = []
         self.words: list[_Words] = []
         self.metres: list[tuple[Metre, int, int]] = []  # with track and entry
         self.implied: set[Claim] = set()
@@ -209,6 +211,7 @@ class _Reader:
         words = _Words()
         self.tracks.append(entries)
         self.words.append(words)
+        playing: dict[int, _Voice] = {}
         port = 0
         tick = 0
         for raw_tick, message in track.events:
@@ -216,9 +219,9 @@ class _Reader:
             status = message[0]
             if status < 0xF0:
                 channel = port + (status & 0x0F)
-                voice = self.voices.get((index, channel))
+                voice = playing.get(channel)
                 if voice is None:
-                    voice = self.voices[index, channel] = _Voice(index, channel)
+                    voice = playing[channel] = _Voice(index, channel)
                 claim = self._read_channel(voice, status >> 4, message, tick, len(entries))
                 entries.append((tick, message, claim))
             elif status == META:
@@ -232,9 +235,10 @@ class _Reader:
             else:
                 entries.append((tick, message, None))
         end = max(tick, track.end * self.scale)
-        for voice in (v for (at, _), v in self.voices.items() if at == index):
+        for voice in playing.values():
             for pitch, begun in voice.sounding.items():
                 voice.notes += [(start, pitch, max(end, start + 1), velocity) for start, velocity in begun]
+        self.voices += playing.values()
 
     def _read_channel(self, voice: _Voice, kind: int, message: bytes, tick: int, entry: int) -> Claim | None:
         """Take a channel message into ``voice``; returns what it claims."""
@@ -337,7 +341,7 @@ class _Reader:
 
     def _make_parts(self) -> None:
         by_channel: dict[int, list[_Voice]] = {}
-        for voice in self.voices.values():
+        for voice in self.voices:
             by_channel.setdefault(voice.channel, []).append(voice)
         kept: list[_Voice] = []
         programs: dict[int, tuple[list[_Change], int]] = {}

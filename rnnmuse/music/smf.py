@@ -15,7 +15,7 @@ from rnnmuse.errors import ReadError
 
 META, SYSEX, ESCAPE = 0xFF, 0xF0, 0xF7
 END_OF_TRACK = 0x2F
-MAX_EVENTS = 400_000
+MAX_EVENTS = 140_000
 MAX_TICK = 1 << 31
 
 # Data bytes of a channel message by the high nibble of its status; of a system common message by its status.
