@@ -38,7 +38,8 @@ def bar_cues(piece: Piece) -> list[BarCue]:
     """A cue list of a piece's bars; a first bar that is only an upbeat is bar 0."""
     if not piece.notes:
         raise ValueError("cues: the piece has no notes")
-    starts = _bars(piece)
+    starts = piece.bar_starts(piece.end)
+    starts.append(next(line for line in piece.bar_lines() if line > starts[-1]))
     notes = piece.notes
     lead = _leading(piece)
     rows: list[tuple[float, float, float, bool]] = []
@@ -51,13 +52,12 @@ def bar_cues(piece: Piece) -> list[BarCue]:
         rows.append((len(inside) / (end - begin), loudness, register, any(begin < p <= end + 1e-6 for p in lead)))
     ranges = [(min(r[k] for r in rows), max(r[k] for r in rows)) for k in range(3)]
     out: list[BarCue] = []
-    first = 0 if piece.pickup else 1
     for i, (density, loudness, register, ends) in enumerate(rows):
         cue = _cue(rows[i - 1] if i else None, rows[i], ranges, i > 0 and rows[i - 1][3])
         begin = starts[i]
         out.append(
             BarCue(
-                first + i,
+                piece.first_bar + i,
                 round(begin, 3),
                 round(piece.seconds_at(begin), 3),
                 round(density, 2),
@@ -68,19 +68,6 @@ def bar_cues(piece: Piece) -> list[BarCue]:
             )
         )
     return out
-
-
-def _bars(piece: Piece) -> list[float]:
-    """Where bars begin, and where the last one ends."""
-    starts = [0.0]
-    if piece.pickup:
-        starts.append(piece.pickup)
-    while starts[-1] < piece.end - 1e-6:
-        at = starts[-1]
-        following = at + piece.metre_at(at).bar_beats
-        change = next((m.beat for m in piece.metres if at + 1e-6 < m.beat < following - 1e-6), None)
-        starts.append(following if change is None else change)
-    return starts
 
 
 def _leading(piece: Piece) -> list[float]:

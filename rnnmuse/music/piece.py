@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from rnnmuse.events import Bend, Control, Lyric, Note, Pressure, Program
 
@@ -127,10 +129,22 @@ class Piece:
         at = bisect_right([t.beat for t in self.tempos], beat + 1e-9) - 1
         return self.tempos[at].bpm if at >= 0 else 120.0
 
+    @property
+    def counted_metres(self) -> list[Metre]:
+        """The metres, 4/4 without any; the beat of each is one from which its bars are counted, before 0 where the
+        piece begins with a pickup."""
+        if not self.metres or self.metres[0].beat > 1e-6:
+            metres = [Metre(0.0, 4, 4), *self.metres]
+        else:
+            metres = list(self.metres)
+        if self.pickup > 0:
+            metres[0] = replace(metres[0], beat=metres[0].beat + self.pickup - metres[0].bar_beats)
+        return metres
+
     def metre_at(self, beat: float) -> Metre:
-        """Time signature at ``beat``."""
-        at = bisect_right([m.beat for m in self.metres], beat + 1e-9) - 1
-        return self.metres[at] if at >= 0 else Metre(0.0, 4, 4)
+        """Time signature at ``beat``; bars are counted from its own beat, which a pickup puts before 0."""
+        metres = self.counted_metres
+        return metres[max(0, bisect_right([m.beat for m in metres], beat + 1e-9) - 1)]
 
     def seconds_at(self, beat: float) -> float:
         """Time in seconds from the start to ``beat``, following the tempo map."""
@@ -145,31 +159,26 @@ class Piece:
     def bar_start_after(self, beat: float) -> float:
         """The first bar line at or after ``beat``."""
         metre = self.metre_at(beat)
-        origin = self._origin(metre)
-        bars = -(-(beat - origin - 1e-6) // metre.bar_beats)
-        line = origin + max(0.0, bars) * metre.bar_beats
-        following = next((m.beat for m in self.metres if m.beat > beat + 1e-6), line)
-        return min(line, following)
+        line = metre.beat + max(0.0, -(-(beat - metre.beat - 1e-6) // metre.bar_beats)) * metre.bar_beats
+        return min(line, next((m.beat for m in self.metres if m.beat > beat + 1e-6), line))
+
+    def bar_lines(self) -> Iterator[float]:
+        """Beats at which bars begin, from 0 on, without end. A pickup is a bar of its own; a change of metre begins
+        a bar."""
+        metres = self.counted_metres
+        at, beat = 0, 0.0
+        while True:
+            yield beat
+            while at + 1 < len(metres) and metres[at + 1].beat <= beat + 1e-6:
+                at += 1
+            following = self.pickup if beat == 0.0 and self.pickup > 0 else beat + metres[at].bar_beats
+            beat = min(following, metres[at + 1].beat) if at + 1 < len(metres) else following
 
     def bar_starts(self, until: float) -> list[float]:
-        """Beats before ``until`` at which bars begin, from 0 on. A pickup is a bar of its own; a change of metre
-        begins a bar."""
-        starts: list[float] = []
-        beat = 0.0
-        changes = [m.beat for m in self.metres]
-        while beat < until - 1e-6:
-            starts.append(beat)
-            following = self.pickup if beat == 0.0 and self.pickup > 0 else beat + self.metre_at(beat).bar_beats
-            at = bisect_right(changes, beat + 1e-6)
-            beat = min(following, changes[at]) if at < len(changes) else following
-        return starts
+        """The `bar_lines` before ``until``."""
+        return list(takewhile(lambda beat: beat < until - 1e-6, self.bar_lines()))
 
     @property
     def first_bar(self) -> int:
         """The number of the first bar: 0 for a pickup, else 1."""
         return 0 if self.pickup > 0 else 1
-
-    def _origin(self, metre: Metre) -> float:
-        """A beat from which the bars of ``metre`` are counted."""
-        first = not self.metres or metre == self.metres[0]
-        return metre.beat + (self.pickup - metre.bar_beats if self.pickup > 0 and first else 0.0)
