@@ -278,8 +278,10 @@ class _Reader:
             what = f"a time signature of {payload[0]}/{2 ** min(payload[1], 99)}"
         elif kind == MetaKind.KEY and not (payload[1] < 2 and (payload[0] <= 7 or payload[0] >= 249)):
             what = f"a key signature of {payload[0] if payload[0] < 128 else payload[0] - 256} sharps"
-        elif kind == MetaKind.SMPTE and payload[0] >> 5 > 3:
-            what = "a SMPTE offset of an unknown frame rate"
+        elif kind == MetaKind.SMPTE and (
+            payload[0] >> 5 > 3 or any(value >= most for value, most in zip(payload[1:], (60, 60, 30, 100), strict=True))
+        ):
+            what = "a SMPTE offset that is no time"
         elif kind == MetaKind.PREFIX and payload[0] > 15:
             what = f"a prefix for channel {payload[0] + 1}"
         if what:
