@@ -569,7 +569,7 @@ def _program(player: _Player) -> int:
 def _fill(part: Part, played: list[tuple[float, _Sounded, int]], dynamics: list[tuple[float, int]]) -> None:
     """Put notes, words and slurs into ``part``; tied notes become one."""
     notes: list[Note] = []
-    waiting: dict[int, list[int]] = {}
+    waiting: dict[int, list[tuple[int, str]]] = {}
     slurs: dict[str, float] = {}
     mark, velocity = 0, 80
     for bar_start, sounded, time in sorted(played, key=lambda item: (item[0] + item[1].start, -item[1].grace)):
@@ -582,20 +582,22 @@ def _fill(part: Part, played: list[tuple[float, _Sounded, int]], dynamics: list[
             start = bar_start + sounded.start
         length = sounded.length
         open_ = waiting.setdefault(sounded.pitch, [])
-        tied = next((i for i in open_ if abs(notes[i].end - start) < 1e-3), None) if sounded.tie_stop else None
-        if tied is not None:
+        meeting = [held for held in open_ if abs(notes[held[0]].end - start) < 1e-3] if sounded.tie_stop else []
+        tie = next((held for held in meeting if held[1] == sounded.voice), meeting[0] if meeting else None)
+        if tie is not None:
+            tied = tie[0]
             first = notes[tied]
             notes[tied] = Note(first.start, first.pitch, start + length - first.start, first.velocity)
-            open_.remove(tied)
+            open_.remove(tie)
             if sounded.tie_start:
-                open_.append(tied)
+                open_.append((tied, sounded.voice))
         else:
             notes.append(Note(start, sounded.pitch, length, sounded.velocity or velocity))
             if sounded.tie_start:
-                open_.append(len(notes) - 1)
+                open_.append((len(notes) - 1, sounded.voice))
         verses = sounded.lyrics
         text = verses.get(str(time)) or next(iter(verses.values()), "") if verses else ""
-        if text and tied is None:
+        if text and tie is None:
             part.lyrics.append(Lyric(start, text))
         for number, kind in sounded.slurs:
             if kind == "stop" and number in slurs:

@@ -21,9 +21,9 @@ from typing import Any, BinaryIO
 from rnnmuse.errors import MissingExtraError, ReadError, ReadWarning
 from rnnmuse.music.piece import Piece
 
-CPU_SECONDS = 3.5
-PER_CHARACTER = 1 / 20_000
-"""Seconds more for each character beyond the first 20,000."""
+CPU_SECONDS = 3.0
+PER_CHARACTER = {"abc": 0.0, "humdrum": 1 / 8000}
+"""Seconds more for each character beyond the first 20,000; an ABC text is one tune, a kern file may be a symphony."""
 
 WALL_FACTOR = 8
 """How much longer than its processor time a file may take on a busy machine."""
@@ -80,7 +80,8 @@ def read(name: str, form: str, texts: Sequence[tuple[str, str]], as_written: boo
         raise MissingExtraError("reading ABC and kern", "scores")
     if not texts:
         raise ReadError(f"{name}: no notes in it")
-    seconds = CPU_SECONDS + max(0, sum(len(text) for _, text in texts) - 20_000) * PER_CHARACTER
+    length = sum(len(text) for _, text in texts)
+    seconds = CPU_SECONDS + max(0, length - 20_000) * PER_CHARACTER[form]
     global _child
     with _lock:
         if _child is None:
