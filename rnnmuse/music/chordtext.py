@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rnnmuse.music.theory import parse_chord
@@ -15,6 +16,7 @@ KINDS = {
 }  # fmt: skip
 """Kinds of MusicXML 4.0 that have a name in a lead sheet."""
 
+_TOKEN = re.compile(r"(add|no|omit)?([#b+-]?)(1[13]|[2-9])")
 _ADDED_SEVENTH = {"": "7", "m": "m7", "sus4": "7sus4", "sus2": "7sus2", "aug": "7#5", "dim": "m7b5"}
 
 Degree = tuple[int, int, str]
@@ -70,3 +72,39 @@ def _with_degrees(suffix: str, degrees: Sequence[Degree]) -> str:
         out += f"({piece})" if not out and plain else piece
     out += "".join(f"no{value}" for value, _, what in degrees if what == "subtract")
     return out
+
+
+_BY_SUFFIX = {suffix: kind for kind, suffix in KINDS.items()} | {"aug7": "augmented-seventh"}
+
+
+def harmony_of(text: str) -> tuple[str, str, str, list[Degree], str] | None:
+    """Root, kind, printed kind, degrees and bass of a chord symbol, the inverse of `chord_text`; None where `parse_chord`
+    does not know it."""
+    match = re.match(r"^([A-G](?:##|bb|[#b])?)(.*?)(?:/([A-G](?:##|bb|[#b])?))?$", text.strip())
+    if text.strip().lower() in ("n.c.", "nc", "n.c"):
+        return "C", "none", "N.C.", [], ""
+    if match is None or not _is_known(text):
+        return None
+    root, body, bass = match[1], match[2], match[3] or ""
+    plain = re.sub(r"[()\s,]", "", body)
+    for cut in range(len(plain), -1, -1):
+        kind = _BY_SUFFIX.get(plain[:cut])
+        tokens = list(_TOKEN.finditer(plain, cut))
+        if kind is None or "".join(token[0] for token in tokens) != plain[cut:]:
+            continue
+        degrees = [_degree(*token.groups()) for token in tokens]
+        if set(parse_chord(text).pitch_classes) == _classes(chord_text(root, kind, degrees, bass)):
+            return root, kind, body, degrees, bass
+    return root, "other", body, [], bass
+
+
+def _classes(text: str | None) -> set[int]:
+    return set(parse_chord(text).pitch_classes) if text else set()
+
+
+def _degree(what: str | None, sign: str, number: str) -> Degree:
+    alter = {"#": 1, "+": 1, "b": -1, "-": -1}.get(sign, 0)
+    if what in ("no", "omit"):
+        return int(number), 0, "subtract"
+    return int(number), alter, "alter" if number == "5" and what is None else "add"
+

@@ -48,6 +48,29 @@ _STAFF_CYMBALS = {
     ("D", 4): 44, ("F", 4): 44, ("C", 5): 37, ("F", 5): 51, ("G", 5): 42, ("A", 5): 49, ("B", 5): 57, ("E", 5): 53,
 }  # fmt: skip
 
+DRUM_STAFF: dict[int, tuple[str, int, str]] = {
+    35: ("E", 4, "normal"), 36: ("F", 4, "normal"), 37: ("C", 5, "x"), 38: ("C", 5, "normal"), 39: ("C", 5, "diamond"),
+    40: ("C", 5, "normal"), 41: ("G", 4, "normal"), 42: ("G", 5, "x"), 43: ("A", 4, "normal"), 44: ("D", 4, "x"),
+    45: ("B", 4, "normal"), 46: ("G", 5, "circle-x"), 47: ("D", 5, "normal"), 48: ("E", 5, "normal"),
+    49: ("A", 5, "x"), 50: ("F", 5, "normal"), 51: ("F", 5, "x"), 52: ("B", 5, "x"), 53: ("F", 5, "diamond"),
+    54: ("B", 4, "x"), 55: ("B", 5, "x"), 56: ("E", 5, "triangle"), 57: ("B", 5, "x"), 59: ("F", 5, "x"),
+}  # fmt: skip
+"""Step, octave and note head of General MIDI drums on a percussion staff."""
+
+_DRUM_NAMES = (
+    "Acoustic Bass Drum,Bass Drum 1,Side Stick,Acoustic Snare,Hand Clap,Electric Snare,Low Floor Tom,Closed Hi-Hat,"
+    "High Floor Tom,Pedal Hi-Hat,Low Tom,Open Hi-Hat,Low-Mid Tom,Hi-Mid Tom,Crash Cymbal 1,High Tom,Ride Cymbal 1,"
+    "Chinese Cymbal,Ride Bell,Tambourine,Splash Cymbal,Cowbell,Crash Cymbal 2,Vibraslap,Ride Cymbal 2,Hi Bongo,"
+    "Low Bongo,Mute Hi Conga,Open Hi Conga,Low Conga,High Timbale,Low Timbale,High Agogo,Low Agogo,Cabasa,Maracas,"
+    "Short Whistle,Long Whistle,Short Guiro,Long Guiro,Claves,Hi Wood Block,Low Wood Block,Mute Cuica,Open Cuica,"
+    "Mute Triangle,Open Triangle"
+).split(",")
+
+
+def drum_name(pitch: int) -> str:
+    """The General MIDI name of a drum note."""
+    return _DRUM_NAMES[pitch - 35] if 35 <= pitch <= 81 else f"Drum {pitch}"
+
 
 def program_of(name: str) -> int | None:
     """The General MIDI program 0-127 of an instrument called ``name``; None where nothing fits."""
