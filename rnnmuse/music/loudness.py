@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 ABSOLUTE_GATE = -70.0
 RELATIVE_GATE = -10.0
-_TAPS = 8192
-_SIZE = 1 << 16
+_TAPS = 4096
+_SIZE = 1 << 15
+_PART = _SIZE - _TAPS + 1
 
 
 def _biquad(b: tuple[float, ...], a: tuple[float, ...], impulse: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -26,7 +27,7 @@ def _biquad(b: tuple[float, ...], a: tuple[float, ...], impulse: NDArray[np.floa
 
 @lru_cache(maxsize=4)
 def k_weighting(rate: int) -> NDArray[np.float64]:
-    """The impulse response of the K-weighting, cut where it is below -150 dB: the shelf and the high pass of BS.1770
+    """The impulse response of the K-weighting, cut where it has died away: the shelf and the high pass of BS.1770
     Annex 1, for any rate by the analogue parameters that its tables come from (De Man 2014)."""
     impulse = np.zeros(_TAPS)
     impulse[0] = 1.0
@@ -53,18 +54,28 @@ class Meter:
         self._hop = round(rate * 0.1)
         self._spectrum = np.fft.rfft(k_weighting(rate), _SIZE)
         self._tail = np.zeros((_TAPS - 1, 2))
+        self._waiting: list[NDArray[np.floating]] = []
+        self._length = 0
         self._left = np.zeros((0, 2))
         self._energies: list[float] = []
 
     def add(self, block: NDArray[np.floating]) -> None:
         """Take the next samples, of shape (n, 2)."""
-        for begin in range(0, len(block), _SIZE - _TAPS + 1):
-            part = block[begin : begin + _SIZE - _TAPS + 1]
-            heard = np.fft.irfft(np.fft.rfft(part, _SIZE, axis=0) * self._spectrum[:, None], _SIZE, axis=0)
-            heard[: _TAPS - 1] += self._tail
-            weighted = heard[: len(part)]
-            self._tail = heard[len(part) : len(part) + _TAPS - 1].copy()
-            self._count(weighted)
+        self._waiting.append(block)
+        self._length += len(block)
+        if self._length >= _PART:
+            whole = np.concatenate(self._waiting)
+            parts = len(whole) // _PART
+            for index in range(parts):
+                self._weigh(whole[index * _PART : (index + 1) * _PART])
+            self._waiting = [whole[parts * _PART :]]
+            self._length -= parts * _PART
+
+    def _weigh(self, part: NDArray[np.floating]) -> None:
+        heard = np.fft.irfft(np.fft.rfft(part, _SIZE, axis=0) * self._spectrum[:, None], _SIZE, axis=0)
+        heard[: _TAPS - 1] += self._tail
+        self._tail = heard[len(part) : len(part) + _TAPS - 1].copy()
+        self._count(heard[: len(part)])
 
     def _count(self, weighted: NDArray[np.float64]) -> None:
         whole = np.concatenate([self._left, weighted])
@@ -76,6 +87,9 @@ class Meter:
 
     def loudness(self) -> float:
         """LUFS over blocks of 400 ms, gated at -70 LUFS and at 10 LU below their mean; -inf for silence."""
+        if self._length:
+            self._weigh(np.concatenate(self._waiting))
+            self._waiting, self._length = [], 0
         energies = np.array(self._energies)
         if len(energies) < 4:
             return -math.inf

@@ -101,3 +101,45 @@ def _chased(
             before[key] = change
     state = sorted(before.values(), key=lambda change: change[1])
     return registered + state + after
+
+
+CLOCK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
+PULSES = 24
+"""MIDI clock pulses a beat."""
+
+
+def schedule(
+    piece: Piece,
+    start: float = 0.0,
+    end: float | None = None,
+    bpm: float | None = None,
+    drums: Mapping[int, int] | None = None,
+    clock: bool = False,
+) -> list[tuple[float, bytes]]:
+    """Messages of ``piece`` from beat ``start`` to ``end``, with their seconds from ``start``, in order.
+
+    The tempo follows the piece, or is ``bpm`` throughout. Notes that sound at ``end`` are ended there. ``clock`` adds
+    MIDI clock, which begins with start, or with the song position and continue, and ends with stop.
+    """
+    end = piece.end if end is None else min(end, piece.end)
+    origin = piece.seconds_at(start)
+
+    def seconds(beat: float) -> float:
+        return (beat - start) * 60 / bpm if bpm else piece.seconds_at(beat) - origin
+
+    out: list[tuple[float, int, bytes]] = []
+    if clock:
+        sixteenths = min(round(start * 4), 0x3FFF)
+        if sixteenths:
+            out.append((0.0, -2, bytes((POSITION, sixteenths & 0x7F, sixteenths >> 7))))
+        out.append((0.0, -1, bytes((CONTINUE if sixteenths else START,))))
+        for pulse in range(int((end - start) * PULSES + 1e-6) + 1):
+            out.append((seconds(start + pulse / PULSES), 0, bytes((CLOCK,))))
+        out.append((seconds(end), 9, bytes((STOP,))))
+    for sent in performance(piece, start, drums):
+        if sent.order == _ON and sent.beat >= end - 1e-9:
+            continue
+        if sent.order == _SETUP and sent.beat > end:
+            continue
+        out.append((seconds(min(sent.beat, end)), 1 + sent.order, sent.message))
+    return [(at, message) for at, _, message in sorted(out, key=lambda item: item[:2])]

@@ -329,7 +329,6 @@ class _Room:
         lengths = [int(seconds * rate) for seconds in self._SECONDS]
         self._step = min(lengths) - 2
         self._lines = [np.zeros(length + 1, np.float32) for length in lengths]
-        self._at = 0
         self._wet = wet
         self._feedback = np.array([10 ** (-3 * seconds / decay) for seconds in self._SECONDS], np.float32)
         # A Householder reflection keeps the energy and mixes all lines.
@@ -346,23 +345,16 @@ class _Room:
             self._silent = 0 if block.any() else self._silent + len(block)
             if self._silent < 10 * max(len(line) for line in self._lines) * 4:
                 self._answer(block)
-            else:
-                self._at += len(block)
 
     def _answer(self, block: Audio) -> None:
-        count_ = len(block)
+        frames = len(block)
         heard = block.sum(axis=1) * np.float32(self._wet)
-        taken = np.empty((8, count_), np.float32)
-        for index, line in enumerate(self._lines):
-            size = len(line)
-            length = size - 1
-            places = (self._at - length + np.arange(-1, count_)) % size
-            sound = line[places]
-            taken[index] = (sound[1:] + sound[:-1]) * np.float32(0.5)
+        taken = np.empty((8, frames), np.float32)
+        for index, line in enumerate(self._lines):  # the oldest sample comes first
+            np.add(line[1 : frames + 1], line[:frames], out=taken[index])
+        taken *= np.float32(0.5)
         back = self._mix @ (taken * self._feedback[:, None]) + heard
         for index, line in enumerate(self._lines):
-            line[(self._at + np.arange(count_)) % len(line)] = back[index]
-        self._at += count_
+            line[:-frames] = line[frames:]
+            line[-frames:] = back[index]
         block += (self._sides @ taken).T * np.float32(1.6)
-
-

@@ -72,9 +72,9 @@ class _Noise:
 
 _Voice = _Struck | _Blown | _Noise
 
-_PLUCK = _Struck(3.5, 1.0, 2600, 0.21, 0.00008, release=0.08)
+_PLUCK = _Struck(3.5, 1.0, 3400, 0.21, 0.00008, release=0.08)
 _FAMILIES: tuple[_Voice, ...] = (
-    _Struck(6.0, 0.9, 2200, 0.12, 0.0004, thump=0.06),  # piano
+    _Struck(6.0, 0.85, 4200, 0.12, 0.0004, thump=0.06),  # piano
     _Struck(2.5, 0.7, 6000, ratios=(1, 2.76, 5.4, 8.93), release=0.3),  # tuned percussion
     _Blown(0.012, 0.06, 0.4, 9000, vibrato=3, detune=2, ratios=(1, 0.8, 0.6, 0.5, 0, 0.2, 0, 0.25)),  # organ
     _PLUCK,  # guitar
