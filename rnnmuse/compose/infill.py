@@ -8,6 +8,7 @@ the melody before the gap and the melody after it in the VAE's latent space. The
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -125,6 +126,7 @@ def without(piece: Piece, start: float, end: float) -> Piece:
 def join_nll(model: StreamModel, piece: Piece, end: float) -> float:
     """Nats an event from one bar before beat ``end`` to one bar after it, heard with what comes before."""
     bar = piece.metre_at(max(0.0, end - 1e-3)).bar_beats
+    piece = _near(piece, end - bar, end + bar)
     encoded = encode(piece, model.parts)
     if not len(encoded):
         return float("inf")
@@ -135,6 +137,15 @@ def join_nll(model: StreamModel, piece: Piece, end: float) -> float:
     heard = Encoded(encoded.events[since:high], encoded.context[since:high])
     found = event_likelihoods(model, heard, low - since)
     return -sum(found) / len(found) if found else float("inf")
+
+
+def _near(piece: Piece, low: float, high: float) -> Piece:
+    """The piece without the notes that are neither between the beats nor among the HEARD before them."""
+    starts = sorted(note.start for part in piece.parts for note in part.notes)
+    first = max(0, bisect_left(starts, low) - HEARD)
+    since = starts[first] if first < len(starts) else low
+    parts = [replace(part, notes=[n for n in part.notes if since <= n.start < high]) for part in piece.parts]
+    return replace(piece, parts=parts)
 
 
 def _played(

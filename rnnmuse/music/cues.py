@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
@@ -41,15 +42,17 @@ def bar_cues(piece: Piece) -> list[BarCue]:
     starts = piece.bar_starts(piece.end)
     starts.append(next(line for line in piece.bar_lines() if line > starts[-1]))
     notes = piece.notes
+    beats = [note.start for note in notes]
     lead = _leading(piece)
     rows: list[tuple[float, float, float, bool]] = []
     for begin, end in pairwise(starts):
-        inside = [note for note in notes if begin - 1e-6 <= note.start < end - 1e-6]
+        inside = notes[bisect_left(beats, begin - 1e-6) : bisect_left(beats, end - 1e-6)]
         pitched = [note for note in inside if not piece.parts[note.part].drum]
         weight = sum(note.duration for note in pitched)
         register = sum(n.pitch * n.duration for n in pitched) / weight if weight else (rows[-1][2] if rows else 60.0)
         loudness = sum(note.velocity for note in inside) / len(inside) if inside else 0.0
-        rows.append((len(inside) / (end - begin), loudness, register, any(begin < p <= end + 1e-6 for p in lead)))
+        ends = bisect_right(lead, begin) < bisect_right(lead, end + 1e-6)
+        rows.append((len(inside) / (end - begin), loudness, register, ends))
     ranges = [(min(r[k] for r in rows), max(r[k] for r in rows)) for k in range(3)]
     out: list[BarCue] = []
     for i, (density, loudness, register, ends) in enumerate(rows):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 from rnnmuse.events import Note
 from rnnmuse.music.piece import ChordSymbol, Key
@@ -279,6 +280,7 @@ def _with_fifth(quality: str, step: int) -> str:
     return "dim" if quality in ("min", "min7") else quality
 
 
+@lru_cache(maxsize=4096)
 def parse_chord(text: str) -> Chord:
     """A lead-sheet chord: ``Am7``, ``F#dim``, ``C/E``, ``Bbmaj7``, ``Gsus4``, ``E7#9``, ``N.C.``.
 
