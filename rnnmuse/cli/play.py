@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rnnmuse.cli.files import AsWritten, Force
-from rnnmuse.cli.live import add_recorder, add_synth, serve
+from rnnmuse.cli.live import add_recorder, add_synth, say, serve
+
+if TYPE_CHECKING:  # it is loaded by the command
+    from rnnmuse.bridges.midi import Ports
 
 
 def play(
@@ -56,49 +59,47 @@ def _play_model(
     sound: bool,
 ) -> None:
     """Play a model by the stage's own scheduler."""
-    from rnnmuse.bridges.midi import Ports
-    from rnnmuse.clock import PPQ
+    from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.models.bundle import find
-    from rnnmuse.realtime.seats import Settings
-    from rnnmuse.realtime.stage import Stage
+    from rnnmuse.realtime.rig import open_ports
+    from rnnmuse.realtime.stage import Settings, Stage
 
     find(model)
     stage = Stage(Settings(tempo=tempo or 120.0, model=model, engine=True, osc=False))
     sys.setswitchinterval(0.0002)
-    ports = Ports(stage)
+    ports = open_ports(stage, MidiSystem())
     lines = []
-    if port is not None:
-        lines.append(_port(ports, port, clock))
-    elif ports.virtual(clock):
-        lines.append("MIDI  rnnmuse out")
-    elif record is None and not sound:
-        stage.close()
-        raise ValueError(f"play: there is no MIDI port ({ports.reason}); give --record FILE or --sound")
-    if sound:
-        lines.append(add_synth(stage))
-    if record is not None:
-        lines.append(add_recorder(stage, record))
-    print("\n".join([*lines, "Ctrl-C ends."]), flush=True)
-    stage.open()
     try:
-        stage.desk.local("/rnnmuse/player/1/param/key", key)
-        stage.desk.local("/rnnmuse/transport/play")
-        stage.desk.local("/rnnmuse/player/1/mode", "free")
-        stage.desk.local("/rnnmuse/player/1/start")
+        if port is not None:
+            lines.append(_port(ports, port, clock))
+        else:
+            _, out = ports.virtual(clock)
+            if out.state == "open":
+                lines.append(f"MIDI  {out.name}")
+            elif record is None and not sound:
+                raise ValueError(f"play: there is no MIDI port ({out.detail}); give --record FILE or --sound")
+        if sound:
+            lines.append(add_synth(stage))
+        if record is not None:
+            lines.append(add_recorder(stage, record))
+        say("\n".join([*lines, "Ctrl-C ends."]))
+        stage.open()
+        stage.take("/rnnmuse/player/1/param/key", key)
+        stage.take("/rnnmuse/player/1/mode", "free")
+        stage.take("/rnnmuse/transport/play")
+        stage.take("/rnnmuse/player/1/start")
         if bars:
-            stage.scheduler.plan(bars * 4 * PPQ, stage.leave, sure=True)
+            with stage.lock:
+                stage.scheduler.lanes[0].plan(bars * stage.clock.metre.ticks, stage.leave, ends=True)
         serve(stage)
     finally:
         stage.close()
-    print(f"{stage.notes_out} notes played")
+    say(f"{stage.notes.count} notes played")
 
 
-def _port(ports: object, name: str, clock: bool) -> str:
-    from rnnmuse.bridges.midi import Ports
-
-    assert isinstance(ports, Ports)
-    if name.lower() not in " ".join(ports.names()[1]).lower():
-        known = ", ".join(ports.names()[1]) or "none is there"
-        raise ValueError(f"port: {name!r}; must be part of one of: {known}")
+def _port(ports: Ports, name: str, clock: bool) -> str:
+    known = ports.names()[1]
+    if not any(name.lower() in one.lower() for one in known):
+        raise ValueError(f"port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
     ports.output(name, clock)
     return f"MIDI  to {name}"

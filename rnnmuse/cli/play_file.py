@@ -10,7 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from rnnmuse.bridges.drums import ROLAND_TO_GM
 from rnnmuse.bridges.file_player import FilePlayer
+from rnnmuse.bridges.midi import VIRTUAL_OUT
+from rnnmuse.bridges.ports import MidiSystem, Port, System
 from rnnmuse.cli.files import target
 from rnnmuse.errors import PortError
 from rnnmuse.music.midi import write_midi
@@ -53,7 +56,9 @@ def play_file(file: Path, settings: FileSettings) -> None:
             sends.append(card.send)
             print("Sound built-in synthesiser")
         if settings.port is not None or not (settings.sound or settings.record):
-            port = _open_port(settings.port)
+            system = MidiSystem()
+            stack.callback(system.close)
+            port = _open_port(system, settings.port)
             stack.callback(port.close)
             sends.append(port.send)
             print(f"MIDI  {port.name}")
@@ -82,11 +87,11 @@ def stretch(piece: Piece, from_bar: int | None, bars: int) -> tuple[float, float
 
 
 def drum_map(text: str) -> dict[int, int]:
-    """A map of drum notes written as ``42=22,46=26``; ``roland`` and the empty text are known too."""
+    """A map of drum notes written as ``42=22,46=26``; ``gm`` (without one too) and ``roland`` are the ports' kits."""
     if text.strip().lower() in ("", "gm"):
-        return {}
+        return dict(ROLAND_TO_GM)
     if text.strip().lower() == "roland":
-        return {42: 22, 46: 26}
+        return {}
     found: dict[int, int] = {}
     for pair in text.split(","):
         one, _, other = pair.partition("=")
@@ -129,37 +134,16 @@ def excerpt(piece: Piece, start: float, end: float, tempo: float | None) -> Piec
     )  # fmt: skip
 
 
-class _Port:
-    """A MIDI output of python-rtmidi."""
-
-    def __init__(self, out: Any, name: str) -> None:
-        self._out, self.name = out, name
-
-    def send(self, message: bytes) -> None:
-        self._out.send_message(list(message))
-
-    def close(self) -> None:
-        self._out.close_port()
-
-
-def _open_port(name: str | None) -> _Port:
+def _open_port(system: System, name: str | None) -> Port:
     """The first output whose name contains ``name``, or a virtual one."""
-    try:
-        import rtmidi
-    except ImportError:
-        raise PortError("play: there is no MIDI port (python-rtmidi is not installed: pip install 'rnnmuse[midi]'); "
-                        "give --record FILE or --sound") from None  # fmt: skip
-    out = rtmidi.MidiOut(name="rnnmuse")
-    known = out.get_ports()
-    if name is None:
-        try:
-            out.open_virtual_port("rnnmuse out")
-        except Exception as error:  # each driver raises its own kinds
-            reason = (str(error).splitlines() or ["no reason given"])[0]
-            raise PortError(f"play: there is no MIDI port ({reason}); give --record FILE or --sound") from None
-        return _Port(out, "rnnmuse out")
-    index = next((i for i, one in enumerate(known) if name.lower() in one.lower()), None)
-    if index is None:
+    if system.reason:
+        raise ValueError(f"play: there is no MIDI port ({system.reason}); give --record FILE or --sound")
+    system.settle()
+    known = system.names()[1]
+    full = VIRTUAL_OUT if name is None else next((one for one in known if name.lower() in one.lower()), None)
+    if full is None:
         raise ValueError(f"port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
-    out.open_port(index)
-    return _Port(out, f"to {known[index]}")
+    try:
+        return system.open_output(full, lambda why: None, virtual=name is None)
+    except PortError as error:
+        raise PortError(f"play: there is no MIDI port ({error}); give --record FILE or --sound") from None

@@ -1,120 +1,69 @@
-"""How a stream model is made: its part classes, its data, its size and its training; one TOML file."""
+"""Recipes: the settings of a training run as a dataclass, read from and written to one TOML file."""
 
 from __future__ import annotations
 
-import json
-import math
 import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from rnnmuse.music.codec import PartClass
+import tomli_w
 
-PREPARE = ("as_written", "estimate_chords", "lead_sheet", "melody")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Settings of one training run.
-
-    ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
-    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
-    in ``exclude`` in its path is left out. ``lanes`` pieces are read
-    side by side, ``chunk`` events at a time, with carried state. ``note`` says in words what a setting cannot.
-    """
-
-    name: str
-    parts: tuple[PartClass, ...]
-    about: str = ""
-    note: str = ""
-    prepare: str = "estimate_chords"
-    splits: str = ""
-    exclude: tuple[str, ...] = ()
-    data: tuple[dict[str, str], ...] = field(default=())
-    embed: int = 256
-    hidden: int = 512
-    head: int = 128
-    lanes: int = 48
-    chunk: int = 128
-    epochs: int = 30
-    patience: int = 4
-    learning_rate: float = 2e-3
-    dropout: float = 0.1
-    transpose: tuple[int, int] = (-5, 6)
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if self.prepare not in PREPARE:
-            raise ValueError(f"prepare: {self.prepare!r}; use one of {', '.join(PREPARE)}")
-        for name in ("embed", "hidden", "head", "lanes", "chunk", "epochs", "patience", "seed"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < (name != "seed"):
-                raise ValueError(f"{name}: {value!r}; must be a whole number of at least {int(name != 'seed')}")
-        if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
-            raise ValueError(f"dropout: {self.dropout!r}; must be from 0 to under 1")
-        rate = self.learning_rate
-        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
-            raise ValueError(f"learning_rate: {rate!r}; must be above 0")
-        if len(self.transpose) != 2 or not -24 <= self.transpose[0] <= self.transpose[1] <= 24:
-            raise ValueError(f"transpose: {self.transpose!r}; must be two numbers, -24 to 24, the lower first")
-        if not self.parts:
-            raise ValueError("parts: none; a recipe needs at least one part class")
-        if sum(part.drum for part in self.parts) > 1:
-            raise ValueError("parts: at most one of them can be drums")
-
-    @property
-    def drums(self) -> int:
-        """Index of the drum class, -1 without."""
-        return next((i for i, part in enumerate(self.parts) if part.drum), -1)
-
-    def changed(self, **settings: Any) -> Recipe:
-        return replace(self, **settings)
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read ``recipe.toml``; ValueError names what is wrong in it."""
+R = TypeVar("R")
+
+
+def read_recipe(path: Path, kind: type[R]) -> R:
+    """Read a recipe of the dataclass ``kind``; ValueError names the file and the setting that is wrong in it."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
-    known = {f.name for f in fields(Recipe)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; use one of {', '.join(sorted(known))}")
-    for name in ("parts", "data", "exclude", "transpose"):
-        if not isinstance(table.get(name, []), list):
-            raise ValueError(f"{path}: {name}: {table[name]!r}; must be a list")
     try:
-        table["parts"] = tuple(
-            PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in table.get("parts", ())
-        )
-        table["transpose"] = tuple(table.get("transpose", (-5, 6)))
-        table["data"] = tuple(table.get("data", ()))
-        table["exclude"] = tuple(table.get("exclude", ()))
-        return Recipe(**table)
+        made: R = _made(table, kind, "")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
+    return made
 
 
-def recipe_text(recipe: Recipe) -> str:
+def recipe_text(recipe: Any) -> str:
     """A recipe as TOML; `read_recipe` reads it back."""
-    lines = []
-    for name, value in asdict(recipe).items():
-        if name not in ("parts", "data"):
-            lines.append(f"{name} = {toml_value(value)}")
-    for name, tables in (("data", recipe.data), ("parts", [asdict(part) for part in recipe.parts])):
-        for table in tables:
-            lines += ["", f"[[{name}]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
+    return tomli_w.dumps(asdict(recipe), multiline_strings=False)
 
 
-def toml_value(value: Any) -> str:
-    """A string, number, bool or list of them in TOML's spelling."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value).replace("\x7f", "\\u007f")  # JSON's strings are TOML's, but for DEL
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    return repr(value)
+def _made(table: dict[str, Any], kind: Any, where: str) -> Any:
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ValueError(f"{where}unknown setting {unknown[0]!r}; use one of {', '.join(sorted(known))}")
+    hints = get_type_hints(kind)
+    return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in table.items()})
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    """A value of TOML as its setting wants it: lists as tuples, tables as dataclasses."""
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{name}: {value!r}; must be a list")
+        inner = get_args(hint)
+        each = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        if len(each) != len(value):
+            raise ValueError(f"{name}: {value!r}; must be a list of {len(each)}")
+        return tuple(
+            _value(one, item, f"{name}, entry {i}") for i, (one, item) in enumerate(zip(each, value, strict=True), 1)
+        )
+    if is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name}: {value!r}; must be a table")
+        return _made(value, hint, f"{name}: ")
+    if get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{name}: {value!r}; must be a table")
+        return value
+    allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if type(value) in allowed or (type(value) is int and float in allowed):
+        return float(value) if type(value) is int and int not in allowed else value
+    raise ValueError(f"{name}: {value!r}; must be {' or '.join(KINDS.get(one, str(one)) for one in allowed)}")

@@ -1,111 +1,237 @@
-"""One training run from folders to a bundle: corpus, training with previews, export."""
+"""One training run from a user's files to a bundle: what every kind of model shares.
+
+A `Training` says what a kind reads, trains and writes; `trained` asks it in turn and talks to the user.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
-from collections import Counter
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
-import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from rnnmuse.compose.muse import Muse
-from rnnmuse.errors import RnnmuseError
-from rnnmuse.models.bundle import NAME, Bundle, find, user_folder
-from rnnmuse.models.stream import StreamModel
-from rnnmuse.music.codec import PartClass, is_sung
-from rnnmuse.music.midi import write_midi
-from rnnmuse.music.pianoroll import save_roll
-from rnnmuse.music.read import music_files, read_music
-from rnnmuse.music.sound import render, write_wav
-from rnnmuse.train.corpora import Corpus, load_corpus
-from rnnmuse.train.export import export, network_of, step_graph
+from rnnmuse.models.bundle import NAME, Bundle, find, is_shipped, user_folder, verify
+from rnnmuse.train.checkpoint import LAST, LOG, Budget
+from rnnmuse.train.device import device_for
 from rnnmuse.train.loop import Progress
-from rnnmuse.train.network import StreamNet
 from rnnmuse.train.pictures import save_loss_curve
-from rnnmuse.train.recipe import Recipe, read_recipe
-from rnnmuse.train.stream import train
+from rnnmuse.train.recipe import read_recipe
 
-TUNING_MINUTES = 10.0
-FAMILIES = (
-    ("piano", 0), ("tuned percussion", 11), ("organ", 16), ("guitar", 25), ("bass", 33), ("strings", 40),
-    ("ensemble", 48), ("brass", 61), ("reed", 65), ("pipe", 73), ("lead", 80), ("pad", 89), ("effects", 98),
-    ("world", 104), ("percussive", 114), ("sounds", 122),
-)  # fmt: skip
-"""The sixteen General MIDI families, and the program each is written with."""
+R = TypeVar("R")
+SHOWN = 20  # files that could not be read, named one by one
 
 
-def train_stream(
-    folders: Sequence[Path],
-    name: str,
-    *,
-    start: str | None = None,
-    recipe: Path | None = None,
-    minutes: float | None = None,
-    epochs: int | None = None,
-    devices: int = 1,
-    nodes: int = 1,
-    seed: int | None = None,
-    work: Path | None = None,
-    again: bool = False,
-    cache: Path | None = None,
-) -> Bundle | None:
-    """Train or fine-tune on ``folders`` and write the bundle ``name`` into the user's models.
+class Options(TypedDict, total=False):
+    """What `rnnmuse train` can be asked for, whatever the kind.
 
-    Returns None in every process but the first. An interrupted run goes on where it was when called again.
-    ValueError and RnnmuseError say what is wrong with an argument or with every file.
+    ``start`` is the model to fine-tune, ``recipe`` a recipe.toml. The run ends after ``minutes`` or ``epochs``.
+    ``devices`` processes or GPUs on each of ``nodes`` machines; ``device`` is auto, cpu or cuda. ``work`` is the run's
+    folder, ``again`` empties it, ``cache`` keeps what was read. ``replace`` allows the name of a shipped model.
     """
-    if not NAME.fullmatch(name):
-        raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
+
+    start: str | None
+    recipe: Path | None
+    minutes: float | None
+    epochs: int | None
+    seed: int | None
+    devices: int
+    nodes: int
+    device: str
+    work: Path | None
+    again: bool
+    cache: Path | None
+    replace: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """What a `Training` needs to know of its run."""
+
+    folder: Path
+    console: Console
+    first: bool
+    """Whether this is the process that talks and writes, where several train together."""
+    minutes: float | None = None
+    devices: int = 1
+    nodes: int = 1
+    device: str = "auto"
+    cache: Path | None = None
+
+    def bar(self, *more: MofNCompleteColumn) -> Bar:
+        """A progress bar, silent in every process but the first."""
+        return progress_bar(self.console, self.first, *more)
+
+
+class Training(ABC, Generic[R]):
+    """A kind of model in training; ``R`` is its recipe."""
+
+    kind: ClassVar[str]
+    recipe: type[R]
+    tuning_minutes: ClassVar[float] = 10.0
+    unit: ClassVar[str] = "nats an event"
+    try_with: ClassVar[str]
+    """The command that shows the new model; ``{}`` is its name."""
+
+    @abstractmethod
+    def fresh(self, sources: Sequence[Path], name: str) -> R:
+        """A recipe for files that were not seen before."""
+
+    def minutes(self, tuning: bool) -> float | None:
+        """How long a run takes for which neither minutes nor epochs were given; None to go by the recipe."""
+        return self.tuning_minutes if tuning else None
+
+    @abstractmethod
+    def begin_from(self, bundle: Bundle) -> None:
+        """Take the weights to start from."""
+
+    @abstractmethod
+    def tuned(self, recipe: R) -> R:
+        """A start model's recipe with the settings for fine-tuning."""
+
+    @abstractmethod
+    def read(self, sources: Sequence[Path], recipe: R, run: Run) -> list[str]:
+        """Read the files; a line for each that could not be read."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """What was read, in a line or two."""
+
+    def missing(self, sources: Sequence[Path], start: str) -> list[str]:
+        """What the files hold that the start model cannot learn, a line each."""
+        return []
+
+    def fitted(self, recipe: R) -> R:
+        """The recipe with what depends on how much was read."""
+        return recipe
+
+    def before(self, recipe: R) -> float:
+        """The measure of validation by the start model; NaN where it cannot be taken."""
+        return math.nan
+
+    @abstractmethod
+    def train(self, recipe: R, run: Run) -> Progress:
+        """Train, resumed from the run's folder; leaves the best network."""
+
+    def held_out(self) -> bool:
+        """Whether validation is of files that are not trained on."""
+        return True
+
+    def result(self, before: float, now: Progress, start: str) -> str:
+        """Before and after of fine-tuning, in words."""
+        return in_words(before, now.best, start, self.unit, self.held_out())
+
+    @abstractmethod
+    def export(self, recipe: R, folder: Path, start: str | None) -> Bundle | Path:
+        """Write the bundle, or for a network that makes none say where its run is."""
+
+
+def trained(training: Training[Any], sources: Sequence[Path], name: str, options: Options) -> Bundle | Path | None:
+    """Train or fine-tune on ``sources`` and write the bundle ``name`` into the user's models.
+
+    Returns None in every process but the first. An interrupted run resumes when called again. ValueError and
+    RnnmuseError name the argument, or the files, at fault.
+    """
+    start, minutes, epochs = options.get("start"), options.get("minutes"), options.get("epochs")
+    check_name(name, options.get("replace", False))
+    Budget(minutes, epochs)  # checks them
+    device = device_for(options.get("device", "auto"))
     console, first = Console(stderr=True), is_first()
-    plan, weights = _plan(folders, name, start, recipe)
-    if weights is not None and minutes is None and epochs is None:
-        minutes = TUNING_MINUTES
-    if seed is not None:
-        plan = plan.changed(seed=seed)
-    work = work or user_folder().parent / "runs" / name
-    if again and first:
-        shutil.rmtree(work, ignore_errors=True)
-    corpus = read_corpus(folders, plan, cache, console if first else None)
-    training, held = corpus.of("train"), corpus.of("validation")
-    if not training:
-        training = held = corpus.items
-    plan = _fitted(plan, sum(len(item.encoded) for item in training), weights is not None)
+    recipe = _recipe(training, sources, name, start, options.get("recipe"))
+    if minutes is None and epochs is None:
+        minutes = training.minutes(start is not None)
+    if (seed := options.get("seed")) is not None:
+        recipe = recipe.changed(seed=seed)
+    folder = options.get("work") or user_folder().parent / "runs" / name
+    run = Run(
+        folder, console, first, minutes, options.get("devices", 1), options.get("nodes", 1),
+        device, options.get("cache"),
+    )  # fmt: skip
+    if options.get("again") and first:
+        shutil.rmtree(folder, ignore_errors=True)
+    if start is not None and first:
+        for line in training.missing(sources, start):
+            console.print(line, markup=False, style="yellow")
+    unread = training.read(sources, recipe, run)
+    recipe = training.fitted(recipe)
     if epochs is not None:
-        plan = plan.changed(epochs=epochs)
+        recipe = recipe.changed(epochs=epochs)
     if first:
-        _tell(console, corpus, plan, work)
-    with progress_bar(console, first) as bar:
-        task = bar.add_task("training", total=1.0)
-
-        def epoch_end(net: StreamNet, now: Progress) -> None:
-            preview = _preview(net, plan, work, now.epoch)
-            mark = " (best)" if now.best_epoch == now.epoch else ""
-            console.print(f"epoch {now.epoch}: loss {now.loss:.3f}, validation {now.validation:.4f}{mark}  {preview}")
-            save_loss_curve(work / "log.jsonl", work / "loss.png")
-
-        net, now = train(
-            plan,
-            [item.encoded for item in training],
-            [item.encoded for item in held],
-            work,
-            start=weights,
-            minutes=minutes,
-            devices=devices,
-            nodes=nodes,
-            report=lambda now: told(bar, task, now),
-            epoch_end=epoch_end,
-        )
+        for line in unread[:SHOWN]:
+            console.print(f"skipped {line}", markup=False)
+        if len(unread) > SHOWN:
+            console.print(f"skipped {len(unread) - SHOWN} more")
+        console.print(training.summary(), markup=False)
+        if (folder / LAST).exists():
+            console.print("resuming an earlier run (--again starts over)")
+    before = training.before(recipe) if start is not None and first else math.nan
+    now = training.train(recipe, run)
     if not first:
         return None
-    console.print(f"best validation {now.best:.4f} nats an event, after epoch {now.best_epoch}; exporting")
-    check = [item.encoded for item in held or training][:6]
-    plan = plan.changed(about=f"Trained on {len(training)} pieces" + (f", from {start}." if start else "."))
-    return export(net, plan, user_folder() / name, check)
+    if start is not None:
+        console.print(training.result(before, now, start), markup=False)
+    return training.export(recipe, user_folder() / name, start)
+
+
+def check_name(name: str, replace: bool) -> None:
+    """ValueError for a name that no model can have, or that a shipped one has and ``replace`` does not allow."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
+    if is_shipped(name) and not replace:
+        raise ValueError(f"name: {name!r} is a model that comes with rnnmuse; take another, or --replace to hide it")
+
+
+def _recipe(training: Training[Any], sources: Sequence[Path], name: str, start: str | None, path: Path | None) -> Any:
+    if start is not None and path is not None:
+        raise ValueError(f"--from {start} and --recipe {path}: use one of them")
+    if path is not None:
+        return read_recipe(path, training.recipe).changed(name=name)
+    if start is None:
+        return training.fresh(sources, name)
+    bundle = find(start)
+    kind = bundle.about.get("kind")
+    if kind != training.kind:
+        raise ValueError(f"--from {start}: is a {kind} model; a {training.kind} model is needed")
+    verify(bundle)
+    training.begin_from(bundle)
+    recipe = training.tuned(read_recipe(bundle.folder / "recipe.toml", training.recipe))
+    return recipe.changed(name=name, about="", note="", data=folders_of(sources))
+
+
+def folders_of(sources: Sequence[Path]) -> tuple[dict[str, str], ...]:
+    """The entry ``data`` of a recipe for a user's own files."""
+    return tuple({"folder": source.name} for source in sources)
+
+
+def about_of(learned: str, start: str | None) -> str:
+    """What a model of a user's own is, in a sentence."""
+    return f"Trained on {learned}" + (f", from {start}." if start else ".")
+
+
+def in_words(before: float, after: float, start: str, unit: str, held_out: bool = True) -> str:
+    """Before and after, for somebody who has not met nats; ``unit`` ends with what is counted, such as an event."""
+    if math.isnan(before):
+        return f"After training: {after:.2f} {unit}."
+    where = "of files that were held out" if held_out else "of the files themselves: there are too few to hold any out"
+    figures = f"({before:.2f} before, {after:.2f} after, in {unit} {where}; lower is better)"
+    if after < before - 0.005:
+        times = math.exp(min(50.0, before - after))
+        each = unit.rsplit(maxsplit=1)[-1]
+        return (
+            f"It learned from your files: it now finds each {each} of them {times:.1f} times as likely as {start} does "
+            f"{figures}."
+        )
+    return (
+        f"It did not get better at your files than {start} is {figures}. More files may help, or more --minutes; "
+        f"or keep {start}."
+    )
 
 
 def is_first() -> bool:
@@ -113,98 +239,42 @@ def is_first() -> bool:
     return int(os.environ.get("LOCAL_RANK", "0")) == 0 and int(os.environ.get("GROUP_RANK", "0")) == 0
 
 
-def read_corpus(folders: Sequence[Path], plan: Recipe, cache: Path | None, console: Console | None) -> Corpus:
-    """`load_corpus` with a progress bar."""
-    with progress_bar(console or Console(quiet=True), console is not None, MofNCompleteColumn()) as bar:
-        task = bar.add_task("reading", total=None)
-        return load_corpus(
-            folders, plan, cache, progress=lambda done, every: bar.update(task, completed=done, total=every)
-        )
-
-
 def progress_bar(console: Console, shown: bool, *more: MofNCompleteColumn) -> Bar:
     columns = (TextColumn("{task.description}"), BarColumn(), *more, TimeElapsedColumn())
     return Bar(*columns, console=console, disable=not shown, transient=True)
 
 
-def told(bar: Bar, task: TaskID, now: Progress) -> None:
-    """Show how far a run is."""
-    if now.step % 5 == 0 or now.step == 1:
-        done = now.seconds / max(1e-9, now.seconds + now.left) if now.left == now.left else 0.0
-        left = f"{now.left / 60:.1f} min left" if now.left == now.left else ""
-        bar.update(task, completed=done, description=f"epoch {now.epoch + 1}  loss {now.loss:.3f}  {left}")
+def reading(run: Run, load: Callable[[Callable[[int, int], None]], Any]) -> Any:
+    """What ``load`` returns, with a bar that it moves by calling its argument with (files done, files in all)."""
+    with run.bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("reading", total=None)
+        return load(lambda done, every: bar.update(task, completed=done, total=every))
 
 
-def _plan(
-    folders: Sequence[Path], name: str, start: str | None, recipe: Path | None
-) -> tuple[Recipe, dict[str, torch.Tensor] | None]:
-    if start is not None and recipe is not None:
-        raise ValueError(f"--from {start} and --recipe {recipe}: use one of them")
-    if recipe is not None:
-        return read_recipe(recipe).changed(name=name), None
-    if start is not None:
-        bundle = find(start)
-        plan = read_recipe(bundle.folder / "recipe.toml")
-        sources = tuple({"folder": folder.name} for folder in folders)
-        return plan.changed(name=name, splits="", data=sources), network_of(bundle)[0].state_dict()
-    return recipe_for(folders, name), None
+class Watch:
+    """Shows a run of `rnnmuse.train.loop.fit`: a bar by step, a line, a preview and the loss curve by epoch.
 
+    ``preview`` makes something of the network and says where it is, or shows it.
+    """
 
-def _fitted(plan: Recipe, events: int, tuning: bool) -> Recipe:
-    """Fewer lanes for little music; for fine-tuning a gentler rate, and rounds as the minutes allow."""
-    plan = plan.changed(lanes=max(4, min(plan.lanes, events // (plan.chunk * 8) // 4 * 4)))
-    if not tuning:
-        return plan
-    return plan.changed(epochs=300, patience=12, learning_rate=1e-3, dropout=max(0.2, plan.dropout))
+    def __init__(
+        self, run: Run, bar: Bar, folder: Path, unit: str, preview: Callable[[Any, int], str] | None = None,
+        title: str = "training",
+    ) -> None:  # fmt: skip
+        self.run, self._bar, self.folder, self.unit, self.preview, self.title = run, bar, folder, unit, preview, title
+        self._task = bar.add_task(title, total=1.0)
 
+    def step(self, now: Progress) -> None:
+        if now.step % 5 == 0 or now.step == 1:
+            known = not math.isnan(now.left)
+            done = now.seconds / max(1e-9, now.seconds + now.left) if known else 0.0
+            left = f"{now.left / 60:.1f} min left" if known else ""
+            line = f"{self.title}: epoch {now.epoch + 1}  loss {now.loss:.3f}  {left}"
+            self._bar.update(self._task, completed=done, description=line)
 
-def recipe_for(folders: Sequence[Path], name: str, sample: int = 60) -> Recipe:
-    """A recipe for music that was not seen before: its part classes from up to ``sample`` of its files."""
-    files = [path for folder in folders for path in music_files(folder)]
-    files = files[:: max(1, len(files) // sample)]
-    notes: Counter[str] = Counter()
-    for path in files:
-        try:
-            piece = read_music(path)
-        except RnnmuseError:
-            continue
-        for part in piece.parts:
-            kind = "drums" if part.drum else "voice" if is_sung(part) else FAMILIES[part.program // 8][0]
-            notes[kind] += len(part.notes)
-    kept = [kind for kind, count in notes.items() if count >= 0.02 * notes.total()]
-    if not kept:
-        raise RnnmuseError(f"{', '.join(map(str, folders))}: no notes in the music files")
-    parts = [PartClass("voice", 53, (6,), sung=True)] if "voice" in kept else []
-    parts += [PartClass(family, program, (i,)) for i, (family, program) in enumerate(FAMILIES) if family in kept]
-    if "drums" in kept:
-        parts.append(PartClass("drums", 0, drum=True))
-    sources = tuple({"folder": folder.name} for folder in folders)
-    return Recipe(name, tuple(parts), data=sources, embed=192, hidden=384, lanes=32, dropout=0.2)
-
-
-def _tell(console: Console, corpus: Corpus, plan: Recipe, work: Path) -> None:
-    for line in corpus.unread[:20]:
-        console.print(f"skipped {line}", markup=False)
-    if len(corpus.unread) > 20:
-        console.print(f"skipped {len(corpus.unread) - 20} more")
-    counts = ", ".join(f"{len(corpus.of(split))} {split}" for split in ("train", "validation", "test"))
-    events = sum(len(item.encoded) for item in corpus.items)
-    console.print(
-        f"{len(corpus.items)} pieces ({counts}), {events:,} events; parts: {', '.join(p.name for p in plan.parts)}"
-    )
-    if (work / "last.ckpt").exists():
-        console.print("going on with an earlier run (--again starts over)")
-
-
-def _preview(net: StreamNet, plan: Recipe, work: Path, epoch: int) -> str:
-    """Eight bars as the model plays them now: MIDI, sound and picture."""
-    weights = {key: value.detach().float().cpu().numpy() for key, value in net.state_dict().items()}
-    model = StreamModel(plan.name, plan.parts, weights, step_graph(weights).SerializeToString())
-    piece = Muse(model).generate(8, seed=epoch)
-    base = work / f"preview-{epoch:03d}"
-    if not piece.notes:
-        return "(silent)"
-    write_midi(piece, base.with_suffix(".mid"))
-    save_roll(piece, base.with_suffix(".png"))
-    write_wav(base.with_suffix(".wav"), render(piece, rate=22050), 22050)
-    return str(base.with_suffix(".wav"))
+    def epoch(self, net: Any, now: Progress) -> None:
+        mark = " (best)" if now.best_epoch == now.epoch else ""
+        line = f"epoch {now.epoch}: loss {now.loss:.3f}, validation {now.validation:.4f}{mark}"
+        made = self.preview(net, now.epoch) if self.preview else ""
+        self.run.console.print(f"{line}  {made}".rstrip(), markup=False)
+        save_loss_curve(self.folder / LOG, self.folder / "loss.png", self.unit)

@@ -1,0 +1,81 @@
+"""From a trained stream network to a bundle: half-precision weights and the step as an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper
+from safetensors.torch import save_file
+
+from rnnmuse.models.bundle import Bundle, read_weights
+from rnnmuse.models.likelihood import event_likelihoods
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import Encoded
+from rnnmuse.train.bundle import describe, new_bundle, smaller, written
+from rnnmuse.train.graph import Weights, graph_of, gru_cell
+from rnnmuse.train.stream.network import Shape, StreamNet
+from rnnmuse.train.stream.objective import shape_of
+from rnnmuse.train.stream.recipe import Recipe
+
+
+def step_graph(weights: Weights) -> onnx.ModelProto:
+    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and the heads' inputs (1, 7 x head)."""
+    w = {key: value.astype(np.float32) for key, value in weights.items()}
+    nodes, constants = gru_cell(w, 0, "x", "state", "new_state")
+    constants |= {"w_out": w["project.weight"].T, "b_out": w["project.bias"]}
+    nodes += [
+        helper.make_node("MatMul", ["new_state", "w_out"], ["o_"]),
+        helper.make_node("Add", ["o_", "b_out"], ["heads"]),
+    ]
+    embed, hidden, out = (w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1], len(w["project.bias"]))
+    return graph_of("step", nodes, constants, {"x": embed, "state": hidden}, {"new_state": hidden, "heads": out})
+
+
+def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 4000) -> float:
+    """Mean nats an event of ``pieces``, read step by step as they are live; up to ``events`` in all."""
+    total, count = 0.0, 0
+    for piece in pieces:
+        kept = Encoded(piece.events[: events - count], piece.context[: events - count])
+        total -= sum(event_likelihoods(model, kept))
+        count += len(kept)
+    return total / max(1, count)
+
+
+def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded] = ()) -> Bundle:
+    """Write the bundle ``folder`` (its name is the model's) and return it.
+
+    The int8 step graph is kept if it costs at most 1 % of the likelihood of the pieces in ``check``; what it costs is
+    written to model.toml.
+    """
+    recipe = recipe.changed(name=folder.name)
+    with new_bundle(folder) as partial:
+        held = {key: value.detach().half().contiguous() for key, value in net.state_dict().items()}
+        save_file(held, partial / "weights.safetensors")
+        weights = read_weights(Bundle(folder.name, partial, {}))
+
+        def nll(graph: bytes) -> float:
+            return stepped_nll(StreamModel(folder.name, recipe.parts, weights, graph), check)
+
+        graph, precision, loss = smaller(step_graph(weights), nll if check else None)
+        (partial / "step.onnx").write_bytes(graph)
+        about = {
+            "step": precision,
+            "int8_loss": round(loss, 5),
+            "shape": asdict(shape_of(recipe)),
+            "parts": [asdict(part) for part in recipe.parts],
+        }
+        describe(partial, "stream", recipe, about)
+    return written(folder)
+
+
+def network_of(bundle: Bundle) -> tuple[StreamNet, Shape]:
+    """The torch network of a bundle, to fine-tune or to evaluate."""
+    shape = Shape(**bundle.about["shape"])
+    net = StreamNet(shape)
+    net.load_state_dict({key: torch.from_numpy(value).float() for key, value in read_weights(bundle).items()})
+    return net, shape

@@ -1,0 +1,69 @@
+"""How a stream model is made: its part classes, its data, its size and its training; one TOML file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rnnmuse.music.codec import PartClass
+
+PREPARE = ("as_written", "estimate_chords", "lead_sheet", "melody")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of one training run.
+
+    ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
+    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
+    in ``exclude`` in its path is left out. ``lanes`` pieces are read
+    side by side, ``chunk`` events at a time, with carried state. ``note`` says in words what a setting cannot.
+    """
+
+    name: str
+    parts: tuple[PartClass, ...]
+    about: str = ""
+    note: str = ""
+    prepare: str = "estimate_chords"
+    splits: str = ""
+    exclude: tuple[str, ...] = ()
+    data: tuple[dict[str, str], ...] = field(default=())
+    embed: int = 256
+    hidden: int = 512
+    head: int = 128
+    lanes: int = 48
+    chunk: int = 128
+    epochs: int = 30
+    patience: int = 4
+    learning_rate: float = 2e-3
+    dropout: float = 0.1
+    transpose: tuple[int, int] = (-5, 6)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.prepare not in PREPARE:
+            raise ValueError(f"prepare: {self.prepare!r}; use one of {', '.join(PREPARE)}")
+        for name in ("embed", "hidden", "head", "lanes", "chunk", "epochs", "patience", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < (name != "seed"):
+                raise ValueError(f"{name}: {value!r}; must be a whole number of at least {int(name != 'seed')}")
+        if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
+            raise ValueError(f"dropout: {self.dropout!r}; must be from 0 to under 1")
+        rate = self.learning_rate
+        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
+            raise ValueError(f"learning_rate: {rate!r}; must be above 0")
+        if len(self.transpose) != 2 or not -24 <= self.transpose[0] <= self.transpose[1] <= 24:
+            raise ValueError(f"transpose: {self.transpose!r}; must be two numbers, -24 to 24, the lower first")
+        if not self.parts:
+            raise ValueError("parts: none; a recipe needs at least one part class")
+        if sum(part.drum for part in self.parts) > 1:
+            raise ValueError("parts: at most one of them can be drums")
+
+    @property
+    def drums(self) -> int:
+        """Index of the drum class, -1 without."""
+        return next((i for i, part in enumerate(self.parts) if part.drum), -1)
+
+    def changed(self, **settings: Any) -> Recipe:
+        return replace(self, **settings)

@@ -1,0 +1,197 @@
+"""`rnnmuse train stream`: what a run of `rnnmuse.train.run` reads, trains and writes for stream models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Unpack, cast
+
+import torch
+from rich.console import Console
+
+from rnnmuse.compose.muse import Muse
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.bundle import Bundle, bundles
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import Encoded, PartClass, is_sung
+from rnnmuse.music.midi import write_midi
+from rnnmuse.music.pianoroll import save_roll
+from rnnmuse.music.piece import Part
+from rnnmuse.music.read import music_files, read_music
+from rnnmuse.music.sound import render, write_wav
+from rnnmuse.train.corpus import Corpus, load_corpus
+from rnnmuse.train.loop import Progress
+from rnnmuse.train.run import Options, Run, Training, Watch, about_of, folders_of, reading, trained
+from rnnmuse.train.stream.export import export, network_of, step_graph
+from rnnmuse.train.stream.network import StreamNet
+from rnnmuse.train.stream.objective import StreamObjective, shape_of, train
+from rnnmuse.train.stream.recipe import Recipe
+
+FAMILIES = (
+    ("piano", 0), ("tuned percussion", 11), ("organ", 16), ("guitar", 25), ("bass", 33), ("strings", 40),
+    ("ensemble", 48), ("brass", 61), ("reed", 65), ("pipe", 73), ("lead", 80), ("pad", 89), ("effects", 98),
+    ("world", 104), ("percussive", 114), ("sounds", 122),
+)  # fmt: skip
+"""The sixteen General MIDI families, and the program each is written with."""
+SAMPLE = 60  # files that are looked at for their parts
+
+
+def train_stream(folders: Sequence[Path], name: str, **options: Unpack[Options]) -> Bundle | None:
+    """Train or fine-tune a stream model, as `rnnmuse.train.run.trained` says."""
+    return cast("Bundle | None", trained(StreamTraining(), folders, name, options))
+
+
+class StreamTraining(Training[Recipe]):
+    kind: ClassVar[str] = "stream"
+    recipe = Recipe
+    try_with: ClassVar[str] = "rnnmuse generate --model {}"
+
+    def __init__(self) -> None:
+        self._start: dict[str, torch.Tensor] | None = None
+        self._corpus = Corpus()
+
+    def fresh(self, sources: Sequence[Path], name: str) -> Recipe:
+        return recipe_for(sources, name)
+
+    def begin_from(self, bundle: Bundle) -> None:
+        self._start = network_of(bundle)[0].state_dict()
+
+    def tuned(self, recipe: Recipe) -> Recipe:
+        """A gentler rate, more dropout, and epochs as the minutes allow."""
+        dropout = max(0.2, recipe.dropout)
+        return recipe.changed(splits="", epochs=300, patience=12, learning_rate=1e-3, dropout=dropout)
+
+    def missing(self, sources: Sequence[Path], start: str) -> list[str]:
+        return missing_parts(sources, start)
+
+    def read(self, sources: Sequence[Path], recipe: Recipe, run: Run) -> list[str]:
+        self._corpus = read_corpus(sources, recipe, run)
+        self._training, self._held = self._of("train"), self._of("validation")
+        if not self._training:
+            self._training = self._held = [item.encoded for item in self._corpus.items]
+        self._parts = recipe.parts
+        return self._corpus.unread
+
+    def _of(self, split: str) -> list[Encoded]:
+        return [item.encoded for item in self._corpus.of(split)]
+
+    def summary(self) -> str:
+        counts = ", ".join(f"{len(self._of(split))} {split}" for split in ("train", "validation", "test"))
+        events = sum(len(item.encoded) for item in self._corpus.items)
+        names = ", ".join(part.name for part in self._parts)
+        return f"{len(self._corpus.items)} pieces ({counts}), {events:,} events; parts: {names}"
+
+    def fitted(self, recipe: Recipe) -> Recipe:
+        """Fewer lanes for little music, so that an epoch has at least some steps."""
+        events = sum(map(len, self._training))
+        return recipe.changed(lanes=max(4, min(recipe.lanes, events // (recipe.chunk * 8) // 4 * 4)))
+
+    def before(self, recipe: Recipe) -> float:
+        net = StreamNet(shape_of(recipe))
+        if self._start is not None:
+            net.load_state_dict(self._start)
+        return StreamObjective(recipe, self._training, self._held).validate(net)[0]
+
+    def held_out(self) -> bool:
+        return bool(self._corpus.of("train")) and bool(self._held)
+
+    def train(self, recipe: Recipe, run: Run) -> Progress:
+        with run.bar() as bar:
+            watch = Watch(run, bar, run.folder, self.unit, lambda net, epoch: preview(net, recipe, run.folder, epoch))
+            self._net, now = train(
+                recipe, self._training, self._held, run.folder, start=self._start, minutes=run.minutes,
+                devices=run.devices, nodes=run.nodes, device=run.device, report=watch.step, epoch_end=watch.epoch,
+            )  # fmt: skip
+        return now
+
+    def export(self, recipe: Recipe, folder: Path, start: str | None) -> Bundle:
+        about = recipe.about or about_of(f"{len(self._training)} pieces", start)
+        return export(self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6])
+
+
+def read_corpus(sources: Sequence[Path], recipe: Recipe, run: Run | None = None, cache: Path | None = None) -> Corpus:
+    """`load_corpus` with a progress bar."""
+    run = run or Run(Path(), Console(stderr=True), True, cache=cache)
+    return cast(Corpus, reading(run, lambda progress: load_corpus(sources, recipe, run.cache, progress=progress)))
+
+
+def part_kind(part: Part) -> str:
+    """What a part is called: drums, voice, or its General MIDI family."""
+    return "drums" if part.drum else "voice" if is_sung(part) else FAMILIES[part.program // 8][0]
+
+
+def parts_in(folders: Sequence[Path], sample: int = SAMPLE) -> tuple[Counter[str], Counter[str], int]:
+    """Notes by `part_kind`, files by it, and how many of up to ``sample`` files could be read."""
+    files = [path for folder in folders for path in music_files(folder)]
+    notes: Counter[str] = Counter()
+    holders: Counter[str] = Counter()
+    read = 0
+    for path in files[:: -(-len(files) // sample) or 1]:
+        try:
+            piece = read_music(path)
+        except RnnmuseError:
+            continue
+        read += 1
+        own: Counter[str] = Counter()
+        for part in piece.parts:
+            own[part_kind(part)] += len(part.notes)
+        notes += own
+        holders.update(kind for kind, count in own.items() if count)
+    return notes, holders, read
+
+
+def recipe_for(folders: Sequence[Path], name: str) -> Recipe:
+    """A recipe for music that was not seen before: its part classes from a sample of its files."""
+    notes, _, _ = parts_in(folders)
+    kept = [kind for kind, count in notes.items() if count >= 0.02 * notes.total()]
+    if not kept:
+        raise RnnmuseError(f"{', '.join(map(str, folders))}: no notes in the music files")
+    parts = [PartClass("voice", 53, (6,), sung=True)] if "voice" in kept else []
+    parts += [PartClass(family, program, (i,)) for i, (family, program) in enumerate(FAMILIES) if family in kept]
+    if "drums" in kept:
+        parts.append(PartClass("drums", 0, drum=True))
+    return Recipe(name, tuple(parts), data=folders_of(folders), embed=192, hidden=384, lanes=32, dropout=0.2)
+
+
+def missing_parts(folders: Sequence[Path], start: str) -> list[str]:
+    """A line for each kind of part in the files that the model ``start`` lacks, with models that have it."""
+    _, holders, read = parts_in(folders)
+    models = {name: bundle.about["parts"] for name, bundle in bundles().items() if bundle.about.get("kind") == "stream"}
+    lines = []
+    for kind, count in holders.most_common():
+        if covers(models[start], kind):
+            continue
+        pitched = [part["name"] for part in models[start] if not part.get("drum")]
+        becomes = f"plays them as {pitched[-1]}" if kind != "drums" and pitched else "leaves them out"
+        others = [name for name, parts in models.items() if name != start and covers(parts, kind)]
+        advice = f"; {' and '.join(others[:2])} {'has' if len(others) == 1 else 'have'} them" if others else ""
+        lines.append(f"{kind}: in {count} of {read} files; {start} has no such part and {becomes}{advice}")
+    return lines
+
+
+def covers(parts: Sequence[dict[str, object]], kind: str) -> bool:
+    """Whether one of a model's part classes is meant for a `part_kind`."""
+    families = [name for name, _ in FAMILIES]
+    for part in parts:
+        if kind == "drums" and part.get("drum"):
+            return True
+        if kind == "voice" and part.get("sung"):
+            return True
+        if kind in families and families.index(kind) in cast("list[int]", part.get("families", [])):
+            return True
+    return kind == "voice" and any("voice" in str(part["name"]) for part in parts)
+
+
+def preview(net: StreamNet, recipe: Recipe, folder: Path, epoch: int) -> str:
+    """Eight bars as the model plays them now: MIDI, sound and picture in the run's folder."""
+    weights = {key: value.detach().float().cpu().numpy() for key, value in net.state_dict().items()}
+    model = StreamModel(recipe.name, recipe.parts, weights, step_graph(weights).SerializeToString())
+    piece = Muse(model).generate(8, seed=epoch)
+    base = folder / f"preview-{epoch:03d}"
+    if not piece.notes:
+        return "(silent)"
+    write_midi(piece, base.with_suffix(".mid"))
+    save_roll(piece, base.with_suffix(".png"))
+    write_wav(base.with_suffix(".wav"), render(piece, rate=22050), 22050)
+    return str(base.with_suffix(".wav"))
