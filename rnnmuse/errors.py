@@ -33,3 +33,7 @@ class MissingExtraError(RnnmuseError):
 
 class PortError(RnnmuseError, OSError):
     """A MIDI port could not be opened, or is gone; names the port."""
+
+
+class ReadWarning(UserWarning):
+    """Something in a file was not understood and was skipped; the message is one line that names it."""

@@ -36,8 +36,37 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Program:
+    """A change to General MIDI program ``number`` 0-127 at ``beat``."""
+
+    beat: float
+    number: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Bend:
+    """A pitch bend at ``beat``: ``value`` -8192 to 8191, 0 in the centre."""
+
+    beat: float
+    value: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pressure:
+    """Aftertouch of ``value`` 0-127 at ``beat``: of the note ``pitch``, or of the whole channel where it is -1."""
+
+    beat: float
+    value: int
+    pitch: int = -1
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Lyric:
-    """One syllable of sung text at ``beat``."""
+    """One syllable of sung text at ``beat``; a trailing hyphen says that its word goes on.
+
+    ``ends`` is ``"line"`` or ``"paragraph"`` where one ends after the syllable.
+    """
 
     beat: float
     text: str
+    ends: str = ""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.files import SCORE_SUFFIXES, AsWritten, Force, check_suffix, target, write_piece
+
 if TYPE_CHECKING:
     from rnnmuse.music.piece import Piece
 
@@ -26,7 +28,7 @@ Players = Annotated[str | None, typer.Option(help='How many parts play, or which
 Low = Annotated[int, typer.Option(help="Lowest MIDI note.")]
 High = Annotated[int, typer.Option(help="Highest MIDI note.")]
 Polyphony = Annotated[int | None, typer.Option(help="Most notes at once in one part.")]
-Out = Annotated[Path | None, typer.Option(help="The MIDI file to write.")]
+Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
 Wav = Annotated[Path | None, typer.Option(help="Write the sound too.")]
 Roll = Annotated[Path | None, typer.Option(help="Write the piano roll too (.png or .svg).")]
 
@@ -51,21 +53,23 @@ def generate(
     out: Out = None,
     wav: Wav = None,
     roll: Roll = None,
+    force: Force = False,
 ) -> None:
     """Write new music, from nothing or from a --prompt."""
     from rnnmuse.compose.muse import Settings
 
+    _check(out, wav, roll)
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
         temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony
     )
     if prompt is not None:
-        _continue(prompt, model, bars, settings, out, wav, roll)
+        _continue(prompt, model, bars, settings, out, wav, roll, False, force)
         return
     from rnnmuse.compose.muse import load
 
     piece = load(model).generate(bars, settings)
-    _write(piece, out or Path(f"{model}-{seed}.mid"), wav, roll, None, seed)
+    _write(piece, out or Path(f"{model}-{seed}.mid"), wav, roll, None, seed, force)
 
 
 def continue_(
@@ -87,6 +91,8 @@ def continue_(
     out: Out = None,
     wav: Wav = None,
     roll: Roll = None,
+    as_written: AsWritten = False,
+    force: Force = False,
 ) -> None:
     """Play on where FILE stops; the result holds the piece and its continuation."""
     from rnnmuse.compose.muse import Settings
@@ -95,39 +101,58 @@ def continue_(
     settings = Settings(
         temperature, top_p, seed, key, scale, chords, density, tempo, None, players, low, high, polyphony
     )
-    _continue(file, model, bars, settings, out, wav, roll)
+    _continue(file, model, bars, settings, out, wav, roll, as_written, force)
 
 
 def _continue(
-    file: Path, model: str, bars: int, settings: object, out: Path | None, wav: Path | None, roll: Path | None
+    file: Path,
+    model: str,
+    bars: int,
+    settings: object,
+    out: Path | None,
+    wav: Path | None,
+    roll: Path | None,
+    as_written: bool,
+    force: bool,
 ) -> None:
     from rnnmuse.compose.muse import Settings, joined, load
     from rnnmuse.music.read import read_music
 
     assert isinstance(settings, Settings)
-    piece = read_music(file)
+    _check(out, wav, roll)
+    piece = read_music(file, as_written)
     new = load(model).continue_(piece, bars, settings)
     notes = new.notes
     mark = piece.bar_start_after(max(0.0, piece.end - 0.2))
     whole = joined(piece, new) if notes else piece
-    _write(whole, out or Path(f"{file.stem}-continued.mid"), wav, roll, mark, settings.seed)
+    _write(whole, out or Path(f"{file.stem}-continued.mid"), wav, roll, mark, settings.seed, force)
 
 
-def _write(piece: Piece, out: Path, wav: Path | None, roll: Path | None, mark: float | None, seed: int | None) -> None:
-    from rnnmuse.music.midi import write_midi
+def _check(out: Path | None, wav: Path | None, roll: Path | None) -> None:
+    """Refuse a wrong suffix before any work is done."""
+    if out is not None:
+        check_suffix(out, SCORE_SUFFIXES)
+    if wav is not None:
+        from rnnmuse.music.sound import check_format
 
-    if out.suffix.lower() not in (".mid", ".midi"):
-        raise ValueError(f"out: {str(out)!r}; must end in .mid")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_midi(piece, out)
+        check_format(wav)
+    if roll is not None:
+        check_suffix(roll, (".png", ".svg"), "roll")
+
+
+def _write(
+    piece: Piece, out: Path, wav: Path | None, roll: Path | None, mark: float | None, seed: int | None, force: bool
+) -> None:
+    out = write_piece(piece, out, force)
     new = [n for n in piece.notes if mark is None or n.start >= mark - 1e-3]
     print(f"{out}: {len(new)} new notes, {piece.seconds_at(piece.end):.0f} s in all, seed {seed}")
     if roll:
         from rnnmuse.music.pianoroll import save_roll
 
-        print(save_roll(piece, roll, mark))
+        print(save_roll(piece, target(roll, force, "roll"), mark))
     if wav:
-        from rnnmuse.music.sound import render, write_wav
+        from rnnmuse.music.sound import write_sound
 
-        write_wav(wav, render(piece))
+        wav = target(wav, force, "wav")
+        write_sound(piece, wav)
         print(wav)

@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.files import AsWritten, Force, check_suffix, target
+
 
 def cues(
     music: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
     out: Annotated[Path | None, typer.Option(help="Write to this file, .csv or .json, instead of the screen.")] = None,
+    as_written: AsWritten = False,
+    force: Force = False,
 ) -> None:
     """List density, loudness, register, phrase ends and a word for the change, bar by bar."""
     from rnnmuse.music.cues import as_csv, as_json, bar_cues
     from rnnmuse.music.read import read_music
 
-    if out is not None and out.suffix not in (".csv", ".json"):
-        raise ValueError(f"out: {out.name!r}; must end in .csv or .json")
-    rows = bar_cues(read_music(music))
-    text = as_json(rows) if out is not None and out.suffix == ".json" else as_csv(rows)
+    if out is not None:
+        check_suffix(out, (".csv", ".json"))
+    rows = bar_cues(read_music(music, as_written))
+    text = as_json(rows) if out is not None and out.suffix.lower() == ".json" else as_csv(rows)
     if out is None:
         print(text, end="")
         return
+    out = target(out, force)
     out.write_text(text, "utf-8")
     print(f"{out}: {len(rows)} bars")

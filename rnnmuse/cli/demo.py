@@ -9,19 +9,23 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.files import Force, target
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("out"),
     model: Annotated[str, typer.Option(help="Which model plays on.")] = "lieder",
     bars: Annotated[int, typer.Option(help="How many new bars.")] = 16,
     seed: Annotated[int, typer.Option(help="Another seed, another continuation.")] = 1,
-    soundfont: Annotated[Path | None, typer.Option(help="A SoundFont to hear it with, by fluidsynth.")] = None,
+    soundfont: Annotated[str | None, typer.Option(help="A SoundFont to hear it with, by fluidsynth.")] = None,
+    force: Force = False,
 ) -> None:
     """Continue a song of Schumann's with two players; write MIDI, sound and a piano roll."""
     from rnnmuse.compose.muse import joined, load
     from rnnmuse.music.midi import read_midi, write_midi
     from rnnmuse.music.pianoroll import save_roll
-    from rnnmuse.music.sound import render, write_wav
+    from rnnmuse.music.sound import write_sound
+    from rnnmuse.music.soundfonts import find
 
     began = time.perf_counter()
     song = read_midi((resources.files("rnnmuse") / "music" / "data" / "schumann.mid").read_bytes())
@@ -29,13 +33,13 @@ def demo(
     new = load(model).continue_(song, bars, players=2, seed=seed)
     whole = joined(song, new)
     mark = song.bar_start_after(song.end - 0.2)
-    out.mkdir(parents=True, exist_ok=True)
-    write_midi(whole, out / "demo.mid")
+    midi, roll, wav = (target(out / f"demo{suffix}", force) for suffix in (".mid", ".png", ".wav"))
+    write_midi(whole, midi)
     print(f"{model} plays on for {bars} bars: {len(new.notes)} notes after {time.perf_counter() - began:.1f} s.")
-    save_roll(whole, out / "demo.png", mark)
-    write_wav(out / "demo.wav", render(whole, soundfont))
-    print(f"  MIDI        {out / 'demo.mid'}\n  sound       {out / 'demo.wav'}  ({whole.seconds_at(whole.end):.0f} s)")
-    print(f"  piano roll  {out / 'demo.png'}  (grey: Schumann, colour: {model})")
+    save_roll(whole, roll, mark)
+    write_sound(whole, wav, find(soundfont) if soundfont is not None else None)
+    print(f"  MIDI        {midi}\n  sound       {wav}  ({whole.seconds_at(whole.end):.0f} s)")
+    print(f"  piano roll  {roll}  (grey: Schumann, colour: {model})")
     print(
         "Try next:\n"
         "  rnnmuse demo --seed 2\n"

@@ -7,21 +7,38 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.files import AsWritten, Force, target
+
 
 def listen(
     file: Annotated[Path, typer.Argument(help="The piece to hear.")],
-    out: Annotated[Path | None, typer.Option(help="The WAV to write; beside the current folder's name else.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The sound file to write: .wav, or with the sound extra .flac, .ogg or .mp3.")
+    ] = None,
     soundfont: Annotated[
-        Path | None, typer.Option(help="A SoundFont (.sf2, .sf3), played by the fluidsynth program.")
+        str | None,
+        typer.Option(help="A SoundFont by path or name, or auto for the best that is installed; needs fluidsynth."),
     ] = None,
     rate: Annotated[int, typer.Option(help="Samples a second, 8000 to 192000.")] = 44100,
+    loudness: Annotated[float, typer.Option(help="Loudness in LUFS, -60 to -5.")] = -16.0,
+    play: Annotated[bool, typer.Option("--play", help="Play it on the sound card instead of writing a file.")] = False,
+    as_written: AsWritten = False,
+    force: Force = False,
 ) -> None:
-    """Render FILE to a WAV, with the built-in synthesiser or a SoundFont."""
+    """Render FILE to a sound file, with the built-in synthesiser or a SoundFont."""
     from rnnmuse.music.read import read_music
-    from rnnmuse.music.sound import render, write_wav
+    from rnnmuse.music.sound import check_format, play_sound, write_sound
+    from rnnmuse.music.soundfonts import find
 
-    piece = read_music(file)
-    out = out or Path(f"{file.stem}.wav")
-    samples = render(piece, soundfont, rate)
-    write_wav(out, samples, rate)
-    print(f"{out}: {len(samples) / rate:.1f} s")
+    if not -60 <= loudness <= -5:
+        raise ValueError(f"loudness: {loudness:g}; must be -60 to -5 LUFS")
+    path = out or Path(f"{file.stem}.wav")
+    if not play:
+        check_format(path)
+    font = find(soundfont) if soundfont is not None else None
+    piece = read_music(file, as_written)
+    if play:
+        print(f"{file.name}: {play_sound(piece, font, rate, loudness):.1f} s played")
+        return
+    path = target(path, force)
+    print(f"{path}: {write_sound(piece, path, font, rate, loudness):.1f} s")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.files import SCORE_SUFFIXES, Force, check_suffix, write_piece
+
 if TYPE_CHECKING:
     from rnnmuse.music.piece import Piece
 
-OutFile = Annotated[Path | None, typer.Option(help="The file to write: .mid, .musicxml or .xml.")]
+OutFile = Annotated[Path | None, typer.Option(help="The file to write: .mid, .musicxml or .mxl.")]
 
 
 def lyrics(
@@ -23,6 +25,7 @@ def lyrics(
     ban: Annotated[str, typer.Option(help='Words that must not come: "love,heart".')] = "",
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
     out: OutFile = None,
+    force: Force = False,
 ) -> None:
     """Write words to a melody: a syllable a note, stress on strong beats, rhyme at the ends of phrases."""
     from rnnmuse.music.read import read_music
@@ -43,7 +46,7 @@ def lyrics(
     for line in words.lines:
         print(line)
     found = fit(made, index)
-    _write(made, out or melody.with_name(f"{melody.stem}-words.mid"), seed)
+    _write(made, out or melody.with_name(f"{melody.stem}-words.mid"), seed, force)
     share = found.strong / max(1, found.stressed)
     print(f"{found.notes} notes, all with a syllable or held; {share:.0%} of stressed syllables on strong beats")
 
@@ -58,6 +61,7 @@ def setting(
     temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.9,
     seed: Annotated[int | None, typer.Option(help="The same seed sings the same.")] = None,
     out: OutFile = None,
+    force: Force = False,
 ) -> None:
     """Make a melody for words: rhythm from their stress, notes by a stream model."""
     from rnnmuse.models.bundle import load_stream
@@ -73,17 +77,13 @@ def setting(
     piece = set_words(
         load_stream(model), text, key=key, tempo=tempo, low=low, high=high, temperature=temperature, seed=seed
     )
-    _write(piece, out or Path(f"setting-{seed}.mid"), seed)
+    _write(piece, out or Path(f"setting-{seed}.mid"), seed, force)
 
 
 def _check_out(out: Path | None) -> None:
-    if out is not None and out.suffix not in (".mid", ".midi", ".musicxml", ".xml"):
-        raise ValueError(f"out: {out.name!r}; must end in .mid, .musicxml or .xml")
+    if out is not None:
+        check_suffix(out, SCORE_SUFFIXES)
 
 
-def _write(piece: Piece, out: Path, seed: int) -> None:
-    from rnnmuse.music.midi import write_midi
-    from rnnmuse.music.musicxml import write_musicxml
-
-    (write_midi if out.suffix in (".mid", ".midi") else write_musicxml)(piece, out)
-    print(f"{out} (seed {seed})")
+def _write(piece: Piece, out: Path, seed: int, force: bool) -> None:
+    print(f"{write_piece(piece, out, force)} (seed {seed})")

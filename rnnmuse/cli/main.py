@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -28,7 +29,7 @@ from rnnmuse.cli import (
     text,
     train,
 )
-from rnnmuse.errors import RnnmuseError
+from rnnmuse.errors import ReadWarning, RnnmuseError
 
 app = typer.Typer(
     help="A recurrent model that continues your music: MIDI in, MIDI out.",
@@ -66,9 +67,16 @@ app.add_typer(train.app, name="train")
 
 def main() -> None:
     """Run the command line; exit with 2 after an error that the user can mend, 70 after one of ours."""
+    warnings.showwarning = _show_warning
     try:
         app()
-    except (RnnmuseError, ValueError, OSError) as error:
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has what it wanted
+        sys.exit(0)
+    except OSError as error:
+        _say(_reason(error))
+        sys.exit(2)
+    except (RnnmuseError, ValueError) as error:
         _say(str(error) or type(error).__name__)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -79,6 +87,20 @@ def main() -> None:
             raise
         _say(f"internal error: {type(error).__name__}: {error} (RNNMUSE_DEBUG=1 shows where)")
         sys.exit(70)
+
+
+def _reason(error: OSError) -> str:
+    """An error of the system without its number: the file, then what is wrong with it."""
+    if error.strerror is None or isinstance(error, RnnmuseError):
+        return str(error) or type(error).__name__
+    reason = error.strerror[:1].lower() + error.strerror[1:]
+    return f"{os.fspath(error.filename)}: {reason}" if isinstance(error.filename, (str, os.PathLike)) else reason
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    """One line on stderr for what was skipped in a file; other warnings are for developers."""
+    if issubclass(category, ReadWarning):
+        _say(str(message))
 
 
 def _say(text: str) -> None:

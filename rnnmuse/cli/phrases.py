@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.files import SCORE_SUFFIXES, AsWritten, Force, check_suffix, target, write_piece
+
 if TYPE_CHECKING:
     from rnnmuse.compose.phrases import Phrases
     from rnnmuse.music.piece import Piece
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 Model = Annotated[str, typer.Option(help="Which phrase model; without, phrases for melodies and beats for drums.")]
 Bars = Annotated[int, typer.Option(help="Length of a phrase in bars, 2 or 4.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
-Out = Annotated[Path | None, typer.Option(help="The MIDI file to write.")]
+Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
 Picture = Annotated[Path | None, typer.Option("--picture", help="Write a picture too (.png or .svg).")]
 A_FILE = "A MIDI file (or MusicXML, ABC, kern with the train extra)."
 
@@ -28,6 +30,7 @@ def interpolate(
     model: Model = "",
     out: Out = None,
     picture: Picture = None,
+    force: Force = False,
 ) -> None:
     """Go from the first phrase of A to the first of B in steps, each a phrase of its own."""
     from rnnmuse.compose.phrases import as_piece
@@ -36,12 +39,12 @@ def interpolate(
     one, two = read_music(a), read_music(b)
     grids = _load(model, one).interpolate(one, two, steps, bars)
     piece = as_piece(grids, one)
-    _write(piece, out or Path(f"{a.stem}-to-{b.stem}.mid"), f"{steps} phrases of {bars} bars")
+    _write(piece, out or Path(f"{a.stem}-to-{b.stem}.mid"), f"{steps} phrases of {bars} bars", force)
     if picture:
         from rnnmuse.music.sheet import Cell, save_sheet
 
         cells = [Cell(g, str(i + 1), 1 if i in (0, steps - 1) else 0) for i, g in enumerate(grids)]
-        print(save_sheet([cells[at : at + 4] for at in range(0, steps, 4)], picture, f"{a.stem} to {b.stem}"))
+        print(save_sheet([cells[at : at + 4] for at in range(0, steps, 4)], target(picture, force, "picture"), f"{a.stem} to {b.stem}"))
 
 
 def vary(
@@ -51,6 +54,7 @@ def vary(
     seed: Seed = None,
     model: Model = "",
     out: Out = None,
+    force: Force = False,
 ) -> None:
     """Vary the melody of FILE, or its drums where it has nothing else, phrase by phrase."""
     from rnnmuse.music.read import read_music
@@ -58,7 +62,7 @@ def vary(
     piece = read_music(file)
     seed = secrets.randbits(31) if seed is None else seed
     made = _load(model, piece).vary(piece, amount, seed, bars)
-    _write(made, out or Path(f"{file.stem}-varied.mid"), f"amount {amount:g}, seed {seed}")
+    _write(made, out or Path(f"{file.stem}-varied.mid"), f"amount {amount:g}, seed {seed}", force)
 
 
 def groove(
@@ -69,6 +73,7 @@ def groove(
     seed: Seed = None,
     model: Model = "beats",
     out: Out = None,
+    force: Force = False,
 ) -> None:
     """Play the drums of FILE as a human would; or fill in a kit; or make one from taps."""
     from rnnmuse.compose.phrases import load_phrases
@@ -77,12 +82,12 @@ def groove(
     seed = secrets.randbits(31) if seed is None else seed
     names = tuple(name for name in keep.split(",") if name.strip())
     piece = load_phrases(model).groove(read_music(file), amount, seed, names, taps)
-    _write(piece, out or Path(f"{file.stem}-groove.mid"), f"seed {seed}")
+    _write(piece, out or Path(f"{file.stem}-groove.mid"), f"seed {seed}", force)
 
 
 def infill(
     file: Annotated[Path, typer.Argument(help=A_FILE)],
-    bars: Annotated[str, typer.Option(help="The bars to make anew, such as 5-8, counted from 1.")],
+    bars: Annotated[str, typer.Option(help="The bars to replace, such as 5-8, counted from 1; a pickup is bar 0.")],
     model: Annotated[str, typer.Option(help="The stream model that plays.")] = "lieder",
     guide: Annotated[str, typer.Option(help="The phrase model that guides; empty for none.")] = "phrases",
     candidates: Annotated[int, typer.Option(help="Fillings to choose from, 1 to 256.")] = 16,
@@ -90,6 +95,8 @@ def infill(
     seed: Seed = None,
     out: Out = None,
     picture: Picture = None,
+    as_written: AsWritten = False,
+    force: Force = False,
 ) -> None:
     """Make bars of FILE anew so that they fit what is before and after them."""
     from rnnmuse.compose.infill import infill as fill
@@ -97,18 +104,20 @@ def infill(
     from rnnmuse.compose.phrases import load_phrases
     from rnnmuse.music.read import read_music
 
+    if out is not None:
+        check_suffix(out, SCORE_SUFFIXES)
     first, _, last = bars.partition("-")
     if not (first.strip().isdigit() and (last.strip() or first).strip().isdigit()):
         raise ValueError(f"bars: {bars!r}; must be like 5-8 or 5")
     seed = secrets.randbits(31) if seed is None else seed
     guiding = load_phrases(guide) if guide else None
     settings = Settings(temperature=temperature, seed=seed)
-    made = fill(load(model), read_music(file), int(first), int(last or first), guiding, settings, candidates)
-    _write(made.piece, out or Path(f"{file.stem}-filled.mid"), f"join {made.join:.2f} nats an event, seed {seed}")
+    made = fill(load(model), read_music(file, as_written), int(first), int(last or first), guiding, settings, candidates)
+    _write(made.piece, out or Path(f"{file.stem}-filled.mid"), f"join {made.join:.2f} nats an event, seed {seed}", force)
     if picture:
         from rnnmuse.music.pianoroll import save_roll
 
-        print(save_roll(made.piece, picture, made.start))
+        print(save_roll(made.piece, target(picture, force, "picture"), made.start))
 
 
 def map_(
@@ -117,6 +126,7 @@ def map_(
     up: Annotated[str, typer.Option(help="The axis from bottom to top; without, the model's second.")] = "",
     bars: Bars = 2,
     out: Annotated[Path | None, typer.Option(help="The picture (.png or .svg).")] = None,
+    force: Force = False,
 ) -> None:
     """Draw the latent space of MODEL: phrases that differ, as small piano rolls, sorted by two axes."""
     from rnnmuse.compose.phrases import load_phrases
@@ -127,7 +137,7 @@ def map_(
     axes = phrases.model.axes
     cells = [[Cell(grid) for grid in row] for row in rows]
     title = f"{model}: phrases of {bars} bars"
-    print(save_sheet(cells, out or Path(f"{model}-map.png"), title, across or axes[0], up or axes[1], 2000))
+    print(save_sheet(cells, target(out or Path(f"{model}-map.png"), force), title, across or axes[0], up or axes[1], 2000))
 
 
 def _load(model: str, piece: Piece) -> Phrases:
@@ -137,11 +147,6 @@ def _load(model: str, piece: Piece) -> Phrases:
     return load_phrases(model or ("phrases" if pitched else "beats"))
 
 
-def _write(piece: Piece, out: Path, words: str) -> None:
-    from rnnmuse.music.midi import write_midi
-
-    if out.suffix.lower() not in (".mid", ".midi"):
-        raise ValueError(f"out: {str(out)!r}; must end in .mid")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_midi(piece, out)
+def _write(piece: Piece, out: Path, words: str, force: bool) -> None:
+    out = write_piece(piece, out, force)
     print(f"{out}: {len(piece.notes)} notes, {piece.seconds_at(piece.end):.0f} s; {words}")

@@ -1,21 +1,18 @@
-"""`rnnmuse play`: a file, or a model, to a MIDI port or a recording, by the stage's own scheduler; no OSC."""
+"""`rnnmuse play`: a file, or a model, to a MIDI port, a recording or the sound card; no OSC."""
 
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.files import AsWritten, Force
 from rnnmuse.cli.live import add_recorder, add_synth, say, serve
-from rnnmuse.clock import FASTEST, PPQ, SLOWEST
 
-if TYPE_CHECKING:  # they are loaded by the command
+if TYPE_CHECKING:  # it is loaded by the command
     from rnnmuse.bridges.midi import Ports
-    from rnnmuse.music.piece import Piece
-    from rnnmuse.realtime.stage import Stage
 
 
 def play(
@@ -23,30 +20,52 @@ def play(
     model: Annotated[str | None, typer.Option(help="Play this model instead of a file.")] = None,
     port: Annotated[str | None, typer.Option(help="A MIDI output whose name contains this; else one is made.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999; a file's own without it.")] = None,
+    from_bar: Annotated[int | None, typer.Option("--from", help="The bar of a file to begin at.")] = None,
     bars: Annotated[int, typer.Option(help="Stop after so many bars, 1 to 10000; 0 for none.")] = 0,
     key: Annotated[str, typer.Option(help='The key of what a model plays, such as "D minor".')] = "",
     clock: Annotated[bool, typer.Option(help="Send MIDI clock too.")] = False,
+    drums: Annotated[
+        str, typer.Option(help="Drum notes of a file as the kit has them: gm, roland, or a map such as 42=22,46=26.")
+    ] = "",
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
-    sound: Annotated[bool, typer.Option(help="Sound by fluidsynth, where it is installed.")] = False,
+    sound: Annotated[bool, typer.Option(help="Sound: a file by the built-in synthesiser, a model by fluidsynth.")] = False,
+    as_written: AsWritten = False,
+    force: Force = False,
 ) -> None:
-    """Play a file or a model to a MIDI port, until its end or Ctrl-C."""
+    """Play a file or a model to a MIDI port, until its end or Ctrl-C.
+
+    A file is played with its programs, controllers, bends, pressure and tempos.
+    """
+    if (file is None) == (model is None):
+        raise ValueError("play: give a file or --model NAME, one of them")
+    if not 0 <= bars <= 10000:
+        raise ValueError(f"bars: {bars}; must be 0 to 10000")
+    if file is not None:
+        from rnnmuse.cli.play_file import FileSettings, play_file
+
+        play_file(file, FileSettings(port, tempo, bars, from_bar, clock, record, sound, drums, as_written, force))
+    elif model is not None:
+        _play_model(model, port, tempo, bars, key, clock, record, sound)
+
+
+def _play_model(
+    model: str,
+    port: str | None,
+    tempo: float | None,
+    bars: int,
+    key: str,
+    clock: bool,
+    record: Path | None,
+    sound: bool,
+) -> None:
+    """Play a model by the stage's own scheduler."""
     from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.models.bundle import find
     from rnnmuse.realtime.rig import open_ports
     from rnnmuse.realtime.stage import Settings, Stage
 
-    if (file is None) == (model is None):
-        raise ValueError("play: give a file or --model NAME, one of them")
-    if not 0 <= bars <= 10000:
-        raise ValueError(f"bars: {bars}; must be 0 to 10000")
-    piece = None
-    if file is not None:
-        from rnnmuse.music.read import read_music
-
-        piece = read_music(file)
-    if model is not None:
-        find(model)
-    stage = Stage(Settings(tempo=tempo or _tempo(piece), model=model or "", engine=model is not None, osc=False))
+    find(model)
+    stage = Stage(Settings(tempo=tempo or 120.0, model=model, engine=True, osc=False))
     sys.setswitchinterval(0.0002)
     ports = open_ports(stage, MidiSystem())
     lines = []
@@ -65,28 +84,17 @@ def play(
             lines.append(add_recorder(stage, record))
         say("\n".join([*lines, "Ctrl-C ends."]))
         stage.open()
-        end = bars * stage.clock.metre.ticks if bars else None
-        if piece is not None:
-            if piece.metres:
-                stage.take("/rnnmuse/transport/metre", piece.metres[0].numerator, piece.metres[0].denominator)
-                end = bars * stage.clock.metre.ticks if bars else None
-            end = min(end or 1 << 60, _plan(stage, piece, follow=tempo is None))
-        else:
-            stage.take("/rnnmuse/player/1/param/key", key)
-            stage.take("/rnnmuse/player/1/mode", "free")
-            stage.take("/rnnmuse/transport/play")
-            stage.take("/rnnmuse/player/1/start")
-        if end is not None:
+        stage.take("/rnnmuse/player/1/param/key", key)
+        stage.take("/rnnmuse/player/1/mode", "free")
+        stage.take("/rnnmuse/transport/play")
+        stage.take("/rnnmuse/player/1/start")
+        if bars:
             with stage.lock:
-                stage.scheduler.lanes[0].plan(end, stage.leave, ends=True)
+                stage.scheduler.lanes[0].plan(bars * stage.clock.metre.ticks, stage.leave, ends=True)
         serve(stage)
     finally:
         stage.close()
     say(f"{stage.notes.count} notes played")
-
-
-def _tempo(piece: Piece | None) -> float:
-    return min(999.0, max(20.0, piece.tempos[0].bpm)) if piece is not None and piece.tempos else 120.0
 
 
 def _port(ports: Ports, name: str, clock: bool) -> str:
@@ -95,24 +103,3 @@ def _port(ports: Ports, name: str, clock: bool) -> str:
         raise ValueError(f"port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
     ports.output(name, clock)
     return f"MIDI  to {name}"
-
-
-def _plan(stage: Stage, piece: Piece, follow: bool) -> int:
-    """Plan every note and tempo of a piece; returns the tick at which all is over."""
-    stage.take("/rnnmuse/transport/play")
-    melodic = [i for i, part in enumerate(piece.parts) if not part.drum]
-    with stage.lock:
-        for tempo in piece.tempos[1:] if follow else ():
-            bpm = min(float(FASTEST), max(float(SLOWEST), tempo.bpm))
-            set_tempo = partial(stage.transport.set_tempo, bpm)
-            stage.scheduler.lanes[0].plan(round(tempo.beat * PPQ), set_tempo, ends=True)
-        for note in piece.notes:
-            drum = piece.parts[note.part].drum
-            player = 10 if drum else melodic.index(note.part) % 15 + 1
-            player += not drum and player >= 10  # channel 10 is the drums'
-            begin, end = round(note.start * PPQ), round(note.end * PPQ)
-            stage.notes.plan_on(player, begin, note.pitch, note.velocity, 0, drum)
-            if not drum:
-                stage.notes.plan_off(player, max(end, begin + 1), note.pitch)
-    last = max((note.end for note in piece.notes), default=0.0)
-    return round(last * PPQ) + PPQ // 4

@@ -8,18 +8,24 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.files import AsWritten, Force, check_suffix, target
+
 
 def show(
     file: Annotated[Path, typer.Argument(help="The piece to look at.")],
     out: Annotated[Path | None, typer.Option(help="Write a picture (.png or .svg).")] = None,
     width: Annotated[int, typer.Option(help="Width of the picture in pixels.")] = 1600,
+    as_written: AsWritten = False,
+    force: Force = False,
 ) -> None:
     """Draw the piano roll of FILE in the terminal, and as a picture with --out."""
-    from rnnmuse.music.pianoroll import save_roll, text_roll
+    from rnnmuse.music.pianoroll import FORMATS, save_roll, text_roll
     from rnnmuse.music.read import read_music
     from rnnmuse.music.theory import key_name
 
-    piece = read_music(file)
+    if out is not None:
+        check_suffix(out, FORMATS)
+    piece = read_music(file, as_written)
     metre = piece.metre_at(0.0)
     key = f", {key_name(piece.keys[0])}" if piece.keys else ""
     print(
@@ -29,7 +35,8 @@ def show(
     for part in piece.parts:
         if part.notes:
             kind = "drums" if part.drum else f"program {part.program}"
-            print(f"  {part.name or 'unnamed'} ({kind}): {len(part.notes)} notes")
+            changes = f", {len(part.programs)} program changes" if part.programs else ""
+            print(f"  {part.name or 'unnamed'} ({kind}{changes}): {len(part.notes)} notes")
     print(text_roll(piece, shutil.get_terminal_size().columns))
     if out:
-        print(save_roll(piece, out, width=width))
+        print(save_roll(piece, target(out, force), width=width))

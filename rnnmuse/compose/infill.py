@@ -8,13 +8,15 @@ the melody before the gap and the melody after it in the VAE's latent space. The
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from random import Random
 
 import numpy as np
 
-from rnnmuse.compose.muse import Muse, Settings, _clipped, _frame, decode_from
+from rnnmuse.compose.muse import MAX_BARS, Muse, Settings, _clipped, _frame, decode_from
 from rnnmuse.compose.phrases import Phrases, check_metre
 from rnnmuse.models.latent import slerp
 from rnnmuse.models.likelihood import event_likelihoods
@@ -47,17 +49,19 @@ class Filled:
 
 
 def bar_span(piece: Piece, first: int, last: int) -> tuple[float, float]:
-    """Beats at which bar ``first`` begins and bar ``last`` ends, counted from 1."""
-    if not 1 <= first <= last:
-        raise ValueError(f"bars: {first}-{last}; must be like 5-8, from 1 on, the first not after the last")
-    beat, start = 0.0, 0.0
-    for bar in range(1, last + 1):
-        if bar == first:
-            start = beat
-        beat += piece.metre_at(beat).bar_beats
-    if start >= piece.end:
+    """Beats at which bar ``first`` begins and bar ``last`` ends. Bars are counted from 1; a pickup is bar 0."""
+    lowest = piece.first_bar
+    if not lowest <= first <= last:
+        raise ValueError(
+            f"bars: {first}-{last}; must be like 5-8, from {lowest} on, the first not after the last"
+        )
+    bars = len(piece.bar_starts(piece.end))
+    if first >= lowest + bars:
         raise ValueError(f"bars: {first}-{last}; the piece ends before bar {first}")
-    return start, beat
+    if last - first >= MAX_BARS:
+        raise ValueError(f"bars: {first}-{last}; at most {MAX_BARS} bars at once")
+    lines = list(islice(piece.bar_lines(), first - lowest, last - lowest + 2))
+    return lines[0], lines[-1]
 
 
 def infill(
@@ -122,6 +126,7 @@ def without(piece: Piece, start: float, end: float) -> Piece:
 def join_nll(model: StreamModel, piece: Piece, end: float) -> float:
     """Nats an event from one bar before beat ``end`` to one bar after it, heard with what comes before."""
     bar = piece.metre_at(max(0.0, end - 1e-3)).bar_beats
+    piece = _near(piece, end - bar, end + bar)
     encoded = encode(piece, model.parts)
     if not len(encoded):
         return float("inf")
@@ -132,6 +137,15 @@ def join_nll(model: StreamModel, piece: Piece, end: float) -> float:
     heard = Encoded(encoded.events[since:high], encoded.context[since:high])
     found = event_likelihoods(model, heard, low - since)
     return -sum(found) / len(found) if found else float("inf")
+
+
+def _near(piece: Piece, low: float, high: float) -> Piece:
+    """The piece without the notes that are neither between the beats nor among the HEARD before them."""
+    starts = sorted(note.start for part in piece.parts for note in part.notes)
+    first = max(0, bisect_left(starts, low) - HEARD)
+    since = starts[first] if first < len(starts) else low
+    parts = [replace(part, notes=[n for n in part.notes if since <= n.start < high]) for part in piece.parts]
+    return replace(piece, parts=parts)
 
 
 def _played(
@@ -177,7 +191,7 @@ def _together(kept: Piece, fill: Piece, frame: Piece) -> Piece:
         own = kept.parts[index].notes if index < len(kept.parts) else []
         base = kept.parts[index] if index < len(kept.parts) else part
         parts.append(replace(base, notes=sorted(own + part.notes)))
-    return replace(frame, parts=parts, chords=kept.chords, title=kept.title)
+    return replace(kept, parts=parts, keys=frame.keys if not kept.keys else kept.keys, tempos=frame.tempos)
 
 
 def _arc(phrases: Phrases, kept: Piece, start: float, end: float) -> list[tuple[int, np.ndarray]]:

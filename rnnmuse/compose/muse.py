@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.models.stream import StreamModel
+from rnnmuse.music import joining
 from rnnmuse.music.codec import GRID, assign, decode, drum_parts, encode
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 from rnnmuse.music.theory import estimate_key, parse_key, parse_progression, scale_pitch_classes
@@ -85,7 +86,7 @@ class Muse:
         _check_bars(bars)
         start = piece.bar_start_after(max(0.0, piece.end - 0.2))
         out = _frame(piece, start, bars, settings)
-        prompt = Piece([_clipped(part, start) for part in piece.parts], out.tempos, out.metres, out.keys, out.chords)
+        prompt = replace(out, parts=[_clipped(part, start) for part in piece.parts])
         whole = encode(prompt, self.model.parts).events.tolist()
         heard = whole[-MEMORY:]
         first = min(
@@ -200,17 +201,10 @@ def load(name: str) -> Muse:
 
 
 def joined(piece: Piece, continuation: Piece) -> Piece:
-    """A piece and its continuation as one; notes of the piece that ring into the continuation are cut there."""
-    new = [n.start for part in continuation.parts for n in part.notes]
-    start = piece.bar_start_after(max(0.0, piece.end - 0.2)) if new else float("inf")
-    parts = []
-    for index, part in enumerate(continuation.parts):
-        if index < len(piece.parts):
-            old = piece.parts[index]
-            parts.append(replace(old, notes=sorted(_clipped(old, start).notes + part.notes)))
-        else:
-            parts.append(part)
-    return replace(continuation, parts=parts, title=piece.title, ticks_per_beat=piece.ticks_per_beat)
+    """A piece and its continuation as one; see `rnnmuse.music.joining`."""
+    if not any(part.notes for part in continuation.parts):
+        return piece
+    return joining.joined(piece, continuation, piece.bar_start_after(max(0.0, piece.end - 0.2)))
 
 
 def decode_from(events: Sequence[Event], start: int, drums: frozenset[int]) -> list[Note]:
@@ -232,7 +226,7 @@ def _clipped(part: Part, end: float) -> Part:
 
 def _frame(piece: Piece, start: float, bars: int, settings: Settings) -> Piece:
     """The maps of a piece with what is asked for added from ``start`` on; no notes."""
-    out = Piece([], list(piece.tempos), list(piece.metres), list(piece.keys), [], piece.title, piece.ticks_per_beat)
+    out = replace(piece, parts=[], tempos=list(piece.tempos), keys=list(piece.keys), chords=[], source=None)
     if settings.tempo is not None:
         out.tempos = [t for t in out.tempos if t.beat < start] + [Tempo(start, settings.tempo)]
     pitched = [n for part in piece.parts if not part.drum for n in part.notes]

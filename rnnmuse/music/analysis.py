@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
+
+import numpy as np
 
 from rnnmuse.music.piece import Piece
 
@@ -69,11 +71,8 @@ def statistics(piece: Piece, bars: int | None = None) -> dict[str, float]:
 
 
 def bar_line(piece: Piece, bars: int) -> float:
-    """The beat at which ``bars`` bars from the start have passed."""
-    beat = 0.0
-    for _ in range(bars):
-        beat += piece.metre_at(beat).bar_beats
-    return beat
+    """The beat at which ``bars`` bars from the start have passed; a pickup is no bar."""
+    return next(islice(piece.bar_lines(), bars + 1 - piece.first_bar, None))
 
 
 def _ceil(piece: Piece) -> float:
@@ -104,11 +103,13 @@ def _repeated(line: list[tuple[int, int]], size: int = 8) -> float:
 
 
 def _empty(piece: Piece, end: float) -> float:
-    spans = [(n.start, n.end) for n in piece.notes]
-    beat, bars, empty = 0.0, 0, 0
-    while beat < end - 1e-6:
-        following = beat + piece.metre_at(beat).bar_beats
-        bars += 1
-        empty += not any(start < following - 1e-6 and stop > beat + 1e-6 for start, stop in spans)
-        beat = following
-    return empty / bars if bars else 1.0
+    starts = piece.bar_starts(end)
+    if not starts:
+        return 1.0
+    busy = np.zeros(len(starts) + 1, np.int64)
+    for note in piece.notes:
+        first = max(0, int(np.searchsorted(starts, note.start + 1e-6, side="right")) - 1)
+        last = int(np.searchsorted(starts, note.end - 1e-6, side="left"))
+        busy[first] += 1
+        busy[max(first + 1, min(last, len(starts)))] -= 1
+    return float((np.cumsum(busy)[:-1] == 0).mean())

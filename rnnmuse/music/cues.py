@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
@@ -38,26 +39,28 @@ def bar_cues(piece: Piece) -> list[BarCue]:
     """A cue list of a piece's bars; a first bar that is only an upbeat is bar 0."""
     if not piece.notes:
         raise ValueError("cues: the piece has no notes")
-    starts = _bars(piece)
+    starts = piece.bar_starts(piece.end)
+    starts.append(next(line for line in piece.bar_lines() if line > starts[-1]))
     notes = piece.notes
+    beats = [note.start for note in notes]
     lead = _leading(piece)
     rows: list[tuple[float, float, float, bool]] = []
     for begin, end in pairwise(starts):
-        inside = [note for note in notes if begin - 1e-6 <= note.start < end - 1e-6]
+        inside = notes[bisect_left(beats, begin - 1e-6) : bisect_left(beats, end - 1e-6)]
         pitched = [note for note in inside if not piece.parts[note.part].drum]
         weight = sum(note.duration for note in pitched)
         register = sum(n.pitch * n.duration for n in pitched) / weight if weight else (rows[-1][2] if rows else 60.0)
         loudness = sum(note.velocity for note in inside) / len(inside) if inside else 0.0
-        rows.append((len(inside) / (end - begin), loudness, register, any(begin < p <= end + 1e-6 for p in lead)))
+        ends = bisect_right(lead, begin) < bisect_right(lead, end + 1e-6)
+        rows.append((len(inside) / (end - begin), loudness, register, ends))
     ranges = [(min(r[k] for r in rows), max(r[k] for r in rows)) for k in range(3)]
     out: list[BarCue] = []
-    first = 0 if piece.pickup else 1
     for i, (density, loudness, register, ends) in enumerate(rows):
         cue = _cue(rows[i - 1] if i else None, rows[i], ranges, i > 0 and rows[i - 1][3])
         begin = starts[i]
         out.append(
             BarCue(
-                first + i,
+                piece.first_bar + i,
                 round(begin, 3),
                 round(piece.seconds_at(begin), 3),
                 round(density, 2),
@@ -68,19 +71,6 @@ def bar_cues(piece: Piece) -> list[BarCue]:
             )
         )
     return out
-
-
-def _bars(piece: Piece) -> list[float]:
-    """Where bars begin, and where the last one ends."""
-    starts = [0.0]
-    if piece.pickup:
-        starts.append(piece.pickup)
-    while starts[-1] < piece.end - 1e-6:
-        at = starts[-1]
-        following = at + piece.metre_at(at).bar_beats
-        change = next((m.beat for m in piece.metres if at + 1e-6 < m.beat < following - 1e-6), None)
-        starts.append(following if change is None else change)
-    return starts
 
 
 def _leading(piece: Piece) -> list[float]:

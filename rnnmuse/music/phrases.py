@@ -160,7 +160,8 @@ def context_grid(piece: Piece, start: float, bars: int) -> Grid:
         out[:, 0] = np.array([k.tonic + 12 * k.minor for k in piece.keys])[at]
     if piece.chords:
         at = np.searchsorted([c.beat for c in piece.chords], beats, side="right") - 1
-        rows = np.array([chord_classes(c.text) for c in piece.chords])[np.maximum(at, 0)]
+        first, last = max(0, int(at[0])), max(0, int(at[-1]))
+        rows = np.array([chord_classes(c.text) for c in piece.chords[first : last + 1]])[np.maximum(at - first, 0)]
         out[:, 1:] = np.where(at[:, None] < 0, np.array(UNKNOWN[1:]), rows)
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -122,19 +123,20 @@ def _layout(piece: Piece, mark: float | None, width: int) -> tuple[list[Shape], 
 
 def _bars(piece: Piece, end: float, scale: float, height: int) -> list[Shape]:
     shapes: list[Shape] = []
-    beat, number, shown = 0.0, 1, -1e9
-    while beat < end + 1e-6:
+    shown = drawn = -1e9
+    starts = piece.bar_starts(end + 2e-6)
+    for number, (beat, following) in enumerate(pairwise([*starts, end]), piece.first_bar):
         left = _LEFT + beat * scale
-        bar = piece.metre_at(beat).bar_beats
         if scale > 6:
-            for inside in range(1, int(bar)):
-                if beat + inside < end:
+            for inside in range(1, int(following - beat + 1)):
+                if beat + inside < following - 1e-6:
                     shapes.append(Box(left + inside * scale, _TOP, 1, height - _TOP - _BOTTOM, _BEAT))
-        shapes.append(Box(left, _TOP - 4, 1, height - _TOP - _BOTTOM + 8, _LINE))
+        if left - drawn >= 2:
+            shapes.append(Box(left, _TOP - 4, 1, height - _TOP - _BOTTOM + 8, _LINE))
+            drawn = left
         if left - shown > 34 and beat < end - 1e-6:
             shapes.append(Text(left + 2, height - _BOTTOM + 8, str(number), _INK, 11))
             shown = left
-        beat, number = beat + bar, number + 1
     return shapes
 
 
@@ -230,15 +232,14 @@ def text_roll(piece: Piece, columns: int = 100, rows: int = 28) -> str:
                 if note.pitch == stroke:
                     cells[column(note.start)] = "x" if note.velocity >= 64 else "·"
         lines.append(f"{DRUM_NAMES.get(stroke, str(stroke))[:5]:>5}│{''.join(cells)}")
-    ruler, beat, number = [" "] * columns, 0.0, 1
+    ruler = [" "] * columns
     last = -9
-    while beat < end - 1e-6:
+    for number, beat in enumerate(piece.bar_starts(end), piece.first_bar):
         at = column(beat)
         if at - last > 4:
             for offset, digit in enumerate(str(number)):
                 if at + offset < columns:
                     ruler[at + offset] = digit
             last = at
-        beat, number = beat + piece.metre_at(beat).bar_beats, number + 1
     lines.append(f" bar │{''.join(ruler)}")
     return "\n".join(lines)

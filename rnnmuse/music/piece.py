@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
-from rnnmuse.events import Control, Lyric, Note
+from rnnmuse.events import Bend, Control, Lyric, Note, Pressure, Program
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,9 +49,34 @@ class ChordSymbol:
     text: str
 
 
+Claim = tuple[int, int, bytes]
+"""Tick, channel (-1 for a meta event) and message of an event that a piece asks for."""
+
+
+@dataclass(slots=True)
+class Source:
+    """The MIDI file that a piece was read from, event by event, so that what is not changed is written back as it was.
+
+    ``tracks`` hold (tick, message, claim): an event is written again as long as the piece asks for its claim; an event
+    without a claim, which the piece does not model, always is. ``implied`` claims need no event.
+    """
+
+    form: int
+    ticks_per_beat: int
+    encoding: str = "utf-8"
+    tracks: list[list[tuple[int, bytes, Claim | None]]] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    implied: set[Claim] = field(default_factory=set)
+
+
 @dataclass(slots=True)
 class Part:
-    """One instrument's or voice's notes, sorted by start."""
+    """One instrument's or voice's notes, sorted by start.
+
+    ``program`` is the General MIDI program of its first note, ``programs`` are the changes after it. ``channel`` is
+    its MIDI channel from 0, plus 16 for each port after the first, and ``track`` its track in the file that it was
+    read from; None where it has none of its own.
+    """
 
     name: str = ""
     program: int = 0
@@ -59,6 +86,11 @@ class Part:
     lyrics: list[Lyric] = field(default_factory=list)
     slurs: list[tuple[float, float]] = field(default_factory=list)
     """Beats of the first and the last note under each slur, where a score has them."""
+    programs: list[Program] = field(default_factory=list)
+    bends: list[Bend] = field(default_factory=list)
+    pressures: list[Pressure] = field(default_factory=list)
+    channel: int | None = None
+    track: int | None = None
 
 
 @dataclass(slots=True)
@@ -72,8 +104,9 @@ class Piece:
     chords: list[ChordSymbol] = field(default_factory=list)
     title: str = ""
     pickup: float = 0.0
-    """Beats before the first bar line, where a score begins with part of a bar."""
+    """Beats before the first bar line, where a piece begins with part of a bar."""
     ticks_per_beat: int = 480
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     @property
     def notes(self) -> list[Note]:
@@ -96,10 +129,22 @@ class Piece:
         at = bisect_right([t.beat for t in self.tempos], beat + 1e-9) - 1
         return self.tempos[at].bpm if at >= 0 else 120.0
 
+    @property
+    def counted_metres(self) -> list[Metre]:
+        """The metres, 4/4 without any; the beat of each is one from which its bars are counted, before 0 where the
+        piece begins with a pickup."""
+        if not self.metres or self.metres[0].beat > 1e-6:
+            metres = [Metre(0.0, 4, 4), *self.metres]
+        else:
+            metres = list(self.metres)
+        if self.pickup > 0:
+            metres[0] = replace(metres[0], beat=metres[0].beat + self.pickup - metres[0].bar_beats)
+        return metres
+
     def metre_at(self, beat: float) -> Metre:
-        """Time signature at ``beat``."""
-        at = bisect_right([m.beat for m in self.metres], beat + 1e-9) - 1
-        return self.metres[at] if at >= 0 else Metre(0.0, 4, 4)
+        """Time signature at ``beat``; bars are counted from its own beat, which a pickup puts before 0."""
+        metres = self.counted_metres
+        return metres[max(0, bisect_right([m.beat for m in metres], beat + 1e-9) - 1)]
 
     def seconds_at(self, beat: float) -> float:
         """Time in seconds from the start to ``beat``, following the tempo map."""
@@ -114,5 +159,26 @@ class Piece:
     def bar_start_after(self, beat: float) -> float:
         """The first bar line at or after ``beat``."""
         metre = self.metre_at(beat)
-        bars = -(-(beat - metre.beat - 1e-6) // metre.bar_beats)
-        return metre.beat + max(0.0, bars) * metre.bar_beats
+        line = metre.beat + max(0.0, -(-(beat - metre.beat - 1e-6) // metre.bar_beats)) * metre.bar_beats
+        return min(line, next((m.beat for m in self.metres if m.beat > beat + 1e-6), line))
+
+    def bar_lines(self) -> Iterator[float]:
+        """Beats at which bars begin, from 0 on, without end. A pickup is a bar of its own; a change of metre begins
+        a bar."""
+        metres = self.counted_metres
+        at, beat = 0, 0.0
+        while True:
+            yield beat
+            while at + 1 < len(metres) and metres[at + 1].beat <= beat + 1e-6:
+                at += 1
+            following = self.pickup if beat == 0.0 and self.pickup > 0 else beat + metres[at].bar_beats
+            beat = min(following, metres[at + 1].beat) if at + 1 < len(metres) else following
+
+    def bar_starts(self, until: float) -> list[float]:
+        """The `bar_lines` before ``until``."""
+        return list(takewhile(lambda beat: beat < until - 1e-6, self.bar_lines()))
+
+    @property
+    def first_bar(self) -> int:
+        """The number of the first bar: 0 for a pickup, else 1."""
+        return 0 if self.pickup > 0 else 1

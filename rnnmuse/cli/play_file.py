@@ -1,0 +1,149 @@
+"""`rnnmuse play FILE`: a file to a MIDI port, a recording or the sound card, with all that it says."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rnnmuse.bridges.drums import ROLAND_TO_GM
+from rnnmuse.bridges.file_player import FilePlayer
+from rnnmuse.bridges.midi import VIRTUAL_OUT
+from rnnmuse.bridges.ports import MidiSystem, Port, System
+from rnnmuse.cli.files import target
+from rnnmuse.errors import PortError
+from rnnmuse.music.midi import write_midi
+from rnnmuse.music.piece import Piece
+from rnnmuse.music.playback import schedule
+from rnnmuse.music.read import read_music
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """How a file is played; see the options of `rnnmuse play`."""
+
+    port: str | None = None
+    tempo: float | None = None
+    bars: int = 0
+    from_bar: int | None = None
+    clock: bool = False
+    record: Path | None = None
+    sound: bool = False
+    drums: str = ""
+    as_written: bool = False
+    force: bool = False
+
+
+def play_file(file: Path, settings: FileSettings) -> None:
+    """Play a file to its end, or Ctrl-C."""
+    if settings.tempo is not None and not 20 <= settings.tempo <= 999:
+        raise ValueError(f"tempo: {settings.tempo:g}; must be 20 to 999 bpm")
+    kit = drum_map(settings.drums)
+    piece = read_music(file, settings.as_written)
+    start, end = stretch(piece, settings.from_bar, settings.bars)
+    messages = schedule(piece, start, end, settings.tempo, kit, settings.clock)
+    with ExitStack() as stack:
+        sends: list[Callable[[bytes], object]] = []
+        if settings.sound:
+            from rnnmuse.bridges.sound_card import SoundCard
+
+            card = SoundCard()
+            stack.callback(card.close)
+            sends.append(card.send)
+            print("Sound built-in synthesiser")
+        if settings.port is not None or not (settings.sound or settings.record):
+            system = MidiSystem()
+            stack.callback(system.close)
+            port = _open_port(system, settings.port)
+            stack.callback(port.close)
+            sends.append(port.send)
+            print(f"MIDI  {port.name}")
+        if settings.record is not None:
+            path = target(settings.record, settings.force, "record")
+            write_midi(excerpt(piece, start, end, settings.tempo), path)
+            print(f"Record {path}")
+        if not sends:
+            return
+        print("Ctrl-C ends.", flush=True)
+        player = FilePlayer(lambda message: [send(message) for send in sends])
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: player.stop())
+        player.play(messages)
+        print(f"{player.notes} notes played")
+
+
+def stretch(piece: Piece, from_bar: int | None, bars: int) -> tuple[float, float]:
+    """The beats from which and to which a piece is played: from a bar by its number, for ``bars`` bars or to the end."""
+    first = piece.first_bar if from_bar is None else from_bar
+    count = len(piece.bar_starts(piece.end))
+    if not piece.first_bar <= first < piece.first_bar + max(1, count):
+        raise ValueError(f"from: {first}; the piece has bars {piece.first_bar} to {piece.first_bar + max(1, count) - 1}")
+    lines = list(islice(piece.bar_lines(), first - piece.first_bar, first - piece.first_bar + bars + 1))
+    return lines[0], lines[-1] if bars else piece.end
+
+
+def drum_map(text: str) -> dict[int, int]:
+    """A map of drum notes written as ``42=22,46=26``; ``gm`` (without one too) and ``roland`` are the ports' kits."""
+    if text.strip().lower() in ("", "gm"):
+        return dict(ROLAND_TO_GM)
+    if text.strip().lower() == "roland":
+        return {}
+    found: dict[int, int] = {}
+    for pair in text.split(","):
+        one, _, other = pair.partition("=")
+        if not (one.strip().isdigit() and other.strip().isdigit() and int(one) < 128 and int(other) < 128):
+            raise ValueError(f"drums: {pair.strip()!r}; must be gm, roland, or notes 0-127 such as 42=22,46=26")
+        found[int(one)] = int(other)
+    return found
+
+
+def excerpt(piece: Piece, start: float, end: float, tempo: float | None) -> Piece:
+    """The piece as played from ``start`` to ``end``, moved to beat 0; whole where nothing was left out."""
+    if start <= 0 and end >= piece.end and tempo is None:
+        return piece
+    from rnnmuse.music.piece import Tempo
+
+    def moved(changes: list[Any]) -> list[Any]:
+        before = [change for change in changes if change.beat <= start]
+        inside = [replace(change, beat=change.beat - start) for change in changes if start < change.beat < end]
+        return [*([replace(before[-1], beat=0.0)] if before else []), *inside]
+
+    parts = []
+    for part in piece.parts:
+        notes = [replace(n, start=n.start - start, duration=min(n.end, end) - n.start)
+                 for n in part.notes if start - 1e-9 <= n.start < end - 1e-9]  # fmt: skip
+        kinds = {control.number for control in part.controls}
+        controls = [c for number in sorted(kinds) for c in moved([c for c in part.controls if c.number == number])]
+        heard = [change for change in part.programs if change.beat <= start]
+        parts.append(
+            replace(
+                part, notes=notes, controls=sorted(controls), bends=moved(part.bends),
+                program=heard[-1].number if heard else part.program,
+                programs=[replace(p, beat=p.beat - start) for p in part.programs if start < p.beat < end],
+                pressures=[replace(p, beat=p.beat - start) for p in part.pressures if start <= p.beat < end],
+                lyrics=[replace(x, beat=x.beat - start) for x in part.lyrics if start <= x.beat < end], track=None,
+            )
+        )  # fmt: skip
+    return replace(
+        piece, parts=parts, tempos=[Tempo(0.0, tempo)] if tempo else moved(piece.tempos), metres=moved(piece.metres),
+        keys=moved(piece.keys), chords=moved(piece.chords), pickup=piece.pickup if start <= 0 else 0.0, source=None,
+    )  # fmt: skip
+
+
+def _open_port(system: System, name: str | None) -> Port:
+    """The first output whose name contains ``name``, or a virtual one."""
+    if system.reason:
+        raise ValueError(f"play: there is no MIDI port ({system.reason}); give --record FILE or --sound")
+    system.settle()
+    known = system.names()[1]
+    full = VIRTUAL_OUT if name is None else next((one for one in known if name.lower() in one.lower()), None)
+    if full is None:
+        raise ValueError(f"port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
+    try:
+        return system.open_output(full, lambda why: None, virtual=name is None)
+    except PortError as error:
+        raise PortError(f"play: there is no MIDI port ({error}); give --record FILE or --sound") from None

@@ -1,0 +1,170 @@
+"""A child process that reads scores with music21, so that a damaged file costs neither time nor memory here.
+
+It is started with the first score and reads one after another. It may use CPU_SECONDS a file and MEMORY bytes; a file
+that needs more, or that kills it, is one ReadError.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any, BinaryIO
+
+from rnnmuse.errors import MissingExtraError, ReadError, ReadWarning
+from rnnmuse.music.piece import Piece
+
+CPU_SECONDS = 3.0
+PER_CHARACTER = {"abc": 0.0, "humdrum": 1 / 8000}
+"""Seconds more for each character beyond the first 20,000; an ABC text is one tune, a kern file may be a symphony."""
+
+WALL_FACTOR = 8
+"""How much longer than its processor time a file may take on a busy machine."""
+
+MEMORY = 256 * 1024 * 1024
+
+
+class _Child:
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from rnnmuse.music.parser import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in: BinaryIO = self._process.stdin  # type: ignore[assignment]
+        self._out: BinaryIO = self._process.stdout  # type: ignore[assignment]
+
+    def ask(self, request: Any, wall: float) -> Any:
+        """Its answer; None where it died or took over ``wall`` seconds."""
+        timer = threading.Timer(wall, self._process.kill)
+        timer.start()
+        try:
+            pickle.dump(request, self._in)
+            self._in.flush()
+            return pickle.load(self._out)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return None
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._in, self._out):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+_child: _Child | None = None
+_lock = threading.Lock()
+
+
+def read(name: str, form: str, texts: Sequence[tuple[str, str]], as_written: bool = False) -> Piece:
+    """The piece in ``texts`` (see music21_reader.read), read in the child process.
+
+    Raises:
+        ReadError: music21 cannot read it, or not within the limits.
+        MissingExtraError: music21 is not installed.
+    """
+    if find_spec("music21") is None:
+        raise MissingExtraError("reading ABC and kern", "scores")
+    if not texts:
+        raise ReadError(f"{name}: no notes in it")
+    length = sum(len(text) for _, text in texts)
+    seconds = CPU_SECONDS + max(0, length - 20_000) * PER_CHARACTER[form]
+    global _child
+    with _lock:
+        if _child is None:
+            _child = _Child()
+            atexit.register(close)
+        answer = _child.ask((form, list(texts), as_written, seconds), (seconds + 2) * WALL_FACTOR)
+        if answer is None or answer[0] == "limit":
+            close()
+    if answer is None:
+        raise ReadError(f"{name}: cannot be read within {seconds:.0f} s and {MEMORY // 2**20} MB")
+    kind, result = answer
+    if kind == "piece":
+        piece, unknown = result
+        if unknown:
+            shown = ", ".join(sorted(set(unknown))[:6])
+            warnings.warn(f"{name}: skipped chord symbols that are not known: {shown}", ReadWarning, stacklevel=2)
+        assert isinstance(piece, Piece)
+        return piece
+    raise ReadError(f"{name}: {result}")
+
+
+def close() -> None:
+    """End the child process; the next score starts another."""
+    global _child
+    if _child is not None:
+        _child.close()
+        _child = None
+
+
+# -- in the child ---------------------------------------------------------------------------------------------
+
+
+class _TooSlow(BaseException):
+    """Beyond the reach of ``except Exception``, of which music21 has many."""
+
+
+def serve() -> None:
+    """Answer requests on standard input until it ends."""
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr
+    from music21 import converter  # noqa: F401  # before the limits: its start is not the file's matter
+
+    from rnnmuse.music.music21_reader import read as read_texts
+
+    _limit_memory()
+    while True:
+        try:
+            form, texts, as_written, seconds = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            _set_timer(seconds)
+            answer: tuple[str, Any] = "piece", read_texts(form, texts, as_written)
+        except ReadError as error:
+            answer = "error", str(error)
+        except _TooSlow:
+            answer = "limit", f"takes over {seconds:.0f} s to read"
+        except (MemoryError, RecursionError) as error:
+            answer = "limit", "needs more memory than a score may" if isinstance(error, MemoryError) else "too deep"
+        finally:
+            _set_timer(0)
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    kind = getattr(resource, "RLIMIT_DATA", None)
+    if kind is not None:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (MEMORY, MEMORY))
+
+
+def _set_timer(seconds: float) -> None:
+    """Raise _TooSlow after ``seconds`` of processor time; 0 stops the timer. The parent's watch stands in on Windows."""
+    if not hasattr(signal, "setitimer"):
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise _TooSlow
+
+    signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
