@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 from rnnmuse.events import Note
 from rnnmuse.music.chordtext import harmony_of
 from rnnmuse.music.instruments import DRUM_STAFF, drum_name
-from rnnmuse.music.notation import TICKS, VALUES, Bar, Cell, Engraved, Staff, engrave, unit_of
-from rnnmuse.music.piece import Key, Metre, Part, Piece
+from rnnmuse.music.notation import TICKS, VALUES, Bar, Cell, Engraved, engrave, unit_of
+from rnnmuse.music.piece import Key, Metre, Piece
 from rnnmuse.music.theory import estimate_key
 
 HELD = "_"
@@ -73,7 +73,9 @@ def _estimated(piece: Piece) -> list[Key]:
 def _add(parent: ET.Element, tag: str, text: object = None, **attributes: str) -> ET.Element:
     element = ET.SubElement(parent, tag, attributes)
     if text is not None:
-        element.text = "".join(char for char in str(text) if char in "\t\n" or " " <= char <= "\ud7ff" or char >= "\ue000")
+        element.text = "".join(
+            char for char in str(text) if char in "\t\n" or " " <= char <= "\ud7ff" or char >= "\ue000"
+        )
     return element
 
 
@@ -180,7 +182,7 @@ class _Writer:
     def _key_at(self, bar: Bar) -> Key | None:
         before = [key for key in self.keys if key.beat * TICKS < bar.end - 1]
         begun = [key for key in before if key.beat * TICKS <= bar.start + 1]
-        return (begun or before or [None])[-1] if begun else (before or [None])[0]
+        return begun[-1] if begun else before[0] if before else None
 
     def _fifths_at(self, bar: Bar) -> int:
         key = self._key_at(bar)
@@ -219,7 +221,14 @@ class _Writer:
     # -- notes ------------------------------------------------------------------------------------------------
 
     def _cell(
-        self, measure: ET.Element, cells: Sequence[Cell], place: int, bar: Bar, voice: int, staff: int, beams: Sequence[str]
+        self,
+        measure: ET.Element,
+        cells: Sequence[Cell],
+        place: int,
+        bar: Bar,
+        voice: int,
+        staff: int,
+        beams: Sequence[str],
     ) -> None:
         cell = cells[place]
         whole_bar = not cell.notes and cell.start == bar.start and cell.end == bar.end
