@@ -19,7 +19,7 @@ Bars = Annotated[int, typer.Option(help="Length of a phrase in bars, 2 or 4.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
 Picture = Annotated[Path | None, typer.Option("--picture", help="Write a picture too (.png or .svg).")]
-A_FILE = "A MIDI file (or MusicXML, ABC, kern with the train extra)."
+A_FILE = "A MIDI file or a score (ABC and kern with the scores extra)."
 
 
 def interpolate(

@@ -123,8 +123,8 @@ class _Writer:
     def _bar(self, root: ET.Element, bars: Sequence[Bar], last: bool) -> None:
         bar = bars[0]
         measure = _add(root, "measure", number=str(bar.number))
-        if bar.number == 0:
-            measure.set("implicit", "yes")
+        if bar.end - bar.start < round(bar.metre.bar_beats * TICKS):
+            measure.set("implicit", "yes")  # a pickup, or the halves of a bar that a change parts
         self.altered = {}
         self._attributes(measure, bar)
         if self.first:

@@ -1,7 +1,7 @@
 """Pieces as notation: beats to note values, notes to voices, staves and bars. musicxml.py writes what comes out.
 
 Times are ticks, TICKS to the quarter note. Each beat of a staff gets the division (halves, triplets, ...) that its
-onsets fit best at the least complexity; ends that lie on no grid are drawn out to the next onset, as a person would write.
+onsets fit best at the least complexity. Ends that lie on no grid are drawn out to the next onset.
 """
 
 from __future__ import annotations
@@ -446,6 +446,9 @@ def _stop(at: int, end: int, bar: Bar, grid: _Grid, sounds: bool) -> int:
     middle = bar.start + (bar.end - bar.start) // 2
     halves = (bar.end - bar.start) % (2 * length) == 0 and (bar.end - bar.start) // length >= 4
     best = min(end, beat_end)
+    dotted = length % 720 != 0 and end - at in VALUES and VALUES[end - at][1] == 1 and end > beat_end
+    if sounds and at == begin and dotted and _is_plain(at, end, grid) and not (halves and at < middle < end):
+        return end
     if at == begin:
         last = begin
         while last < end:
