@@ -1,4 +1,4 @@
-# ruff: noqa: E501  # tables of cases
+# tables of cases
 """A continuation begins from a stated condition, and the piece before it stays as it was."""
 
 from pathlib import Path
