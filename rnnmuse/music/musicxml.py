@@ -172,10 +172,12 @@ class _Writer:
                 _add(attributes, "staves", len(staves))
             for number, staff in enumerate(staves, 1):
                 clef = _add(attributes, "clef", **({"number": str(number)} if len(staves) > 1 else {}))
-                sign, line = _CLEFS[staff.clef]
+                sign, line = _CLEFS[staff.clef.removesuffix("8")]
                 _add(clef, "sign", sign)
                 if line:
                     _add(clef, "line", line)
+                if staff.clef.endswith("8"):
+                    _add(clef, "clef-octave-change", -1)
         if len(attributes):
             measure.append(attributes)
 

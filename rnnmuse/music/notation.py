@@ -24,6 +24,9 @@ VOICES = 4
 KEYBOARDS = frozenset([*range(8), *range(16, 24), 46])
 """Programs written on two staves where they need them: pianos, organs, the harp."""
 
+OCTAVE_CLEFS = {3: "treble8", 4: "bass8"}
+"""Clefs of guitars and basses, which are written an octave higher than they sound, by family of programs."""
+
 FEET = frozenset((35, 36, 44))
 """Drums of the lower voice."""
 
@@ -80,7 +83,7 @@ class Bar:
 class Staff:
     bars: list[Bar]
     clef: str
-    """``treble``, ``bass``, ``treble8`` or ``percussion``."""
+    """``treble``, ``bass``, ``percussion``, or an octave lower ``treble8`` or ``bass8``."""
 
 
 @dataclass(slots=True)
@@ -111,7 +114,9 @@ def engrave(piece: Piece) -> list[Engraved]:
             staves = _hands(first.notes) if first.program in KEYBOARDS else [first.notes]
         made = Engraved(first.name, first.program, first.drum, [], first)
         for notes in staves:
-            made.staves.append(_staff(sorted(notes), bars, first.drum, made.onsets))
+            staff = _staff(sorted(notes), bars, first.drum, made.onsets)
+            staff.clef = OCTAVE_CLEFS.get(first.program // 8, staff.clef) if not first.drum else staff.clef
+            made.staves.append(staff)
         out.append(made)
     return out
 
