@@ -34,7 +34,9 @@ class SoundCard:
             )
             self._stream.start()
         except sounddevice.PortAudioError as error:
-            raise PortError(f"sound card: cannot be opened ({(str(error).splitlines() or ['no reason given'])[0]})") from None
+            raise PortError(
+                f"sound card: cannot be opened ({(str(error).splitlines() or ['no reason given'])[0]})"
+            ) from None
 
     def send(self, message: bytes) -> None:
         """Play a channel message with the next block; other messages are ignored."""

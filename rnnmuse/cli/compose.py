@@ -73,7 +73,7 @@ def generate(
 
 
 def continue_(
-    file: Annotated[Path, typer.Argument(help="A MIDI file (or MusicXML, ABC, kern with the train extra).")],
+    file: Annotated[Path, typer.Argument(help="A MIDI file or a score (ABC and kern with the scores extra).")],
     model: Model = "lieder",
     bars: Bars = 8,
     tempo: Tempo = None,

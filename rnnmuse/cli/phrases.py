@@ -19,7 +19,7 @@ Bars = Annotated[int, typer.Option(help="Length of a phrase in bars, 2 or 4.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
 Picture = Annotated[Path | None, typer.Option("--picture", help="Write a picture too (.png or .svg).")]
-A_FILE = "A MIDI file (or MusicXML, ABC, kern with the train extra)."
+A_FILE = "A MIDI file or a score (ABC and kern with the scores extra)."
 
 
 def interpolate(
@@ -44,7 +44,13 @@ def interpolate(
         from rnnmuse.music.sheet import Cell, save_sheet
 
         cells = [Cell(g, str(i + 1), 1 if i in (0, steps - 1) else 0) for i, g in enumerate(grids)]
-        print(save_sheet([cells[at : at + 4] for at in range(0, steps, 4)], target(picture, force, "picture"), f"{a.stem} to {b.stem}"))
+        print(
+            save_sheet(
+                [cells[at : at + 4] for at in range(0, steps, 4)],
+                target(picture, force, "picture"),
+                f"{a.stem} to {b.stem}",
+            )
+        )
 
 
 def vary(
@@ -112,8 +118,12 @@ def infill(
     seed = secrets.randbits(31) if seed is None else seed
     guiding = load_phrases(guide) if guide else None
     settings = Settings(temperature=temperature, seed=seed)
-    made = fill(load(model), read_music(file, as_written), int(first), int(last or first), guiding, settings, candidates)
-    _write(made.piece, out or Path(f"{file.stem}-filled.mid"), f"join {made.join:.2f} nats an event, seed {seed}", force)
+    made = fill(
+        load(model), read_music(file, as_written), int(first), int(last or first), guiding, settings, candidates
+    )
+    _write(
+        made.piece, out or Path(f"{file.stem}-filled.mid"), f"join {made.join:.2f} nats an event, seed {seed}", force
+    )
     if picture:
         from rnnmuse.music.pianoroll import save_roll
 
@@ -137,7 +147,9 @@ def map_(
     axes = phrases.model.axes
     cells = [[Cell(grid) for grid in row] for row in rows]
     title = f"{model}: phrases of {bars} bars"
-    print(save_sheet(cells, target(out or Path(f"{model}-map.png"), force), title, across or axes[0], up or axes[1], 2000))
+    print(
+        save_sheet(cells, target(out or Path(f"{model}-map.png"), force), title, across or axes[0], up or axes[1], 2000)
+    )
 
 
 def _load(model: str, piece: Piece) -> Phrases:

@@ -28,7 +28,9 @@ def play(
         str, typer.Option(help="Drum notes of a file as the kit has them: gm, roland, or a map such as 42=22,46=26.")
     ] = "",
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
-    sound: Annotated[bool, typer.Option(help="Sound: a file by the built-in synthesiser, a model by fluidsynth.")] = False,
+    sound: Annotated[
+        bool, typer.Option(help="Sound: a file by the built-in synthesiser, a model by fluidsynth.")
+    ] = False,
     as_written: AsWritten = False,
     force: Force = False,
 ) -> None:

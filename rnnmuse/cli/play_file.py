@@ -77,11 +77,13 @@ def play_file(file: Path, settings: FileSettings) -> None:
 
 
 def stretch(piece: Piece, from_bar: int | None, bars: int) -> tuple[float, float]:
-    """The beats from which and to which a piece is played: from a bar by its number, for ``bars`` bars or to the end."""
+    """The beats from which and to which a piece is played: from a bar, for ``bars`` bars or to the end."""
     first = piece.first_bar if from_bar is None else from_bar
     count = len(piece.bar_starts(piece.end))
     if not piece.first_bar <= first < piece.first_bar + max(1, count):
-        raise ValueError(f"from: {first}; the piece has bars {piece.first_bar} to {piece.first_bar + max(1, count) - 1}")
+        raise ValueError(
+            f"from: {first}; the piece has bars {piece.first_bar} to {piece.first_bar + max(1, count) - 1}"
+        )
     lines = list(islice(piece.bar_lines(), first - piece.first_bar, first - piece.first_bar + bars + 1))
     return lines[0], lines[-1] if bars else piece.end
 

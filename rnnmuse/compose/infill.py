@@ -52,9 +52,7 @@ def bar_span(piece: Piece, first: int, last: int) -> tuple[float, float]:
     """Beats at which bar ``first`` begins and bar ``last`` ends. Bars are counted from 1; a pickup is bar 0."""
     lowest = piece.first_bar
     if not lowest <= first <= last:
-        raise ValueError(
-            f"bars: {first}-{last}; must be like 5-8, from {lowest} on, the first not after the last"
-        )
+        raise ValueError(f"bars: {first}-{last}; must be like 5-8, from {lowest} on, the first not after the last")
     bars = len(piece.bar_starts(piece.end))
     if first >= lowest + bars:
         raise ValueError(f"bars: {first}-{last}; the piece ends before bar {first}")

@@ -115,10 +115,15 @@ def find(name: str) -> Bundle:
 def read_about(folder: Path) -> dict[str, Any]:
     try:
         about = tomllib.loads((folder / "model.toml").read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BundleError(f"{folder.name}/model.toml: {error}") from None
+    except RecursionError:
+        raise BundleError(f"{folder.name}/model.toml: nested too deeply") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder.name}/model.toml: {str(error).splitlines()[0][:120]}") from None
     if about.get("format") != FORMAT:
         raise BundleError(f"{folder.name}/model.toml: format {about.get('format')!r}; this version reads {FORMAT}")
+    parts = about.get("parts", [])
+    if not isinstance(parts, list) or not all(isinstance(part, dict) and "name" in part for part in parts):
+        raise BundleError(f"{folder.name}/model.toml: parts: must be tables, each with a name")
     return about
 
 

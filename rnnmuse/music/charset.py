@@ -65,5 +65,5 @@ def _guess(data: bytes) -> str:
     from charset_normalizer import from_bytes
 
     logging.getLogger("charset_normalizer").setLevel(logging.WARNING)
-    best = from_bytes(data[:64 * 1024], cp_isolation=_CANDIDATES).best()
+    best = from_bytes(data[: 64 * 1024], cp_isolation=_CANDIDATES).best()
     return best.encoding if best is not None else "latin-1"

@@ -78,8 +78,10 @@ _BY_SUFFIX = {suffix: kind for kind, suffix in KINDS.items()} | {"aug7": "augmen
 
 
 def harmony_of(text: str) -> tuple[str, str, str, list[Degree], str] | None:
-    """Root, kind, printed kind, degrees and bass of a chord symbol, the inverse of `chord_text`; None where `parse_chord`
-    does not know it."""
+    """Root, kind, printed kind, degrees and bass of a chord symbol: the inverse of `chord_text`.
+
+    None where `parse_chord` does not know the symbol.
+    """
     match = re.match(r"^([A-G](?:##|bb|[#b])?)(.*?)(?:/([A-G](?:##|bb|[#b])?))?$", text.strip())
     if text.strip().lower() in ("n.c.", "nc", "n.c"):
         return "C", "none", "N.C.", [], ""
@@ -107,4 +109,3 @@ def _degree(what: str | None, sign: str, number: str) -> Degree:
     if what in ("no", "omit"):
         return int(number), 0, "subtract"
     return int(number), alter, "alter" if number == "5" and what is None else "add"
-

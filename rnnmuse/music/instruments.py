@@ -13,14 +13,17 @@ _PROGRAMS: tuple[tuple[str, int], ...] = (
     ("organ|orgel|orgue", 19), ("bass guitar|electric bass|e-bass|bajo", 33), ("acoustic bass", 32),
     ("electric guitar|e-guitar|jazz guitar", 27), ("guitar|gitarr|guitare|chitarra", 24),
     ("violoncell|\\bcello|\\bvc\\b", 42), ("contrabass|double ?bass|kontrabass|contrebasse|string bass", 43),
-    ("viola|bratsche|\\balto \\(str", 41), ("violin|violon\\b|geige|fiddle|\\bvln?\\b", 40), ("harp\\b|harfe|harpe|arpa", 46),
+    ("viola|bratsche|\\balto \\(str", 41), ("violin|violon\\b|geige|fiddle|\\bvln?\\b", 40),
+    ("harp\\b|harfe|harpe|arpa", 46),
     ("timpani|pauken|timbales", 47), ("strings|streicher", 48),
     ("choir|chor\\b|chorus|choeur|coro", 52),
-    ("piccolo|ottavino", 72), ("recorder|blockfl|flauto dolce", 74), ("pan ?fl", 75), ("flute|fl[oö]te|flauto|fl[uû]te", 73),
+    ("piccolo|ottavino", 72), ("recorder|blockfl|flauto dolce", 74), ("pan ?fl", 75),
+    ("flute|fl[oö]te|flauto|fl[uû]te", 73),
     ("english horn|cor anglais|englischhorn|corno inglese", 69), ("oboe|hautbois", 68), ("clarin|klarin", 71),
     ("bassoon|fagott|basson", 70), ("soprano sax", 64), ("alto sax|altsax", 65), ("tenor sax", 66),
     ("bari\\w* sax", 67), ("sax", 65), ("trombon|posaune", 57), ("tuba", 58), ("trumpet|trompet|tromba|cornet", 56),
-    ("horn\\b|\\bcorn[oi]\\b|\\bcor\\b|hörner", 60), ("brass|blech", 61), ("banjo", 105), ("mandolin", 25), ("ukulele", 24),
+    ("horn\\b|\\bcorn[oi]\\b|\\bcor\\b|hörner", 60), ("brass|blech", 61), ("banjo", 105),
+    ("mandolin", 25), ("ukulele", 24),
     ("sitar", 104), ("koto", 107), ("bagpipe|dudelsack", 109),
     ("voice|vocal|vox|soprano|mezzo|contralto|alto\\b|\\btenor|bariton|\\bbass\\b|basso\\b|sing|gesang|canto|chant|voix"
      "|sopran|\\balt\\b|countertenor", 52),
@@ -30,7 +33,8 @@ _DRUMS: tuple[tuple[str, int], ...] = (
     ("bass drum 2|acoustic bass drum", 35), ("bass drum|kick|grosse? trommel|gran ?cassa|grosse caisse", 36),
     ("side stick|rim ?shot|cross ?stick|rim ?click", 37), ("clap", 39), ("electric snare", 40),
     ("snare|side drum|kleine trommel|caisse claire|rullante", 38),
-    ("open.*hi.?hat|hi.?hat.*open", 46), ("pedal.*hi.?hat|hi.?hat.*pedal|foot.*hi.?hat", 44), ("hi.?hat|charleston", 42),
+    ("open.*hi.?hat|hi.?hat.*open", 46), ("pedal.*hi.?hat|hi.?hat.*pedal|foot.*hi.?hat", 44),
+    ("hi.?hat|charleston", 42),
     ("low floor|floor tom 2", 41), ("floor tom|high floor", 43), ("low tom", 45), ("low.?mid tom", 47),
     ("hi.?mid tom|mid.*tom", 48), ("high tom", 50), ("tom", 47), ("crash.*2", 57), ("crash", 49), ("splash", 55),
     ("chin(ese|a)", 52), ("ride.*2", 59), ("ride bell|bell.*ride", 53), ("ride", 51), ("cymbal|becken|piatti", 49),
@@ -58,13 +62,14 @@ DRUM_STAFF: dict[int, tuple[str, int, str]] = {
 """Step, octave and note head of General MIDI drums on a percussion staff."""
 
 _DRUM_NAMES = (
-    "Acoustic Bass Drum,Bass Drum 1,Side Stick,Acoustic Snare,Hand Clap,Electric Snare,Low Floor Tom,Closed Hi-Hat,"
-    "High Floor Tom,Pedal Hi-Hat,Low Tom,Open Hi-Hat,Low-Mid Tom,Hi-Mid Tom,Crash Cymbal 1,High Tom,Ride Cymbal 1,"
-    "Chinese Cymbal,Ride Bell,Tambourine,Splash Cymbal,Cowbell,Crash Cymbal 2,Vibraslap,Ride Cymbal 2,Hi Bongo,"
-    "Low Bongo,Mute Hi Conga,Open Hi Conga,Low Conga,High Timbale,Low Timbale,High Agogo,Low Agogo,Cabasa,Maracas,"
-    "Short Whistle,Long Whistle,Short Guiro,Long Guiro,Claves,Hi Wood Block,Low Wood Block,Mute Cuica,Open Cuica,"
-    "Mute Triangle,Open Triangle"
-).split(",")
+    "Acoustic Bass Drum", "Bass Drum 1", "Side Stick", "Acoustic Snare", "Hand Clap", "Electric Snare",
+    "Low Floor Tom", "Closed Hi-Hat", "High Floor Tom", "Pedal Hi-Hat", "Low Tom", "Open Hi-Hat", "Low-Mid Tom",
+    "Hi-Mid Tom", "Crash Cymbal 1", "High Tom", "Ride Cymbal 1", "Chinese Cymbal", "Ride Bell", "Tambourine",
+    "Splash Cymbal", "Cowbell", "Crash Cymbal 2", "Vibraslap", "Ride Cymbal 2", "Hi Bongo", "Low Bongo",
+    "Mute Hi Conga", "Open Hi Conga", "Low Conga", "High Timbale", "Low Timbale", "High Agogo", "Low Agogo", "Cabasa",
+    "Maracas", "Short Whistle", "Long Whistle", "Short Guiro", "Long Guiro", "Claves", "Hi Wood Block",
+    "Low Wood Block", "Mute Cuica", "Open Cuica", "Mute Triangle", "Open Triangle",
+)  # fmt: skip
 
 
 def drum_name(pitch: int) -> str:

@@ -63,7 +63,9 @@ def settled(piece: Piece, beat: float) -> Piece:
     parts = list(piece.parts)
     for indexes in _by_channel(parts).values():
         own = [parts[index] for index in indexes]
-        controls = sorted((c for part in own for c in part.controls if c.beat <= beat), key=lambda control: control.beat)
+        controls = sorted(
+            (c for part in own for c in part.controls if c.beat <= beat), key=lambda control: control.beat
+        )
         bends = sorted((b for part in own for b in part.bends if b.beat <= beat), key=lambda bend: bend.beat)
         pressed = [p for part in own for p in part.pressures if p.pitch < 0 and p.beat <= beat]
         last = {control.number: control.value for control in controls}
@@ -96,7 +98,7 @@ def _by_channel(parts: Iterable[Part]) -> dict[int, list[int]]:
 
 def _inserted(events: list[_Event], new: list[_Event]) -> list[_Event]:
     """``events`` with ``new`` ones after those of the same beat."""
-    return sorted([*events, *new], key=lambda event: event.beat) if new else events
+    return sorted(events + new, key=lambda event: event.beat) if new else events
 
 
 def _usual(changes: list[Control], until: float) -> int | None:

@@ -93,7 +93,7 @@ class Meter:
         energies = np.array(self._energies)
         if len(energies) < 4:
             return -math.inf
-        blocks = sum(energies[i : len(energies) - 3 + i] for i in range(4)) / (4 * self._hop)
+        blocks = np.convolve(energies, np.ones(4), "valid") / (4 * self._hop)
         loud = blocks[_lufs(blocks) > ABSOLUTE_GATE]
         if not len(loud):
             return -math.inf
@@ -132,4 +132,4 @@ def true_peaks(samples: NDArray[np.float32], step: int) -> NDArray[np.float32]:
         windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _HALF)
         between = np.abs(windows @ _phases()).max(axis=1)
         peaks[: len(samples)] = np.maximum(peaks[: len(samples)], between)
-    return peaks.reshape(count, step).max(axis=1)
+    return np.asarray(peaks.reshape(count, step).max(axis=1))

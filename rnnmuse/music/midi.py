@@ -40,7 +40,7 @@ MAX_BYTES = 2_000_000
 
 DRUM_BANKS = (120, 127)  # bank select MSB of drum kits on any channel: General MIDI 2, XG
 _FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30_000 / 1001, 30: 30.0}
-_LENGTHS = {
+_LENGTHS: dict[int, tuple[int, ...]] = {
     MetaKind.NUMBER: (0, 2), MetaKind.PREFIX: (1,), MetaKind.PORT: (1,), MetaKind.TEMPO: (3,), MetaKind.SMPTE: (5,),
     MetaKind.METRE: (4,), MetaKind.KEY: (2,),
 }  # fmt: skip
@@ -270,7 +270,7 @@ class _Reader:
         """Whether a meta event is as the specification has it; what is not would stop other readers."""
         kind, payload = message[1], message[2:]
         what = ""
-        if kind in _LENGTHS and len(payload) not in _LENGTHS[kind]:
+        if len(payload) not in _LENGTHS.get(kind, (len(payload),)):
             what = f"a {MetaKind(kind).label} of {len(payload)} bytes"
         elif kind == MetaKind.TEMPO and not any(payload):
             what = "a tempo of 0"
@@ -279,7 +279,8 @@ class _Reader:
         elif kind == MetaKind.KEY and not (payload[1] < 2 and (payload[0] <= 7 or payload[0] >= 249)):
             what = f"a key signature of {payload[0] if payload[0] < 128 else payload[0] - 256} sharps"
         elif kind == MetaKind.SMPTE and (
-            payload[0] >> 5 > 3 or any(value >= most for value, most in zip(payload[1:], (60, 60, 30, 100), strict=True))
+            payload[0] >> 5 > 3
+            or any(value >= most for value, most in zip(payload[1:], (60, 60, 30, 100), strict=True))
         ):
             what = "a SMPTE offset that is no time"
         elif kind == MetaKind.PREFIX and payload[0] > 15:

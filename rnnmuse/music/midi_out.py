@@ -157,11 +157,10 @@ def midi_bytes(piece: Piece) -> bytes:
     for event in reversed(wanted):  # of equal events the later ones are the new ones
         if counts[event.claim] > 0:
             counts[event.claim] -= 1
-            new.setdefault(event.track, []).insert(0, event)
-    for index in range(len(source.tracks), max(new, default=0) + 1):
-        tracks.append(Track())
+            new.setdefault(event.track, []).append(event)
+    tracks += [Track() for _ in range(len(source.tracks), max(new, default=0) + 1)]
     for index, events in new.items():
-        tracks[index] = _with_new(tracks[index], events, encoding)
+        tracks[index] = _with_new(tracks[index], events[::-1], encoding)
     form = 0 if source.form == 0 and len(tracks) == 1 else 1
     return serialise(form, piece.ticks_per_beat, [track for track in tracks if track.events or piece.source])
 
@@ -205,7 +204,9 @@ def _wanted(piece: Piece, first_new: int) -> list[_Wanted]:
     for index in sorted(range(len(piece.parts)), key=lambda i: (_first(piece.parts[i]), i)):
         part = piece.parts[index]
         plays = part.notes or part.controls or part.programs or part.bends or part.pressures
-        if (plays or part.channel is not None) and own[index] not in begun:  # a channel begins with the program of its first note
+        if (plays or part.channel is not None) and own[
+            index
+        ] not in begun:  # a channel begins with the program of its first note
             begun.add(own[index])
             want(0.0, own[index], bytes((0xC0 | own[index] & 0x0F, part.program)), _PROGRAM, homes[index])
     for index, (part, channel) in enumerate(zip(piece.parts, own, strict=True)):

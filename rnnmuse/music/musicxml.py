@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 from rnnmuse.events import Note
 from rnnmuse.music.chordtext import harmony_of
 from rnnmuse.music.instruments import DRUM_STAFF, drum_name
-from rnnmuse.music.notation import TICKS, VALUES, Bar, Cell, Engraved, Staff, engrave, unit_of
-from rnnmuse.music.piece import Key, Metre, Part, Piece
+from rnnmuse.music.notation import TICKS, VALUES, Bar, Cell, Engraved, engrave, unit_of
+from rnnmuse.music.piece import Key, Metre, Piece
 from rnnmuse.music.theory import estimate_key
 
 HELD = "_"
@@ -73,7 +73,9 @@ def _estimated(piece: Piece) -> list[Key]:
 def _add(parent: ET.Element, tag: str, text: object = None, **attributes: str) -> ET.Element:
     element = ET.SubElement(parent, tag, attributes)
     if text is not None:
-        element.text = "".join(char for char in str(text) if char in "\t\n" or " " <= char <= "\ud7ff" or char >= "\ue000")
+        element.text = "".join(
+            char for char in str(text) if char in "\t\n" or " " <= char <= "\ud7ff" or char >= "\ue000"
+        )
     return element
 
 
@@ -121,8 +123,8 @@ class _Writer:
     def _bar(self, root: ET.Element, bars: Sequence[Bar], last: bool) -> None:
         bar = bars[0]
         measure = _add(root, "measure", number=str(bar.number))
-        if bar.number == 0:
-            measure.set("implicit", "yes")
+        if bar.end - bar.start < round(bar.metre.bar_beats * TICKS):
+            measure.set("implicit", "yes")  # a pickup, or the halves of a bar that a change parts
         self.altered = {}
         self._attributes(measure, bar)
         if self.first:
@@ -170,17 +172,19 @@ class _Writer:
                 _add(attributes, "staves", len(staves))
             for number, staff in enumerate(staves, 1):
                 clef = _add(attributes, "clef", **({"number": str(number)} if len(staves) > 1 else {}))
-                sign, line = _CLEFS[staff.clef]
+                sign, line = _CLEFS[staff.clef.removesuffix("8")]
                 _add(clef, "sign", sign)
                 if line:
                     _add(clef, "line", line)
+                if staff.clef.endswith("8"):
+                    _add(clef, "clef-octave-change", -1)
         if len(attributes):
             measure.append(attributes)
 
     def _key_at(self, bar: Bar) -> Key | None:
         before = [key for key in self.keys if key.beat * TICKS < bar.end - 1]
         begun = [key for key in before if key.beat * TICKS <= bar.start + 1]
-        return (begun or before or [None])[-1] if begun else (before or [None])[0]
+        return begun[-1] if begun else before[0] if before else None
 
     def _fifths_at(self, bar: Bar) -> int:
         key = self._key_at(bar)
@@ -219,7 +223,14 @@ class _Writer:
     # -- notes ------------------------------------------------------------------------------------------------
 
     def _cell(
-        self, measure: ET.Element, cells: Sequence[Cell], place: int, bar: Bar, voice: int, staff: int, beams: Sequence[str]
+        self,
+        measure: ET.Element,
+        cells: Sequence[Cell],
+        place: int,
+        bar: Bar,
+        voice: int,
+        staff: int,
+        beams: Sequence[str],
     ) -> None:
         cell = cells[place]
         whole_bar = not cell.notes and cell.start == bar.start and cell.end == bar.end

@@ -307,9 +307,9 @@ class _Reader:
             if number is None:
                 number = drum_of(player.name)
             if number is None or (instrument is None and unpitched is not None and len(player.instruments) != 1):
-                step = (unpitched.findtext("display-step") if unpitched is not None else None) or "C"
+                line = (unpitched.findtext("display-step") if unpitched is not None else None) or "C"
                 octave = int((unpitched.findtext("display-octave") if unpitched is not None else None) or 5)
-                number = staff_drum(step, octave, (element.findtext("notehead") or "") in ("x", "cross", "circle-x"))
+                number = staff_drum(line, octave, (element.findtext("notehead") or "") in ("x", "cross", "circle-x"))
             return number, True
         pitch = element.find("pitch")
         if pitch is None:

@@ -1,7 +1,7 @@
 """Pieces as notation: beats to note values, notes to voices, staves and bars. musicxml.py writes what comes out.
 
-Times are ticks of TICKS to the quarter note. Each beat of a staff gets the division (halves, triplets, ...) that its onsets fit
-best at the least complexity; ends that lie on no grid are drawn out to the next onset, as a person would write them.
+Times are ticks, TICKS to the quarter note. Each beat of a staff gets the division (halves, triplets, ...) that its
+onsets fit best at the least complexity. Ends that lie on no grid are drawn out to the next onset.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ VOICES = 4
 
 KEYBOARDS = frozenset([*range(8), *range(16, 24), 46])
 """Programs written on two staves where they need them: pianos, organs, the harp."""
+
+OCTAVE_CLEFS = {3: "treble8", 4: "bass8"}
+"""Clefs of guitars and basses, which are written an octave higher than they sound, by family of programs."""
 
 FEET = frozenset((35, 36, 44))
 """Drums of the lower voice."""
@@ -80,7 +83,7 @@ class Bar:
 class Staff:
     bars: list[Bar]
     clef: str
-    """``treble``, ``bass``, ``treble8`` or ``percussion``."""
+    """``treble``, ``bass``, ``percussion``, or an octave lower ``treble8`` or ``bass8``."""
 
 
 @dataclass(slots=True)
@@ -111,7 +114,9 @@ def engrave(piece: Piece) -> list[Engraved]:
             staves = _hands(first.notes) if first.program in KEYBOARDS else [first.notes]
         made = Engraved(first.name, first.program, first.drum, [], first)
         for notes in staves:
-            made.staves.append(_staff(sorted(notes), bars, first.drum, made.onsets))
+            staff = _staff(sorted(notes), bars, first.drum, made.onsets)
+            staff.clef = OCTAVE_CLEFS.get(first.program // 8, staff.clef) if not first.drum else staff.clef
+            made.staves.append(staff)
         out.append(made)
     return out
 
@@ -163,7 +168,9 @@ def _hands(notes: Sequence[Note]) -> list[list[Note]]:
         onsets[round(note.start * 24)].append(note)
     for at in sorted(onsets):
         chord = sorted(onsets[at], key=lambda note: note.pitch)
-        cut = min(range(len(chord) + 1), key=lambda k: _stretch(chord[:k], centres[1], 0) + _stretch(chord[k:], centres[0], 1))
+        cut = min(
+            range(len(chord) + 1), key=lambda k: _stretch(chord[:k], centres[1], 0) + _stretch(chord[k:], centres[0], 1)
+        )
         for hand, group, place in ((left, chord[:cut], 1), (right, chord[cut:], 0)):
             hand += group
             if group:
@@ -207,7 +214,9 @@ def _staff(notes: list[Note], bars: list[Bar], drum: bool, onsets: dict[float, i
             index = bisect_right(starts, start) - 1
             while start < end and index < len(own):
                 stop = min(end, own[index].end)
-                pieces[index].append(Cell(start, stop - start, chord, tied_in=start != line_start(chord, grid), tied_out=stop < end))
+                pieces[index].append(
+                    Cell(start, stop - start, chord, tied_in=start != line_start(chord, grid), tied_out=stop < end)
+                )
                 start, index = stop, index + 1
         for index, cells in pieces.items():
             own[index].voices.append(_filled(cells, own[index], grid))
@@ -220,7 +229,7 @@ def _staff(notes: list[Note], bars: list[Bar], drum: bool, onsets: dict[float, i
 
 def _order(bar: Bar) -> None:
     """Put the higher voices first, where no tie leads to a voice of another bar."""
-    if not any(cell.tied_in and cell.start == bar.start or cell.tied_out and cell.end == bar.end
+    if not any((cell.tied_in and cell.start == bar.start) or (cell.tied_out and cell.end == bar.end)
                for voice in bar.voices for cell in voice):  # fmt: skip
         bar.voices.sort(key=lambda voice: -_mean([note.pitch for cell in voice for note in cell.notes]))
 
@@ -438,14 +447,13 @@ def _stop(at: int, end: int, bar: Bar, grid: _Grid, sounds: bool) -> int:
     inside = _in_tuplet(begin, length, grid)
     whole_beats = at == begin and (end - at) % length == 0
     if inside and not (whole_beats and _is_plain(at, end, grid)):
-        if end >= beat_end and at == begin:
-            stop = beat_end
-        else:
-            stop = min(end, beat_end)
-        return _value_stop(at, stop, begin, length, grid)
+        return _value_stop(at, min(end, beat_end), begin, length, grid)
     middle = bar.start + (bar.end - bar.start) // 2
     halves = (bar.end - bar.start) % (2 * length) == 0 and (bar.end - bar.start) // length >= 4
     best = min(end, beat_end)
+    dotted = length % 720 != 0 and end - at in VALUES and VALUES[end - at][1] == 1 and end > beat_end
+    if sounds and at == begin and dotted and _is_plain(at, end, grid) and not (halves and at < middle < end):
+        return end
     if at == begin:
         last = begin
         while last < end:
@@ -485,7 +493,11 @@ def _value_stop(at: int, stop: int, begin: int, length: int, grid: _Grid) -> int
     if at == begin and stop == begin + length and stop - at in VALUES:
         return stop
     written = (stop - at) * ratio[0] // ratio[1]
-    if written in VALUES and VALUES[written][1] <= 1 and (at - begin) % max(1, _floor(written) * ratio[1] // ratio[0] // 2) == 0:
+    if (
+        written in VALUES
+        and VALUES[written][1] <= 1
+        and (at - begin) % max(1, _floor(written) * ratio[1] // ratio[0] // 2) == 0
+    ):
         return stop
     fitting = [value for value in VALUES if value * ratio[1] // ratio[0] <= stop - at and VALUES[value][1] == 0]
     # Up to the next multiple of itself a value keeps the beat visible.

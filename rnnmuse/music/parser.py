@@ -159,7 +159,7 @@ def _limit_memory() -> None:
 
 
 def _set_timer(seconds: float) -> None:
-    """Raise _TooSlow after ``seconds`` of processor time; 0 stops the timer. The parent's watch stands in on Windows."""
+    """Raise _TooSlow after ``seconds`` of processor time; 0 stops it. On Windows the parent's watch stands in."""
     if not hasattr(signal, "setitimer"):
         return
 

@@ -36,7 +36,9 @@ def performance(piece: Piece, start: float = 0.0, drums: Mapping[int, int] | Non
     changes: list[tuple[float, int, int, bytes]] = []
     out: list[Sent] = []
     begun: set[int] = set()
-    for index, part in sorted(enumerate(piece.parts), key=lambda item: item[1].notes[0].start if item[1].notes else 1e9):
+    for index, part in sorted(
+        enumerate(piece.parts), key=lambda item: item[1].notes[0].start if item[1].notes else 1e9
+    ):
         channel = own[index]
         low = channel & 0x0F
         if channel not in begun and (part.notes or part.programs):
@@ -79,10 +81,8 @@ def _program_beat(piece: Piece, channel: int, own: list[int], first: float) -> f
     return max(banks, default=0.0)
 
 
-def _chased(
-    changes: Iterable[tuple[float, int, int, bytes]], start: float
-) -> list[tuple[float, int, int, bytes]]:
-    """``changes`` from ``start`` on, after the last of each kind before it; parameters with their data stay in order."""
+def _chased(changes: Iterable[tuple[float, int, int, bytes]], start: float) -> list[tuple[float, int, int, bytes]]:
+    """``changes`` from ``start`` on, after the last of each kind before it; parameters and data stay in order."""
     before: dict[tuple[int, int, int], tuple[float, int, int, bytes]] = {}
     registered: list[tuple[float, int, int, bytes]] = []
     after = []

@@ -41,7 +41,15 @@ MAX_SECONDS = 6 * 3600.0
 _STEP = 64
 """Samples that the limiter sees as one."""
 
-_LIMITED = {".wav": None, ".flac": "FLAC", ".ogg": "OGG", ".opus": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".aif": "AIFF"}
+_LIMITED = {
+    ".wav": None,
+    ".flac": "FLAC",
+    ".ogg": "OGG",
+    ".opus": "OGG",
+    ".mp3": "MP3",
+    ".aiff": "AIFF",
+    ".aif": "AIFF",
+}
 
 
 def render(piece: Piece, soundfont: Path | None = None, rate: int = 44100) -> Audio:
@@ -69,7 +77,9 @@ def stream(piece: Piece, soundfont: Path | None = None, rate: int = 44100) -> It
     if seconds > MAX_SECONDS + TAIL:
         raise ValueError(f"length: {seconds / 3600:.1f} hours; at most {MAX_SECONDS / 3600:.0f} are rendered")
     samples = math.ceil(seconds * rate)
-    made = _synthesised(piece, samples, rate) if soundfont is None else _fluidsynth(piece, Path(soundfont), samples, rate)
+    made = (
+        _synthesised(piece, samples, rate) if soundfont is None else _fluidsynth(piece, Path(soundfont), samples, rate)
+    )
     fade = min(samples, rate // 20)
     at = 0
     for block in made:
@@ -149,7 +159,7 @@ def _fluidsynth(piece: Piece, font: Path, samples: int, rate: int) -> Iterator[A
                 if not len(data):
                     data = np.zeros((min(BLOCK, left), 2), "<i2")
                 left -= len(data)
-                yield data.astype(np.float32) / 32768
+                yield np.asarray(data / 32768, np.float32)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -219,7 +229,7 @@ def rendered(piece: Piece, soundfont: Path | None = None, rate: int = 44100) -> 
 def _sample_peaks(mix: Audio, step: int) -> NDArray[np.float32]:
     padded = np.zeros(-(-len(mix) // step) * step, np.float32)
     padded[: len(mix)] = np.abs(mix).max(axis=1)
-    return padded.reshape(-1, step).max(axis=1)
+    return np.asarray(padded.reshape(-1, step).max(axis=1))
 
 
 def _gain_curve(peaks: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

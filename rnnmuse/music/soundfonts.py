@@ -24,8 +24,8 @@ def folders() -> list[Path]:
             Path("/Applications/MuseScore 4.app/Contents/Resources/sound"),
         ]  # fmt: skip
     elif sys.platform == "win32":
-        programs = [Path(os.environ.get(name, default)) for name, default in
-                    (("PROGRAMFILES", r"C:\Program Files"), ("PROGRAMFILES(X86)", r"C:\Program Files (x86)"))]  # fmt: skip
+        places = (("PROGRAMFILES", r"C:\Program Files"), ("PROGRAMFILES(X86)", r"C:\Program Files (x86)"))
+        programs = [Path(os.environ.get(name, default)) for name, default in places]
         local = Path(os.environ.get("LOCALAPPDATA", str(home / "AppData/Local")))
         found = [home / "Documents/SoundFonts", local / "SoundFonts", Path(r"C:\soundfonts"), Path(r"C:\sf2")]
         found += [program / name / "sound" for program in programs for name in ("MuseScore 4", "MuseScore 3")]

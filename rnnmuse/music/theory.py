@@ -307,6 +307,14 @@ def parse_chord(text: str) -> Chord:
     raise _bad("chord", text, allowed, known, value[:1].upper() + value[1:])
 
 
+def _is_chord(text: str) -> bool:
+    try:
+        parse_chord(text)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_progression(text: str, bars: int, bar_beats: float = 4.0) -> list[ChordSymbol]:
     """One chord a bar for ``bars`` bars of ``bar_beats`` beats, cycling; ``|`` may separate the bars.
 
@@ -315,6 +323,7 @@ def parse_progression(text: str, bars: int, bar_beats: float = 4.0) -> list[Chor
     """
     if bars < 1 or not bar_beats > 0:
         raise ValueError(f"bars {bars!r} and bar_beats {bar_beats!r} must be above zero")
+    text = re.sub(r"[,;](?![^(]*\))", " ", text)  # commas and semicolons part chords too, but not within brackets
     if "|" in text:
         cells = [cell.split() for cell in text.split("|") if cell.strip()]
     else:
@@ -323,7 +332,12 @@ def parse_progression(text: str, bars: int, bar_beats: float = 4.0) -> list[Chor
         raise ValueError(f"progression {text!r} holds no chord: write chords, such as 'Am F C G'")
     for cell in cells:
         for word in cell:
-            parse_chord(word)
+            try:
+                parse_chord(word)
+            except ValueError as error:
+                if all(_is_chord(part) for part in re.split(r"[-_>:.]+", word)):
+                    raise ValueError(f"chords: {word!r}; separate chords by spaces, such as 'Am F C G'") from None
+                raise ValueError(f"chords: {error}") from None
     return [
         ChordSymbol(bar_beats * (bar + at / len(cell)), word)
         for bar, cell in ((b, cells[b % len(cells)]) for b in range(bars))

@@ -236,7 +236,7 @@ def _noise_loop(low: float, high: float, rate: int, seed: int) -> NDArray[np.flo
 def _looped_noise(start: int, count: int, low: float, high: float, rate: int, seed: int) -> NDArray[np.float64]:
     """A stretch of an endless noise; made in the frequency domain, it meets its own beginning without a seam."""
     loop = _noise_loop(low, high, rate, seed)
-    return loop[np.arange(start, start + count) & (len(loop) - 1)]
+    return np.asarray(loop[np.arange(start, start + count) & (len(loop) - 1)])
 
 
 def release_of(program: int) -> float:
@@ -274,8 +274,13 @@ class ToneBank:
             self._chunks.move_to_end(key)
             return found
         voice = _voice(program)
-        make = _struck if isinstance(voice, _Struck) else _blown if isinstance(voice, _Blown) else _noise
-        made = make(voice, pitch, layer, index * self.size, self.size, self.rate)  # type: ignore[operator]
+        place = (pitch, layer, index * self.size, self.size, self.rate)
+        if isinstance(voice, _Struck):
+            made = _struck(voice, *place)
+        elif isinstance(voice, _Blown):
+            made = _blown(voice, *place)
+        else:
+            made = _noise(voice, *place)
         self._chunks[key] = made
         self._bytes += made.nbytes
         while self._bytes > self._limit:
@@ -356,5 +361,3 @@ def drum_sound(note: int, layer: int, rate: int) -> tuple[Audio, float]:
     sound += hiss * noise * shape * (0.8 + 0.1 * layer)
     sound[: rate // 1000] *= np.linspace(0, 1, rate // 1000)
     return np.asarray(0.55 * sound, np.float32), max(-1.0, min(1.0, pan))
-
-

@@ -42,7 +42,9 @@ def test_silence_has_no_loudness():
 def test_true_peaks_see_between_the_samples(phase):
     tone = 0.7 * np.sin(np.pi / 2 * np.arange(4800) + phase)
     samples = np.stack([tone, tone], 1).astype(np.float32)
-    assert true_peaks(samples, 64)[10:-10] == pytest.approx(0.7, rel=0.02)  # four times as many points see it to 0.17 dB
+    assert true_peaks(samples, 64)[10:-10] == pytest.approx(
+        0.7, rel=0.02
+    )  # four times as many points see it to 0.17 dB
 
 
 def busy(parts: int, velocity: int) -> Piece:
@@ -51,7 +53,15 @@ def busy(parts: int, velocity: int) -> Piece:
     return Piece(made)
 
 
-@pytest.mark.parametrize("piece", [busy(1, 20), busy(1, 127), busy(6, 127), Piece([Part(drum=True, notes=[Note(i / 2, 36, 0.1, 127) for i in range(20)])])])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        busy(1, 20),
+        busy(1, 127),
+        busy(6, 127),
+        Piece([Part(drum=True, notes=[Note(i / 2, 36, 0.1, 127) for i in range(20)])]),
+    ],
+)
 def test_files_have_the_loudness_and_no_peak_over_the_ceiling(piece):
     with rendered(piece, rate=44100) as made:
         samples = np.concatenate(list(made.at_loudness(-16.0)))

@@ -171,7 +171,13 @@ def test_programs_count_whatever_track_they_stand_in():
 
 
 def test_controllers_bends_and_pressure_in_another_track_belong_to_their_channel():
-    setup = [(0, b"\xb0\x07\x20"), (0, b"\xb0\x0a\x7f"), (0, b"\xe0\x00\x50"), (480, b"\xd0\x33"), (481, b"\xa0\x3c\x05")]
+    setup = [
+        (0, b"\xb0\x07\x20"),
+        (0, b"\xb0\x0a\x7f"),
+        (0, b"\xe0\x00\x50"),
+        (480, b"\xd0\x33"),
+        (481, b"\xa0\x3c\x05"),
+    ]
     part = read_midi(serialise(1, 480, [Track(setup, 481), Track(NOTES, 7680)])).parts[0]
     assert part.controls == [Control(0, 7, 32), Control(0, 10, 127)]
     assert part.bends == [Bend(0, 2048)]

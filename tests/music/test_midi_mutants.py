@@ -12,8 +12,8 @@ from rnnmuse.events import Control, Lyric, Note
 from rnnmuse.music.midi import midi_bytes, read_midi
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::rnnmuse.errors.ReadWarning")
+
 
 def original(seed: int) -> bytes:
     random = Random(seed)

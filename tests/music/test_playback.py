@@ -1,5 +1,7 @@
+# ruff: noqa: E501  # tables of cases
 """What is sent when a file is played, and when; no port is needed for that."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ def test_the_case_is_sent_with_all_that_it_says():
     assert sent[:3] == [(0.0, b"\xc0\x28"), (0.0, b"\xc1\x20"), (0.0, b"\xb0\x07\x64")]
     notes = [(at, message[1]) for at, message in sent if message[0] == 0x90]
     assert notes[:5] == [(0.0, 72), (0.5, 73), (1.0, 74), (1.5, 75), (2.0, 76)][: len(notes)]
-    assert all(later - earlier == pytest.approx(0.25) for (earlier, _), (later, _) in zip(notes[4:], notes[5:], strict=False))
+    assert all(later - earlier == pytest.approx(0.25) for (earlier, _), (later, _) in itertools.pairwise(notes[4:]))
     assert [message for _, message in sent if message[0] == 0xB0][1:3] == [b"\xb0\x40\x7f", b"\xb0\x40\x00"]
     assert [message for _, message in sent if message[0] == 0xE0] == [b"\xe0\x00\x50", b"\xe0\x00\x40"]
 
@@ -39,7 +41,13 @@ def test_from_a_bar_the_state_before_it_is_sent_first():
     sent = schedule(Piece([part], tempos=[Tempo(0, 60)]), start=4.0)
     first = [message for at, message in sent if at == 0]
     assert first[:3] == [b"\xb4\x65\x00", b"\xb4\x64\x00", b"\xb4\x06\x0c"]
-    assert set(first[3:]) == {b"\xc4\x07", b"\xb4\x07\x02", bytes((0xE4, 8187 & 127, 8187 >> 7)), b"\xd4\x2c", b"\x94\x40\x50"}
+    assert set(first[3:]) == {
+        b"\xc4\x07",
+        b"\xb4\x07\x02",
+        bytes((0xE4, 8187 & 127, 8187 >> 7)),
+        b"\xd4\x2c",
+        b"\x94\x40\x50",
+    }
     assert first[-1][0] == 0x94
     assert (1.0, b"\xb4\x07\x03") in sent
 

@@ -45,7 +45,16 @@ EVENTS = st.one_of(
     meta(0x00, fixed(byte, byte)),
     meta(0x20, fixed(channel)),
     meta(0x51, fixed(st.integers(1, 40), byte, byte)),
-    meta(0x54, fixed(st.sampled_from([0, 33, 65, 97]), st.integers(0, 59), st.integers(0, 59), st.integers(0, 23), st.integers(0, 99))),
+    meta(
+        0x54,
+        fixed(
+            st.sampled_from([0, 33, 65, 97]),
+            st.integers(0, 59),
+            st.integers(0, 59),
+            st.integers(0, 23),
+            st.integers(0, 99),
+        ),
+    ),
     meta(0x58, fixed(st.integers(1, 20), st.integers(0, 6), st.integers(1, 96), st.integers(1, 16))),
     meta(0x59, fixed(st.sampled_from([0, 1, 5, 7, 249, 250, 255]), st.integers(0, 1))),
     meta(0x7F, sevens),

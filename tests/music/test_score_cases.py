@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # tables of cases
 """Kinds of scores that readers get wrong: a case of each in tests/cases, and more of its kind made here."""
 
 import io
@@ -35,7 +36,7 @@ def bar(number: int, body: str, left: str = "", right: str = "", about: str = ""
 def score(*bars: str, part: str = "", head: str = "") -> bytes:
     return (
         f'<?xml version="1.0"?><score-partwise version="4.0">{head}<part-list><score-part id="P1"><part-name>One'
-        f"</part-name>{part}</score-part></part-list><part id=\"P1\">{''.join(bars)}</part></score-partwise>"
+        f'</part-name>{part}</score-part></part-list><part id="P1">{"".join(bars)}</part></score-partwise>'
     ).encode()
 
 
@@ -165,14 +166,18 @@ def test_each_drum_has_its_own_note():
     assert piece.parts[0].drum
 
 
-@pytest.mark.parametrize(("name", "want"), [("Closed Hi-Hat", 42), ("Kleine Trommel", 38), ("Ride Bell", 53), ("Cowbell", 56)])
+@pytest.mark.parametrize(
+    ("name", "want"), [("Closed Hi-Hat", 42), ("Kleine Trommel", 38), ("Ride Bell", 53), ("Cowbell", 56)]
+)
 def test_drums_are_known_by_name_where_no_number_is_given(name, want):
     part = f'<score-instrument id="I1"><instrument-name>{name}</instrument-name></score-instrument>'
     data = score(bar(1, '<note><unpitched/><duration>16</duration><instrument id="I1"/></note>'), part=part)
     assert parse_scores(data, "a.xml")[0].notes[0].pitch == want
 
 
-@pytest.mark.parametrize(("chromatic", "octaves", "want"), [(-2, 0, 58), (-9, 0, 51), (3, 0, 63), (0, -1, 48), (-2, -1, 46)])
+@pytest.mark.parametrize(
+    ("chromatic", "octaves", "want"), [(-2, 0, 58), (-9, 0, 51), (3, 0, 63), (0, -1, 48), (-2, -1, 46)]
+)
 def test_transposing_instruments_sound(chromatic, octaves, want):
     more = f"<attributes><transpose><chromatic>{chromatic}</chromatic><octave-change>{octaves}</octave-change></transpose></attributes>"
     assert parse_scores(score(bar(1, more + note("C", 16))), "a.xml")[0].notes[0].pitch == want
@@ -190,7 +195,16 @@ def test_grace_notes_come_before_their_note():
 
 
 def test_tuplets_are_as_long_as_they_are():
-    data = score(bar(1, "<attributes><divisions>6</divisions></attributes>" + note("C", 2) + note("D", 2) + note("E", 2) + note("F", 18)))
+    data = score(
+        bar(
+            1,
+            "<attributes><divisions>6</divisions></attributes>"
+            + note("C", 2)
+            + note("D", 2)
+            + note("E", 2)
+            + note("F", 18),
+        )
+    )
     assert [n.start for n in parse_scores(data, "a.xml")[0].notes] == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
@@ -201,7 +215,7 @@ def test_verses_follow_the_repeats():
 
 
 def test_timewise_is_read_like_partwise():
-    inner = '<attributes><divisions>1</divisions></attributes><note><pitch><step>C</step><octave>4</octave></pitch><duration>4</duration></note>'
+    inner = "<attributes><divisions>1</divisions></attributes><note><pitch><step>C</step><octave>4</octave></pitch><duration>4</duration></note>"
     data = f'<score-timewise><part-list><score-part id="P1"><part-name>x</part-name></score-part></part-list><measure number="1"><part id="P1">{inner}</part></measure></score-timewise>'
     assert [n.pitch for n in parse_scores(data.encode(), "a.xml")[0].notes] == [60]
 
@@ -302,7 +316,12 @@ def test_abc_voices_are_parts():
     pytest.importorskip("music21")
     (piece,) = parse_scores(FOUR.encode(), "hymn.abc")
     assert [part.name for part in piece.parts] == ["Soprano", "Alto", "Tenor", "Bass"]
-    assert [[n.pitch for n in part.notes] for part in piece.parts] == [[67, 69, 71, 72, 74], [62, 62], [67, 67], [43, 43]]
+    assert [[n.pitch for n in part.notes] for part in piece.parts] == [
+        [67, 69, 71, 72, 74],
+        [62, 62],
+        [67, 67],
+        [43, 43],
+    ]
 
 
 def test_abc_repeats_sound():
@@ -323,4 +342,9 @@ def test_one_damaged_tune_costs_itself_alone():
 def test_kern_with_ornaments_and_grace_notes():
     pytest.importorskip("music21")
     (piece,) = parse_scores(b"**kern\n*M4/4\n=1\n4gT\n8qa\n4a;\n2bM\n==\n*-\n", "a.krn")
-    assert [(n.start, n.pitch, n.duration) for n in piece.notes] == [(0, 67, 1), (0.875, 69, 0.125), (1, 69, 1), (2, 71, 2)]
+    assert [(n.start, n.pitch, n.duration) for n in piece.notes] == [
+        (0, 67, 1),
+        (0.875, 69, 0.125),
+        (1, 69, 1),
+        (2, 71, 2),
+    ]

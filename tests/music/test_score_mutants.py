@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # tables of cases
 """Damaged scores: each is read, or is one line, soon; bytes are damaged, and values and elements of well-formed XML."""
 
 import time

@@ -36,9 +36,7 @@ SONG = [
 @pytest.mark.parametrize("block", [1, 64, 1000, 16000])
 def test_the_sound_does_not_depend_on_the_blocks(block):
     seconds = 0.3 if block == 1 else 1.0
-    np.testing.assert_allclose(
-        played(SONG, seconds, block, 0.13), played(SONG, seconds, 777, 0.13), atol=2e-4
-    )
+    np.testing.assert_allclose(played(SONG, seconds, block, 0.13), played(SONG, seconds, 777, 0.13), atol=2e-4)
 
 
 @pytest.mark.parametrize("at", [0, 1, 100, 511, 512, 700])
