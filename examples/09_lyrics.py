@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rnnmuse import Note, Part, Piece, author, write_midi
 from rnnmuse.models.bundle import load_stream
+from rnnmuse.setting import set_words
 from rnnmuse.text.lyrics import write_lyrics
-from rnnmuse.text.setting import set_words
 
 out = Path("out")
 out.mkdir(exist_ok=True)

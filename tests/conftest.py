@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rnnmuse.events import Note
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Key, Part, Piece
-from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.regulated import tones
 
 TUNE = [60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62, 60, 60]

@@ -9,10 +9,10 @@ from math import ceil
 from random import Random
 from typing import Any
 
+from rnnmuse.models.alphabet import ascii_of
 from rnnmuse.models.text import TextModel
 from rnnmuse.protocol import TEXT_PARAMETERS
 from rnnmuse.session.live import AHEAD, REACTION, Order, tick_of
-from rnnmuse.text.alphabet import ascii_of
 from rnnmuse.text.chunks import Chunker
 from rnnmuse.text.mixture import Mixture
 

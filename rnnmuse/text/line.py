@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.text.alphabet import Alphabet
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.text.pronounce import WEAK, Lexicon, lexicon, plain, sound
 
 Bools = NDArray[np.bool_]

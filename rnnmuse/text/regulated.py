@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.alphabet import FIRST, START
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import FIRST, START
 from rnnmuse.text.grid import Grid
 from rnnmuse.text.pronounce import DATA
 from rnnmuse.text.steer import Guide, Here, steer

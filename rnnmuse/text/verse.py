@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.alphabet import LETTERS_NEEDED
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import LETTERS_NEEDED
 from rnnmuse.text.forms import Form
 from rnnmuse.text.line import OFFBEAT, LineGuide, LineRules, Vocabulary
 from rnnmuse.text.pronounce import lexicon, plain, sound, words_of

@@ -11,9 +11,9 @@ import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.bundle import NAME, Bundle, find, user_folder
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.writer import Settings, Writer
 from rnnmuse.train.loop import Progress, Report, Schedule, fit, started
 from rnnmuse.train.pictures import save_loss_curve

@@ -14,10 +14,10 @@ import torch
 from onnx import helper
 from safetensors.torch import save_file
 
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.bundle import FORMAT, Bundle, read_about, read_weights, write_sums
+from rnnmuse.models.fingerprint import Fingerprint
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import Alphabet
-from rnnmuse.text.fingerprint import Fingerprint
 from rnnmuse.train.export import INT8_LIMIT, Weights, graph_of, gru_cell, keep_written, quantised
 from rnnmuse.train.recipe import toml_value
 from rnnmuse.train.text_network import TextNet, TextShape

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.text.alphabet import START, Alphabet, alphabet_of, cleaned
+from rnnmuse.models.alphabet import START, Alphabet, alphabet_of, cleaned
 from rnnmuse.text.grid import Grid, places_of
 from rnnmuse.train.text_network import TextNet
 from rnnmuse.train.text_recipe import TextRecipe

@@ -9,11 +9,11 @@ from rnnmuse.music.midi import midi_bytes, read_midi
 from rnnmuse.music.musicxml import musicxml_bytes
 from rnnmuse.music.piece import Key, Metre, Part, Piece
 from rnnmuse.music.scores import parse_scores
+from rnnmuse.setting import set_words, stresses
 from rnnmuse.text.author import Author
 from rnnmuse.text.lyrics import HELD, fit, syllables_of, with_lyrics, write_lyrics
 from rnnmuse.text.melody import melody_of, sung_part, weight
 from rnnmuse.text.pronounce import rhymes, sound, words_of
-from rnnmuse.text.setting import set_words, stresses
 
 
 def song(slurs=()):

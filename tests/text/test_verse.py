@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.fingerprint import LONGEST, Fingerprint
 from rnnmuse.text.author import Author
-from rnnmuse.text.fingerprint import LONGEST, Fingerprint
 from rnnmuse.text.forms import FORMS
 from rnnmuse.text.pronounce import plain, words_of
 from rnnmuse.text.verse import Poet

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.bundle import load_text, verify
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.grid import PLACES
 from rnnmuse.train.text import exported, train
 from rnnmuse.train.text_export import text_graph, text_network_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.text.alphabet import alphabet_of
+from rnnmuse.models.alphabet import alphabet_of
 from rnnmuse.train.text_recipe import TextRecipe, read_text_recipe, text_recipe_text
 from rnnmuse.train.texts import Row, load_texts, read_texts, regulated, split_of, text_files
 
