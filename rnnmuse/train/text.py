@@ -133,7 +133,7 @@ def train(
         net.load_state_dict(start.state_dict())
     grid = recipe.verse == "regulated"
     held = Row.of(texts.validation, alphabet, grid) if texts.validation else None
-    course = TextCourse(recipe, Row.of(texts.train, alphabet, grid, recipe.seed), held)
+    course = TextCourse(recipe, Row.of(texts.train + texts.more, alphabet, grid, recipe.seed), held)
     schedule = Schedule(
         recipe.lanes,
         recipe.chunk,
@@ -154,7 +154,7 @@ def exported(net: TextNet, alphabet: Alphabet, recipe: TextRecipe, texts: Texts,
     held = texts.validation or texts.train
     row = Row.of(held, alphabet, recipe.verse == "regulated")
     places = None if row.places is None else row.places[:CHECKED].tolist()
-    return export_text(net, alphabet, recipe, folder, texts.train, row.classes[:CHECKED].tolist(), places)
+    return export_text(net, alphabet, recipe, folder, texts.train + texts.more, row.classes[:CHECKED].tolist(), places)
 
 
 def shape_of(recipe: TextRecipe, alphabet: Alphabet) -> TextShape:
