@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rnnmuse import Note, Part, Piece, author, write_midi
 from rnnmuse.models.bundle import load_stream
-from rnnmuse.setting import set_words
+from rnnmuse.compose.setting import set_words
 from rnnmuse.text.lyrics import write_lyrics
 
 out = Path("out")

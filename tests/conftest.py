@@ -7,12 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rnnmuse.events import Note
 from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Key, Part, Piece
 from rnnmuse.text.regulated import tones
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")  # a loaded machine makes no test fail
 
 TUNE = [60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62, 60, 60]
 

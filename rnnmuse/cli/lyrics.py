@@ -61,7 +61,7 @@ def setting(
 ) -> None:
     """Make a melody for words: rhythm from their stress, notes by a stream model."""
     from rnnmuse.models.bundle import load_stream
-    from rnnmuse.setting import set_words
+    from rnnmuse.compose.setting import set_words
 
     _check_out(out)
     file = Path(words)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from rnnmuse.compose import Muse
+from rnnmuse.compose.muse import Muse
 from rnnmuse.models.bundle import find, load_stream, verify, write_sums
 from rnnmuse.music.analysis import STATISTICS, statistics
 from rnnmuse.music.codec import (

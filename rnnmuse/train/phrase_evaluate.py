@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from rnnmuse.compose import Muse, Settings
-from rnnmuse.infill import best, fillings, join_nll, without
+from rnnmuse.compose.infill import best, fillings, join_nll, without
+from rnnmuse.compose.muse import Muse, Settings
+from rnnmuse.compose.phrases import Phrases, as_piece
 from rnnmuse.models.bundle import find, load_phrase, load_stream, verify, write_sums
 from rnnmuse.models.groove import taps_of
 from rnnmuse.models.latent import along, slerp, straight
@@ -26,7 +27,6 @@ from rnnmuse.music.phrases import DRUMS, MICROS, Grid
 from rnnmuse.music.pianoroll import save_roll
 from rnnmuse.music.read import read_music
 from rnnmuse.music.sheet import Cell, save_sheet
-from rnnmuse.phrases import Phrases, as_piece
 from rnnmuse.train.groove import levels
 from rnnmuse.train.phrase_card import phrase_card, phrase_report
 from rnnmuse.train.phrase_export import phrase_network_of

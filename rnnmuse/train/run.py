@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from rnnmuse.compose import Muse
+from rnnmuse.compose.muse import Muse
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import NAME, Bundle, find, user_folder
 from rnnmuse.models.stream import StreamModel

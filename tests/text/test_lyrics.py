@@ -9,7 +9,7 @@ from rnnmuse.music.midi import midi_bytes, read_midi
 from rnnmuse.music.musicxml import musicxml_bytes
 from rnnmuse.music.piece import Key, Metre, Part, Piece
 from rnnmuse.music.scores import parse_scores
-from rnnmuse.setting import set_words, stresses
+from rnnmuse.compose.setting import set_words, stresses
 from rnnmuse.text.author import Author
 from rnnmuse.text.lyrics import HELD, fit, syllables_of, with_lyrics, write_lyrics
 from rnnmuse.text.melody import melody_of, sung_part, weight

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnnmuse.music.codec import PITCH
-from rnnmuse.session.generate import Event, Player
+from rnnmuse.play.sampler import Event, Player
 
 VOICES = 3
 """Notes beneath the melody's, where no limit is asked for."""

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import GRID, KIND, MICROTIME, OFF, ON, PART, PITCH, PartClass, decode
 from rnnmuse.music.piece import ChordSymbol, Metre, Piece
-from rnnmuse.session.constraints import Constraints, Rules
-from rnnmuse.session.generate import Frame, Player, events_until
+from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.sampler import Frame, Player, events_until
 from rnnmuse.train.export import step_graph
 from rnnmuse.train.network import Shape, StreamNet
 

@@ -29,7 +29,7 @@ from rnnmuse.music.codec import (
     density_class,
 )
 from rnnmuse.music.piece import Piece
-from rnnmuse.session.constraints import Constraints, Rules
+from rnnmuse.play.limits import Constraints, Rules
 
 Event = tuple[int, ...]
 _BLOCK = 8 * GRID

@@ -4,14 +4,14 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from test_live import Stage, stage
+from test_stream import Stage, stage
 
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.music.codec import KIND, ON, PITCH
 from rnnmuse.music.piece import Piece
-from rnnmuse.session.constraints import Constraints, Rules
-from rnnmuse.session.generate import Frame, Player
-from rnnmuse.session.harmony import APART, DEEPEST, VOICES, chord_beneath
+from rnnmuse.play.harmony import APART, DEEPEST, VOICES, chord_beneath
+from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.sampler import Frame, Player
 
 G_MAJOR = {0, 2, 4, 6, 7, 9, 11}
 MELODY = [67, 71, 74, 72, 71, 69, 67, 66, 67, 62, 64, 66, 67, 71, 79, 74]

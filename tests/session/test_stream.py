@@ -4,7 +4,7 @@ import pytest
 
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.protocol import MODES
-from rnnmuse.session.live import AHEAD, LivePlayer, tick_of
+from rnnmuse.session.stream import AHEAD, LivePlayer, tick_of
 
 
 @pytest.fixture(scope="module")

@@ -29,10 +29,10 @@ from rnnmuse.music.codec import (
 )
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.play.harmony import VOICES, chord_beneath
+from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.sampler import Event, Frame, Player, Saved
 from rnnmuse.protocol import PARAMETERS
-from rnnmuse.session.constraints import Constraints, Rules
-from rnnmuse.session.generate import Event, Frame, Player, Saved
-from rnnmuse.session.harmony import VOICES, chord_beneath
 
 AHEAD = 2.0
 """Beats that are played ahead."""

@@ -14,15 +14,15 @@ from random import Random
 
 import numpy as np
 
-from rnnmuse.compose import Muse, Settings, _clipped, _frame, decode_from
+from rnnmuse.compose.muse import Muse, Settings, _clipped, _frame, decode_from
+from rnnmuse.compose.phrases import Phrases, check_metre
 from rnnmuse.models.latent import slerp
 from rnnmuse.models.likelihood import event_likelihoods
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import BEATS, GRID, SUB, Encoded, drum_parts, encode
 from rnnmuse.music.piece import Part, Piece
-from rnnmuse.phrases import Phrases, check_metre
-from rnnmuse.session.constraints import Constraints
-from rnnmuse.session.generate import constrained, events_until
+from rnnmuse.play.limits import Constraints
+from rnnmuse.play.sampler import constrained, events_until
 
 CANDIDATES = 16
 GUIDANCE = 0.5

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnmuse.realtime.clock import MINUTE, PPQ, Clock, checked_tempo
+from rnnmuse.clock import MINUTE, PPQ, Clock, checked_tempo
 
 DAY = 24 * 60 * MINUTE
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import rnnmuse
-from rnnmuse.compose import Settings, joined, load
+from rnnmuse.compose.muse import Settings, joined, load
 from rnnmuse.errors import BundleError
 from rnnmuse.events import Note
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes

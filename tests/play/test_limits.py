@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rnnmuse.music.piece import ChordSymbol, Metre, Piece
-from rnnmuse.session.constraints import Constraints, Rules
+from rnnmuse.play.limits import Constraints, Rules
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Which of several fillings stays."""
 
-from rnnmuse.infill import Filled, best
+from rnnmuse.compose.infill import Filled, best
 from rnnmuse.music.piece import Piece
 
 

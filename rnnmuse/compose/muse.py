@@ -12,8 +12,8 @@ from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import GRID, assign, decode, drum_parts, encode
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 from rnnmuse.music.theory import estimate_key, parse_key, parse_progression, scale_pitch_classes
-from rnnmuse.session.constraints import Constraints
-from rnnmuse.session.generate import Event, constrained, events_until
+from rnnmuse.play.limits import Constraints
+from rnnmuse.play.sampler import Event, constrained, events_until
 
 MEMORY = 1000  # events of the prompt that are heard; the state has forgotten what was before
 MAX_BARS = 1000

@@ -34,7 +34,7 @@ from rnnmuse.music.phrases import (
 from rnnmuse.music.piece import ChordSymbol, Key, Piece
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.protocol import PARAMETERS, SLOTS
-from rnnmuse.session.live import AHEAD, REACTION, Order, tick_of
+from rnnmuse.session.stream import AHEAD, REACTION, Order, tick_of
 
 MODES = ("off", "free", "hold", "loop")
 MAP_SLOTS = "slots"
