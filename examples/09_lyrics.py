@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rnnmuse import Note, Part, Piece, author, write_midi
-from rnnmuse.models.bundle import load_stream
 from rnnmuse.compose.setting import set_words
+from rnnmuse.models.bundle import load_stream
 from rnnmuse.text.lyrics import write_lyrics
 
 out = Path("out")

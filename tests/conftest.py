@@ -44,9 +44,9 @@ def untrained_covers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from rnnmuse.models.cover import CONDITIONS
-    from rnnmuse.train.adversarial import Material, Trainer
-    from rnnmuse.train.cover import export
-    from rnnmuse.train.cover_recipe import CoverRecipe
+    from rnnmuse.train.cover.objective import Material, Trainer
+    from rnnmuse.train.cover.recipe import CoverRecipe
+    from rnnmuse.train.cover.run import export
 
     folder = tmp_path_factory.mktemp("covers")
     recipe = CoverRecipe("covers", about="Untrained.", seed=3)
@@ -69,8 +69,8 @@ def untrained_text_model(name: str = "tiny", characters: str = ENGLISH, verse: s
     import torch
 
     from rnnmuse.text.grid import PLACES
-    from rnnmuse.train.text_export import text_graph
-    from rnnmuse.train.text_network import TextNet, TextShape
+    from rnnmuse.train.text.export import text_graph
+    from rnnmuse.train.text.network import TextNet, TextShape
 
     torch.manual_seed(seed)
     net = TextNet(TextShape(len(characters) + 2, PLACES if verse else 0, 64, 16, 24, 1))

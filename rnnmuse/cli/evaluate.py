@@ -35,11 +35,11 @@ def evaluate(
     from rnnmuse.models.bundle import find
 
     try:
-        from rnnmuse.train.cover_evaluate import evaluate_cover
-        from rnnmuse.train.evaluate import evaluate_stream
-        from rnnmuse.train.phrase_evaluate import evaluate_phrases
-        from rnnmuse.train.text_evaluate import benchmark as run_benchmark
-        from rnnmuse.train.text_evaluate import evaluate_text
+        from rnnmuse.train.cover.evaluate import evaluate_cover
+        from rnnmuse.train.phrase.evaluate import evaluate_phrases
+        from rnnmuse.train.stream.evaluate import evaluate_stream
+        from rnnmuse.train.text.evaluate import benchmark as run_benchmark
+        from rnnmuse.train.text.evaluate import evaluate_text
     except ImportError as error:
         if (error.name or "").split(".")[0] not in ("torch", "lightning_fabric", "onnx", "music21", "matplotlib"):
             raise

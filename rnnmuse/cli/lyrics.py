@@ -60,8 +60,8 @@ def setting(
     out: OutFile = None,
 ) -> None:
     """Make a melody for words: rhythm from their stress, notes by a stream model."""
-    from rnnmuse.models.bundle import load_stream
     from rnnmuse.compose.setting import set_words
+    from rnnmuse.models.bundle import load_stream
 
     _check_out(out)
     file = Path(words)

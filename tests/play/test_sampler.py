@@ -13,8 +13,8 @@ from rnnmuse.music.codec import GRID, KIND, MICROTIME, OFF, ON, PART, PITCH, Par
 from rnnmuse.music.piece import ChordSymbol, Metre, Piece
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.sampler import Frame, Player, events_until
-from rnnmuse.train.export import step_graph
-from rnnmuse.train.network import Shape, StreamNet
+from rnnmuse.train.stream.export import step_graph
+from rnnmuse.train.stream.network import Shape, StreamNet
 
 PARTS = (PartClass("voice", 53, sung=True), PartClass("piano", 0), PartClass("drums", 0, drum=True))
 

@@ -3,13 +3,13 @@
 import pytest
 from music21 import converter
 
+from rnnmuse.compose.setting import set_words, stresses
 from rnnmuse.events import Lyric, Note
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.music.midi import midi_bytes, read_midi
 from rnnmuse.music.musicxml import musicxml_bytes
 from rnnmuse.music.piece import Key, Metre, Part, Piece
 from rnnmuse.music.scores import parse_scores
-from rnnmuse.compose.setting import set_words, stresses
 from rnnmuse.text.author import Author
 from rnnmuse.text.lyrics import HELD, fit, syllables_of, with_lyrics, write_lyrics
 from rnnmuse.text.melody import melody_of, sung_part, weight
