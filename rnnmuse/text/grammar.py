@@ -215,6 +215,54 @@ class Grammar:
         return chance
 
 
+FINITE = frozenset(
+    "V VZ VD =am =is =are =was =were =be =art =wast =wert =have =has =had =hath =hast =hadst =do =does =did =doth "
+    "=dost =didst =will =would =shall =should =can =could =may =might =must =let =wilt =shalt =canst =wouldst "
+    "=shouldst =couldst =mayst ='tis ='twas =it's =i'll =i'm =i've =he's =that's =don't =cannot =can't ='twere "
+    "='twill =what's =there's =who's =we'll =you'll =they'll =i'd".split()
+)
+"""Parts of speech that can be the verb of a sentence."""
+
+LONGEST = 20
+"""Words after which a sentence is pressed to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """Where a text stands in its sentence: what ``follows``, the ``words`` of the sentence, whether it has a verb."""
+
+    follows: Follows
+    words: int = 0
+    verb: bool = False
+
+    @classmethod
+    def begin(cls) -> Syntax:
+        return cls(grammar().begin())
+
+    def read(self, token: str) -> tuple[Syntax, float]:
+        """Go on by a word, COMMA or STOP; returns the nats by which it fits."""
+        known = grammar()
+        follows, nats = known.read(self.follows, token)
+        if token == COMMA:
+            return Syntax(follows, self.words, self.verb), nats
+        if token == STOP:
+            whole = self.verb and self.words > 2
+            return Syntax(follows), nats - (0.0 if whole else NO_VERB)
+        verb = self.verb or not FINITE.isdisjoint(known.parts_of(token)[:2])
+        return Syntax(follows, self.words + 1, verb), nats
+
+    def read_text(self, text: str) -> Syntax:
+        """Go on by a whole text."""
+        here = self
+        for token in tokens_of(text):
+            here, _ = here.read(token)
+        return here
+
+
+NO_VERB = 3.0
+"""Nats that a sentence without a verb costs."""
+
+
 @cache
 def grammar() -> Grammar:
     """The table, read when it is first asked for."""

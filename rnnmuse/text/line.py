@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,29 +10,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.models.alphabet import Alphabet
+from rnnmuse.text.grammar import COMMA, LONGEST, OPEN, STOP, Syntax, grammar
 from rnnmuse.text.pronounce import WEAK, Lexicon, lexicon, plain, sound
 
 Bools = NDArray[np.bool_]
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 PAUSES, ENDS = ",;:", ".!?"
-FAMILY = 12
-"""A word may end the first of two rhyming lines if so many words rhyme with it."""
+FAMILY = 8
+"""A word may end the first of two rhyming lines if this many words rhyme with it."""
+
+COMMON = 4
+"""A word may end a line if it occurs this often in what the grammar was learned from."""
 
 OFFBEAT = -1.5
 """Nats for each syllable whose stress is not where the line wants it."""
 
+GRAMMAR = 0.8
+"""Weight of the grammar's nats beside those of the model."""
+
+PRESS = 0.25
+"""Nats a word by which a sentence that has grown too long is pressed to end."""
+
+AGAIN = 1.0
+"""Nats that a word costs which the lines before have already."""
+
 
 class Vocabulary:
-    """The words that may be written, with their syllables: those of the dictionary but ``banned``."""
+    """The words that may be written, with their syllables: those of the dictionary that the grammar knows and that are
+    no names, without the ``banned`` and with the ``extra`` ones."""
 
-    def __init__(self, alphabet: Alphabet, banned: Collection[str] = (), words: Lexicon | None = None) -> None:
-        self.alphabet, self.lexicon = alphabet, words or lexicon()
+    def __init__(self, alphabet: Alphabet, banned: Collection[str] = (), extra: Collection[str] = ()) -> None:
+        self.alphabet, self.lexicon = alphabet, lexicon()
         counts = np.fromiter((self.lexicon.count(i) for i in range(len(self.lexicon.words))), np.uint8)
         counts[counts > 12] = 0
         for letter in LETTERS[1:26]:
             at = self.lexicon.index(letter)
             if at >= 0 and letter not in "aio":
                 counts[at] = 0
+        known = grammar()
+        kept = np.zeros(len(counts), np.bool_)
+        self.common = np.zeros(len(counts), np.bool_)
+        for word, count, named in zip(known.words, known.counts.tolist(), known.named.tolist(), strict=True):
+            at = self.lexicon.index(word)
+            kept[at] = not named
+            parts = known.parts_of(word)
+            self.common[at] = not named and count >= COMMON and bool(parts) and parts[0] in OPEN
+        for word in extra:
+            at = self.lexicon.index(plain(word))
+            if at >= 0:
+                kept[at] = self.common[at] = True
+        counts[~kept] = 0
         for word in banned:
             at = self.lexicon.index(plain(word))
             if at >= 0:
@@ -80,9 +107,9 @@ class Vocabulary:
 
     @cached_property
     def tails(self) -> dict[str, list[int]]:
-        """Indices of the words that may be written, by their rhyme."""
+        """Indices of the common words, by their rhyme."""
         found: dict[str, list[int]] = {}
-        for i in np.flatnonzero(self.counts).tolist():
+        for i in np.flatnonzero((self.counts > 0) & self.common).tolist():
             known = self.lexicon.sound(self.lexicon.words[i])
             assert known is not None
             found.setdefault(known.tail, []).append(i)
@@ -116,7 +143,7 @@ class Vocabulary:
                 if known is not None and known.onset != wanted.onset and word not in used and word not in WEAK:
                     out[i] = self.counts[i]
             return out
-        out = np.where(self.rhymable, self.counts, 0) if open_end else self.counts.copy()
+        out = np.where(self.rhymable if open_end else self.common, self.counts, 0)
         for word in [*used, *(() if open_end else WEAK)]:
             at = self.lexicon.index(plain(word))
             if at >= 0:
@@ -130,6 +157,7 @@ class LineRules:
 
     ``syllables`` in all; ``endings`` from `Vocabulary.endings`; ``strong`` says of each syllable whether it falls on a
     strong beat, None that it does not matter; ``final`` lines end in a full stop; ``must`` is a word to be in it.
+    ``liking`` are nats by word that a theme adds; ``worn`` the words of the lines before, which cost AGAIN.
     """
 
     vocabulary: Vocabulary
@@ -139,6 +167,8 @@ class LineRules:
     final: bool = False
     must: str = ""
     offbeat: float = OFFBEAT
+    liking: Mapping[str, float] = field(default_factory=dict)
+    worn: Collection[str] = ()
     _masks: dict[tuple[str, int, str, bool], Bools] = field(default_factory=dict, repr=False)
     _bits: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -186,6 +216,7 @@ class LineGuide:
 
     rules: LineRules
     left: int
+    syntax: Syntax
     stage: str = "space"
     prefix: str = ""
     must_at: int = -1
@@ -250,13 +281,18 @@ class LineGuide:
             self.stage = "word"
             return 0.0
         liked = self._ended() if self.stage == "word" else 0.0
+        if c in PAUSES or c in ENDS or c == "—":
+            self.syntax, nats = self.syntax.read(STOP if c in ENDS else COMMA)
+            liked += GRAMMAR * nats
         if c == "\n":
             self.over = True
+            liked -= PRESS * max(0, self.syntax.words - LONGEST)
         else:
             self.stage = "space" if c in " —" else "pause"
         return liked
 
     def _ended(self) -> float:
+        """What a word that is complete adds to the weight: its stresses, its grammar, the theme, repetition."""
         rules = self.rules
         must = self.must_at >= 0 and self.left <= self.must_at
         left = self.left - (rules.must_count if self.must_at >= 0 and not must else 0)
@@ -271,7 +307,9 @@ class LineGuide:
             liked = rules.offbeat * mismatches(self.prefix, rules.strong[begin : begin + count])
         self.left -= count
         self.word, self.prefix = self.prefix, ""
-        return liked
+        self.syntax, nats = self.syntax.read(self.word)
+        liked += GRAMMAR * nats + rules.liking.get(self.word, 0.0)
+        return liked - (AGAIN if self.word in rules.worn else 0.0)
 
     def copy(self) -> LineGuide:
         return replace(self)

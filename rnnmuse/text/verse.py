@@ -6,7 +6,7 @@ quotes the training text is passed over, and when none is left the search goes b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,13 +15,17 @@ from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.alphabet import LETTERS_NEEDED
 from rnnmuse.models.text import TextModel
 from rnnmuse.text.forms import Form
+from rnnmuse.text.grammar import FUNCTION, Syntax
 from rnnmuse.text.line import OFFBEAT, LineGuide, LineRules, Vocabulary
 from rnnmuse.text.pronounce import lexicon, plain, sound, words_of
 from rnnmuse.text.steer import Found, Guide, Here, steer
 
-BEAM = 16
+BEAM = 24
 TRIES = 6
 """Lines that are tried in vain before the search goes back a line."""
+
+WORN = 6
+"""Lines back in which a word that comes again counts as repeated."""
 
 PATIENCE = 200
 """Lines tried in all before it gives up."""
@@ -29,11 +33,12 @@ PATIENCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a poem: its ``text``, the ``word`` that ends it, where the text stands after it."""
+    """A line of a poem: its ``text``, the ``word`` that ends it, where the text and its sentence stand after it."""
 
     text: str
     word: str
     here: Here
+    syntax: Syntax
 
 
 @dataclass
@@ -41,7 +46,7 @@ class Poet:
     """Writes verse with ``model``. The same ``random`` state writes the same poem.
 
     ``required`` words come into lines of their own, one each; ``banned`` ones never. ``beam`` lines are written side by
-    side. ``resampled`` counts lines passed over because they quoted the training text.
+    side. ``liking`` are nats by word that a theme adds. ``resampled`` counts lines passed over because they quoted the training text.
     """
 
     model: TextModel
@@ -51,6 +56,7 @@ class Poet:
     beam: int = BEAM
     required: Sequence[str] = ()
     banned: Collection[str] = ()
+    liking: Mapping[str, float] = field(default_factory=dict)
     resampled: int = 0
     _vocabulary: Vocabulary | None = field(default=None, repr=False)
 
@@ -62,7 +68,7 @@ class Poet:
                 raise RnnmuseError(
                     f"model: {self.model.name!r} has no letter {missing[0]!r}; English verse needs a to z"
                 )
-            self._vocabulary = Vocabulary(self.model.alphabet, self.banned)
+            self._vocabulary = Vocabulary(self.model.alphabet, self.banned, self.required)
         return self._vocabulary
 
     def poem(self, form: Form, prompt: str = "") -> list[str]:
@@ -102,17 +108,22 @@ class Poet:
         must: str = "",
         forced: Sequence[int] = (),
         offbeat: float = OFFBEAT,
+        syntax: Syntax | None = None,
+        worn: Collection[str] = (),
     ) -> list[Found]:
         """Lines of so many syllables from ``here``, the likeliest first; see `LineRules` and `Vocabulary.endings`."""
         endings = self.vocabulary.endings(rhyme, used, opens)
-        rules = LineRules(self.vocabulary, syllables, endings, strong, final, plain(must), offbeat)
+        rules = LineRules(
+            self.vocabulary, syllables, endings, strong, final, plain(must), offbeat, self.liking, worn
+        )
+        syntax = syntax or Syntax.begin()
         guides: list[Guide] = []
         for _ in range(self.beam):
             at = -1
             if must:
                 room = syllables - rules.must_count - rules.shortest
                 at = syllables - int(self.random.integers(0, max(1, room + 1)))
-            guides.append(LineGuide(rules, syllables, must_at=at, forced=tuple(forced)))
+            guides.append(LineGuide(rules, syllables, syntax, must_at=at, forced=tuple(forced)))
         return steer(self.model, here, guides, self.random, self.temperature, self.top_p)
 
     def _line(self, form: Form, lines: Sequence[Line], here: Here, must: str, forced: Sequence[int]) -> Line | None:
@@ -130,6 +141,8 @@ class Poet:
                 final=at + 1 == len(form.syllables),
                 must=must,
                 forced=forced,
+                syntax=lines[-1].syntax if lines else None,
+                worn=worn_words([line.text for line in lines[-WORN:]]),
             )
         except ValueError:
             return None
@@ -141,7 +154,7 @@ class Poet:
             return None
         one = fitting[int(self.random.choice(len(fitting), p=share / share.sum()))]
         assert isinstance(one.guide, LineGuide)
-        return Line(self.model.alphabet.decode(one.classes).strip(), one.guide.word, one.here)
+        return Line(self.model.alphabet.decode(one.classes).strip(), one.guide.word, one.here, one.guide.syntax)
 
     def _fits(self, one: Found, lines: Sequence[Line]) -> bool:
         text = self.model.alphabet.decode(one.classes).strip()
@@ -195,3 +208,8 @@ class Poet:
                 raise RnnmuseError(f"require: {word!r} is too long for a line of a {form.name}")
             out[room[0]] = word
         return out
+
+
+def worn_words(lines: Sequence[str]) -> frozenset[str]:
+    """The words of lines that are noticed when they come again: all but function words."""
+    return frozenset(plain(word) for line in lines for word in words_of(line)) - FUNCTION
