@@ -14,6 +14,7 @@ from rnnmuse.text import regulated
 from rnnmuse.text.forms import FORMS, NAMES
 from rnnmuse.text.grid import Grid
 from rnnmuse.text.scenes import Scene, scene
+from rnnmuse.text.themes import likings
 from rnnmuse.text.verse import Poet
 from rnnmuse.text.writer import Settings, Writer
 
@@ -65,8 +66,15 @@ class Author:
         seed: int = 0,
         settings: Settings | None = None,
         width: int = 0,
+        theme: Sequence[str] = (),
+        stanzas: int = 1,
+        device: str = "",
     ) -> list[str]:
-        """The lines of a poem in a form (`rnnmuse.text.forms.NAMES`); ``width`` is 5 or 7 for Chinese, 0 draws one."""
+        """The lines of a poem in a form (`rnnmuse.text.forms.NAMES`); ``width`` is 5 or 7 for Chinese, 0 draws one.
+
+        English poems: ``theme`` are words (`rnnmuse.text.themes`), ``stanzas`` how often the form is repeated, an empty
+        line between them, ``device`` a repetition of `rnnmuse.text.forms.DEVICES`.
+        """
         settings = settings or Settings()
         random = np.random.default_rng(seed)
         if form in ("jueju", "lushi"):
@@ -85,7 +93,9 @@ class Author:
             raise ValueError(f"form: {form!r}; use one of {', '.join(NAMES)}, scene")
         if self.model.verse:
             raise RnnmuseError(f"model: {self.model.name!r} writes no {form}; use another, such as verse")
-        return self.poet(settings, random).poem(FORMS[form], prompt)
+        poet = self.poet(settings, random)
+        poet.liking = likings(theme)
+        return poet.poem(FORMS[form].repeated(stanzas, device) if stanzas != 1 or device else FORMS[form], prompt)
 
     def poet(self, settings: Settings, random: np.random.Generator) -> Poet:
         """One that writes poem after poem."""

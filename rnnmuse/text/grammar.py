@@ -103,9 +103,7 @@ class Grammar:
         with np.load(path) as table:
             parts, words = (bytes(table[name]).decode().split("\n") for name in ("parts", "words"))
             counts, runs = table["counts"].astype(np.int64), table["runs"].astype(np.int64)
-            return cls(
-                tuple(parts), tuple(words), counts, table["named"], table["candidates"], table["shares"], runs
-            )
+            return cls(tuple(parts), tuple(words), counts, table["named"], table["candidates"], table["shares"], runs)
 
     def index(self, word: str) -> int:
         """Its index, -1 if verse may not use it."""
@@ -216,10 +214,69 @@ class Grammar:
 
 
 FINITE = frozenset(
-    "V VZ VD =am =is =are =was =were =be =art =wast =wert =have =has =had =hath =hast =hadst =do =does =did =doth "
-    "=dost =didst =will =would =shall =should =can =could =may =might =must =let =wilt =shalt =canst =wouldst "
-    "=shouldst =couldst =mayst ='tis ='twas =it's =i'll =i'm =i've =he's =that's =don't =cannot =can't ='twere "
-    "='twill =what's =there's =who's =we'll =you'll =they'll =i'd".split()
+    [
+        "V",
+        "VZ",
+        "VD",
+        "=am",
+        "=is",
+        "=are",
+        "=was",
+        "=were",
+        "=be",
+        "=art",
+        "=wast",
+        "=wert",
+        "=have",
+        "=has",
+        "=had",
+        "=hath",
+        "=hast",
+        "=hadst",
+        "=do",
+        "=does",
+        "=did",
+        "=doth",
+        "=dost",
+        "=didst",
+        "=will",
+        "=would",
+        "=shall",
+        "=should",
+        "=can",
+        "=could",
+        "=may",
+        "=might",
+        "=must",
+        "=let",
+        "=wilt",
+        "=shalt",
+        "=canst",
+        "=wouldst",
+        "=shouldst",
+        "=couldst",
+        "=mayst",
+        "='tis",
+        "='twas",
+        "=it's",
+        "=i'll",
+        "=i'm",
+        "=i've",
+        "=he's",
+        "=that's",
+        "=don't",
+        "=cannot",
+        "=can't",
+        "='twere",
+        "='twill",
+        "=what's",
+        "=there's",
+        "=who's",
+        "=we'll",
+        "=you'll",
+        "=they'll",
+        "=i'd",
+    ]
 )
 """Parts of speech that can be the verb of a sentence."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.text.grammar import COMMA, LONGEST, OPEN, STOP, Syntax, grammar
-from rnnmuse.text.pronounce import WEAK, Lexicon, lexicon, plain, sound
+from rnnmuse.text.pronounce import WEAK, lexicon, plain, sound
 
 Bools = NDArray[np.bool_]
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
@@ -25,8 +25,11 @@ COMMON = 4
 OFFBEAT = -1.5
 """Nats for each syllable whose stress is not where the line wants it."""
 
-GRAMMAR = 0.8
+GRAMMAR = 1.0
 """Weight of the grammar's nats beside those of the model."""
+
+MOST_LIKED = 1.0
+"""Nats of the grammar that count for a word at most, so that runs of function words do not win."""
 
 PRESS = 0.25
 """Nats a word by which a sentence that has grown too long is pressed to end."""
@@ -156,7 +159,7 @@ class LineRules:
     """What a line must be. Shared by the guides of one line.
 
     ``syllables`` in all; ``endings`` from `Vocabulary.endings`; ``strong`` says of each syllable whether it falls on a
-    strong beat, None that it does not matter; ``final`` lines end in a full stop; ``must`` is a word to be in it.
+    strong beat, None that it does not matter; ``final`` lines end in a full stop.
     ``liking`` are nats by word that a theme adds; ``worn`` the words of the lines before, which cost AGAIN.
     """
 
@@ -165,11 +168,10 @@ class LineRules:
     endings: NDArray[np.uint8]
     strong: Sequence[bool] | None = None
     final: bool = False
-    must: str = ""
     offbeat: float = OFFBEAT
     liking: Mapping[str, float] = field(default_factory=dict)
     worn: Collection[str] = ()
-    _masks: dict[tuple[str, int, str, bool], Bools] = field(default_factory=dict, repr=False)
+    _masks: dict[tuple[str, int, str, str], Bools] = field(default_factory=dict, repr=False)
     _bits: dict[str, int] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -178,7 +180,6 @@ class LineRules:
             raise ValueError(f"line: no word can end a line of {self.syllables} syllables as is asked")
         self.shortest = int(ends.min())
         self._flags = _flags(self.endings)
-        self.must_count = sound(self.must).syllables if self.must else 0
 
     def end_bits(self, prefix: str) -> int:
         """Syllable counts, as bits, of the words that begin so and may end the line."""
@@ -219,6 +220,9 @@ class LineGuide:
     syntax: Syntax
     stage: str = "space"
     prefix: str = ""
+    must: str = ""
+    """A word to be in the line."""
+    must_count: int = 0
     must_at: int = -1
     """Syllables left at which the word that must be in the line comes; -1 for none (any more)."""
     forced: tuple[int, ...] = ()
@@ -234,7 +238,8 @@ class LineGuide:
             return out
         must = self.must_at >= 0 and self.left <= self.must_at
         stage = ("first" if self.first else self.stage) + "!" * must
-        key = (self.prefix if self.stage == "word" else "", self.left, stage, self.must_at >= 0)
+        awaited = self.must if must else "?" * self.must_count if self.must_at >= 0 else ""
+        key = (self.prefix if self.stage == "word" else "", self.left, stage, awaited)
         masks = self.rules._masks
         if key not in masks:
             masks[key] = self._mask(must)
@@ -247,16 +252,16 @@ class LineGuide:
             out[vocabulary.classes(" " if self.left else "\n")] = True
             return out
         prefix = self.prefix if self.stage == "word" else ""
-        left = self.left - (rules.must_count if self.must_at >= 0 and not must else 0)
+        left = self.left - (self.must_count if self.must_at >= 0 and not must else 0)
         for letter, bits in vocabulary.children(prefix):
             begun = prefix + letter
-            if rules.must.startswith(begun) if must else rules.possible(begun, bits, left):
+            if self.must.startswith(begun) if must else rules.possible(begun, bits, left):
                 out[vocabulary.spelt.get(letter, [])] = True
         if self.first and (out & vocabulary.capitals).any():
             out &= vocabulary.capitals
         if prefix:
             out &= ~vocabulary.capitals
-            count = rules.must_count if must and prefix == rules.must else 0
+            count = self.must_count if must and prefix == self.must else 0
             count = count or (0 if must else rules.completes(prefix, left))
             if count:
                 done = count == self.left
@@ -283,7 +288,7 @@ class LineGuide:
         liked = self._ended() if self.stage == "word" else 0.0
         if c in PAUSES or c in ENDS or c == "—":
             self.syntax, nats = self.syntax.read(STOP if c in ENDS else COMMA)
-            liked += GRAMMAR * nats
+            liked += GRAMMAR * min(nats, MOST_LIKED)
         if c == "\n":
             self.over = True
             liked -= PRESS * max(0, self.syntax.words - LONGEST)
@@ -295,8 +300,8 @@ class LineGuide:
         """What a word that is complete adds to the weight: its stresses, its grammar, the theme, repetition."""
         rules = self.rules
         must = self.must_at >= 0 and self.left <= self.must_at
-        left = self.left - (rules.must_count if self.must_at >= 0 and not must else 0)
-        count = rules.must_count if must else rules.completes(self.prefix, left)
+        left = self.left - (self.must_count if self.must_at >= 0 and not must else 0)
+        count = self.must_count if must else rules.completes(self.prefix, left)
         if count == 0:  # a prompt's word that the dictionary lacks
             count = min(self.left, sound(self.prefix).syllables)
         if must:
@@ -308,7 +313,7 @@ class LineGuide:
         self.left -= count
         self.word, self.prefix = self.prefix, ""
         self.syntax, nats = self.syntax.read(self.word)
-        liked += GRAMMAR * nats + rules.liking.get(self.word, 0.0)
+        liked += GRAMMAR * min(nats, MOST_LIKED) + rules.liking.get(self.word, 0.0)
         return liked - (AGAIN if self.word in rules.worn else 0.0)
 
     def copy(self) -> LineGuide:

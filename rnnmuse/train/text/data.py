@@ -43,10 +43,10 @@ class Texts:
     """
 
     train: list[str] = field(default_factory=list)
-    more: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
     test: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
 
 
 def text_files(places: Sequence[Path]) -> list[Path]:

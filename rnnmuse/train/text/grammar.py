@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rnnmuse.models.alphabet import cleaned
 from rnnmuse.text.grammar import COMMA, FUNCTION, NAME, OPEN, STOP, Grammar, tokens_of
-from rnnmuse.text.pronounce import lexicon, plain
+from rnnmuse.text.pronounce import divided, lexicon, plain, words_of
 from rnnmuse.train.text.data import load_texts
 from rnnmuse.train.text.recipe import TextRecipe
 
@@ -115,7 +115,8 @@ def grammar_of(texts: Sequence[str]) -> Grammar:
 
 
 def _kept(word: str, low: int, high: int) -> bool:
-    if lexicon().index(word) < 0:
+    at = lexicon().index(word)
+    if at < 0 or words_of(word) != [word] or len(divided(word)) != lexicon().count(at):  # "etc" and the like
         return False
     return word in FUNCTION or low >= LEAST or (high > low and high >= LEAST_NAME)
 
