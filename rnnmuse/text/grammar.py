@@ -213,71 +213,12 @@ class Grammar:
         return chance
 
 
-FINITE = frozenset(
-    [
-        "V",
-        "VZ",
-        "VD",
-        "=am",
-        "=is",
-        "=are",
-        "=was",
-        "=were",
-        "=be",
-        "=art",
-        "=wast",
-        "=wert",
-        "=have",
-        "=has",
-        "=had",
-        "=hath",
-        "=hast",
-        "=hadst",
-        "=do",
-        "=does",
-        "=did",
-        "=doth",
-        "=dost",
-        "=didst",
-        "=will",
-        "=would",
-        "=shall",
-        "=should",
-        "=can",
-        "=could",
-        "=may",
-        "=might",
-        "=must",
-        "=let",
-        "=wilt",
-        "=shalt",
-        "=canst",
-        "=wouldst",
-        "=shouldst",
-        "=couldst",
-        "=mayst",
-        "='tis",
-        "='twas",
-        "=it's",
-        "=i'll",
-        "=i'm",
-        "=i've",
-        "=he's",
-        "=that's",
-        "=don't",
-        "=cannot",
-        "=can't",
-        "='twere",
-        "='twill",
-        "=what's",
-        "=there's",
-        "=who's",
-        "=we'll",
-        "=you'll",
-        "=they'll",
-        "=i'd",
-    ]
-)
+_FINITE_WORDS = """
+am is are was were be art wast wert have has had hath hast hadst do does did doth dost didst will would shall should can
+could may might must let wilt shalt canst wouldst shouldst couldst mayst 'tis 'twas it's i'll i'm i've he's that's don't
+cannot can't 'twere 'twill what's there's who's we'll you'll they'll i'd
+"""
+FINITE = frozenset(["V", "VZ", "VD", *(f"={word}" for word in _FINITE_WORDS.split())])
 """Parts of speech that can be the verb of a sentence."""
 
 LONGEST = 20

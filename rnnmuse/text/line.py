@@ -275,6 +275,12 @@ class LineGuide:
                     out[vocabulary.classes("\n")] = True
         return out
 
+    def share(self, top_p: float) -> float:
+        return top_p
+
+    def lean(self) -> NDArray[np.float32] | None:
+        return None
+
     def take(self, character: int) -> float:
         if self.forced:
             self.forced = self.forced[1:]

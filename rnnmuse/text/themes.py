@@ -63,7 +63,7 @@ class Themes:
 
 
 def likings(theme: Sequence[str]) -> dict[str, float]:
-    """Nats by word for a poem about ``theme``, of up to MOST words. ValueError for more, RnnmuseError for unknown ones."""
+    """Nats by word for a poem about ``theme``. ValueError for more than MOST words, RnnmuseError for unknown ones."""
     if len(theme) > MOST:
         raise ValueError(f"theme: {len(theme)} words; must be up to {MOST}")
     if not theme:

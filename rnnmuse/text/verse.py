@@ -49,7 +49,8 @@ class Poet:
     """Writes verse with ``model``. The same ``random`` state writes the same poem.
 
     ``required`` words come into lines of their own, one each; ``banned`` ones never. ``beam`` lines are written side by
-    side. ``liking`` are nats by word that a theme adds. ``resampled`` counts lines passed over because they quoted the training text.
+    side. ``liking`` are nats by word that a theme adds. ``resampled`` counts lines passed over because they quoted the
+    training text.
     """
 
     model: TextModel

@@ -31,9 +31,10 @@ class TextRecipe:
     ``select`` keeps those records of JSON lines whose fields hold the given words, such as ``book=Poetry``.
     ``verse`` "regulated" keeps Chinese poems of four or eight lines of five or seven characters, and trains on
     their grid; with ``titles`` each poem that has a title is read twice, with the title and without; with ``longer``
-    poems of more lines are read too, cut into eights and fours. ``least`` is how often a character must occur to be one of the alphabet. ``validation`` is the share
-    held out: with ``tail`` the last of the text, else whole texts by their hash. ``average`` is the decay of the
-    exponential moving average of the weights, which is what is validated and kept.
+    poems of more lines are read too, cut into eights and fours. ``least`` is how often a character must occur to be
+    one of the alphabet. ``validation`` is the share held out: with ``tail`` the last of the text, else whole texts by
+    their hash. ``average`` is the decay of the exponential moving average of the weights, which is what is validated
+    and kept.
     """
 
     name: str
