@@ -65,9 +65,12 @@ def pairs_for(characters: str) -> Pairs:
 
 def save_pairs(path: Path, characters: str, upper: NDArray[np.float32], lower: NDArray[np.float32]) -> None:
     """Write vectors (characters, dimensions) as int8 with one scale each."""
-    table: dict[str, NDArray[np.generic]] = {"characters": np.frombuffer(characters.encode(), np.uint8)}
-    for name, part in (("upper", upper), ("lower", lower)):
-        scale = float(np.abs(part).max()) / 127
-        table[name] = np.round(part / scale).astype(np.int8)
-        table[f"{name}_scale"] = np.array(scale)
-    np.savez_compressed(path, **table)
+    scales = [np.array(float(np.abs(part).max()) / 127) for part in (upper, lower)]
+    np.savez_compressed(
+        path,
+        characters=np.frombuffer(characters.encode(), np.uint8),
+        upper=np.round(upper / scales[0]).astype(np.int8),
+        lower=np.round(lower / scales[1]).astype(np.int8),
+        upper_scale=scales[0],
+        lower_scale=scales[1],
+    )

@@ -32,7 +32,7 @@ ORDERS = ("abcd", "cdab", "dbcd", "bdab")
 """Which patterns the lines of a quatrain have; in the last two the first line rhymes too."""
 
 OPENING = 0.7
-"""Share of the likeliest characters that a first line is drawn from: the model knows little yet, and its tail is long."""
+"""Share of ``top_p`` that a first line is drawn from: its distribution has the longest tail."""
 
 PARALLEL = 1.0
 """Weight of the parallel in the couplets of an eight-line poem that ask for it."""

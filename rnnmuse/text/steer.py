@@ -128,9 +128,9 @@ def draw(
     scores = logits.astype(np.float64)
     scores -= scores.max(1, keepdims=True)
     within = np.where(masks, scores, -np.inf)
-    for row, lean in enumerate(leans):
+    for line, lean in zip(within, leans, strict=False):
         if lean is not None:
-            within[row] += lean
+            line += lean
     with np.errstate(divide="ignore"):
         mass = np.log(np.exp(within).sum(1)) - np.log(np.exp(scores).sum(1))
     mass = np.maximum(mass, -50.0)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 
 from rnnmuse.models.alphabet import Alphabet
@@ -22,6 +23,9 @@ from rnnmuse.train.stream.export import INT8_LIMIT, Weights, graph_of, gru_cell,
 from rnnmuse.train.stream.recipe import toml_value
 from rnnmuse.train.text.network import TextNet, TextShape
 from rnnmuse.train.text.recipe import TextRecipe, text_recipe_text
+
+IN_GRAPH = ("trunk.", "project.", "bias")
+"""Weights that the step graph holds, and weights.safetensors does not hold again."""
 
 
 def text_graph(weights: Weights) -> onnx.ModelProto:
@@ -85,7 +89,8 @@ def export_text(
     partial = folder.parent / f".{folder.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    save_file(compact(net), partial / "weights.safetensors")
+    parts = compact(net)
+    save_file(parts, partial / "weights.safetensors")
     weights = read_weights(Bundle(folder.name, partial, {}))
     exact = text_graph(weights)
     small = quantised(exact)
@@ -95,6 +100,7 @@ def export_text(
         loss = stepped_nll(TextModel(folder.name, alphabet, weights, small), check, places) / full - 1
         precision = "int8" if loss <= INT8_LIMIT else "float32"
     (partial / "step.onnx").write_bytes(small if precision == "int8" else exact.SerializeToString())
+    save_file({k: v for k, v in parts.items() if not k.startswith(IN_GRAPH)}, partial / "weights.safetensors")
     (partial / "alphabet.json").write_text(json.dumps(alphabet.characters), "utf-8")
     if training:
         Fingerprint.of(training).save(partial / "training.bin")
@@ -106,6 +112,7 @@ def export_text(
         f'step = "{precision}"',
         f"int8_loss = {loss:.5f}",
         f"verse = {toml_value(recipe.verse)}",
+        f"titles = {toml_value(recipe.titles)}",
         "",
         "[shape]",
         *(f"{key} = {value}" for key, value in net.shape.as_dict().items()),
@@ -123,9 +130,28 @@ def export_text(
 def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:
     """The torch network and the alphabet of a bundle, to fine-tune or to evaluate."""
     net = TextNet(TextShape(**bundle.about["shape"]))
-    net.load_state_dict({key: torch.from_numpy(value).float() for key, value in read_weights(bundle).items()})
+    weights = graph_weights(bundle.folder / "step.onnx") | read_weights(bundle)
+    net.load_state_dict({key: torch.from_numpy(value).float() for key, value in weights.items()})
     characters = json.loads((bundle.folder / "alphabet.json").read_text("utf-8"))
     return net.eval(), Alphabet(characters)
+
+
+def graph_weights(path: Path) -> Weights:
+    """The weights of the trunk and of its output from a step graph, by their names in `TextNet`; int8 ones scaled."""
+    held = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+
+    def found(name: str) -> NDArray[np.float32]:
+        if name in held:
+            return held[name].astype(np.float32)
+        steps = held[f"{name}_quantized"].astype(np.float32) - held[f"{name}_zero_point"].astype(np.float32)
+        return steps * held[f"{name}_scale"].astype(np.float32)
+
+    out = {"project.weight": found("w_project").T, "project.bias": found("b_project"), "bias": found("b_out")}
+    for k in range(sum(name.endswith("_b_hh") for name in held)):
+        for part in ("ih", "hh"):
+            out[f"trunk.weight_{part}_l{k}"] = found(f"l{k}_w_{part}").T
+            out[f"trunk.bias_{part}_l{k}"] = found(f"l{k}_b_{part}")
+    return {key: np.ascontiguousarray(value) for key, value in out.items()}
 
 
 def compact(net: TextNet) -> dict[str, torch.Tensor]:

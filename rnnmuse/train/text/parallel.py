@@ -1,8 +1,8 @@
 """Builds data/parallel.npz: ``python -m rnnmuse.train.text.parallel FOLDER``.
 
-The second and third couplets of an eight-line poem are parallel: what stands in the same place of their two lines is of
-one class. Which characters stand against each other is counted, and the positive pointwise mutual information reduced by
-a singular value decomposition, so that pairs that never came share in the habits of their like.
+The second and third couplets of an eight-line poem are parallel: what stands in the same place of their two lines is
+of one class. Which characters stand against each other is counted, and the pointwise mutual information is reduced by a
+singular value decomposition, so that pairs that never came share in the habits of their like.
 """
 
 from __future__ import annotations
