@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,6 +53,8 @@ class _Lane:
     heard: NDArray[np.int16] | None = None
     at: int = 0
     sounding: NDArray[np.bool_] | None = None
+    drawn: dict[str, Any] = field(default_factory=dict)
+    """The generator and the order before the piece was drawn."""
 
 
 class Lanes:
@@ -88,7 +91,23 @@ class Lanes:
             rows.append(self._chunk(lane))
         return stack(rows), torch.tensor(fresh)
 
+    def state(self) -> list[dict[str, Any]]:
+        """Where each lane is, as plain values: it draws its piece again and goes on at its place."""
+        return [{**lane.drawn, "at": lane.at} for lane in self.lanes]
+
+    def restore(self, state: Sequence[dict[str, Any]]) -> None:
+        """Go on reading where `state` was taken."""
+        for lane, held in zip(self.lanes, state, strict=True):
+            if "generator" not in held:
+                continue
+            lane.rng.bit_generator.state = held["generator"]
+            lane.order = list(held["order"])
+            self._begin(lane)
+            while lane.at < held["at"]:
+                self._chunk(lane)
+
     def _begin(self, lane: _Lane) -> None:
+        lane.drawn = {"generator": lane.rng.bit_generator.state, "order": list(lane.order)}
         if not lane.order:
             lane.order = lane.rng.permutation(len(self.pieces)).tolist()
         piece = self.pieces[lane.order.pop()]

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def _chroma(notes: list[Note], bars: int, bar_beats: float) -> Floats:
 def _pitches(piece: Piece, bars: int, bar_beats: float) -> dict[str, float]:
     notes = pitched(piece)
     every = notes or [n for part in piece.parts for n in part.notes]  # the drums of a piece of drums
-    pitches = np.array([n.pitch for n in every] or [math.nan], float)
+    pitches = np.array([float(n.pitch) for n in every] or [math.nan])
     half = bars * bar_beats / 2
     sides = [np.array([n.pitch for n in every if (n.start < half) == first], float) for first in (True, False)]
     chroma = _chroma(notes, bars, bar_beats)
@@ -255,7 +256,7 @@ def _cosine(a: Floats, b: Floats) -> float:
     return float(a @ b) / size if size else math.nan
 
 
-def _correlation(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
+def _correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
     if len(a) < 3 or not np.std(a.astype(float)) or not np.std(b.astype(float)):
         return math.nan
     return float(np.corrcoef(a.astype(float), b.astype(float))[0, 1])

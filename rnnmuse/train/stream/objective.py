@@ -1,9 +1,9 @@
-"""Training of the stream network: what its chunks and its losses are; the loop is in `rnnmuse.train.loop`."""
+"""What the stream network learns: chunks of events in lanes and their likelihood; `rnnmuse.train.loop` trains."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,11 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from rnnmuse.music.codec import FIELDS, Encoded
-from rnnmuse.train.loop import Progress, Report, Schedule, fit, started
+from rnnmuse.train.device import started
+from rnnmuse.train.loop import EpochEnd, Progress, Report, Schedule, Step, fit
 from rnnmuse.train.stream.data import Lanes, whole
 from rnnmuse.train.stream.network import Batch, Shape, StreamNet
 from rnnmuse.train.stream.recipe import Recipe
-
-EpochEnd = Callable[[StreamNet, Progress], None]
 
 
 def shape_of(recipe: Recipe) -> Shape:
@@ -29,42 +28,63 @@ def shape_of(recipe: Recipe) -> Shape:
 def nll_by_head(net: StreamNet, pieces: Sequence[Encoded], lanes: int = 32, chunk: int = 256) -> NDArray[np.float64]:
     """Summed negative log-likelihood in nats of each piece by head: (pieces, 7), float64. State is carried."""
     net.eval()
+    device = next(net.parameters()).device
     total = np.zeros((len(pieces), len(FIELDS)))
     state: torch.Tensor | None = None
     for batch, fresh, index in whole(pieces, lanes, net.shape.parts, net.shape.drums, chunk):
         if state is not None:
-            state = state * (~fresh).to(state.dtype).view(1, -1, 1)
-        nll, state = net(batch, state)
-        sums = nll.double().sum(1).numpy()
+            state = state * (~fresh).to(state).view(1, -1, 1)
+        nll, state = net(_to(batch, device), state)
+        sums = nll.double().sum(1).cpu().numpy()
         for lane, piece in enumerate(index):
             if piece >= 0:
                 total[piece] += sums[lane]
     return total
 
 
-class StreamCourse:
-    """Pieces in lanes, to learn from and to validate on."""
+class StreamObjective:
+    """Pieces in lanes, to learn from and to validate on; the loss is the mean nats of an event over all seven heads.
+
+    Truncated back-propagation through time (Williams and Peng 1990) over chunks with carried state.
+    """
 
     def __init__(self, recipe: Recipe, training: Sequence[Encoded], validation: Sequence[Encoded]) -> None:
         self.recipe, self.training, self.validation = recipe, training, validation
-        self.steps_a_round = sum(len(piece) for piece in training)
+        self.steps = max(1, round(sum(len(piece) for piece in training) / (recipe.lanes * recipe.chunk)))
+        self._carried: torch.Tensor | None = None
 
-    def begin(self, lanes: range, seed: int) -> None:
+    def begin(self, rank: int, world: int) -> None:
         recipe = self.recipe
-        self._lanes = Lanes(self.training, lanes, len(recipe.parts), recipe.drums, recipe.chunk, recipe.transpose, seed)
+        if recipe.lanes % world:
+            raise ValueError(f"lanes: {recipe.lanes}; must be a multiple of the {world} processes")
+        own = range(rank, recipe.lanes, world)
+        self._lanes = Lanes(
+            self.training, own, len(recipe.parts), recipe.drums, recipe.chunk, recipe.transpose, recipe.seed
+        )
+        self._carried, self._share = None, len(own) * recipe.chunk
 
-    def chunk(self, net: Any, state: torch.Tensor | None, device: torch.device) -> tuple[Any, torch.Tensor, int]:
+    def step(self, net: Any, device: torch.device) -> Step:
         batch, fresh = self._lanes.next()
         batch = _to(batch, device)
+        state = self._carried
         if state is not None:
             state = state.detach() * (~fresh).to(state).view(1, -1, 1)
-        nll, state = net(batch, state)
-        assert state is not None
-        return nll.sum(), state, int(batch.mask.sum())
+        nll, self._carried = net(batch, state)
+        nats = nll.sum()
+        # a constant divisor, so that processes with more padding than others weigh the same as in one process
+        return Step(nats / self._share, nats, int(batch.mask.sum()))
 
-    def validate(self, net: StreamNet) -> float:
+    def validate(self, net: StreamNet) -> tuple[float, dict[str, Any]]:
         events = sum(len(piece) for piece in self.validation)
-        return float(nll_by_head(net, self.validation).sum()) / events if events else math.nan
+        return (float(nll_by_head(net, self.validation).sum()) / events if events else math.nan), {}
+
+    def state(self) -> dict[str, Any]:
+        carried = None if self._carried is None else self._carried.detach()
+        return {"lanes": self._lanes.state(), "carried": carried}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._lanes.restore(state["lanes"])
+        self._carried = state["carried"]
 
 
 def train(
@@ -80,6 +100,7 @@ def train(
     precision: str | None = None,
     report: Report | None = None,
     epoch_end: EpochEnd | None = None,
+    device: str = "auto",
     fabric: Fabric | None = None,
 ) -> tuple[StreamNet, Progress]:
     """Train until validation stops falling for ``recipe.patience`` epochs, the epochs or ``minutes`` are over.
@@ -90,14 +111,14 @@ def train(
     """
     if not training:
         raise ValueError("training: no pieces; the corpus needs at least one in its training split")
-    fabric = fabric or started(devices, nodes, precision)
+    fabric = fabric or started(devices, nodes, precision, device)
     torch.manual_seed(recipe.seed)
     net = StreamNet(shape_of(recipe), recipe.dropout)
     if start is not None:
         net.load_state_dict(start)
-    schedule = Schedule(recipe.lanes, recipe.chunk, recipe.epochs, recipe.patience, recipe.learning_rate, recipe.seed)
-    course = StreamCourse(recipe, training, validation)
-    now = fit(net, course, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)
+    schedule = Schedule(recipe.epochs, recipe.patience, recipe.learning_rate)
+    objective = StreamObjective(recipe, training, validation)
+    now = fit(net, objective, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)
     return net, now
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -39,14 +38,26 @@ LONGEST_TITLE = 12
 class Texts:
     """Texts by split, and what could not be read, a line each.
 
-    ``more`` are learned from too, but do not count for the alphabet: titled and longer poems.
+    ``titled`` are texts of ``train`` with their titles; ``beside`` are texts of other kinds that are learned from too.
+    Neither counts for the alphabet, and ``beside`` not for the splits.
     """
 
     train: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
     test: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
-    more: list[str] = field(default_factory=list)
+    titled: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+
+    @property
+    def own(self) -> list[str]:
+        """What the model is to write like: its training texts, without titles and with them."""
+        return self.train + self.titled
+
+    @property
+    def learned(self) -> list[str]:
+        """Every text that is learned from."""
+        return self.own + self.beside
 
 
 def text_files(places: Sequence[Path]) -> list[Path]:
@@ -168,6 +179,7 @@ def load_texts(places: Sequence[Path], recipe: TextRecipe) -> Texts:
     select = {k: v for table in recipe.data for k, v in table.items() if k.startswith("select_")}
     wanted = {k.removeprefix("select_"): v for k, v in select.items()}
     longer: list[list[str]] = []
+    aside = {table["place"] for table in recipe.data if table.get("role") == "beside"}
     for path in text_files(places):
         try:
             records = read_texts(path, wanted)
@@ -185,15 +197,17 @@ def load_texts(places: Sequence[Path], recipe: TextRecipe) -> Texts:
             else:
                 text = "\n".join(lines) if recipe.tail else "\n".join(lines).strip()
                 key = text[:80]
-            if key not in seen:
+            if path.name in aside:
+                out.beside.append(text)
+            elif key not in seen:
                 seen.add(key)
                 split = "train" if recipe.tail else split_of(key)
                 getattr(out, split).append(text)
                 title = plain_title(record.title) if recipe.titles and split == "train" else ""
                 if title:
-                    out.more.append(f"{title}\n\n{text}")
+                    out.titled.append(f"{title}\n\n{text}")
     held = {line for text in (*out.validation, *out.test) for line in text.split("\n")} if longer else set()
-    out.more += ["\n".join(lines) + "\n" for lines in longer if held.isdisjoint(lines)]
+    out.beside += ["\n".join(lines) + "\n" for lines in longer if held.isdisjoint(lines)]
     if recipe.tail and out.train:
         whole = "".join(out.train)
         cut = int(len(whole) * (1 - recipe.validation))
@@ -248,44 +262,6 @@ class Row:
         return len(self.classes)
 
 
-class TextCourse:
-    """A row of text read by lanes at even distances; each round the lanes begin somewhere else."""
-
-    def __init__(self, recipe: TextRecipe, training: Row, validation: Row | None) -> None:
-        self.recipe, self.training, self.validation = recipe, training, validation
-        self.steps_a_round = len(training)
-        self._classes = torch.from_numpy(training.classes)
-        self._places = None if training.places is None else torch.from_numpy(training.places)
-
-    def begin(self, lanes: range, seed: int) -> None:
-        self._lanes = lanes
-        self._random = np.random.default_rng(seed)
-        self._left = 0
-
-    def chunk(self, net: Any, state: torch.Tensor | None, device: torch.device) -> tuple[Any, torch.Tensor, int]:
-        size, count = self.recipe.chunk, len(self.training)
-        if self._left == 0:
-            lanes = np.array(self._lanes)
-            self._at = (int(self._random.integers(count)) + lanes * (count // self.recipe.lanes)) % count
-            self._left = max(1, count // (self.recipe.lanes * size))
-            state = None
-        index = (torch.from_numpy(self._at)[:, None] + torch.arange(size + 1)) % count  # (B, T + 1)
-        self._at, self._left = (self._at + size) % count, self._left - 1
-        classes = self._classes[index].to(device)
-        places = None if self._places is None else self._places[index[:, 1:]].to(device)
-        before = self._classes[(index[:, :2] - 2) % count].to(device)
-        logits, state = net(classes[:, :-1], places, None if state is None else state.detach(), before)
-        assert state is not None
-        loss = functional.cross_entropy(logits.float().flatten(0, 1), classes[:, 1:].flatten(), reduction="sum")
-        return loss, state, classes[:, 1:].numel()
-
-    def validate(self, net: TextNet) -> float:
-        if self.validation is None:
-            return math.nan
-        lanes = min(32, max(1, len(self.validation) // 4000))
-        return float(carried_nll(net, self.validation, 256, lanes))
-
-
 @torch.no_grad()
 def carried_nll(net: TextNet, row: Row, chunk: int = 512, lanes: int = 1) -> float:
     """Mean nats a character over every character of ``row`` after its first, the state carried from end to end.
@@ -293,13 +269,14 @@ def carried_nll(net: TextNet, row: Row, chunk: int = 512, lanes: int = 1) -> flo
     With more ``lanes`` the row is cut in so many and each begins without memory: quicker, and a little higher.
     """
     net.eval()
-    classes = torch.from_numpy(row.classes)
-    places = None if row.places is None else torch.from_numpy(row.places)
+    device = next(net.parameters()).device
+    classes = torch.from_numpy(row.classes).to(device)
+    places = None if row.places is None else torch.from_numpy(row.places).to(device)
     size = -(-(len(row) - 1) // lanes)
-    starts = torch.arange(lanes) * size
+    starts = torch.arange(lanes, device=device) * size
     total, state = 0.0, None
     for at in range(0, size, chunk):
-        steps = torch.arange(min(chunk, size - at))
+        steps = torch.arange(min(chunk, size - at), device=device)
         index = starts[:, None] + at + steps
         real = index < len(row) - 1
         index = index.clamp(max=len(row) - 2)

@@ -1,103 +1,112 @@
-"""One training run from text files to a bundle, as `rnnmuse.train.stream.run` does for music."""
+"""What the text network learns: characters in lanes and their likelihood; `rnnmuse.train.loop` trains."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+import math
 from pathlib import Path
-from random import Random
+from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
-from rich.console import Console
+from numpy.typing import NDArray
+from torch.nn import functional
 
 from rnnmuse.models.alphabet import Alphabet
-from rnnmuse.models.bundle import NAME, Bundle, find, user_folder
-from rnnmuse.models.text import TextModel
-from rnnmuse.text.writer import Settings, Writer
-from rnnmuse.train.loop import Progress, Report, Schedule, fit, started
-from rnnmuse.train.pictures import save_loss_curve
-from rnnmuse.train.stream.run import TUNING_MINUTES, is_first, progress_bar, told
-from rnnmuse.train.text.data import Row, TextCourse, Texts, alphabet_for, load_texts
-from rnnmuse.train.text.export import export_text, text_graph, text_network_of
+from rnnmuse.text.grid import PLACES
+from rnnmuse.train.device import started
+from rnnmuse.train.loop import EpochEnd, Progress, Report, Schedule, Step, fit
+from rnnmuse.train.text.data import Row, Texts, carried_nll
 from rnnmuse.train.text.network import Dropout, TextNet, TextShape
-from rnnmuse.train.text.recipe import TextRecipe, read_text_recipe
-
-CHECKED = 4000
-"""Characters of the held-out text by which the int8 form is judged."""
+from rnnmuse.train.text.recipe import TextRecipe
 
 
-def train_text(
-    places: Sequence[Path],
-    name: str,
-    *,
-    start: str | None = None,
-    recipe: Path | None = None,
-    minutes: float | None = None,
-    epochs: int | None = None,
-    devices: int = 1,
-    nodes: int = 1,
-    seed: int | None = None,
-    work: Path | None = None,
-    again: bool = False,
-) -> Bundle | None:
-    """Train or fine-tune on the text files in ``places`` and write the bundle ``name`` into the user's models.
+class Lanes:
+    """``lanes`` of all ``every`` that read a row of text side by side; each pass over it begins somewhere else."""
 
-    Returns None in every process but the first. An interrupted run goes on where it was when called again.
-    ValueError and RnnmuseError say what is wrong with an argument or with every file.
+    def __init__(self, row: Row, every: int, size: int, lanes: NDArray[np.int64], seed: int) -> None:
+        self.count, self.every, self.size = len(row), every, size
+        self.classes = torch.from_numpy(row.classes)
+        self.places = None if row.places is None else torch.from_numpy(row.places)
+        self.lanes, self.at, self.left = lanes, lanes, 0
+        self.random = np.random.default_rng(seed)
+
+    def next(self) -> tuple[torch.Tensor, bool]:
+        """Positions (lanes, size + 1) of the next chunk, and whether a pass begins with it."""
+        begins = self.left == 0
+        if begins:
+            start = int(self.random.integers(self.count))
+            self.at = (start + self.lanes * (self.count // self.every)) % self.count
+            self.left = max(1, self.count // (self.every * self.size))
+        index = (torch.from_numpy(self.at)[:, None] + torch.arange(self.size + 1)) % self.count
+        self.at, self.left = (self.at + self.size) % self.count, self.left - 1
+        return index, begins
+
+    def state(self) -> dict[str, Any]:
+        return {"at": self.at.tolist(), "left": self.left, "random": self.random.bit_generator.state}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.at, self.left = np.array(state["at"], np.int64), state["left"]
+        self.random.bit_generator.state = state["random"]
+
+
+class TextObjective:
+    """A row of text read by lanes at even distances, and another ``beside`` it by a share of the lanes.
+
+    Truncated back-propagation through time over chunks with carried state; the loss is the mean nats of a character. An
+    epoch is one pass over the first row.
     """
-    if not NAME.fullmatch(name):
-        raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
-    if start is not None and recipe is not None:
-        raise ValueError(f"--from {start} and --recipe {recipe}: use one of them")
-    console, first = Console(stderr=True), is_first()
-    net, alphabet = None, None
-    plan = TextRecipe(name, data=tuple({"place": place.name} for place in places))
-    if recipe is not None:
-        plan = read_text_recipe(recipe).changed(name=name)
-    elif start is not None:
-        bundle = find(start)
-        if bundle.about.get("kind") != "text":
-            raise ValueError(f"from: {start!r} is a {bundle.about.get('kind')} model; a text model is needed")
-        net, alphabet = text_network_of(bundle)
-        kept = read_text_recipe(bundle.folder / "recipe.toml")
-        plan = kept.changed(name=name, tail=False, data=plan.data, learning_rate=1e-3, epochs=300, patience=12)
-        minutes = minutes if minutes or epochs else TUNING_MINUTES
-    plan = plan.changed(**{k: v for k, v in {"seed": seed, "epochs": epochs}.items() if v is not None})
-    texts = load_texts(places, plan)
-    alphabet = alphabet or alphabet_for(texts, plan)
-    plan = fitted(plan, sum(map(len, texts.train)))
-    work = work or user_folder().parent / "runs" / name
-    if again and first:
-        shutil.rmtree(work, ignore_errors=True)
-    if first:
-        _tell(console, texts, alphabet, work)
-    with progress_bar(console, first) as bar:
-        task = bar.add_task("training", total=1.0)
 
-        def epoch_end(net: TextNet, now: Progress) -> None:
-            mark = " (best)" if now.best_epoch == now.epoch else ""
-            console.print(f"epoch {now.epoch}: loss {now.loss:.3f}, validation {now.validation:.4f}{mark}")
-            console.print(_preview(net, alphabet, plan, work, now.epoch), markup=False, style="dim")
-            save_loss_curve(work / "log.jsonl", work / "loss.png")
+    def __init__(self, recipe: TextRecipe, training: Row, validation: Row | None, beside: Row | None = None) -> None:
+        self.recipe, self.validation = recipe, validation
+        other = round(recipe.beside * recipe.lanes) if beside is not None else 0
+        self._rows = [(training, recipe.lanes - other), *([(beside, other)] if beside is not None and other else [])]
+        self.steps = max(1, round(len(training) / ((recipe.lanes - other) * recipe.chunk)))
 
-        net, now = train(
-            plan,
-            texts,
-            alphabet,
-            work,
-            start=net,
-            minutes=minutes,
-            devices=devices,
-            nodes=nodes,
-            report=lambda now: told(bar, task, now),
-            epoch_end=epoch_end,
-        )
-    if not first:
-        return None
-    console.print(f"best validation {now.best:.4f} nats a character, after epoch {now.best_epoch}; exporting")
-    plan = plan.changed(about=f"Trained on {len(texts.train)} texts" + (f", from {start}." if start else "."))
-    return exported(net, alphabet, plan, texts, user_folder() / name)
+    def begin(self, rank: int, world: int) -> None:
+        if any(count % world for _, count in self._rows):
+            counts = " and ".join(str(count) for _, count in self._rows)
+            raise ValueError(f"lanes: {counts}; must be multiples of the {world} processes")
+        size, seed = self.recipe.chunk, self.recipe.seed
+        self._lanes = [
+            Lanes(row, count, size, np.arange(rank, count, world), seed + number)
+            for number, (row, count) in enumerate(self._rows)
+        ]
+        self._carried: torch.Tensor | None = None
+
+    def step(self, net: Any, device: torch.device) -> Step:
+        read, before, places, fresh = [], [], [], []
+        for lanes in self._lanes:
+            index, begins = lanes.next()
+            read.append(lanes.classes[index])
+            before.append(lanes.classes[(index[:, :2] - 2) % lanes.count])
+            if lanes.places is not None:
+                places.append(lanes.places[index[:, 1:]])
+            fresh += [begins] * len(index)
+        classes = torch.cat(read).to(device)
+        state = None
+        if self._carried is not None and not all(fresh):
+            state = self._carried.detach() * (~torch.tensor(fresh, device=device))[None, :, None]
+        where = torch.cat(places).to(device) if places else None
+        logits, self._carried = net(classes[:, :-1], where, state, torch.cat(before).to(device))
+        nats = functional.cross_entropy(logits.float().flatten(0, 1), classes[:, 1:].flatten(), reduction="sum")
+        events = classes[:, 1:].numel()
+        return Step(nats / events, nats, events)
+
+    def validate(self, net: TextNet) -> tuple[float, dict[str, Any]]:
+        if self.validation is None:
+            return math.nan, {}
+        lanes = min(32, max(1, len(self.validation) // 4000))
+        return carried_nll(net, self.validation, 256, lanes), {}
+
+    def state(self) -> dict[str, Any]:
+        carried = None if self._carried is None else self._carried.detach()
+        return {"lanes": [lanes.state() for lanes in self._lanes], "carried": carried}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._carried = state["carried"]
+        for lanes, held in zip(self._lanes, state["lanes"], strict=True):
+            lanes.restore(held)
 
 
 def train(
@@ -112,13 +121,14 @@ def train(
     nodes: int = 1,
     precision: str | None = None,
     report: Report | None = None,
-    epoch_end: object = None,
+    epoch_end: EpochEnd | None = None,
+    device: str = "auto",
     fabric: Fabric | None = None,
 ) -> tuple[TextNet, Progress]:
     """`rnnmuse.train.loop.fit` for texts; returns the best network on the CPU. ``start`` is fine-tuned from."""
     if not any(texts.train):
         raise ValueError("training: no text; the corpus needs some in its training split")
-    fabric = fabric or started(devices, nodes, precision)
+    fabric = fabric or started(devices, nodes, precision, device)
     torch.manual_seed(recipe.seed)
     drop = Dropout(
         recipe.unknown,
@@ -133,58 +143,15 @@ def train(
         net.load_state_dict(start.state_dict())
     grid = recipe.verse == "regulated"
     held = Row.of(texts.validation, alphabet, grid) if texts.validation else None
-    course = TextCourse(recipe, Row.of(texts.train + texts.more, alphabet, grid, recipe.seed), held)
+    beside = Row.of(texts.beside, alphabet, grid, recipe.seed) if texts.beside else None
+    objective = TextObjective(recipe, Row.of(texts.own, alphabet, grid, recipe.seed), held, beside)
     schedule = Schedule(
-        recipe.lanes,
-        recipe.chunk,
-        recipe.epochs,
-        recipe.patience,
-        recipe.learning_rate,
-        recipe.seed,
-        recipe.weight_decay,
-        (0.9, 0.99),
-        recipe.average,
+        recipe.epochs, recipe.patience, recipe.learning_rate, recipe.weight_decay, (0.9, 0.99), recipe.average
     )
-    now = fit(net, course, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)  # type: ignore[arg-type]
+    now = fit(net, objective, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)
     return net, now
 
 
-def exported(net: TextNet, alphabet: Alphabet, recipe: TextRecipe, texts: Texts, folder: Path) -> Bundle:
-    """The bundle of a trained network."""
-    held = texts.validation or texts.train
-    row = Row.of(held, alphabet, recipe.verse == "regulated")
-    places = None if row.places is None else row.places[:CHECKED].tolist()
-    return export_text(net, alphabet, recipe, folder, texts.train + texts.more, row.classes[:CHECKED].tolist(), places)
-
-
 def shape_of(recipe: TextRecipe, alphabet: Alphabet) -> TextShape:
-    from rnnmuse.text.grid import PLACES
-
     places = PLACES if recipe.verse == "regulated" else 0
     return TextShape(len(alphabet), places, recipe.grams, recipe.embed, recipe.hidden, recipe.layers)
-
-
-def fitted(plan: TextRecipe, characters: int) -> TextRecipe:
-    """Fewer lanes for little text, so that a round has at least some updates."""
-    return plan.changed(lanes=max(4, min(plan.lanes, characters // (plan.chunk * 16) // 4 * 4)))
-
-
-def _tell(console: Console, texts: Texts, alphabet: Alphabet, work: Path) -> None:
-    for line in texts.unread[:20]:
-        console.print(f"skipped {line}", markup=False)
-    if len(texts.unread) > 20:
-        console.print(f"skipped {len(texts.unread) - 20} more")
-    counts = ", ".join(f"{len(getattr(texts, s))} {s}" for s in ("train", "validation", "test"))
-    size = sum(map(len, texts.train))
-    console.print(f"texts: {counts}; {size:,} characters to learn from, {len(alphabet.characters)} different ones")
-    if (work / "last.ckpt").exists():
-        console.print("going on with an earlier run (--again starts over)")
-
-
-def _preview(net: TextNet, alphabet: Alphabet, plan: TextRecipe, work: Path, epoch: int) -> str:
-    """Some text as the model writes it now; kept in the run's folder."""
-    weights = {key: value.detach().float().cpu().numpy() for key, value in net.state_dict().items()}
-    model = TextModel(plan.name, alphabet, weights, text_graph(weights).SerializeToString(), {"verse": plan.verse})
-    text = Writer(model, Settings(temperature=0.8), Random(epoch)).text(300)
-    (work / f"preview-{epoch:03d}.txt").write_text(text, "utf-8")
-    return text
