@@ -53,8 +53,8 @@ class Chunker:
                 return self.rest()
             return []
         if self.unit == "phrase":
-            over = before.rstrip("\"')”’")[-1:] in MARKS and c.isspace()
-            if (before.strip() and (over or c == "\n")) or len(self._held) >= LONGEST:
+            marked = before.rstrip("\"')”’").endswith(tuple(MARKS)) and c.isspace()
+            if (before.strip() and (marked or c == "\n")) or len(self._held) >= LONGEST:
                 return self.rest()
             return []
         begins = c.isalnum() or c in "'’([“\"‘—"

@@ -121,13 +121,13 @@ def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:
 
 def graph_weights(path: Path) -> Weights:
     """The weights of the trunk and of its output from a step graph, by their names in `TextNet`; int8 ones scaled."""
-    held = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    held: Weights = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
 
     def found(name: str) -> NDArray[np.float32]:
         if name in held:
-            return held[name].astype(np.float32)
-        steps = held[f"{name}_quantized"].astype(np.float32) - held[f"{name}_zero_point"].astype(np.float32)
-        return steps * held[f"{name}_scale"].astype(np.float32)
+            return np.asarray(held[name], np.float32)
+        steps, zero, scale = (np.asarray(held[f"{name}_{k}"], np.float32) for k in ("quantized", "zero_point", "scale"))
+        return np.asarray((steps - zero) * scale, np.float32)
 
     out = {"project.weight": found("w_project").T, "project.bias": found("b_project"), "bias": found("b_out")}
     for k in range(sum(name.endswith("_b_hh") for name in held)):

@@ -31,8 +31,8 @@ class TextRecipe:
     poems of more lines are read too, cut into eights and fours. ``least`` is how often a character must occur to be
     one of the alphabet. ``validation`` is the share held out: with ``tail`` the last of the text, else whole texts by
     their hash. A file of ``data`` whose role is "beside" is read by the share ``beside`` of the lanes and never held
-    out, as are the longer poems. ``average`` is the decay of the exponential moving average of the weights, which is what is validated
-    and kept.
+    out, as are the longer poems. ``average`` is the decay of the exponential moving average of the weights, which is
+    what is validated and kept.
     """
 
     name: str
