@@ -132,7 +132,7 @@ class GridGuide:
     at: int = 0
     seen: frozenset[int] = frozenset()
     above: tuple[int, ...] = ()
-    """The line before, and this one as far as it is written."""
+    """The last characters, a line of them: the first is the one above the next."""
     over: bool = False
 
     @property
@@ -166,7 +166,7 @@ class GridGuide:
         rules = self.rules
         if rules.pairs is None or self.line not in rules.parallel or self.at == rules.grid.width:
             return None
-        return PARALLEL * rules.pairs.given(self.above[self.at])
+        return PARALLEL * rules.pairs.given(self.above[0])
 
     def take(self, character: int) -> float:
         if self.at == self.rules.grid.width:
