@@ -114,7 +114,7 @@ def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:
     """The torch network and the alphabet of a bundle, to fine-tune or to evaluate."""
     net = TextNet(TextShape(**bundle.about["shape"]))
     weights = graph_weights(bundle.folder / "step.onnx") | read_weights(bundle)
-    net.load_state_dict({key: torch.from_numpy(value).float() for key, value in weights.items()})
+    net.load_state_dict({key: torch.from_numpy(np.array(value, np.float32)) for key, value in weights.items()})
     characters = json.loads((bundle.folder / "alphabet.json").read_text("utf-8"))
     return net.eval(), Alphabet(characters)
 
