@@ -167,7 +167,7 @@ class Poet:
                 opens=form.opens(at),
                 strong=[i % 2 == 1 for i in range(syllables)] if form.iambic else None,
                 final=at + 1 == len(form.syllables),
-                musts=[must] if must else () if forced else self._themed(worn),
+                musts=[must] if must else () if forced else self.themed(worn),
                 forced=forced,
                 syntax=lines[-1].syntax if lines else None,
                 worn=worn,
@@ -184,7 +184,7 @@ class Poet:
         assert isinstance(one.guide, LineGuide)
         return Line(self.model.alphabet.decode(one.classes).strip(), one.guide.word, one.here, one.guide.syntax)
 
-    def _themed(self, worn: Collection[str]) -> list[str]:
+    def themed(self, worn: Collection[str]) -> list[str]:
         """Words of the theme of which this line shall have one; none for some lines."""
         if not self.liking or self.random.random() >= THEMED:
             return []

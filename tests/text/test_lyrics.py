@@ -11,7 +11,7 @@ from rnnmuse.music.musicxml import musicxml_bytes
 from rnnmuse.music.piece import Key, Metre, Part, Piece
 from rnnmuse.music.scores import parse_scores
 from rnnmuse.text.author import Author
-from rnnmuse.text.lyrics import HELD, fit, syllables_of, with_lyrics, write_lyrics
+from rnnmuse.text.lyrics import HELD, fit, syllables_of, tune_of, with_lyrics, write_lyrics
 from rnnmuse.text.melody import melody_of, sung_part, weight
 from rnnmuse.text.pronounce import rhymes, sound, words_of
 
@@ -51,6 +51,17 @@ def test_stress_is_drawn_to_strong_beats(text_model):
         found = fit(write_lyrics(Author(text_model), song(), seed=seed)[0], 0)
         strong, stressed = strong + found.strong, stressed + found.stressed
     assert strong / stressed > 0.75  # half by chance
+
+
+def test_a_phrase_that_returns_keeps_its_words(text_model):
+    _, words = write_lyrics(Author(text_model), song(), seed=3, refrain=True)
+    _, free = write_lyrics(Author(text_model), song(), seed=3)
+    melody = melody_of(song())
+    tunes = [tune_of(melody, phrase) for phrase in melody.phrases]
+    again = [tunes.index(tune) for tune in tunes]
+    assert again != list(range(len(tunes)))  # the song has such a phrase
+    assert words.lines == tuple(words.lines[i] for i in again)
+    assert len(set(free.lines)) == len(free.lines)
 
 
 def test_the_measure_knows_good_from_bad():

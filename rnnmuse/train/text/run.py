@@ -92,7 +92,7 @@ def exported(net: TextNet, alphabet: Alphabet, recipe: TextRecipe, texts: Texts,
     held = texts.validation or texts.train
     row = Row.of(held, alphabet, recipe.verse == "regulated")
     places = None if row.places is None else row.places[:CHECKED].tolist()
-    return export_text(net, alphabet, recipe, folder, texts.learned, row.classes[:CHECKED].tolist(), places)
+    return export_text(net, alphabet, recipe, folder, texts.own, row.classes[:CHECKED].tolist(), places)
 
 
 def sample(net: TextNet, alphabet: Alphabet, recipe: TextRecipe, path: Path, seed: int) -> str:
