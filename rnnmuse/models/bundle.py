@@ -4,8 +4,9 @@
 file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
-weights.safetensors  every weight, float16; a text model's matrices int8 with a float16 scale a row
-step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; none of a cover model
+weights.safetensors  every weight, float16; of a text model the tables, int8 with a float16 scale a row
+step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; a text model's trunk is here
+                     alone; none of a cover model
 alphabet.json        a text model's characters
 training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
