@@ -55,7 +55,7 @@ def save_card(folder: Path, lines: Sequence[str]) -> None:
 def sections(text: str) -> tuple[str, dict[str, str]]:
     """The text before the first second-level heading of a page, and that under each."""
     found = list(_HEADING.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
+    ends = [*(match.start() for match in found[1:]), len(text)][: len(found)]
     body = {match[0].rstrip(): text[match.end() : end] for match, end in zip(found, ends, strict=True)}
     return text[: found[0].start() if found else len(text)], body
 

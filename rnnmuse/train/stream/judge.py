@@ -174,8 +174,8 @@ def two_sample(
             {
                 "feature": names[i],
                 "weight": round(float(weights[i]), 3),
-                "real": _rounded(np.nanmedian(rows[label == 0, i])),
-                "generated": _rounded(np.nanmedian(rows[label == 1, i])),
+                "real": _median(rows[label == 0, i]),
+                "generated": _median(rows[label == 1, i]),
             }
             for i in np.argsort(-weights)[:TOLD]
         ],
@@ -260,6 +260,11 @@ def _row(name: str, values: dict[str, list[float]], mean: bool = False) -> dict[
     }
 
 
+def _median(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return _rounded(np.median(known)) if len(known) else None
+
+
 def _rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 3)
 
@@ -277,7 +282,7 @@ def silent(made: Sequence[Window], excerpts: Sequence[Excerpt], classes: Sequenc
 
 
 def continued(prompt: Piece, continuation: Piece, excerpt: Excerpt) -> Piece:
-    """A prompt and a window that goes on from it, as one piece."""
+    """A prompt and its continuation as one piece."""
     offset = PROMPT * excerpt.metre.bar_beats
     parts = [Part(part.name, part.program, part.drum, list(part.notes)) for part in prompt.parts]
     by_name = {part.name.lower(): part for part in parts}
