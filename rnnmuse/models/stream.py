@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmuse.models.runtime import session
 from rnnmuse.music.codec import (
     CONTEXT_SIZES,
     FIELDS,
@@ -80,14 +81,9 @@ class StreamModel:
     def __init__(
         self, name: str, parts: tuple[PartClass, ...], weights: Mapping[str, NDArray[Any]], step: bytes
     ) -> None:
-        import onnxruntime
-
         self.name, self.parts = name, parts
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
+        self._session = session(step)
         w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         sizes = field_sizes(len(parts))
         self.hidden = w["trunk.weight_hh_l0"].shape[1]
