@@ -36,9 +36,11 @@ Player = StreamPlayer | PhrasePlayer
 
 DEFAULT_MODEL = "lieder"
 AT_ONCE = 64
-"""Values, such as the moves of a pad, that are taken at most before the players play on."""
+"""Messages that are taken at most before the players play on."""
 
-VALUES = (m.MoveLatent, m.SetParameter, m.TextSet, m.TextMix)
+SLOW, MOST_HEARD = 0.005, 8
+"""After a note heard the players play on, so that its answer leaves; where that took longer than ``SLOW`` seconds the
+last time, only after so many notes, so that messages do not pile up behind the players."""
 
 
 class Engine:
@@ -400,19 +402,20 @@ def serve(engine: Engine, connection: Connection) -> None:
     connection.send(m.Ready())
     gc.freeze()  # no collection walks through what is loaded in the middle of an answer
     while True:
+        began = time.perf_counter()
         busy = engine.advance()
+        most = MOST_HEARD if time.perf_counter() - began > SLOW else 1
         timeout = 0.0 if busy else engine.wait()
         if not busy and (timeout is None or timeout > 0.001):
             engine.prepare()
-        handled = 0
-        while handled < AT_ONCE and connection.poll(timeout):
+        handled = heard = 0
+        while handled < AT_ONCE and heard < most and connection.poll(timeout):
             message = connection.recv()
             if isinstance(message, m.Bye):
                 return
             engine.take(message)
             handled += 1
-            if not isinstance(message, VALUES):
-                break
+            heard += isinstance(message, m.Hear)
             timeout = 0.0
         if handled:
             connection.send(m.Handled(handled))

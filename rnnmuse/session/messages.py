@@ -277,6 +277,10 @@ class TextPrompt(ToEngine):
     text: str
     droppable = True
 
+    @property
+    def share(self) -> Hashable:
+        return "prompt"
+
 
 @dataclass(frozen=True, slots=True)
 class TextMix(ToEngine):
