@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from rnnmuse import Note, Part, Piece, author, write_midi
+from rnnmuse.compose.setting import set_words
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.text.lyrics import write_lyrics
-from rnnmuse.text.setting import set_words
 
 out = Path("out")
 out.mkdir(exist_ok=True)

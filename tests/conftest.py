@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from rnnmuse.events import Note
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Key, Part, Piece
-from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.regulated import tones
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])

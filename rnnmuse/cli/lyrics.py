@@ -23,6 +23,8 @@ def lyrics(
     prompt: Annotated[str, typer.Option(help="Words to set the tone; they are not sung.")] = "",
     temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.9,
     ban: Annotated[str, typer.Option(help='Words that must not come: "love,heart".')] = "",
+    theme: Annotated[str, typer.Option(help='What the song is about: "sea" or "sea,night".')] = "",
+    refrain: Annotated[bool, typer.Option("--refrain", help="A phrase that returns keeps its words.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
     out: OutFile = None,
     force: Force = False,
@@ -40,9 +42,18 @@ def lyrics(
         raise ValueError(f"part: {part}; {melody.name} has 1 to {len(piece.parts)}")
     index = sung_part(piece) if part is None else part - 1
     seed = secrets.randbits(31) if seed is None else seed
-    banned = tuple(word.strip() for word in ban.split(",") if word.strip())
+    banned, about = (tuple(word.strip() for word in given.split(",") if word.strip()) for given in (ban, theme))
     settings = Settings(temperature, banned=banned)
-    made, words = write_lyrics(author(model), piece, part=index, prompt=prompt, seed=seed, settings=settings)
+    made, words = write_lyrics(
+        author(model),
+        piece,
+        part=index,
+        prompt=prompt,
+        seed=seed,
+        settings=settings,
+        theme=about,
+        refrain=refrain,
+    )
     for line in words.lines:
         print(line)
     found = fit(made, index)
@@ -64,8 +75,8 @@ def setting(
     force: Force = False,
 ) -> None:
     """Make a melody for words: rhythm from their stress, notes by a stream model."""
+    from rnnmuse.compose.setting import set_words
     from rnnmuse.models.bundle import load_stream
-    from rnnmuse.text.setting import set_words
 
     _check_out(out)
     file = Path(words)

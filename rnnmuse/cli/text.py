@@ -17,7 +17,7 @@ def text(
     prompt: Annotated[str, typer.Option(help="What comes before, or how a poem begins.")] = "",
     model: Annotated[str | None, typer.Option(help="Which model writes; by default the one for the form.")] = None,
     form: Annotated[
-        str | None, typer.Option(help="haiku, couplet, ballad, sonnet, jueju, lushi or scene; plain text without.")
+        str | None, typer.Option(help="haiku, couplet, ballad, sonnet, song, jueju, lushi or scene; plain without.")
     ] = None,
     length: Annotated[int | None, typer.Option(help="How many units (or poems, or speeches of a scene).")] = None,
     unit: Annotated[str, typer.Option(help="characters, words, lines or poems.")] = "characters",
@@ -28,6 +28,12 @@ def text(
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
     require: Annotated[str, typer.Option(help='Words that must come: "sea,light".')] = "",
     ban: Annotated[str, typer.Option(help='Words that must not come: "love,heart".')] = "",
+    theme: Annotated[str, typer.Option(help='What English verse is about: "sea" or "sea,night".')] = "",
+    stanzas: Annotated[int, typer.Option(help="Stanzas of a haiku, couplet or ballad, up to 12.")] = 1,
+    device: Annotated[str, typer.Option(help="Repetition in English verse: anaphora or refrain.")] = "",
+    title: Annotated[str, typer.Option(help="What a Chinese poem is about, in Chinese.")] = "",
+    acrostic: Annotated[str, typer.Option(help="Chinese: what the first characters of the lines spell.")] = "",
+    script: Annotated[str, typer.Option(help="Chinese: traditional or simplified.")] = "traditional",
     stream: Annotated[bool, typer.Option("--stream", help="Print each piece as it is made.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file: .txt, .json, .srt or .vtt.")] = None,
     tempo: Annotated[float, typer.Option(help="Tempo in bpm, for .srt, .vtt and .json.")] = 120.0,
@@ -44,6 +50,8 @@ def text(
         raise ValueError(f"out: {out.name!r}; must end in .txt, .json, .srt or .vtt")
     if cast and form != "scene":
         raise ValueError("cast: is for --form scene")
+    if form in (None, "scene") and (theme or device or stanzas != 1 or title or acrostic or script != "traditional"):
+        raise ValueError("theme, stanzas, device, title, acrostic, script: are for a verse form; give --form")
     if length is not None and not 1 <= length <= MOST:
         raise ValueError(f"length: {length}; must be 1 to {MOST:,}")
     default = "shakespeare" if form in (None, "scene") else FORMS[form].model if form in FORMS else "tang"
@@ -54,11 +62,16 @@ def text(
         play = writer.scene(_words(cast), length or 8, prompt=prompt, seed=seed, settings=settings)
         _give(play.text(), out, tempo, rate, seed, writer.model.name, {"form": form, "cues": play.cues(tempo, rate)})
     elif form is not None:
+        wishes: dict[str, Any] = {
+            "theme": _words(theme), "stanzas": stanzas, "device": device,
+            "title": title, "acrostic": acrostic, "script": script,
+        }  # fmt: skip
         poems = [
-            "\n".join(writer.poem(form, prompt=prompt, seed=seed + i, settings=settings, width=width))
+            "\n".join(writer.poem(form, prompt=prompt, seed=seed + i, settings=settings, width=width, **wishes))
             for i in range(length or 1)
         ]
-        _give("\n\n".join(poems), out, tempo, rate, seed, writer.model.name, {"form": form})
+        more = {"form": form, **{name: wish for name, wish in wishes.items() if wish}}
+        _give("\n\n".join(poems), out, tempo, rate, seed, writer.model.name, more)
     elif stream and not writer.model.verse:
         pieces = []
         for piece in writer.stream(length or 500, unit, prompt=prompt, seed=seed, settings=settings):

@@ -4,10 +4,11 @@
 file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
-weights.safetensors  every weight, float16; a text model's matrices int8 with a float16 scale a row
-step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; none of a cover model
+weights.safetensors  every weight, float16; of a text model the tables, int8 with a float16 scale a row
+step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; a text model's trunk is here
+                     alone; none of a cover model
 alphabet.json        a text model's characters
-training.bin         a text model's fingerprint of what it read (`rnnmuse.text.fingerprint`)
+training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
 groove*              of a phrase model of drums: the network that plays them as a human would
 opponent.safetensors of a cover model: the discriminator, for fine-tuning
@@ -203,9 +204,9 @@ def load_cover(name: str) -> CoverModel:
 
 def load_text(name: str) -> TextModel:
     """Load and check the text model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models.alphabet import Alphabet
+    from rnnmuse.models.fingerprint import Fingerprint
     from rnnmuse.models.text import TextModel
-    from rnnmuse.text.alphabet import Alphabet
-    from rnnmuse.text.fingerprint import Fingerprint
 
     bundle = _checked(name, "text")
     weights = read_weights(bundle)

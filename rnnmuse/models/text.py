@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmuse.models.alphabet import START, UNKNOWN, Alphabet
+from rnnmuse.models.fingerprint import Fingerprint
 from rnnmuse.models.runtime import session
-from rnnmuse.text.alphabet import START, UNKNOWN, Alphabet
-
-if TYPE_CHECKING:
-    from rnnmuse.text.fingerprint import Fingerprint
 
 Floats = NDArray[np.float32]
 Index = TypeVar("Index")

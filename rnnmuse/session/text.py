@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from random import Random
 from typing import Any
 
 from rnnmuse.clock import COMMON, PPQ, Metre
+from rnnmuse.models.alphabet import ascii_of
 from rnnmuse.models.text import TextModel
 from rnnmuse.protocol import TEXT_PARAMETERS
 from rnnmuse.session.messages import Chunk, TextOrder, Unsay
 from rnnmuse.session.stream import AHEAD, REACTION, tick_of
-from rnnmuse.text.alphabet import ascii_of
 from rnnmuse.text.chunks import Chunker
 from rnnmuse.text.mixture import Mixture
+from rnnmuse.text.sense import UNKNOWN_WORDS, sense
 
 DEFAULT = "shakespeare"
 ENDLESS = 1 << 40
 MOST_CHARACTERS = 400
 """Characters drawn for one chunk at most."""
+
+WORD_TRIALS, PHRASE_TRIALS = 4, 3
+"""How often a word that is not in the dictionary is drawn again; how many phrases are drawn to say the best of."""
+
+PHRASE_CHARACTERS = 120
+"""Characters of a phrase at most."""
+
+DOUBTS = 6
+"""Words in a row that were never found, after which the text is taken to be in another language."""
+
+REPLY = 200
+"""Characters that a player reads of what the voice before it said."""
 
 
 @dataclass(slots=True)
@@ -36,6 +49,10 @@ class TextPlayer:
     mixture: Mixture | None = None
     random: Random = field(default_factory=lambda: Random(1))
     reaction: float = REACTION
+    others: Mapping[int, TextPlayer] = field(default_factory=dict)
+    """Every text player by number, for taking turns."""
+    turns: int = 0
+    """Turns that this player has spoken since it began."""
     metre: Metre = COMMON
     _weights: dict[str, float] = field(default_factory=dict)
     _chunker: Chunker = field(default_factory=Chunker)
@@ -45,6 +62,10 @@ class TextPlayer:
     _index: int = 0
     _left: int = 0
     _at: float = 0.0
+    _doubts: int = 0
+    _turn: str = ""
+    """What was said in this turn so far, then in the last one."""
+    _speaking: bool = False
 
     @property
     def writing(self) -> bool:
@@ -58,6 +79,7 @@ class TextPlayer:
         if not self._ready:
             self._write()  # a model may have to be loaded: before the time of the first chunk is taken
         self._job, self._index, self._left = job, 0, chunks or ENDLESS
+        self.turns, self._speaking, self._turn = 0, False, ""
         self._at = self._start(beat)
         return orders
 
@@ -70,6 +92,7 @@ class TextPlayer:
     def reset(self, beat: float) -> list[TextOrder]:
         """Forget the prompt and what was written."""
         self.mixture = None
+        self._doubts = 0
         self._ready.clear()
         self._chunker = Chunker(self.parameters["unit"])
         return self.stop(beat)
@@ -117,12 +140,15 @@ class TextPlayer:
         """Up to ``limit`` chunks for what is due AHEAD beats after the earliest that can still be said."""
         orders: list[TextOrder] = []
         while self.writing and not self.bound and len(orders) < limit and self._at <= now + self.reaction + AHEAD:
+            if not self._takes_turn():
+                break
             text, length = self._next()
             self._at = max(self._at, now)  # what comes late, as after a model was loaded, is said at once
             orders.append(self._order(tick_of(self._at), (text, length)))
             self._at += max(length, 1 / 3) / float(self.parameters["rate"])
             if self.parameters["unit"] == "line" or text.endswith("\n"):
                 self._at = float(ceil(self._at - 1e-9))  # a line begins on a beat
+            self._spoke(text)
         while self._said and self._said[0][0] < tick_of(now - 1):
             self._said.popleft()
         return orders
@@ -136,7 +162,7 @@ class TextPlayer:
         """The beat at which `advance` has something to do; infinity for never."""
         if not self.writing:
             return float("inf")
-        if self.bound:
+        if self.bound or not self._may_speak():
             return float("inf")
         return max(now, self._at - self.reaction - AHEAD)
 
@@ -186,15 +212,64 @@ class TextPlayer:
         return self._ready.popleft()
 
     def _write(self) -> None:
-        """Write until at least one more chunk is ready."""
-        mixture = self._mixed()
-        for _ in range(MOST_CHARACTERS):
-            c = mixture.next(self.random, self.parameters["temperature"], self.parameters["top_p"])
-            found = self._chunker.feed(c)
+        """Write until at least one more chunk is ready.
+
+        Of words the first that the dictionary has is taken, of phrases the one whose grammar is best.
+        """
+        mixture, unit = self._mixed(), self.parameters["unit"]
+        trials = {"word": WORD_TRIALS, "phrase": PHRASE_TRIALS}.get(unit, 1) if self._doubts < DOUBTS else 1
+        best: tuple[float, list[tuple[str, float]], Chunker, Any] | None = None
+        begun = mixture.save() if trials > 1 else None
+        for _ in range(trials):
+            if best is not None and begun is not None:
+                mixture.restore(begun)
+            chunker = self._chunker.copy()
+            found = self._drawn(mixture, chunker, PHRASE_CHARACTERS if unit == "phrase" else MOST_CHARACTERS)
+            score = sense("".join(text for text, _ in found)) if trials > 1 else 0.0
+            if best is None or score > best[0]:
+                best = score, found, chunker, mixture.save() if trials > 1 else None
+            if unit == "word" and score >= 0:
+                break
+        assert best is not None
+        score, found, self._chunker, place = best
+        if place is not None:
+            mixture.restore(place)
+            self._doubts = self._doubts + 1 if score == UNKNOWN_WORDS else 0
+        self._ready.extend(found)
+
+    def _drawn(self, mixture: Mixture, chunker: Chunker, most: int) -> list[tuple[str, float]]:
+        for _ in range(most):
+            found = chunker.feed(mixture.next(self.random, self.parameters["temperature"], self.parameters["top_p"]))
             if found:
-                self._ready.extend(found)
-                return
-        self._ready.extend(self._chunker.rest() or [(" ", 1.0)])
+                return found
+        return chunker.rest() or [(" ", 1.0)]
+
+    def _may_speak(self) -> bool:
+        """Whether it is this player's turn: always, unless it comes ``after`` another that writes too."""
+        other = self.others.get(int(self.parameters.get("after", 0)))
+        if self._speaking or other is None or other is self or not other.writing:
+            return True
+        return self.turns < other.turns or (self.turns == other.turns and self.number < other.number)
+
+    def _takes_turn(self) -> bool:
+        """Whether it may speak; as a turn begins, it hears what the other said and waits for its end."""
+        if not self._may_speak():
+            return False
+        other = self.others.get(int(self.parameters.get("after", 0)))
+        if not self._speaking and other is not None and other is not self and other.writing:
+            self._at = max(self._at, other._at)
+            if other.turns and other._turn:
+                self._fresh()
+                self._mixed().hear(other._turn[-REPLY:])
+        if not self._speaking:
+            self._speaking, self._turn = True, ""
+        return True
+
+    def _spoke(self, text: str) -> None:
+        """A chunk was said; a turn ends with a sentence or a line."""
+        self._turn += text
+        if text.rstrip(" \"')”’")[-1:] in (".", "!", "?", "\n", "。", "！", "？") or len(self._turn) > REPLY:
+            self.turns, self._speaking = self.turns + 1, False
 
     def _fresh(self) -> None:
         """What was written ahead but not yet planned was for other settings."""

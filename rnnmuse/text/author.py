@@ -13,7 +13,9 @@ from rnnmuse.models.text import TextModel
 from rnnmuse.text import regulated
 from rnnmuse.text.forms import FORMS, NAMES
 from rnnmuse.text.grid import Grid
+from rnnmuse.text.han import SCRIPTS, simplified
 from rnnmuse.text.scenes import Scene, scene
+from rnnmuse.text.themes import likings
 from rnnmuse.text.verse import Poet
 from rnnmuse.text.writer import Settings, Writer
 
@@ -65,13 +67,34 @@ class Author:
         seed: int = 0,
         settings: Settings | None = None,
         width: int = 0,
+        theme: Sequence[str] = (),
+        stanzas: int = 1,
+        device: str = "",
+        title: str = "",
+        acrostic: str = "",
+        script: str = "traditional",
     ) -> list[str]:
-        """The lines of a poem in a form (`rnnmuse.text.forms.NAMES`); ``width`` is 5 or 7 for Chinese, 0 draws one."""
+        """The lines of a poem in a form (`rnnmuse.text.forms.NAMES`); ``width`` is 5 or 7 for Chinese, 0 draws one.
+
+        English poems: ``theme`` are words (`rnnmuse.text.themes`), ``stanzas`` how often the form is repeated, an empty
+        line between them, ``device`` a repetition of `rnnmuse.text.forms.DEVICES`. Chinese poems: ``title`` is what the
+        poem is about, ``acrostic`` what the first characters of the lines spell, ``script`` traditional or simplified.
+        ValueError for a wish that the form does not take.
+        """
+        if script not in SCRIPTS:
+            raise ValueError(f"script: {script!r}; use one of {', '.join(SCRIPTS)}")
+        chinese = form in ("jueju", "lushi")
+        english_only, chinese_only = (theme or device or stanzas != 1), (title or acrostic or script != SCRIPTS[0])
+        if (chinese and english_only) or (not chinese and chinese_only):
+            wishes = "theme, stanzas and device" if chinese else "title, acrostic and script"
+            raise ValueError(
+                f"form: {form!r} takes no {wishes}; those are for {'English' if chinese else 'Chinese'} verse"
+            )
         settings = settings or Settings()
         random = np.random.default_rng(seed)
-        if form in ("jueju", "lushi"):
+        if chinese:
             grid = Grid(4 if form == "jueju" else 8, width or (5, 7)[int(random.integers(2))])
-            return regulated.regulated_poem(
+            lines = regulated.regulated_poem(
                 self.model,
                 grid,
                 random,
@@ -80,12 +103,17 @@ class Author:
                 top_p=settings.top_p,
                 required=settings.required,
                 banned=settings.banned,
+                title=title,
+                acrostic=acrostic,
             )
+            return [simplified(line) for line in lines] if script == "simplified" else lines
         if form not in FORMS:
             raise ValueError(f"form: {form!r}; use one of {', '.join(NAMES)}, scene")
         if self.model.verse:
             raise RnnmuseError(f"model: {self.model.name!r} writes no {form}; use another, such as verse")
-        return self.poet(settings, random).poem(FORMS[form], prompt)
+        poet = self.poet(settings, random)
+        poet.liking = likings(theme)
+        return poet.poem(FORMS[form].repeated(stanzas, device) if stanzas != 1 or device else FORMS[form], prompt)
 
     def poet(self, settings: Settings, random: np.random.Generator) -> Poet:
         """One that writes poem after poem."""

@@ -1,4 +1,4 @@
-"""A stream of characters in pieces: characters, syllables, words or lines, each with its length in syllables."""
+"""A stream of characters in pieces: characters, syllables, words, phrases or lines, each with its syllables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from rnnmuse.text.pronounce import divided, syllables, words_of
 
-UNITS = ("character", "syllable", "word", "line")
+UNITS = ("character", "syllable", "word", "phrase", "line")
+MARKS = ".,;:!?—。，；：！？"
 LETTERS_A_SYLLABLE = 3
 LONGEST = 200
 """Characters of a chunk at most; a model may write a line that never ends."""
@@ -14,7 +15,10 @@ LONGEST = 200
 
 @dataclass(slots=True)
 class Chunker:
-    """Feed characters, get chunks. A chunk ends with the space, punctuation or line break that follows it."""
+    """Feed characters, get chunks. A chunk ends with the space, punctuation or line break that follows it.
+
+    A phrase ends at a mark of punctuation or with its line.
+    """
 
     unit: str = "word"
     _held: str = ""
@@ -31,6 +35,10 @@ class Chunker:
             out += self._take(c)
         return out
 
+    def copy(self) -> Chunker:
+        """A chunker that goes on from here by itself."""
+        return Chunker(self.unit, self._held)
+
     def rest(self) -> list[tuple[str, float]]:
         """What is left at the end."""
         held, self._held = self._held, ""
@@ -42,6 +50,11 @@ class Chunker:
         before, self._held = self._held, self._held + c
         if self.unit == "line":
             if (c == "\n" and before.strip()) or len(self._held) >= LONGEST:
+                return self.rest()
+            return []
+        if self.unit == "phrase":
+            marked = before.rstrip("\"')”’").endswith(tuple(MARKS)) and c.isspace()
+            if (before.strip() and (marked or c == "\n")) or len(self._held) >= LONGEST:
                 return self.rest()
             return []
         begins = c.isalnum() or c in "'’([“\"‘—"

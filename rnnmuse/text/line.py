@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.text.alphabet import Alphabet
-from rnnmuse.text.pronounce import WEAK, Lexicon, lexicon, plain, sound
+from rnnmuse.models.alphabet import Alphabet
+from rnnmuse.text.grammar import COMMA, LONGEST, OPEN, STOP, Syntax, grammar
+from rnnmuse.text.pronounce import WEAK, lexicon, plain, sound
 
 Bools = NDArray[np.bool_]
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 PAUSES, ENDS = ",;:", ".!?"
-FAMILY = 12
-"""A word may end the first of two rhyming lines if so many words rhyme with it."""
+FAMILY = 8
+"""A word may end the first of two rhyming lines if this many words rhyme with it."""
+
+COMMON = 4
+"""A word may end a line if it occurs this often in what the grammar was learned from."""
 
 OFFBEAT = -1.5
 """Nats for each syllable whose stress is not where the line wants it."""
 
+GRAMMAR = 1.0
+"""Weight of the grammar's nats beside those of the model."""
+
+MOST_LIKED = 1.0
+"""Nats of the grammar that count for a word at most, so that runs of function words do not win."""
+
+PRESS = 0.25
+"""Nats a word by which a sentence that has grown too long is pressed to end."""
+
+AGAIN = 1.0
+"""Nats that a word costs which the lines before have already."""
+
 
 class Vocabulary:
-    """The words that may be written, with their syllables: those of the dictionary but ``banned``."""
+    """The words that may be written, with their syllables: those of the dictionary that the grammar knows and that are
+    no names, without the ``banned`` and with the ``extra`` ones."""
 
-    def __init__(self, alphabet: Alphabet, banned: Collection[str] = (), words: Lexicon | None = None) -> None:
-        self.alphabet, self.lexicon = alphabet, words or lexicon()
+    def __init__(self, alphabet: Alphabet, banned: Collection[str] = (), extra: Collection[str] = ()) -> None:
+        self.alphabet, self.lexicon = alphabet, lexicon()
         counts = np.fromiter((self.lexicon.count(i) for i in range(len(self.lexicon.words))), np.uint8)
         counts[counts > 12] = 0
         for letter in LETTERS[1:26]:
             at = self.lexicon.index(letter)
             if at >= 0 and letter not in "aio":
                 counts[at] = 0
+        known = grammar()
+        kept = np.zeros(len(counts), np.bool_)
+        self.common = np.zeros(len(counts), np.bool_)
+        for word, count, named in zip(known.words, known.counts.tolist(), known.named.tolist(), strict=True):
+            at = self.lexicon.index(word)
+            kept[at] = not named
+            parts = known.parts_of(word)
+            self.common[at] = not named and count >= COMMON and bool(parts) and parts[0] in OPEN
+        for word in extra:
+            at = self.lexicon.index(plain(word))
+            if at >= 0:
+                kept[at] = self.common[at] = True
+        counts[~kept] = 0
         for word in banned:
             at = self.lexicon.index(plain(word))
             if at >= 0:
@@ -80,9 +110,9 @@ class Vocabulary:
 
     @cached_property
     def tails(self) -> dict[str, list[int]]:
-        """Indices of the words that may be written, by their rhyme."""
+        """Indices of the common words, by their rhyme."""
         found: dict[str, list[int]] = {}
-        for i in np.flatnonzero(self.counts).tolist():
+        for i in np.flatnonzero((self.counts > 0) & self.common).tolist():
             known = self.lexicon.sound(self.lexicon.words[i])
             assert known is not None
             found.setdefault(known.tail, []).append(i)
@@ -116,7 +146,7 @@ class Vocabulary:
                 if known is not None and known.onset != wanted.onset and word not in used and word not in WEAK:
                     out[i] = self.counts[i]
             return out
-        out = np.where(self.rhymable, self.counts, 0) if open_end else self.counts.copy()
+        out = np.where(self.rhymable if open_end else self.common, self.counts, 0)
         for word in [*used, *(() if open_end else WEAK)]:
             at = self.lexicon.index(plain(word))
             if at >= 0:
@@ -129,7 +159,8 @@ class LineRules:
     """What a line must be. Shared by the guides of one line.
 
     ``syllables`` in all; ``endings`` from `Vocabulary.endings`; ``strong`` says of each syllable whether it falls on a
-    strong beat, None that it does not matter; ``final`` lines end in a full stop; ``must`` is a word to be in it.
+    strong beat, None that it does not matter; ``final`` lines end in a full stop.
+    ``liking`` are nats by word that a theme adds; ``worn`` the words of the lines before, which cost AGAIN.
     """
 
     vocabulary: Vocabulary
@@ -137,9 +168,10 @@ class LineRules:
     endings: NDArray[np.uint8]
     strong: Sequence[bool] | None = None
     final: bool = False
-    must: str = ""
     offbeat: float = OFFBEAT
-    _masks: dict[tuple[str, int, str, bool], Bools] = field(default_factory=dict, repr=False)
+    liking: Mapping[str, float] = field(default_factory=dict)
+    worn: Collection[str] = ()
+    _masks: dict[tuple[str, int, str, str], Bools] = field(default_factory=dict, repr=False)
     _bits: dict[str, int] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +180,6 @@ class LineRules:
             raise ValueError(f"line: no word can end a line of {self.syllables} syllables as is asked")
         self.shortest = int(ends.min())
         self._flags = _flags(self.endings)
-        self.must_count = sound(self.must).syllables if self.must else 0
 
     def end_bits(self, prefix: str) -> int:
         """Syllable counts, as bits, of the words that begin so and may end the line."""
@@ -186,8 +217,12 @@ class LineGuide:
 
     rules: LineRules
     left: int
+    syntax: Syntax
     stage: str = "space"
     prefix: str = ""
+    must: str = ""
+    """A word to be in the line."""
+    must_count: int = 0
     must_at: int = -1
     """Syllables left at which the word that must be in the line comes; -1 for none (any more)."""
     forced: tuple[int, ...] = ()
@@ -203,7 +238,8 @@ class LineGuide:
             return out
         must = self.must_at >= 0 and self.left <= self.must_at
         stage = ("first" if self.first else self.stage) + "!" * must
-        key = (self.prefix if self.stage == "word" else "", self.left, stage, self.must_at >= 0)
+        awaited = self.must if must else "?" * self.must_count if self.must_at >= 0 else ""
+        key = (self.prefix if self.stage == "word" else "", self.left, stage, awaited)
         masks = self.rules._masks
         if key not in masks:
             masks[key] = self._mask(must)
@@ -216,16 +252,16 @@ class LineGuide:
             out[vocabulary.classes(" " if self.left else "\n")] = True
             return out
         prefix = self.prefix if self.stage == "word" else ""
-        left = self.left - (rules.must_count if self.must_at >= 0 and not must else 0)
+        left = self.left - (self.must_count if self.must_at >= 0 and not must else 0)
         for letter, bits in vocabulary.children(prefix):
             begun = prefix + letter
-            if rules.must.startswith(begun) if must else rules.possible(begun, bits, left):
+            if self.must.startswith(begun) if must else rules.possible(begun, bits, left):
                 out[vocabulary.spelt.get(letter, [])] = True
         if self.first and (out & vocabulary.capitals).any():
             out &= vocabulary.capitals
         if prefix:
             out &= ~vocabulary.capitals
-            count = rules.must_count if must and prefix == rules.must else 0
+            count = self.must_count if must and prefix == self.must else 0
             count = count or (0 if must else rules.completes(prefix, left))
             if count:
                 done = count == self.left
@@ -239,6 +275,12 @@ class LineGuide:
                     out[vocabulary.classes("\n")] = True
         return out
 
+    def share(self, top_p: float) -> float:
+        return top_p
+
+    def lean(self) -> NDArray[np.float32] | None:
+        return None
+
     def take(self, character: int) -> float:
         if self.forced:
             self.forced = self.forced[1:]
@@ -250,17 +292,22 @@ class LineGuide:
             self.stage = "word"
             return 0.0
         liked = self._ended() if self.stage == "word" else 0.0
+        if c in PAUSES or c in ENDS or c == "—":
+            self.syntax, nats = self.syntax.read(STOP if c in ENDS else COMMA)
+            liked += GRAMMAR * min(nats, MOST_LIKED)
         if c == "\n":
             self.over = True
+            liked -= PRESS * max(0, self.syntax.words - LONGEST)
         else:
             self.stage = "space" if c in " —" else "pause"
         return liked
 
     def _ended(self) -> float:
+        """What a word that is complete adds to the weight: its stresses, its grammar, the theme, repetition."""
         rules = self.rules
         must = self.must_at >= 0 and self.left <= self.must_at
-        left = self.left - (rules.must_count if self.must_at >= 0 and not must else 0)
-        count = rules.must_count if must else rules.completes(self.prefix, left)
+        left = self.left - (self.must_count if self.must_at >= 0 and not must else 0)
+        count = self.must_count if must else rules.completes(self.prefix, left)
         if count == 0:  # a prompt's word that the dictionary lacks
             count = min(self.left, sound(self.prefix).syllables)
         if must:
@@ -271,7 +318,9 @@ class LineGuide:
             liked = rules.offbeat * mismatches(self.prefix, rules.strong[begin : begin + count])
         self.left -= count
         self.word, self.prefix = self.prefix, ""
-        return liked
+        self.syntax, nats = self.syntax.read(self.word)
+        liked += GRAMMAR * min(nats, MOST_LIKED) + rules.liking.get(self.word, 0.0)
+        return liked - (AGAIN if self.word in rules.worn else 0.0)
 
     def copy(self) -> LineGuide:
         return replace(self)

@@ -16,15 +16,17 @@ from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Lyric, Note
 from rnnmuse.music.piece import Piece
 from rnnmuse.text.author import Author
+from rnnmuse.text.grammar import Syntax
 from rnnmuse.text.line import LineGuide
 from rnnmuse.text.melody import Melody, Phrase, melody_of, strong_notes, sung_part
 from rnnmuse.text.pronounce import divided, sound, words_of
 from rnnmuse.text.steer import Found, Here
-from rnnmuse.text.verse import Poet
+from rnnmuse.text.themes import likings
+from rnnmuse.text.verse import WORN, Poet, worn_words
 from rnnmuse.text.writer import Settings
 
 HELD = "_"
-OFFBEAT = -3.0
+OFFBEAT = -5.0
 """Nats for a stress on a weak beat: more than in spoken verse, as the music decides."""
 
 ROUNDS = 4
@@ -46,30 +48,49 @@ def write_lyrics(
     prompt: str = "",
     seed: int = 0,
     settings: Settings | None = None,
+    theme: Sequence[str] = (),
+    refrain: bool = False,
 ) -> tuple[Piece, Words]:
     """``piece`` with words under its melody, and the words. ValueError for a piece without one.
 
-    ``prompt`` is read first and sets the tone. RnnmuseError if no line fits a phrase.
-    """  # fmt: skip
+    ``prompt`` is read first and sets the tone, ``theme`` are words that the song is about; with ``refrain`` a phrase
+    that returns note for note returns with its words. RnnmuseError if no line fits a phrase.
+    """
     index = sung_part(piece) if part is None else part
     melody = melody_of(piece, index)
-    words = words_for(author, melody, prompt=prompt, seed=seed, settings=settings)
+    words = words_for(author, melody, prompt=prompt, seed=seed, settings=settings, theme=theme, refrain=refrain)
     return with_lyrics(piece, index, melody, [s for line in words.syllables for s in line]), words
 
 
 def words_for(
-    author: Author, melody: Melody, *, prompt: str = "", seed: int = 0, settings: Settings | None = None
+    author: Author,
+    melody: Melody,
+    *,
+    prompt: str = "",
+    seed: int = 0,
+    settings: Settings | None = None,
+    theme: Sequence[str] = (),
+    refrain: bool = False,
 ) -> Words:
-    """A line for each phrase of a melody."""
+    """A line for each phrase of a melody; see `write_lyrics`."""
     poet = author.poet(settings or Settings(temperature=0.9), np.random.default_rng(seed))
-    poet.beam = 24
+    poet.liking = likings(theme)
     logits, state = author.model.begin()
     if prompt:
         logits, state = author.model.read(prompt.strip() + "\n\n", state)
     here = Here(logits, state)
     lines: list[str] = []
     ends: list[str] = []
+    syntax = Syntax.begin()
+    sung: dict[Tune, int] = {}
     for number, phrase in enumerate(melody.phrases):
+        before = sung.setdefault(tune_of(melody, phrase), number)
+        if refrain and before < number and len(phrase.notes) == len(melody.phrases[before].notes):
+            lines.append(lines[before])
+            ends.append(ends[before])
+            here = Here(*author.model.read(f"{lines[-1]}\n", here.state))
+            syntax = syntax.read_text(lines[-1])
+            continue
         partner = number - 1 if number % 2 and _rhymes(phrase) and _rhymes(melody.phrases[number - 1]) else -1
         opens = (
             number % 2 == 0
@@ -77,13 +98,24 @@ def words_for(
             and _rhymes(phrase)
             and _rhymes(melody.phrases[number + 1])
         )
-        found = _line(poet, phrase, here, lines, ends, partner, opens, number + 1 == len(melody.phrases))
+        final = number + 1 == len(melody.phrases)
+        found = _line(poet, phrase, here, syntax, lines, ends, partner, opens, final)
         guide = found.guide
         assert isinstance(guide, LineGuide)
         lines.append(author.model.alphabet.decode(found.classes).strip())
         ends.append(guide.word)
-        here = found.here
+        here, syntax = found.here, guide.syntax
     return Words(tuple(lines), tuple(tuple(syllables_of(line)) for line in lines))
+
+
+Tune = tuple[tuple[float, float, int], ...]
+"""Notes as their start in the phrase, their length and their pitch."""
+
+
+def tune_of(melody: Melody, phrase: Phrase) -> Tune:
+    """The notes of a phrase from its beginning."""
+    notes = [melody.notes[i] for i in phrase.notes]
+    return tuple((round(n.start - notes[0].start, 3), round(n.duration, 3), n.pitch) for n in notes)
 
 
 def _rhymes(phrase: Phrase) -> bool:
@@ -94,12 +126,14 @@ def _line(
     poet: Poet,
     phrase: Phrase,
     here: Here,
+    syntax: Syntax,
     lines: Sequence[str],
     ends: Sequence[str],
     partner: int,
     opens: bool,
     final: bool,
 ) -> Found:
+    worn = worn_words(lines[-WORN:])
     for attempt in range(ROUNDS):
         rhyme = ends[partner] if partner >= 0 and attempt < ROUNDS - 1 else ""  # rather no rhyme than no line
         try:
@@ -112,6 +146,9 @@ def _line(
                 strong=phrase.strong,
                 final=final,
                 offbeat=OFFBEAT,
+                syntax=syntax,
+                worn=worn,
+                musts=poet.themed(worn),
             )
         except ValueError:
             continue

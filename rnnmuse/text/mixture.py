@@ -14,8 +14,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmuse.models.alphabet import FIRST
 from rnnmuse.models.text import Floats, State, TextModel
-from rnnmuse.text.alphabet import FIRST
 
 KINDS = ("linear", "product")
 CAUGHT_UP = 64

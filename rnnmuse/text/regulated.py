@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import FIRST, START
+from rnnmuse.models.alphabet import FIRST, START
+from rnnmuse.models.text import State, TextModel
 from rnnmuse.text.grid import Grid
+from rnnmuse.text.han import pairs_for, traditional
 from rnnmuse.text.pronounce import DATA
-from rnnmuse.text.steer import Guide, Here, steer
+from rnnmuse.text.steer import Guide, Here, draw, steer
 
 Bools = NDArray[np.bool_]
 LEVEL, OBLIQUE = "-", "|"
@@ -29,6 +30,12 @@ PATTERNS = {"a": "||--|", "b": "--||-", "c": "---||", "d": "|||--"}
 
 ORDERS = ("abcd", "cdab", "dbcd", "bdab")
 """Which patterns the lines of a quatrain have; in the last two the first line rhymes too."""
+
+OPENING = 0.7
+"""Share of ``top_p`` that a first line is drawn from: its distribution has the longest tail."""
+
+PARALLEL = 1.0
+"""Weight of the parallel in the couplets of an eight-line poem that ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ class GridRules:
     grid: Grid
     order: str
     banned: Collection[str] = ()
+    heads: tuple[int, ...] = ()
+    """Classes with which the lines begin, for an acrostic; none without."""
     masks: dict[str, Bools] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +107,8 @@ class GridRules:
         self.masks["\n"] = end
         self.patterns = [pattern(self.order, line, self.grid.width) for line in range(self.grid.lines)]
         self.rhymed = [p[-1] == LEVEL for p in self.patterns]
+        self.parallel = (3, 5) if self.grid.lines == 8 else ()
+        self.pairs = pairs_for(self.model.alphabet.characters) if self.parallel else None
 
     def rhyming(self, group: str) -> Bools:
         """Which classes are in a rhyme group of level tone."""
@@ -120,6 +131,8 @@ class GridGuide:
     line: int = 0
     at: int = 0
     seen: frozenset[int] = frozenset()
+    above: tuple[int, ...] = ()
+    """The last characters, a line of them: the first is the one above the next."""
     over: bool = False
 
     @property
@@ -132,6 +145,8 @@ class GridGuide:
             return rules.masks["\n"]
         if self.forced:
             return _only(self.forced[0], len(rules.masks[" "]))
+        if self.at == 0 and rules.heads:
+            return _only(rules.heads[self.line], len(rules.masks[" "]))
         last = self.at + 1 == rules.grid.width
         if last and rules.rhymed[self.line]:
             allowed = rules.rhyming(self.group)
@@ -144,6 +159,15 @@ class GridGuide:
         fresh[list(self.seen)] = False  # a character does not come twice
         return fresh if fresh.any() else allowed
 
+    def share(self, top_p: float) -> float:
+        return top_p * OPENING if self.line == 0 else top_p
+
+    def lean(self) -> NDArray[np.float32] | None:
+        rules = self.rules
+        if rules.pairs is None or self.line not in rules.parallel or self.at == rules.grid.width:
+            return None
+        return PARALLEL * rules.pairs.given(self.above[0])
+
     def take(self, character: int) -> float:
         if self.at == self.rules.grid.width:
             self.line, self.at = self.line + 1, 0
@@ -152,6 +176,7 @@ class GridGuide:
         self.forced = self.forced[1:]
         self.at += 1
         self.seen |= {character}
+        self.above = (*self.above, character)[-self.rules.grid.width :]
         return 0.0
 
     def copy(self) -> GridGuide:
@@ -172,16 +197,34 @@ def regulated_poem(
     prompt: str = "",
     temperature: float = 0.9,
     top_p: float = 0.95,
-    beam: int = 8,
+    beam: int = 16,
     required: Sequence[str] = (),
     banned: Collection[str] = (),
+    title: str = "",
+    acrostic: str = "",
 ) -> list[str]:
-    """The lines of a poem on ``grid``, which begins with ``prompt``. RnnmuseError where the wishes cannot be met."""
+    """The lines of a poem on ``grid``, which begins with ``prompt``. RnnmuseError where the wishes cannot be met.
+
+    ``title`` is what the poem is about; without one a model that knows titles makes one for itself first. The first
+    characters of the lines spell ``acrostic``. Simplified characters are read as the traditional ones.
+    """
     if model.verse != "regulated":
         raise RnnmuseError(f"model: {model.name!r} writes no regulated verse; use tang")
     forced = _known(model, "prompt", prompt)
     if len(forced) > grid.width * grid.lines // 2:
         raise RnnmuseError(f"prompt: {len(forced)} characters; must be up to {grid.width * grid.lines // 2}")
+    heads = _known(model, "acrostic", acrostic)
+    if heads and (len(heads) != grid.lines or forced):
+        raise RnnmuseError(
+            f"acrostic: {len(heads)} characters; must be {grid.lines}, one a line"
+            if not forced
+            else "acrostic: is given with a prompt; use one of them"
+        )
+    if title and not titled(model):
+        raise RnnmuseError(f"title: {model.name!r} was trained without titles; use tang")
+    about = _known(model, "title", title)
+    if len(about) > LONGEST_TITLE:
+        raise RnnmuseError(f"title: {len(about)} characters; must be up to {LONGEST_TITLE}")
     musts = _musts(model, grid, random, required, len(forced))
     counts: dict[str, int] = {}
     for character in model.alphabet.characters:
@@ -193,11 +236,11 @@ def regulated_poem(
         raise RnnmuseError(f"model: {model.name!r} knows too few rhymes for regulated verse")
     for _ in range(20):
         order = ORDERS[int(random.integers(len(ORDERS)))]
-        rules = GridRules(model, grid, order, frozenset("".join(banned)))
+        rules = GridRules(model, grid, order, frozenset(traditional("".join(banned))), tuple(heads))
         guides: list[Guide] = [
             GridGuide(rules, rich[int(random.integers(len(rich)))], tuple(forced), musts) for _ in range(beam)
         ]
-        logits, state = model.step(model.start(), [START], [grid.place(0, 0)])
+        logits, state = _before(model, grid, random, about)
         found = steer(model, Here(logits, state), guides, random, temperature, top_p)
         for one in found:
             lines = model.alphabet.decode(one.classes).split("\n")[: grid.lines]
@@ -206,8 +249,41 @@ def regulated_poem(
     raise RnnmuseError("form: no poem was found with these wishes; ask for fewer")
 
 
+LONGEST_TITLE = 12
+"""Characters of a title at most."""
+
+
+def titled(model: TextModel) -> bool:
+    """Whether a model learned its poems with their titles."""
+    return bool(model.about.get("titles"))
+
+
+def _before(
+    model: TextModel, grid: Grid, random: np.random.Generator, title: Sequence[int]
+) -> tuple[NDArray[np.float32], State]:
+    """Logits of a poem's first character and the state before it: after its title, for a model that knows titles."""
+    first = grid.place(0, 0)
+    if not titled(model):
+        return model.step(model.start(), [START], [first])
+    (end,) = model.alphabet.encode("\n")
+    logits, state = model.begin()
+    written: list[int] = []
+    while len(written) < LONGEST_TITLE and (title or not written or written[-1] != end):
+        if title and len(written) == len(title):
+            break
+        masks = np.ones(logits.shape, np.bool_)
+        masks[0, START] = False
+        masks[0, end] = len(written) > 1
+        k = title[len(written)] if title else int(draw(logits, masks, random, 0.8, 0.7)[0][0])
+        written.append(k)
+        if k != end:
+            logits, state = model.step(state, [k], [0])
+    return model.step(state, [end], [first])
+
+
 def _known(model: TextModel, name: str, text: str) -> list[int]:
     text = "".join(c for c in text if not c.isspace() and c not in "，。！？；、：,.")
+    text = "".join(c if c in model.alphabet else traditional(c) for c in text)
     missing = [c for c in text if c not in model.alphabet]
     if missing:
         raise RnnmuseError(f"{name}: {missing[0]!r} is not among the {len(model.alphabet) - FIRST} characters it knows")

@@ -31,6 +31,12 @@ class Guide(Protocol):
     def mask(self) -> NDArray[np.bool_]:
         """Which classes may come next, (classes,); never none."""
 
+    def share(self, top_p: float) -> float:
+        """The share of the likeliest classes to draw from here, where ``top_p`` is asked for."""
+
+    def lean(self) -> NDArray[np.float32] | None:
+        """Nats by which each class is liked here beyond what the model says, (classes,); None for no liking."""
+
     def take(self, character: int) -> float:
         """Go on by one character; returns nats to add to the text's weight, below 0 for what is not liked."""
 
@@ -77,7 +83,9 @@ def steer(
         masks = np.stack([guides[i].mask() for i in live])
         if not masks.any(1).all():
             raise ValueError("guide: allows no character")
-        chosen, mass = draw(logits[live], masks, random, temperature, top_p)
+        shares = [guides[i].share(top_p) for i in live]
+        leans = [guides[i].lean() for i in live]
+        chosen, mass = draw(logits[live], masks, random, temperature, shares, leans)
         weights[live] += mass
         for i, character in zip(live, chosen.tolist(), strict=True):
             texts[i].append(character)
@@ -106,12 +114,23 @@ def steer(
 
 
 def draw(
-    logits: Floats, masks: NDArray[np.bool_], random: np.random.Generator, temperature: float, top_p: float
+    logits: Floats,
+    masks: NDArray[np.bool_],
+    random: np.random.Generator,
+    temperature: float,
+    top_p: float | Sequence[float],
+    leans: Sequence[NDArray[np.float32] | None] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """A class of each row of ``logits`` (B, classes) within ``masks``, and the nats of probability within them."""
+    """A class of each row of ``logits`` (B, classes) within ``masks``, and the nats of probability within them.
+
+    ``leans`` are added to the logits where given; they count in those nats.
+    """
     scores = logits.astype(np.float64)
     scores -= scores.max(1, keepdims=True)
     within = np.where(masks, scores, -np.inf)
+    for line, lean in zip(within, leans, strict=False):
+        if lean is not None:
+            line += lean
     with np.errstate(divide="ignore"):
         mass = np.log(np.exp(within).sum(1)) - np.log(np.exp(scores).sum(1))
     mass = np.maximum(mass, -50.0)
@@ -120,11 +139,12 @@ def draw(
     within = within - within.max(1, keepdims=True)
     share = np.exp(within / temperature)
     share /= share.sum(1, keepdims=True)
-    if top_p < 1:
+    kept = np.broadcast_to(np.asarray(top_p, np.float64), (len(share),))[:, None]
+    if (kept < 1).any():
         order = np.argsort(-share, 1)
         running = np.cumsum(np.take_along_axis(share, order, 1), 1)
         drop = np.zeros_like(masks)
-        np.put_along_axis(drop, order[:, 1:], running[:, :-1] >= top_p, 1)
+        np.put_along_axis(drop, order[:, 1:], running[:, :-1] >= kept, 1)
         share = np.where(drop, 0.0, share)
         share /= share.sum(1, keepdims=True)
     running = np.cumsum(share, 1)

@@ -1,6 +1,7 @@
 """A text player on a clock of our own: chunks at their beats, syllables with notes, taken back with them."""
 
 import itertools
+from unittest.mock import patch
 
 import pytest
 
@@ -8,7 +9,8 @@ from rnnmuse.protocol import TEXT_PARAMETERS
 from rnnmuse.session.messages import Chunk, Unsay
 from rnnmuse.session.stream import tick_of
 from rnnmuse.session.text import TextPlayer
-from rnnmuse.text.pronounce import syllables
+from rnnmuse.text.pronounce import sound, syllables, words_of
+from rnnmuse.text.sense import UNKNOWN_WORDS
 
 BEAT = tick_of(1.0)
 
@@ -130,3 +132,53 @@ def test_what_was_held_up_is_said_at_once(player):
     player.change("when", "now", 0.0)
     player.generate(1, 1, 1, beat=2.0)
     assert said(player, 3.0, 2.4)[0].tick == tick_of(2.4)
+
+
+def test_words_that_are_no_words_are_drawn_again(player):
+    """An untrained model writes hardly any words; those that are said hold more of them than those drawn once."""
+
+    def known(trials):
+        with patch("rnnmuse.session.text.WORD_TRIALS", trials), patch("rnnmuse.session.text.DOUBTS", 1 << 30):
+            player.generate(120, 3, 1, beat=0.0)
+            said_words = [w for o in said(player, 400) for w in words_of(o.text)]
+        return sum(sound(word).known for word in said_words) / len(said_words)
+
+    assert known(8) > known(1)
+
+
+def test_a_text_in_another_language_is_not_doubted_for_ever(player):
+    with patch("rnnmuse.session.text.sense", return_value=UNKNOWN_WORDS) as judge:
+        player.generate(60, 3, 1, beat=0.0)
+        said(player, 200)
+    assert judge.call_count < 60
+
+
+def test_the_same_seed_says_the_same_phrases(player):
+    player.change("unit", "phrase", 0.0)
+    texts = []
+    for _ in range(2):
+        player.reset(0.0)
+        player.generate(6, 3, 1, beat=0.0)
+        texts.append([o.text for o in said(player, 200)])
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == 6
+
+
+def test_voices_take_turns_and_hear_each_other(text_model):
+    players = {}
+    for number in (1, 2, 3):
+        players[number] = TextPlayer(number, lambda name: text_model, others=players)
+        players[number].mix("tiny", 1.0)
+        players[number].parameters |= {"unit": "line", "after": (number - 2) % 3 + 1}
+        players[number].generate(0, number, number, beat=0.0)
+    orders, now = [], 0.0
+    while now < 300:
+        for player in players.values():
+            orders += player.advance(now, 1)
+        now += 0.25
+    spoken = sorted((o.tick, o.player) for o in orders if isinstance(o, Chunk))
+    turns = [number for number, _ in itertools.groupby(number for _, number in spoken)]
+    assert len(turns) > 6
+    assert turns == [i % 3 + 1 for i in range(len(turns))]
+    players[1].stop(now)
+    assert players[2]._may_speak()  # a voice that has stopped is not waited for

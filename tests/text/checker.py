@@ -70,5 +70,14 @@ def holds(form: str, lines: Sequence[str]) -> str:
 
 def longest_run(text: str, source: str, least: int) -> bool:
     """Whether ``text`` has a run of more than ``least`` characters of ``source``, line breaks read as spaces."""
-    text, source = " ".join(text.split()), " ".join(source.split())
-    return any(text[i : i + least + 1] in source for i in range(max(0, len(text) - least)))
+    text, half = " ".join(text.split()), least // 2
+    whole, known = pieces(source, half)
+    runs = {text[i : i + half] for i in range(len(text))} & known  # a long run holds one of the pieces whole
+    return bool(runs) and any(text[i : i + least + 1] in whole for i in range(max(0, len(text) - least)))
+
+
+@cache
+def pieces(source: str, size: int) -> tuple[str, frozenset[str]]:
+    """A text in one line, and its pieces of ``size`` characters side by side."""
+    whole = " ".join(source.split())
+    return whole, frozenset(whole[i : i + size] for i in range(0, len(whole), size))

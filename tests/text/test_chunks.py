@@ -25,6 +25,9 @@ def test_units():
     ]
     assert [c.strip() for c, _ in cut("word")][:4] == ["To", "be,", "or", "not"]
     assert [c.strip() for c, _ in cut("syllable")][9:12] == ["ques", "tion!", "Whe"]
+    assert [c.strip() for c, _ in cut("phrase")] == [
+        "To be,", "or not to be:", "that is the question!", "Whether 'tis nobler",
+    ]  # fmt: skip
     assert [length for _, length in cut("word")][:3] == [1.0, 1.0, 1.0]
     assert sum(length for _, length in cut("line")) == sum(length for _, length in cut("syllable")) == 16
     assert [c for c, _ in cut("word", "春眠 不")] == ["春", "眠 ", "不"]

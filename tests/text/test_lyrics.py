@@ -3,6 +3,7 @@
 import pytest
 from music21 import converter
 
+from rnnmuse.compose.setting import METRES, TENTH, rhythm, sections_of, set_words, stresses
 from rnnmuse.events import Lyric, Note
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.music.midi import midi_bytes, read_midi
@@ -10,10 +11,9 @@ from rnnmuse.music.musicxml import musicxml_bytes
 from rnnmuse.music.piece import Key, Metre, Part, Piece
 from rnnmuse.music.scores import parse_scores
 from rnnmuse.text.author import Author
-from rnnmuse.text.lyrics import HELD, fit, syllables_of, with_lyrics, write_lyrics
+from rnnmuse.text.lyrics import HELD, fit, syllables_of, tune_of, with_lyrics, write_lyrics
 from rnnmuse.text.melody import melody_of, sung_part, weight
 from rnnmuse.text.pronounce import rhymes, sound, words_of
-from rnnmuse.text.setting import set_words, stresses
 
 
 def song(slurs=()):
@@ -51,6 +51,17 @@ def test_stress_is_drawn_to_strong_beats(text_model):
         found = fit(write_lyrics(Author(text_model), song(), seed=seed)[0], 0)
         strong, stressed = strong + found.strong, stressed + found.stressed
     assert strong / stressed > 0.75  # half by chance
+
+
+def test_a_phrase_that_returns_keeps_its_words(text_model):
+    _, words = write_lyrics(Author(text_model), song(), seed=3, refrain=True)
+    _, free = write_lyrics(Author(text_model), song(), seed=3)
+    melody = melody_of(song())
+    tunes = [tune_of(melody, phrase) for phrase in melody.phrases]
+    again = [tunes.index(tune) for tune in tunes]
+    assert again != list(range(len(tunes)))  # the song has such a phrase
+    assert words.lines == tuple(words.lines[i] for i in again)
+    assert len(set(free.lines)) == len(free.lines)
 
 
 def test_the_measure_knows_good_from_bad():
@@ -137,6 +148,48 @@ def test_words_are_set_to_a_melody():
     found = fit(piece, 0)
     assert found.strong >= 0.9 * found.stressed
     assert set_words(load_stream("lieder"), WORDS, key="G major", seed=1) == piece
+
+
+STANZA = """The ships go down the golden tide,
+And all the bells are still;
+The gulls are crying far and wide,
+The moon is on the hill."""
+
+
+@pytest.fixture(scope="module")
+def settings_of_a_stanza():
+    model = load_stream("lieder")
+    return [set_words(model, STANZA, seed=seed).parts[0] for seed in range(8)]
+
+
+def test_every_seed_has_a_rhythm_of_its_own(settings_of_a_stanza):
+    rhythms = {tuple((n.start, n.duration) for n in part.notes) for part in settings_of_a_stanza}
+    assert len(rhythms) == len(settings_of_a_stanza)
+
+
+def test_a_singer_can_breathe_and_reach_the_notes(settings_of_a_stanza):
+    for part in settings_of_a_stanza:
+        holes = [b.start - a.end for a, b in zip(part.notes, part.notes[1:], strict=False)]
+        assert max(holes) <= 1.0
+        assert sum(hole >= 0.5 for hole in holes) >= 3  # a breath after each line
+        pitches = [note.pitch for note in part.notes]
+        assert max(pitches) - min(pitches) <= TENTH
+
+
+def test_lines_follow_as_a_a_b_a():
+    assert [section for _, section in sections_of(STANZA)] == list("AABA")
+    again = f"{STANZA}\n\nO day\n{STANZA}"
+    assert [section for _, section in sections_of(again)] == list("AABA" + "A" + "AABA")
+    places = rhythm([("One by one", "A"), ("Two by two", "A"), ("Six by six", "B")], METRES[0], 1)
+    lines = [[(p.offset, p.length) for p in places if p.line == line][:-1] for line in range(3)]
+    assert lines[0] == lines[1]
+
+
+def test_a_line_that_returns_keeps_its_melody():
+    part = set_words(load_stream("lieder"), f"{STANZA}\n\nAnd then the day\n{STANZA}", seed=2).parts[0]
+    size = sum(len(syllables_of(line)) for line in STANZA.split("\n"))
+    first, last = part.notes[: size - 1], part.notes[-size:-1]  # the very last note is the tonic
+    assert [n.pitch for n in first] == [n.pitch for n in last]
 
 
 def test_long_rows_of_weak_syllables_get_a_beat():

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.fingerprint import LONGEST, Fingerprint
 from rnnmuse.text.author import Author
-from rnnmuse.text.fingerprint import LONGEST, Fingerprint
 from rnnmuse.text.forms import FORMS
+from rnnmuse.text.grammar import grammar
+from rnnmuse.text.line import COMMON
 from rnnmuse.text.pronounce import plain, words_of
 from rnnmuse.text.verse import Poet
 from rnnmuse.text.writer import Settings
@@ -104,3 +106,54 @@ def test_what_quotes_the_training_text_is_written_anew(text_model):
         assert wary.resampled > 0
     finally:
         model.training = held
+
+
+def test_words_are_common_ones_and_no_names(poet):
+    known = grammar()
+    for _ in range(4):
+        for line in poet.poem(FORMS["ballad"]):
+            indices = [known.index(plain(word)) for word in words_of(line)]
+            assert min(indices) >= 0
+            assert not known.named[indices].any()
+            assert known.counts[indices[-1]] >= COMMON
+
+
+def test_a_refrain_ends_each_stanza(text_model):
+    lines = Author(text_model).poem("ballad", seed=2, stanzas=3, device="refrain")
+    stanzas = "\n".join(lines).split("\n\n")
+    assert len(stanzas) == 3
+    last = {stanza.split("\n")[-1] for stanza in stanzas}
+    assert len(last) == 1
+    assert all(checker.tails(checker.words(s.split("\n")[1])[-1]) for s in stanzas)
+    for stanza in stanzas:
+        assert checker.holds("ballad", stanza.split("\n")) == ""
+
+
+def test_anaphora_begins_lines_alike(text_model):
+    lines = Author(text_model).poem("sonnet", seed=1, device="anaphora")
+    first = lines[0].split()[0].rstrip(",;:")
+    assert [lines[i].split()[0].rstrip(",;:") for i in (4, 8, 12)] == [first] * 3
+    assert checker.holds("sonnet", lines) == ""
+
+
+def test_a_song_has_a_chorus_that_returns_around_its_hook(text_model):
+    form = FORMS["song"]
+    lines = Author(text_model).poem("song", seed=1)
+    sections = [part.split("\n") for part in "\n".join(lines).split("\n\n")]
+    assert [len(part) for part in sections] == [4, 4, 4, 4, 2, 4]
+    assert form.sections == ("verse", "chorus", "verse", "chorus", "bridge", "chorus")
+    chorus = sections[1]
+    assert sections[3] == sections[5] == chorus
+    assert chorus[0] == chorus[3]
+    assert len({line for part in (0, 2, 4) for line in sections[part]}) == 10
+    assert checker.holds("ballad", sections[0]) == checker.holds("ballad", sections[2]) == ""
+
+
+@pytest.mark.parametrize(
+    ("wishes", "named"),
+    [({"stanzas": 0}, "stanzas: 0"), ({"device": "rhyme"}, "device"), ({"device": "refrain"}, "refrain"),
+     ({"form": "song", "stanzas": 2}, "song"), ({"title": "春"}, "title"), ({"script": "runic"}, "script")],
+)  # fmt: skip
+def test_devices_that_cannot_be_are_named(text_model, wishes, named):
+    with pytest.raises(ValueError, match=named):
+        Author(text_model).poem(**{"form": "ballad", **wishes})

@@ -3,8 +3,8 @@ from random import Random
 import pytest
 
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.fingerprint import Fingerprint
 from rnnmuse.text.author import Author
-from rnnmuse.text.fingerprint import Fingerprint
 from rnnmuse.text.writer import Settings, Writer
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from rnnmuse.events import Note
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.music.codec import PartClass, encode
 from rnnmuse.music.piece import Part, Piece
-from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.train.checkpoint import Budget, load
 from rnnmuse.train.device import started
 from rnnmuse.train.groove.network import GrooveNet, GrooveShape

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.text.alphabet import START, Alphabet, alphabet_of, cleaned
+from rnnmuse.models.alphabet import START, Alphabet, alphabet_of, cleaned
 from rnnmuse.text.grid import Grid, places_of
 from rnnmuse.train.text.network import TextNet
 from rnnmuse.train.text.recipe import TextRecipe
@@ -30,16 +30,34 @@ ENDINGS = (".txt", ".md", ".text", ".jsonl", ".lrc", ".fountain")
 MOST_BYTES = 512 << 20
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]+")
 _STOPS = re.compile(r"[，。！？；、：]")
+_NUMBERS = re.compile(r"([一二三四五六七八九十百]+首)?( ?其?[一二三四五六七八九十]+)?$")
+LONGEST_TITLE = 12
 
 
 @dataclass(slots=True)
 class Texts:
-    """Texts by split, and what could not be read, a line each."""
+    """Texts by split, and what could not be read, a line each.
+
+    ``titled`` are texts of ``train`` with their titles; ``beside`` are texts of other kinds that are learned from too.
+    Neither counts for the alphabet, and ``beside`` not for the splits.
+    """
 
     train: list[str] = field(default_factory=list)
     validation: list[str] = field(default_factory=list)
     test: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    titled: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+
+    @property
+    def own(self) -> list[str]:
+        """What the model is to write like: its training texts, without titles and with them."""
+        return self.train + self.titled
+
+    @property
+    def learned(self) -> list[str]:
+        """Every text that is learned from."""
+        return self.own + self.beside
 
 
 def text_files(places: Sequence[Path]) -> list[Path]:
@@ -56,8 +74,16 @@ def text_files(places: Sequence[Path]) -> list[Path]:
     return found
 
 
-def read_texts(path: Path, select: dict[str, str] | None = None) -> list[list[str]]:
-    """The texts of a file, each as its lines; RnnmuseError says in one line why it is none."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One text of a file: its ``lines`` and, where the file has one, its ``title``."""
+
+    lines: list[str]
+    title: str = ""
+
+
+def read_texts(path: Path, select: dict[str, str] | None = None) -> list[Record]:
+    """The texts of a file; RnnmuseError says in one line why there are none."""
     try:
         data = path.read_bytes()
         if path.suffix == ".gz" or data[:2] == b"\x1f\x8b":
@@ -78,11 +104,11 @@ def read_texts(path: Path, select: dict[str, str] | None = None) -> list[list[st
         text = cleaned(text)
         if not text.strip():
             raise RnnmuseError(f"{path.name}: is empty")
-        return [text.split("\n")]
+        return [Record(text.split("\n"))]
     return list(_records(path.name, text, select or {}))
 
 
-def _records(name: str, text: str, select: dict[str, str]) -> Iterator[list[str]]:
+def _records(name: str, text: str, select: dict[str, str]) -> Iterator[Record]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -101,24 +127,44 @@ def _records(name: str, text: str, select: dict[str, str]) -> Iterator[list[str]
             raise RnnmuseError(f"{name}: line {number} has neither a text nor a list of lines")
         lines = cleaned("\n".join(body)).strip("\n").split("\n")
         if any(lines):
-            yield lines
+            yield Record(lines, str(record.get("title", "")))
 
 
 def regulated(lines: Sequence[str]) -> list[str] | None:
-    """The four or eight lines of five or seven characters of a poem, without punctuation; None if it has not that form.
+    """The four or eight lines of five or seven characters of a poem, without punctuation; None for another form.
 
-    Poems with missing characters (a box) or editors' notes (brackets) are none.
+    Poems with missing characters (a box) or editors' notes (brackets) are left out.
     """
+    halves = _halves(lines)
+    return halves if len(halves) in (4, 8) else None
+
+
+def stanzas(lines: Sequence[str]) -> list[list[str]]:
+    """A longer poem of even lines, cut into eights and, where four or more lines are left, a four."""
+    halves = _halves(lines)
+    if len(halves) <= 8:
+        return []
+    cuts = range(0, len(halves) - 7, 8)
+    rest = halves[8 * len(cuts) :]
+    return [halves[at : at + 8] for at in cuts] + ([rest[:4]] if len(rest) >= 4 else [])
+
+
+def _halves(lines: Sequence[str]) -> list[str]:
+    """The lines of a poem whose couplets are all of five or all of seven characters a line; else an empty list."""
     halves: list[str] = []
     for line in lines:
         parts = _STOPS.split(line)
         if len(parts) != 3 or parts[2]:
-            return None
+            return []
         halves += parts[:2]
     sizes = {len(half) for half in halves}
-    if len(halves) not in (4, 8) or sizes not in ({5}, {7}) or not all(_HAN.fullmatch(half) for half in halves):
-        return None
-    return halves
+    return halves if sizes in ({5}, {7}) and all(_HAN.fullmatch(half) for half in halves) else []
+
+
+def plain_title(title: str) -> str:
+    """A title without its number in a series; empty where it is too long, not Chinese throughout, or says nothing."""
+    short = _NUMBERS.sub("", title.strip()).split(" ")[-1]
+    return short if _HAN.fullmatch(short) and short != "句" and len(short) <= LONGEST_TITLE else ""
 
 
 def split_of(key: str) -> str:
@@ -132,25 +178,36 @@ def load_texts(places: Sequence[Path], recipe: TextRecipe) -> Texts:
     seen: set[str] = set()
     select = {k: v for table in recipe.data for k, v in table.items() if k.startswith("select_")}
     wanted = {k.removeprefix("select_"): v for k, v in select.items()}
+    longer: list[list[str]] = []
+    aside = {table["place"] for table in recipe.data if table.get("role") == "beside"}
     for path in text_files(places):
         try:
-            texts = read_texts(path, wanted)
+            records = read_texts(path, wanted)
         except RnnmuseError as error:
             out.unread.append(str(error))
             continue
-        for lines in texts:
+        for record in records:
+            lines = record.lines
             if recipe.verse == "regulated":
                 poem = regulated(lines)
                 if poem is None:
+                    longer += stanzas(lines) if recipe.longer else []
                     continue
-                lines = poem
-                key, text = "".join(lines[:2]), "\n".join(lines) + "\n"
+                key, text = "".join(poem[:2]), "\n".join(poem) + "\n"
             else:
                 text = "\n".join(lines) if recipe.tail else "\n".join(lines).strip()
                 key = text[:80]
-            if key not in seen:
+            if path.name in aside:
+                out.beside.append(text)
+            elif key not in seen:
                 seen.add(key)
-                getattr(out, "train" if recipe.tail else split_of(key)).append(text)
+                split = "train" if recipe.tail else split_of(key)
+                getattr(out, split).append(text)
+                title = plain_title(record.title) if recipe.titles and split == "train" else ""
+                if title:
+                    out.titled.append(f"{title}\n\n{text}")
+    held = {line for text in (*out.validation, *out.test) for line in text.split("\n")} if longer else set()
+    out.beside += ["\n".join(lines) + "\n" for lines in longer if held.isdisjoint(lines)]
     if recipe.tail and out.train:
         whole = "".join(out.train)
         cut = int(len(whole) * (1 - recipe.validation))
@@ -192,11 +249,12 @@ class Row:
         order = np.random.default_rng(seed).permutation(len(texts))
         classes, places = [[START]], [[0]]
         for at in order:
-            text = texts[at]
-            classes.append([*alphabet.encode(text), START])
+            title, _, text = texts[at].rpartition("\n\n") if grid else ("", "", texts[at])
+            head = alphabet.encode(f"{title}\n") if title else []
+            classes.append([*head, *alphabet.encode(text), START])
             if grid:
                 lines = text.rstrip("\n").split("\n")
-                places.append([*places_of(Grid(len(lines), len(lines[0]))), 0])
+                places.append([0] * len(head) + [*places_of(Grid(len(lines), len(lines[0]))), 0])
         flat = np.fromiter((k for text in classes for k in text), np.int64)
         return cls(flat, np.fromiter((p for text in places for p in text), np.int64) if grid else None)
 

@@ -10,17 +10,21 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.bundle import Bundle, read_weights
+from rnnmuse.models.fingerprint import Fingerprint
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import Alphabet
-from rnnmuse.text.fingerprint import Fingerprint
 from rnnmuse.train.bundle import describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell
 from rnnmuse.train.text.network import TextNet, TextShape
 from rnnmuse.train.text.recipe import TextRecipe
+
+IN_GRAPH = ("trunk.", "project.", "bias")
+"""Weights that the step graph holds, and weights.safetensors does not hold again."""
 
 
 def text_graph(weights: Weights) -> onnx.ModelProto:
@@ -82,7 +86,8 @@ def export_text(
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
-        save_file(compact(net), partial / "weights.safetensors")
+        parts = compact(net)
+        save_file(parts, partial / "weights.safetensors")
         weights = read_weights(Bundle(folder.name, partial, {}))
 
         def nll(graph: bytes) -> float:
@@ -90,6 +95,7 @@ def export_text(
 
         graph, precision, loss = smaller(text_graph(weights), nll if len(check) > 1 else None)
         (partial / "step.onnx").write_bytes(graph)
+        save_file({k: v for k, v in parts.items() if not k.startswith(IN_GRAPH)}, partial / "weights.safetensors")
         (partial / "alphabet.json").write_text(json.dumps(alphabet.characters), "utf-8")
         if training:
             Fingerprint.of(training).save(partial / "training.bin")
@@ -97,6 +103,7 @@ def export_text(
             "step": precision,
             "int8_loss": round(loss, 5),
             "verse": recipe.verse,
+            "titles": recipe.titles,
             "shape": net.shape.as_dict(),
         }
         describe(partial, "text", recipe, about)
@@ -106,9 +113,28 @@ def export_text(
 def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:
     """The torch network and the alphabet of a bundle, to fine-tune or to evaluate."""
     net = TextNet(TextShape(**bundle.about["shape"]))
-    net.load_state_dict({key: torch.from_numpy(value).float() for key, value in read_weights(bundle).items()})
+    weights = graph_weights(bundle.folder / "step.onnx") | read_weights(bundle)
+    net.load_state_dict({key: torch.from_numpy(np.array(value, np.float32)) for key, value in weights.items()})
     characters = json.loads((bundle.folder / "alphabet.json").read_text("utf-8"))
     return net.eval(), Alphabet(characters)
+
+
+def graph_weights(path: Path) -> Weights:
+    """The weights of the trunk and of its output from a step graph, by their names in `TextNet`; int8 ones scaled."""
+    held: Weights = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+
+    def found(name: str) -> NDArray[np.float32]:
+        if name in held:
+            return np.asarray(held[name], np.float32)
+        steps, zero, scale = (np.asarray(held[f"{name}_{k}"], np.float32) for k in ("quantized", "zero_point", "scale"))
+        return np.asarray((steps - zero) * scale, np.float32)
+
+    out = {"project.weight": found("w_project").T, "project.bias": found("b_project"), "bias": found("b_out")}
+    for k in range(sum(name.endswith("_b_hh") for name in held)):
+        for part in ("ih", "hh"):
+            out[f"trunk.weight_{part}_l{k}"] = found(f"l{k}_w_{part}").T
+            out[f"trunk.bias_{part}_l{k}"] = found(f"l{k}_b_{part}")
+    return {key: np.ascontiguousarray(value) for key, value in out.items()}
 
 
 def compact(net: TextNet) -> dict[str, torch.Tensor]:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnmuse.models.alphabet import UNKNOWN
 from rnnmuse.models.text import gram_rows
-from rnnmuse.text.alphabet import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

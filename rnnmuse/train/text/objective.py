@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch.nn import functional
 
-from rnnmuse.text.alphabet import Alphabet
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.text.grid import PLACES
 from rnnmuse.train.device import started
 from rnnmuse.train.loop import EpochEnd, Progress, Report, Schedule, Step, fit
@@ -20,40 +21,74 @@ from rnnmuse.train.text.network import Dropout, TextNet, TextShape
 from rnnmuse.train.text.recipe import TextRecipe
 
 
-class TextObjective:
-    """A row of text read by lanes at even distances; each pass over it begins somewhere else.
+class Lanes:
+    """``lanes`` of all ``every`` that read a row of text side by side; each pass over it begins somewhere else."""
 
-    Truncated back-propagation through time over chunks with carried state; the loss is the mean nats of a character.
+    def __init__(self, row: Row, every: int, size: int, lanes: NDArray[np.int64], seed: int) -> None:
+        self.count, self.every, self.size = len(row), every, size
+        self.classes = torch.from_numpy(row.classes)
+        self.places = None if row.places is None else torch.from_numpy(row.places)
+        self.lanes, self.at, self.left = lanes, lanes, 0
+        self.random = np.random.default_rng(seed)
+
+    def next(self) -> tuple[torch.Tensor, bool]:
+        """Positions (lanes, size + 1) of the next chunk, and whether a pass begins with it."""
+        begins = self.left == 0
+        if begins:
+            start = int(self.random.integers(self.count))
+            self.at = (start + self.lanes * (self.count // self.every)) % self.count
+            self.left = max(1, self.count // (self.every * self.size))
+        index = (torch.from_numpy(self.at)[:, None] + torch.arange(self.size + 1)) % self.count
+        self.at, self.left = (self.at + self.size) % self.count, self.left - 1
+        return index, begins
+
+    def state(self) -> dict[str, Any]:
+        return {"at": self.at.tolist(), "left": self.left, "random": self.random.bit_generator.state}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.at, self.left = np.array(state["at"], np.int64), state["left"]
+        self.random.bit_generator.state = state["random"]
+
+
+class TextObjective:
+    """A row of text read by lanes at even distances, and another ``beside`` it by a share of the lanes.
+
+    Truncated back-propagation through time over chunks with carried state; the loss is the mean nats of a character. An
+    epoch is one pass over the first row.
     """
 
-    def __init__(self, recipe: TextRecipe, training: Row, validation: Row | None) -> None:
-        self.recipe, self.training, self.validation = recipe, training, validation
-        self.steps = max(1, round(len(training) / (recipe.lanes * recipe.chunk)))
-        self._classes = torch.from_numpy(training.classes)
-        self._places = None if training.places is None else torch.from_numpy(training.places)
+    def __init__(self, recipe: TextRecipe, training: Row, validation: Row | None, beside: Row | None = None) -> None:
+        self.recipe, self.validation = recipe, validation
+        other = round(recipe.beside * recipe.lanes) if beside is not None else 0
+        self._rows = [(training, recipe.lanes - other), *([(beside, other)] if beside is not None and other else [])]
+        self.steps = max(1, round(len(training) / ((recipe.lanes - other) * recipe.chunk)))
 
     def begin(self, rank: int, world: int) -> None:
-        if self.recipe.lanes % world:
-            raise ValueError(f"lanes: {self.recipe.lanes}; must be a multiple of the {world} processes")
-        self._lanes = np.arange(rank, self.recipe.lanes, world)
-        self._random = np.random.default_rng(self.recipe.seed)
-        self._at, self._left = self._lanes, 0
+        if any(count % world for _, count in self._rows):
+            counts = " and ".join(str(count) for _, count in self._rows)
+            raise ValueError(f"lanes: {counts}; must be multiples of the {world} processes")
+        size, seed = self.recipe.chunk, self.recipe.seed
+        self._lanes = [
+            Lanes(row, count, size, np.arange(rank, count, world), seed + number)
+            for number, (row, count) in enumerate(self._rows)
+        ]
         self._carried: torch.Tensor | None = None
 
     def step(self, net: Any, device: torch.device) -> Step:
-        size, count = self.recipe.chunk, len(self.training)
-        if self._left == 0:
-            start = int(self._random.integers(count))
-            self._at = (start + self._lanes * (count // self.recipe.lanes)) % count
-            self._left = max(1, count // (self.recipe.lanes * size))
-            self._carried = None
-        index = (torch.from_numpy(self._at)[:, None] + torch.arange(size + 1)) % count  # (B, T + 1)
-        self._at, self._left = (self._at + size) % count, self._left - 1
-        classes = self._classes[index].to(device)
-        places = None if self._places is None else self._places[index[:, 1:]].to(device)
-        before = self._classes[(index[:, :2] - 2) % count].to(device)
-        state = None if self._carried is None else self._carried.detach()
-        logits, self._carried = net(classes[:, :-1], places, state, before)
+        read, before, places, fresh = [], [], [], []
+        for lanes in self._lanes:
+            index, begins = lanes.next()
+            read.append(lanes.classes[index])
+            before.append(lanes.classes[(index[:, :2] - 2) % lanes.count])
+            if lanes.places is not None:
+                places.append(lanes.places[index[:, 1:]])
+            fresh += [begins] * len(index)
+        classes = torch.cat(read).to(device)
+        state = None
+        if self._carried is not None and not all(fresh):
+            state = self._carried.detach() * (~torch.tensor(fresh, device=device))[None, :, None]
+        where = torch.cat(places).to(device) if places else None
+        logits, self._carried = net(classes[:, :-1], where, state, torch.cat(before).to(device))
         nats = functional.cross_entropy(logits.float().flatten(0, 1), classes[:, 1:].flatten(), reduction="sum")
         events = classes[:, 1:].numel()
         return Step(nats / events, nats, events)
@@ -66,12 +101,12 @@ class TextObjective:
 
     def state(self) -> dict[str, Any]:
         carried = None if self._carried is None else self._carried.detach()
-        random = self._random.bit_generator.state
-        return {"at": self._at.tolist(), "left": self._left, "random": random, "carried": carried}
+        return {"lanes": [lanes.state() for lanes in self._lanes], "carried": carried}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._at, self._left, self._carried = np.array(state["at"]), state["left"], state["carried"]
-        self._random.bit_generator.state = state["random"]
+        self._carried = state["carried"]
+        for lanes, held in zip(self._lanes, state["lanes"], strict=True):
+            lanes.restore(held)
 
 
 def train(
@@ -108,7 +143,8 @@ def train(
         net.load_state_dict(start.state_dict())
     grid = recipe.verse == "regulated"
     held = Row.of(texts.validation, alphabet, grid) if texts.validation else None
-    objective = TextObjective(recipe, Row.of(texts.train, alphabet, grid, recipe.seed), held)
+    beside = Row.of(texts.beside, alphabet, grid, recipe.seed) if texts.beside else None
+    objective = TextObjective(recipe, Row.of(texts.own, alphabet, grid, recipe.seed), held, beside)
     schedule = Schedule(
         recipe.epochs, recipe.patience, recipe.learning_rate, recipe.weight_decay, (0.9, 0.99), recipe.average
     )

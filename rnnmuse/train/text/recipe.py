@@ -17,6 +17,7 @@ SHARES = (
     "drop_recurrent",
     "average",
     "validation",
+    "beside",
 )
 
 
@@ -26,9 +27,12 @@ class TextRecipe:
 
     ``select`` keeps those records of JSON lines whose fields hold the given words, such as ``book=Poetry``.
     ``verse`` "regulated" keeps Chinese poems of four or eight lines of five or seven characters, and trains on
-    their grid. ``least`` is how often a character must occur to be one of the alphabet. ``validation`` is the share
-    held out: with ``tail`` the last of the text, else whole texts by their hash. ``average`` is the decay of the
-    exponential moving average of the weights, which is what is validated and kept.
+    their grid; with ``titles`` each poem that has a title is read twice, with the title and without; with ``longer``
+    poems of more lines are read too, cut into eights and fours. ``least`` is how often a character must occur to be
+    one of the alphabet. ``validation`` is the share held out: with ``tail`` the last of the text, else whole texts by
+    their hash. A file of ``data`` whose role is "beside" is read by the share ``beside`` of the lanes and never held
+    out, as are the longer poems. ``average`` is the decay of the exponential moving average of the weights, which is
+    what is validated and kept.
     """
 
     name: str
@@ -36,9 +40,12 @@ class TextRecipe:
     note: str = ""
     data: tuple[dict[str, str], ...] = field(default=())
     verse: str = ""
+    titles: bool = False
+    longer: bool = False
     least: int = 1
     validation: float = 0.1
     tail: bool = False
+    beside: float = 0.5
     grams: int = 4096
     embed: int = 128
     hidden: int = 512
@@ -64,6 +71,9 @@ class TextRecipe:
             low = int(name not in ("seed", "grams"))
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name}: {value!r}; must be a whole number of at least {low}")
+        for name in ("titles", "longer"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name}: {getattr(self, name)!r}; must be true or false")
         for name in SHARES:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value < 1):

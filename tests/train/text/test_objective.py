@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
+from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.bundle import load_text, verify
 from rnnmuse.models.text import TextModel
-from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.grid import PLACES
 from rnnmuse.train.text.data import Row, Texts, carried_nll, windowed_nll
 from rnnmuse.train.text.export import text_graph, text_network_of
 from rnnmuse.train.text.network import TextNet, TextShape
-from rnnmuse.train.text.objective import train
+from rnnmuse.train.text.objective import TextObjective, train
 from rnnmuse.train.text.recipe import TextRecipe
 from rnnmuse.train.text.run import exported
 
@@ -75,7 +76,11 @@ def test_it_learns_goes_on_and_is_exported(tmp_path, models):
     assert model.alphabet == ALPHABET
     assert model.training is not None
     assert model.training.quotes(TEXT[100:200])
+    stored = load_file(bundle.folder / "weights.safetensors")
+    assert not [key for key in stored if key.startswith("trunk.")]  # the step graph has it
     back, alphabet = text_network_of(bundle)
+    for key, value in net.state_dict().items():
+        assert torch.allclose(back.state_dict()[key], value, atol=float(value.abs().max()) / 100), key
     assert alphabet == ALPHABET
     assert carried_nll(back, held) == pytest.approx(now.best, rel=0.02)
 
@@ -83,3 +88,31 @@ def test_it_learns_goes_on_and_is_exported(tmp_path, models):
 def test_no_text_is_named(tmp_path):
     with pytest.raises(ValueError, match="no text"):
         train(RECIPE, Texts(), ALPHABET, tmp_path)
+
+
+def test_texts_beside_are_read_by_their_share_of_the_lanes():
+    recipe = RECIPE.changed(lanes=8, chunk=16, beside=0.25)
+    own, other = Row.of(["a" * 400], ALPHABET, False), Row.of(["b" * 400], ALPHABET, False)
+    objective = TextObjective(recipe, own, None, other)
+    objective.begin(0, 1)
+    seen = []
+
+    class Net:
+        def __call__(self, classes, places, state, before):
+            seen.append(classes)
+            assert before.shape == (8, 2)
+            return torch.zeros(8, 16, len(ALPHABET), requires_grad=True), torch.zeros(1, 8, 4)
+
+    for _ in range(5):
+        objective.step(Net(), torch.device("cpu"))
+    a, b = ALPHABET.encode("ab")
+    for classes in seen:
+        assert set(classes[:6].flatten().tolist()) <= {0, a}
+        assert set(classes[6:].flatten().tolist()) <= {0, b}
+    assert objective.steps == round(402 / (6 * 16))
+    again = TextObjective(recipe, own, None, other)
+    again.begin(0, 1)
+    again.restore(objective.state())
+    objective.step(Net(), torch.device("cpu"))
+    again.step(Net(), torch.device("cpu"))
+    assert torch.equal(seen[-1], seen[-2])

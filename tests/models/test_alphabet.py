@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnmuse.text.alphabet import FIRST, UNKNOWN, Alphabet, alphabet_of, ascii_of, cleaned
+from rnnmuse.models.alphabet import FIRST, UNKNOWN, Alphabet, alphabet_of, ascii_of, cleaned
 
 LATIN = Alphabet("\n '-.abcdefghijklmnopqrstuvwxyz")
 
