@@ -1,7 +1,7 @@
 """Scores to pieces: MusicXML (plain or zipped), ABC and kern, read with music21.
 
-music21 comes with the ``train`` extra and is imported only when a score is read. Repeats are not expanded:
-a piece holds the bars as written. Pitches are as they sound. Nothing outside the file is ever fetched:
+music21 comes with the ``train`` extra and is imported only when a score is read. Repeats are not expanded, except
+in kern files that list the order of their sections: a piece holds the bars as written. Pitches are as they sound. Nothing outside the file is ever fetched:
 document types are dropped and entity declarations refused.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from rnnmuse.errors import MissingExtraError, ReadError
 from rnnmuse.events import Lyric, Note
+from rnnmuse.music.kern import as_it_sounds, outline, with_dynamics
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 from rnnmuse.music.theory import estimate_key, parse_chord
 
@@ -114,6 +115,9 @@ def parse_scores(data: bytes, name: str) -> list[Piece]:
     if not text.strip():
         raise ReadError(f"{name}: the file is empty")
     pieces = [_piece(name, score, form, text) for score in _music21_scores(name, text, form)]
+    if form == "humdrum" and len(pieces) == 1:
+        found = outline(text)
+        pieces = [as_it_sounds(with_dynamics(pieces[0], found), found)]
     pieces = [piece for piece in pieces if any(part.notes for part in piece.parts)]
     if not pieces:
         raise ReadError(f"{name}: no notes in it")
