@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import rnnmuse
+from rnnmuse.compose.phrases import as_piece
 from rnnmuse.music.sheet import Cell, save_sheet
-from rnnmuse.phrases import as_piece
 
 
 def tune(pitches: list[int]) -> rnnmuse.Piece:

@@ -6,7 +6,7 @@ from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece
-from rnnmuse.session.live import LivePlayer
+from rnnmuse.session.stream import LivePlayer
 
 TUNE = [64, 64, 65, 67, 67, 65, 64, 62, 60, 60, 62, 64, 64, 62, 62]  # Beethoven's Ode to Joy, a note a beat
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnmuse.compose import Muse, Settings, joined, load
+    from rnnmuse.compose.muse import Muse, Settings, joined, load
+    from rnnmuse.compose.phrases import Phrases, load_phrases
     from rnnmuse.events import Note
     from rnnmuse.music.midi import write_midi
     from rnnmuse.music.piece import Part, Piece
     from rnnmuse.music.read import read_music
-    from rnnmuse.phrases import Phrases, load_phrases
     from rnnmuse.text.author import Author, author
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Muse": "rnnmuse.compose",
-    "Settings": "rnnmuse.compose",
-    "joined": "rnnmuse.compose",
-    "load": "rnnmuse.compose",
-    "Phrases": "rnnmuse.phrases",
-    "load_phrases": "rnnmuse.phrases",
+    "Muse": "rnnmuse.compose.muse",
+    "Settings": "rnnmuse.compose.muse",
+    "joined": "rnnmuse.compose.muse",
+    "load": "rnnmuse.compose.muse",
+    "Phrases": "rnnmuse.compose.phrases",
+    "load_phrases": "rnnmuse.compose.phrases",
     "Note": "rnnmuse.events",
     "Part": "rnnmuse.music.piece",
     "Piece": "rnnmuse.music.piece",

@@ -15,16 +15,16 @@ from pathlib import Path
 from random import Random
 
 from rnnmuse.bridges import osc
-from rnnmuse.compose import load
+from rnnmuse.clock import Clock
+from rnnmuse.compose.muse import load
 from rnnmuse.models.bundle import bundles, load_phrase, load_text
 from rnnmuse.music.codec import GRID
 from rnnmuse.music.piece import Piece
-from rnnmuse.realtime.clock import Clock
+from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.sampler import Frame, Player
 from rnnmuse.realtime.engine_link import EngineLink
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage
-from rnnmuse.session.constraints import Constraints, Rules
-from rnnmuse.session.generate import Frame, Player
 from rnnmuse.text.writer import Writer
 
 SCALE = frozenset({0, 2, 4, 5, 7, 9, 11})

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rnnmuse.events import Note
 from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Key, Part, Piece
 from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.regulated import tones
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")  # a loaded machine makes no test fail
 
 TUNE = [60, 62, 64, 65, 67, 69, 71, 72, 71, 69, 67, 65, 64, 62, 60, 60]
 
@@ -40,9 +44,9 @@ def untrained_covers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from rnnmuse.models.cover import CONDITIONS
-    from rnnmuse.train.adversarial import Material, Trainer
-    from rnnmuse.train.cover import export
-    from rnnmuse.train.cover_recipe import CoverRecipe
+    from rnnmuse.train.cover.objective import Material, Trainer
+    from rnnmuse.train.cover.recipe import CoverRecipe
+    from rnnmuse.train.cover.run import export
 
     folder = tmp_path_factory.mktemp("covers")
     recipe = CoverRecipe("covers", about="Untrained.", seed=3)
@@ -65,8 +69,8 @@ def untrained_text_model(name: str = "tiny", characters: str = ENGLISH, verse: s
     import torch
 
     from rnnmuse.text.grid import PLACES
-    from rnnmuse.train.text_export import text_graph
-    from rnnmuse.train.text_network import TextNet, TextShape
+    from rnnmuse.train.text.export import text_graph
+    from rnnmuse.train.text.network import TextNet, TextShape
 
     torch.manual_seed(seed)
     net = TextNet(TextShape(len(characters) + 2, PLACES if verse else 0, 64, 16, 24, 1))

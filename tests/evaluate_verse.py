@@ -49,8 +49,8 @@ def _source(paths: list[str]) -> str:
     """The training text as it was learned from."""
     if not paths:
         return ""
-    from rnnmuse.train.text_recipe import TextRecipe
-    from rnnmuse.train.texts import load_texts
+    from rnnmuse.train.text.data import load_texts
+    from rnnmuse.train.text.recipe import TextRecipe
 
     texts = load_texts([Path(path) for path in paths], TextRecipe("source"))
     return "\n".join([*texts.train, *texts.validation, *texts.test])

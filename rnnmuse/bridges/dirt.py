@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import osc
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.seats import Sent
 
 PORT = 57120

@@ -9,7 +9,7 @@ from typing import Any
 
 from aalink import Link
 
-from rnnmuse.realtime.clock import FASTEST, PPQ, SLOWEST
+from rnnmuse.clock import FASTEST, PPQ, SLOWEST
 from rnnmuse.realtime.stage import Stage
 
 EVERY = 0.25

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnmuse.bridges.midi_in import ALL_NOTES_OFF, SUSTAIN, Echoes, MidiReceiver
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.quiet import quiet
-from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.leader import ClockLeader
 from rnnmuse.realtime.seats import Sent
 from rnnmuse.realtime.stage import Stage

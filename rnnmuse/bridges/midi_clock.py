@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from rnnmuse.realtime.clock import FASTEST, MINUTE, PPQ, SLOWEST, Nanoseconds
+from rnnmuse.clock import FASTEST, MINUTE, PPQ, SLOWEST, Nanoseconds
 
 PULSES = 24
 TICKS = PPQ // PULSES

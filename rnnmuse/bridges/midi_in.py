@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rnnmuse.realtime.clock import Nanoseconds
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.realtime.leader import ClockLeader
 from rnnmuse.realtime.stage import Stage
 

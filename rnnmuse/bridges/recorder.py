@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from rnnmuse.realtime.clock import PPQ
+from rnnmuse.clock import PPQ
 from rnnmuse.realtime.seats import RECORDING, Sent
 
 _END = b"\x00\xff\x2f\x00"

@@ -53,7 +53,7 @@ def generate(
     roll: Roll = None,
 ) -> None:
     """Write new music, from nothing or from a --prompt."""
-    from rnnmuse.compose import Settings
+    from rnnmuse.compose.muse import Settings
 
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
@@ -62,7 +62,7 @@ def generate(
     if prompt is not None:
         _continue(prompt, model, bars, settings, out, wav, roll)
         return
-    from rnnmuse.compose import load
+    from rnnmuse.compose.muse import load
 
     piece = load(model).generate(bars, settings)
     _write(piece, out or Path(f"{model}-{seed}.mid"), wav, roll, None, seed)
@@ -89,7 +89,7 @@ def continue_(
     roll: Roll = None,
 ) -> None:
     """Play on where FILE stops; the result holds the piece and its continuation."""
-    from rnnmuse.compose import Settings
+    from rnnmuse.compose.muse import Settings
 
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
@@ -101,7 +101,7 @@ def continue_(
 def _continue(
     file: Path, model: str, bars: int, settings: object, out: Path | None, wav: Path | None, roll: Path | None
 ) -> None:
-    from rnnmuse.compose import Settings, joined, load
+    from rnnmuse.compose.muse import Settings, joined, load
     from rnnmuse.music.read import read_music
 
     assert isinstance(settings, Settings)

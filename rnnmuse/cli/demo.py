@@ -18,7 +18,7 @@ def demo(
     soundfont: Annotated[Path | None, typer.Option(help="A SoundFont to hear it with, by fluidsynth.")] = None,
 ) -> None:
     """Continue a song of Schumann's with two players; write MIDI, sound and a piano roll."""
-    from rnnmuse.compose import joined, load
+    from rnnmuse.compose.muse import joined, load
     from rnnmuse.music.midi import read_midi, write_midi
     from rnnmuse.music.pianoroll import save_roll
     from rnnmuse.music.sound import render, write_wav

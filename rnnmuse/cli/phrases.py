@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rnnmuse.compose.phrases import Phrases
     from rnnmuse.music.piece import Piece
-    from rnnmuse.phrases import Phrases
 
 Model = Annotated[str, typer.Option(help="Which phrase model; without, phrases for melodies and beats for drums.")]
 Bars = Annotated[int, typer.Option(help="Length of a phrase in bars, 2 or 4.")]
@@ -30,8 +30,8 @@ def interpolate(
     picture: Picture = None,
 ) -> None:
     """Go from the first phrase of A to the first of B in steps, each a phrase of its own."""
+    from rnnmuse.compose.phrases import as_piece
     from rnnmuse.music.read import read_music
-    from rnnmuse.phrases import as_piece
 
     one, two = read_music(a), read_music(b)
     grids = _load(model, one).interpolate(one, two, steps, bars)
@@ -71,8 +71,8 @@ def groove(
     out: Out = None,
 ) -> None:
     """Play the drums of FILE as a human would; or fill in a kit; or make one from taps."""
+    from rnnmuse.compose.phrases import load_phrases
     from rnnmuse.music.read import read_music
-    from rnnmuse.phrases import load_phrases
 
     seed = secrets.randbits(31) if seed is None else seed
     names = tuple(name for name in keep.split(",") if name.strip())
@@ -92,10 +92,10 @@ def infill(
     picture: Picture = None,
 ) -> None:
     """Make bars of FILE anew so that they fit what is before and after them."""
-    from rnnmuse.compose import Settings, load
-    from rnnmuse.infill import infill as fill
+    from rnnmuse.compose.infill import infill as fill
+    from rnnmuse.compose.muse import Settings, load
+    from rnnmuse.compose.phrases import load_phrases
     from rnnmuse.music.read import read_music
-    from rnnmuse.phrases import load_phrases
 
     first, _, last = bars.partition("-")
     if not (first.strip().isdigit() and (last.strip() or first).strip().isdigit()):
@@ -119,8 +119,8 @@ def map_(
     out: Annotated[Path | None, typer.Option(help="The picture (.png or .svg).")] = None,
 ) -> None:
     """Draw the latent space of MODEL: phrases that differ, as small piano rolls, sorted by two axes."""
+    from rnnmuse.compose.phrases import load_phrases
     from rnnmuse.music.sheet import Cell, save_sheet
-    from rnnmuse.phrases import load_phrases
 
     phrases = load_phrases(model)
     rows = phrases.map(bars, across, up)
@@ -131,7 +131,7 @@ def map_(
 
 
 def _load(model: str, piece: Piece) -> Phrases:
-    from rnnmuse.phrases import load_phrases
+    from rnnmuse.compose.phrases import load_phrases
 
     pitched = any(part.notes and not part.drum for part in piece.parts)
     return load_phrases(model or ("phrases" if pitched else "beats"))

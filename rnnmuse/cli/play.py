@@ -28,8 +28,8 @@ def play(
 ) -> None:
     """Play a file or a model to a MIDI port, until its end or Ctrl-C."""
     from rnnmuse.bridges.midi import Ports
+    from rnnmuse.clock import PPQ
     from rnnmuse.models.bundle import find
-    from rnnmuse.realtime.clock import PPQ
     from rnnmuse.realtime.seats import Settings
     from rnnmuse.realtime.stage import Stage
 
@@ -95,7 +95,7 @@ def _port(ports: object, name: str, clock: bool) -> str:
 
 def _plan(stage: Stage, piece: Piece, follow: bool) -> int:
     """Plan every note and tempo of a piece; returns the tick at which all is over."""
-    from rnnmuse.realtime.clock import FASTEST, PPQ, SLOWEST
+    from rnnmuse.clock import FASTEST, PPQ, SLOWEST
 
     stage.desk.local("/rnnmuse/transport/play")
     for tempo in piece.tempos[1:] if follow else ():

@@ -30,7 +30,7 @@ def stream(
 ) -> None:
     """Train a stream model; run the same command again after an interruption and it goes on."""
     with needing_extra():
-        from rnnmuse.train.run import train_stream
+        from rnnmuse.train.stream.run import train_stream
     bundle = train_stream(
         folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, devices=devices, nodes=nodes,
         seed=seed, work=work, again=again,
@@ -55,7 +55,7 @@ def text(
 ) -> None:
     """Train a text model; run the same command again after an interruption and it goes on."""
     with needing_extra():
-        from rnnmuse.train.text import train_text
+        from rnnmuse.train.text.objective import train_text
     bundle = train_text(
         places, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, devices=devices, nodes=nodes,
         seed=seed, work=work, again=again,
@@ -78,7 +78,7 @@ def phrases(
 ) -> None:
     """Train a phrase VAE on melodies, or on drums where the files hold little else; it resumes as `stream` does."""
     with needing_extra():
-        from rnnmuse.train.phrase_run import train_phrase_bundle
+        from rnnmuse.train.phrase.run import train_phrase_bundle
     bundle = train_phrase_bundle(
         folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, seed=seed, work=work, again=again
     )
@@ -101,7 +101,7 @@ def cover(
 ) -> None:
     """Train a cover model on images; run the same command again after an interruption and it goes on."""
     with needing_extra():
-        from rnnmuse.train.cover import train_cover
+        from rnnmuse.train.cover.run import train_cover
     made = train_cover(
         folders, name, start=start, recipe=recipe, architecture=architecture, minutes=minutes, steps=steps, seed=seed,
         work=work, again=again, threads=threads,
@@ -109,12 +109,16 @@ def cover(
     print(made if isinstance(made, Path) else f"{made.folder}\nTry: rnnmuse cover --seed 1 --model {made.name}")
 
 
+EXTRA = ("torch", "lightning_fabric", "onnx", "music21", "matplotlib", "sklearn", "scipy")
+"""Packages of the train extra."""
+
+
 @contextmanager
-def needing_extra() -> Iterator[None]:
+def needing_extra(what: str = "training") -> Iterator[None]:
     """One sentence instead of a traceback where the train extra is not installed."""
     try:
         yield
     except ImportError as error:
-        if (error.name or "").split(".")[0] not in ("torch", "lightning_fabric", "onnx", "music21", "matplotlib"):
+        if (error.name or "").split(".")[0] not in EXTRA:
             raise
-        raise MissingExtraError("training", "train") from None
+        raise MissingExtraError(what, "train") from None

@@ -6,7 +6,7 @@ beat), ("generate", player, beats, seed or None, job, beat), ("latent", player, 
 ("alive",), ("bye",); for text players ("text_generate", player, chunks, seed or None, job, beat), ("text_prompt",
 player, text), ("text_mix", player, model, weight), ("text_bind", player, other), ("text_set", player, name, value,
 beat), ("text_stop" | "text_reset", player, beat).
-Messages out: the orders of `rnnmuse.session.live` and `rnnmuse.session.text`, ("ready",), ("models", names by kind),
+Messages out: the orders of `rnnmuse.session.stream` and `rnnmuse.session.text`, ("ready",), ("models", names by kind),
 ("latent", player, state), ("error" | "text_error", player, text), ("alive",), ("failed", text) as its last word.
 """
 
@@ -20,14 +20,14 @@ from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from rnnmuse.clock import Clock
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import bundles, load_player, load_text
 from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.models.text import TextModel
-from rnnmuse.realtime.clock import Clock
-from rnnmuse.session.live import REACTION, LivePlayer, Order
-from rnnmuse.session.phrases import MODES, PhrasePlayer
+from rnnmuse.session.phrase import MODES, PhrasePlayer
+from rnnmuse.session.stream import REACTION, LivePlayer, Order
 from rnnmuse.session.text import TextPlayer
 
 DEFAULT_MODEL = "lieder"

@@ -1,8 +1,8 @@
 """The cover generator in numpy: one picture from a latent and what is asked of it, drawn at any size in stripes.
 
-The same network as ``rnnmuse.train.gan.CoordinateGenerator``, one picture at a time. The style grows planes of 4, 8,
-… 64 cells a side; at a coordinate the last is read by cubic B-splines, joined by waves and by smooth noise, and
-pixel-wise layers make the colour. Nothing depends on the size in pixels, so a picture is the same at every size.
+The same network as ``rnnmuse.train.cover.network.CoordinateGenerator``, one picture at a time. The style grows planes
+of 4, 8, … 64 cells a side; at a coordinate the last is read by cubic B-splines, joined by waves and by smooth noise,
+and pixel-wise layers make the colour. Nothing depends on the size in pixels, so a picture is the same at every size.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The groove model as it is played: quantised drums, taps or a kick and snare in, a human's playing out.
 
-The mathematics is in `rnnmuse.train.groove`. Where velocity and timing are drawn the answer differs each time, as a
-drummer's does; the same ``random`` gives the same.
+The mathematics is in `rnnmuse.train.groove.network`. Where velocity and timing are drawn the answer differs each time,
+as a drummer's does; the same ``random`` gives the same.
 """
 
 from __future__ import annotations

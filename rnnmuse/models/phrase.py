@@ -3,7 +3,7 @@
 A phrase is a point of its length's latent space, and N(0, I) is where the training phrases lie: their mean and
 covariance, measured after training, are undone on the way in and done again on the way out. So a coordinate is in
 standard deviations, the first ones matter most, and a draw from N(0, I) is a phrase. The mathematics is in
-`rnnmuse.train.vae`; tests hold the two against each other.
+`rnnmuse.train.phrase.network`; tests hold the two against each other.
 """
 
 from __future__ import annotations

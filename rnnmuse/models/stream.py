@@ -1,7 +1,7 @@
 """The stream RNN as it is played: one trunk step an event in onnxruntime, the seven heads in numpy.
 
 The contract of every recurrent model here: ``step(state, event, context) -> (distribution, state)``, the state
-explicit, the cost of a step the same however long the music. The mathematics is in `rnnmuse.train.network`;
+explicit, the cost of a step the same however long the music. The mathematics is in `rnnmuse.train.stream.network`;
 tests hold the two against each other.
 """
 

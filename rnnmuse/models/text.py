@@ -1,7 +1,7 @@
 """The text RNN as it is played: one step a character, or a batch of texts a step, in onnxruntime.
 
 ``step(state, character, place) -> (logits, state)``, the state explicit and of one size however long the text. The
-mathematics is in `rnnmuse.train.text_network`; tests hold the two against each other.
+mathematics is in `rnnmuse.train.text.network`; tests hold the two against each other.
 """
 
 from __future__ import annotations

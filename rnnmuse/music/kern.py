@@ -155,7 +155,9 @@ def with_dynamics(piece: Piece, found: Outline) -> Piece:
     accents = {round(beat, 3) for beat in found.accents}
     for part in piece.parts:
         part.notes = [
-            replace(note, velocity=max(1, min(127, _level(found, note.start) + ACCENT * (round(note.start, 3) in accents))))
+            replace(
+                note, velocity=max(1, min(127, _level(found, note.start) + ACCENT * (round(note.start, 3) in accents)))
+            )
             for note in part.notes
         ]
     return piece
@@ -183,7 +185,9 @@ def as_it_sounds(piece: Piece, found: Outline, most: float = 4000.0) -> Piece:
         spans.append((first, next((b for b in bounds if b > first + 1e-6), first)))
     if sum(last - first for first, last in spans) > most:
         return piece
-    out = Piece([Part(part.name, part.program, part.drum) for part in piece.parts], title=piece.title, pickup=piece.pickup)
+    out = Piece(
+        [Part(part.name, part.program, part.drum) for part in piece.parts], title=piece.title, pickup=piece.pickup
+    )
     out.ticks_per_beat = piece.ticks_per_beat
     at = 0.0
     for first, last in spans:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rnnmuse import __version__
 from rnnmuse.bridges import dirt, osc
 from rnnmuse.bridges.osc_server import LEASE, Client
+from rnnmuse.clock import PPQ
 from rnnmuse.protocol import PARAMETERS, PLAYERS, TABLE, ProtocolError, Row, addresses, normal, within
 from rnnmuse.realtime import pad
-from rnnmuse.realtime.clock import PPQ
 from rnnmuse.realtime.cover_desk import CoverDesk
 from rnnmuse.realtime.seats import Seat
 from rnnmuse.realtime.text_desk import TextDesk

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rnnmuse.bridges.midi_clock import ClockFollower
-from rnnmuse.realtime.clock import PPQ, checked_tempo
+from rnnmuse.clock import PPQ, checked_tempo
 from rnnmuse.realtime.stage import Stage
 
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import itemgetter
 
-from rnnmuse.realtime.clock import Nanoseconds
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.realtime.scheduler import Lateness
 
 MOST_EARLY: Nanoseconds = 200_000

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from rnnmuse.realtime.clock import Clock, Nanoseconds
+from rnnmuse.clock import Clock, Nanoseconds
 
 log = logging.getLogger("rnnmuse.stage")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import PORT
-from rnnmuse.realtime.clock import Nanoseconds
 from rnnmuse.realtime.scheduler import Planned
 
 RECORDING = "record "

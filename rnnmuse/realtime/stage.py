@@ -20,7 +20,7 @@ from typing import Any
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_server import OscServer
-from rnnmuse.realtime.clock import PPQ, Clock, Nanoseconds
+from rnnmuse.clock import PPQ, Clock, Nanoseconds
 from rnnmuse.realtime.desk import Desk
 from rnnmuse.realtime.engine_link import EngineLink
 from rnnmuse.realtime.ledger import Key, Ledger

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnnmuse.models.text import TextModel
 from rnnmuse.protocol import TEXT_PARAMETERS
-from rnnmuse.session.live import AHEAD, REACTION, Order, tick_of
+from rnnmuse.session.stream import AHEAD, REACTION, Order, tick_of
 from rnnmuse.text.alphabet import ascii_of
 from rnnmuse.text.chunks import Chunker
 from rnnmuse.text.mixture import Mixture

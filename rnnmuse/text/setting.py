@@ -16,8 +16,8 @@ from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import GRID, KIND, MAX_WAIT, OFF, ON, PITCH, VELOCITY, velocity_of
 from rnnmuse.music.piece import Metre, Part, Piece, Tempo
 from rnnmuse.music.theory import parse_key, scale_pitch_classes
-from rnnmuse.session.constraints import Constraints, Rules
-from rnnmuse.session.generate import Frame, Player
+from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.sampler import Frame, Player
 from rnnmuse.text.lyrics import syllables_of
 from rnnmuse.text.pronounce import sound, words_of
 

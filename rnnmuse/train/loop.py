@@ -1,36 +1,41 @@
-"""The training loop of the recurrent models: carried state over lanes, resumed after a kill, stopped in time.
+"""The training loop of the recurrent models: resumed where it was interrupted, stopped in time.
 
-Truncated back-propagation through time (Williams and Peng 1990) over chunks with carried state, AdamW, a warm-up
-and a cosine fall of the learning rate over the time or the epochs that are given. What is read, and what a loss is,
-a `Course` says.
+AdamW, a warm-up and a cosine fall of the learning rate over the time or the epochs that are given, gradients clipped at
+norm 1. An `Objective` says what is read and what the loss is. A run that is interrupted and resumed takes the same
+steps as one that is not.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor, nn
 
-from rnnmuse.train.precision import half_is_faster
+from rnnmuse.train.checkpoint import BEST, LAST, Budget, Log, load, random_state, restore_random, save
 
 WARM_UP = 100
-SAVE_EVERY = 90.0  # seconds
+LEAST_RATE = 0.02  # of the learning rate, at the end
 
 
 @dataclass(slots=True)
 class Progress:
-    """What a run can say of itself: shown by the command, kept in ``log.jsonl``."""
+    """Where a run is: shown by the command, kept in the checkpoint."""
 
     epoch: int = 0
     step: int = 0
+    """Steps of this epoch that are over."""
     steps: int = 1
     events: int = 0
     seconds: float = 0.0
@@ -40,191 +45,262 @@ class Progress:
     best_epoch: int = 0
     left: float = math.nan
 
+    @property
+    def position(self) -> int:
+        """Steps of the whole run that are over."""
+        return self.epoch * self.steps + self.step
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How a network is trained: ``lanes`` chunks of ``chunk`` steps an update, until validation rests."""
+    """How long and how fast a network is trained: until validation has not fallen for ``patience`` epochs."""
 
-    lanes: int
-    chunk: int
     epochs: int
     patience: int
     learning_rate: float
-    seed: int = 1
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     average: float = 0.0
-    """Decay an update of a moving average of the weights, which is then what is validated and kept; 0 for none."""
+    """Decay at each step of a moving average of the weights, which is then what is validated and kept; 0 for none."""
 
 
-class Course(Protocol):
-    """What is learned. One step is one event or character of one lane."""
+@dataclass(slots=True)
+class Step:
+    """The outcome of a step: ``loss`` is minimised, ``nats`` over ``events`` is reported."""
 
-    steps_a_round: int
-    """Events or characters in the training set."""
+    loss: Tensor
+    nats: Tensor
+    events: int
 
-    def begin(self, lanes: range, seed: int) -> None:
-        """Read the lanes of these numbers from now on."""
 
-    def chunk(self, net: Any, state: torch.Tensor | None, device: torch.device) -> tuple[Any, torch.Tensor, int]:
-        """The next chunk through ``net``: summed nats (with gradient), new state, and how many steps were read."""
+class Objective(Protocol):
+    """What a network learns, and how well it does."""
 
-    def validate(self, net: Any) -> float:
-        """Mean nats a step of the held-out set by the network on the CPU; NaN without one."""
+    steps: int
+    """Steps an epoch."""
+
+    def begin(self, rank: int, world: int) -> None:
+        """Start reading from the beginning, as process ``rank`` of ``world``."""
+
+    def step(self, net: Any, device: torch.device) -> Step:
+        """Read the next batch and compute its loss by ``net`` on ``device``."""
+
+    def validate(self, net: Any) -> tuple[float, dict[str, Any]]:
+        """A measure of held-out data, lower is better, NaN without any; and more for the log."""
+
+    def state(self) -> dict[str, Any]:
+        """Where the reading is, as tensors and plain values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on reading where `state` was taken, in the same place of as many processes."""
 
 
 Report = Callable[[Progress], None]
+EpochEnd = Callable[[Any, Progress], None]
 
 
-def started(devices: int, nodes: int, precision: str | None = None) -> Fabric:
-    """Fabric over the processes that there are; ``precision`` is Fabric's, the faster of two without one."""
-    fabric = Fabric(
-        accelerator="auto" if torch.cuda.is_available() else "cpu",
-        devices=devices,
-        num_nodes=nodes,
-        precision=precision or ("bf16-mixed" if half_is_faster() else "32-true"),
-    )
-    fabric.launch()
-    return fabric
+class _Learner(nn.Module):
+    """A network with its objective: calling it takes a step, in Fabric's precision and with its averaged gradients."""
+
+    def __init__(self, net: nn.Module, objective: Objective, device: torch.device) -> None:
+        super().__init__()
+        self.net, self.objective, self.device = net, objective, device
+
+    def forward(self) -> tuple[Tensor, Tensor, int]:
+        found = self.objective.step(self.net, self.device)
+        return found.loss, found.nats.detach(), found.events
 
 
 def fit(
-    inner: torch.nn.Module,
-    course: Course,
+    net: nn.Module,
+    objective: Objective,
     schedule: Schedule,
     folder: Path,
     fabric: Fabric,
     *,
     minutes: float | None = None,
     report: Report | None = None,
-    epoch_end: Callable[[Any, Progress], None] | None = None,
+    epoch_end: EpochEnd | None = None,
+    now: Callable[[], float] = time.monotonic,
 ) -> Progress:
-    """Train ``inner`` until validation stops falling for ``patience`` epochs, the epochs or ``minutes`` are over.
+    """Train ``net`` until validation stops falling for the schedule's patience, its epochs or ``minutes`` are over.
 
-    ``folder`` keeps ``last.ckpt`` (the run goes on from it), ``best.ckpt`` and ``log.jsonl``. Leaves the best weights
-    in ``inner``. Lanes are shared out over the processes of ``fabric``, whose gradients are averaged.
+    ``folder`` keeps ``last.ckpt`` (the run resumes from it), ``best.ckpt`` and ``log.jsonl``. Leaves the best weights
+    in ``net``, on the CPU. The first process of ``fabric`` decides when to save and to stop. Ctrl-C and a request to
+    terminate end the run after the step under way, saved, with KeyboardInterrupt.
     """
-    if minutes is not None and minutes <= 0:
-        raise ValueError(f"minutes: {minutes}; must be above 0")
-    world, rank = fabric.world_size, fabric.global_rank
-    if schedule.lanes % world:
-        raise ValueError(f"lanes: {schedule.lanes}; must be a multiple of the {world} processes")
-    matrices = [p for p in inner.parameters() if p.ndim > 1]
-    vectors = [p for p in inner.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": schedule.weight_decay},
-        {"params": vectors, "weight_decay": schedule.weight_decay if not schedule.average else 0.0},
-    ]
-    adam = torch.optim.AdamW(groups, schedule.learning_rate, betas=schedule.betas)
-    average = copy.deepcopy(inner).eval() if schedule.average else None
-    net, optimiser = fabric.setup(inner, adam)
-    now = Progress()
-    now.steps = max(1, round(course.steps_a_round / (schedule.lanes * schedule.chunk)))
-    before = 0.0
-    last = folder / "last.ckpt"
-    if average is not None:
-        average.to(fabric.device)
-    if last.exists():
-        held: dict[str, Any] = {"net": net, "optimiser": optimiser, "progress": {}}
-        if average is not None:
-            held["average"] = average
-        rest = fabric.load(last, held)
-        now = Progress(**held["progress"], **{k: v for k, v in rest.items() if k in Progress.__slots__})
-        before = now.seconds
-    folder.mkdir(parents=True, exist_ok=True)
-    course.begin(range(rank, schedule.lanes, world), schedule.seed + 1_000 * now.epoch * now.steps + now.step)
-    kept = average if average is not None else inner
-    state: torch.Tensor | None = None
-    began = saved = time.monotonic()
-    run_steps = schedule.epochs * now.steps
-    warm_up = min(WARM_UP, max(1, 2 * now.steps))
+    run = _Run(net, objective, schedule, folder, fabric, Budget(minutes, now=now), report, epoch_end)
+    with _interrupts() as interrupted:
+        run.train(interrupted)
+    fabric.barrier()
+    net.load_state_dict(load(folder / BEST))
+    net.cpu().eval()
+    return run.progress
 
-    def save(path: Path) -> None:
-        more = {} if average is None else {"average": average}
-        fabric.save(path, {"net": net, "optimiser": optimiser, "progress": asdict(now), **more})
 
-    net.train()
-    try:
-        while now.epoch < schedule.epochs and (now.step or now.epoch - now.best_epoch < schedule.patience):
-            now.seconds = before + time.monotonic() - began
-            done = (now.epoch * now.steps + now.step) / run_steps
-            if minutes is not None:
-                done = max(done, now.seconds / (60 * minutes))
-            done = float(fabric.broadcast(min(1.0, done))) if world > 1 else min(1.0, done)
-            position = now.epoch * now.steps + now.step
-            rate = (
-                schedule.learning_rate
-                * min(1.0, (position + 1) / warm_up)
-                * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
-            )
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            nll, state, count = course.chunk(net, state, fabric.device)
-            # a constant divisor, so that processes with more padding than others weigh the same as in one process
-            loss = nll / (schedule.lanes // world * schedule.chunk)
-            fabric.backward(loss)
-            fabric.clip_gradients(net, optimiser, max_norm=1.0)
-            optimiser.step()
-            optimiser.zero_grad()
-            if average is not None:
-                decay = min(schedule.average, (1 + position) / (10 + position))
-                with torch.no_grad():
-                    torch._foreach_lerp_(list(average.parameters()), list(inner.parameters()), 1 - decay)
-            shown = float(nll.detach()) / max(1, count)
-            share = max(0.02, 1 / (now.step + 1))  # the mean of the epoch at first, then a running one
-            now.loss = shown if math.isnan(now.loss) else (1 - share) * now.loss + share * shown
-            now.events += count * world
-            now.step += 1
-            now.left = (now.seconds - before) * (1 - done) / max(done, 1e-6) if before == 0 else now.left
-            if minutes is not None:
-                now.left = max(0.0, 60 * minutes - now.seconds)
+class _Run:
+    def __init__(
+        self,
+        net: nn.Module,
+        objective: Objective,
+        schedule: Schedule,
+        folder: Path,
+        fabric: Fabric,
+        budget: Budget,
+        report: Report | None,
+        epoch_end: EpochEnd | None,
+    ) -> None:
+        self.net, self.objective, self.schedule = net, objective, schedule
+        self.folder, self.fabric, self.budget = folder, fabric, budget
+        self.report, self.epoch_end, self.log = report, epoch_end, Log(folder)
+        self.first = fabric.global_rank == 0
+        groups = [
+            {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": schedule.weight_decay},
+            {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        adam = torch.optim.AdamW(groups, schedule.learning_rate, betas=schedule.betas)
+        self.average = copy.deepcopy(net).eval().to(fabric.device) if schedule.average else None
+        self.learner, self.optimiser = fabric.setup(_Learner(net, objective, fabric.device), adam)
+        self.progress = Progress(steps=objective.steps)
+        objective.begin(fabric.global_rank, fabric.world_size)
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / LAST).exists():
+            self._resume()
+        budget.before, budget.steps = self.progress.seconds, schedule.epochs * self.progress.steps
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.net if self.average is None else self.average
+
+    def train(self, interrupted: Callable[[], bool]) -> None:
+        now = self.progress
+        self.net.train()
+        while now.epoch < self.schedule.epochs and now.epoch - now.best_epoch < self.schedule.patience:
+            done, due, stop = self._agreed((self.budget.done(now.position), self.budget.due(), interrupted()))
+            if done >= 1.0 and now.step == 0 and now.best_epoch:
+                break  # a run that was over is called again
+            if due or stop:
+                self._save()
+            if stop:
+                raise KeyboardInterrupt
+            self._step(done)
             over = done >= 1.0
             if now.step >= now.steps or over:
-                now.step, now.epoch = 0, now.epoch + 1
-                if rank == 0:
-                    _end_epoch(kept, course, now, folder)
-                    if epoch_end:
-                        epoch_end(kept, now)
-                now.best, now.best_epoch = fabric.broadcast((now.best, now.best_epoch))
-                net.train()
-                save(last)
-                saved = time.monotonic()
-                if over or now.epoch - now.best_epoch >= schedule.patience:
+                self._end_epoch()
+                if over:
                     break
-            elif time.monotonic() - saved > SAVE_EVERY:
-                save(last)
-                saved = time.monotonic()
-            if report and rank == 0:
-                report(now)
-    except KeyboardInterrupt:
-        save(last)
-        raise
-    fabric.barrier()
-    inner.load_state_dict(torch.load(folder / "best.ckpt", weights_only=True))
-    inner.cpu().eval()
-    return now
+            if self.report and self.first:
+                try:
+                    self.report(now)
+                except KeyboardInterrupt:
+                    self._save()
+                    raise
 
+    def _agreed(self, decision: tuple[float, bool, bool]) -> tuple[float, bool, bool]:
+        """The first process's decision."""
+        if self.fabric.world_size == 1:
+            return decision
+        agreed: tuple[float, bool, bool] = self.fabric.broadcast(decision)
+        return agreed
 
-def _end_epoch(net: torch.nn.Module, course: Course, now: Progress, folder: Path) -> None:
-    where = next(net.parameters()).device
-    found = course.validate(net.cpu().eval())
-    now.validation = now.loss if math.isnan(found) else found
-    net.to(where)
-    if now.validation < now.best:
-        now.best, now.best_epoch = now.validation, now.epoch
-        partial = folder / "best.tmp"
-        torch.save(net.state_dict(), partial)
-        partial.replace(folder / "best.ckpt")
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        log.write(
-            json.dumps(
+    def _step(self, done: float) -> None:
+        now, schedule = self.progress, self.schedule
+        warm_up = min(WARM_UP, max(1, 2 * now.steps))
+        cosine = LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * done)) / 2
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule.learning_rate * min(1.0, (now.position + 1) / warm_up) * cosine
+        loss, nats, events = self.learner()
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.learner, self.optimiser, max_norm=1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        if self.average is not None:
+            decay = min(schedule.average, (1 + now.position) / (10 + now.position))
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - decay)
+        shown = float(nats) / max(1, events)
+        share = max(0.02, 1 / (now.step + 1))  # the mean of the epoch at first, then a running one
+        now.loss = shown if math.isnan(now.loss) else (1 - share) * now.loss + share * shown
+        now.events += events * self.fabric.world_size
+        now.step += 1
+        now.seconds, now.left = self.budget.seconds, self.budget.left(now.position)
+
+    def _end_epoch(self) -> None:
+        now = self.progress
+        now.step, now.epoch = 0, now.epoch + 1
+        if self.first:
+            found, more = self.objective.validate(self.kept.eval())
+            now.validation = now.loss if math.isnan(found) else found
+            if now.validation < now.best:
+                now.best, now.best_epoch = now.validation, now.epoch
+                save(self.folder / BEST, {key: value.cpu() for key, value in self.kept.state_dict().items()})
+            self.log.append(
                 {
                     "epoch": now.epoch,
                     "events": now.events,
                     "seconds": round(now.seconds, 1),
                     "loss": round(now.loss, 4),
                     "validation": round(now.validation, 4),
+                    **more,
                 }
             )
-            + "\n"
-        )
+        now.best, now.best_epoch = self.fabric.broadcast((now.best, now.best_epoch))
+        self._save()
+        if self.first and self.epoch_end:
+            self.epoch_end(self.kept, now)
+        self.net.train()
+
+    def _save(self) -> None:
+        """Write the checkpoint, with the reading and the random state of every process."""
+        own = {"reading": self.objective.state(), "random": random_state()}
+        each: list[Any] = [own]
+        if self.fabric.world_size > 1:
+            each = [None] * self.fabric.world_size
+            torch.distributed.all_gather_object(each, own)
+        if self.first:
+            held = {
+                "net": self.net.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "progress": asdict(self.progress),
+                "processes": each,
+            }
+            if self.average is not None:
+                held["average"] = self.average.state_dict()
+            save(self.folder / LAST, held)
+        self.fabric.barrier()
+
+    def _resume(self) -> None:
+        held = load(self.folder / LAST, self.fabric.device)
+        self.net.load_state_dict(held["net"])
+        self.optimiser.load_state_dict(held["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(held["average"])
+        self.progress = Progress(**held["progress"] | {"steps": self.objective.steps})
+        if len(held["processes"]) == self.fabric.world_size:
+            own = held["processes"][self.fabric.global_rank]
+            self.objective.restore(own["reading"])
+            restore_random(own["random"])
+        if self.first:
+            self.log.keep(lambda row: int(row["epoch"]) <= self.progress.epoch)
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or a request to terminate came; the second one interrupts at once. In the main thread only."""
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield came.is_set
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if came.is_set():
+            raise KeyboardInterrupt
+        came.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

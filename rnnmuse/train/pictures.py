@@ -22,7 +22,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any
 def _save(figure: Any, path: Path) -> Path:
     from matplotlib import pyplot
 
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=80)
     pyplot.close(figure)
     return path
 
@@ -42,25 +42,43 @@ def save_loss_curve(log: Path, path: Path, unit: str = "nats an event") -> Path:
 
 
 def save_statistics(real: Mapping[str, Sequence[float]], made: Mapping[str, Sequence[float]], path: Path) -> Path:
-    """Histograms of each musical statistic: real pieces and generated ones, the real 5-95 % band shaded."""
+    """Histograms of each measure of real and of generated music, the real quartiles shaded; NaN is left out."""
     columns = 4
     figure, axes = _figure(13, 5.6, -(-len(real) // columns), columns)
     for axis, name in zip(np.ravel(axes), real, strict=False):
-        values = np.array(real[name])
-        low, high = np.percentile(values, [5, 95])
-        every = np.concatenate([values, np.array(made[name])])
+        values, generated = (np.array([v for v in own[name] if not np.isnan(v)] or [0.0]) for own in (real, made))
+        low, high = np.percentile(values, [25, 75])
+        every = np.concatenate([values, generated])
         bins = np.linspace(every.min(), max(every.max(), every.min() + 1e-6), 28)
         axis.axvspan(low, high, color="#ebf4ff")
         axis.hist(values, bins, weights=np.full(len(values), 1 / len(values)), color="#718096", alpha=0.6, label="real")
-        generated = np.array(made[name])
         axis.hist(
-            generated, bins, weights=np.full(len(generated), 1 / max(1, len(generated))), histtype="step",
+            generated, bins, weights=np.full(len(generated), 1 / len(generated)), histtype="step",
             color="#dd6b20", linewidth=1.8, label="generated",
         )  # fmt: skip
         axis.axvline(float(np.median(generated)), color="#dd6b20", linestyle="--", linewidth=1)
-        axis.set_title(name, fontsize=10)
+        axis.set_title(name, fontsize=9)
         axis.tick_params(labelsize=8)
     np.ravel(axes)[0].legend(fontsize=8)
+    return _save(figure, path)
+
+
+def save_similarity(rows: Sequence[Mapping[str, Any]], prompt: int, path: Path) -> Path:
+    """Self-similarity matrices by bar, a row a window and a column a kind; a line after ``prompt`` bars.
+
+    Kinds without a prompt, which have fewer bars than the first, have no line.
+    """
+    names = list(rows[0])
+    figure, axes = _figure(3.2 * len(names), 3.2 * len(rows), len(rows), len(names))
+    for line, row in zip(np.reshape(axes, (len(rows), len(names))), rows, strict=True):
+        for axis, name in zip(line, names, strict=True):
+            bars = len(row[name])
+            axis.imshow(row[name], vmin=0, vmax=1, cmap="magma", extent=(0.5, bars + 0.5, bars + 0.5, 0.5))
+            if bars == len(row[names[0]]):
+                axis.axvline(prompt + 0.5, color="#63b3ed", linewidth=1)
+                axis.axhline(prompt + 0.5, color="#63b3ed", linewidth=1)
+            axis.set_title(name, fontsize=10)
+            axis.tick_params(labelsize=7)
     return _save(figure, path)
 
 

@@ -3,7 +3,7 @@ from random import Random
 import pytest
 
 from rnnmuse.bridges.midi_clock import TICKS, WINDOW, ClockFollower
-from rnnmuse.realtime.clock import MINUTE, PPQ
+from rnnmuse.clock import MINUTE, PPQ
 from rnnmuse.realtime.leader import ClockLeader
 from rnnmuse.realtime.stage import Stage
 

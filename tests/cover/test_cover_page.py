@@ -9,7 +9,7 @@ from PIL import Image
 
 from rnnmuse.cli import main as command
 from rnnmuse.music.midi import write_midi
-from rnnmuse.train.abstracts import abstracts
+from rnnmuse.train.cover.abstracts import abstracts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cover.md").read_text("utf-8")
 COMMANDS = [
@@ -71,7 +71,7 @@ def test_a_model_of_ones_own_is_trained_drawn_with_and_measured(place, tmp_path,
     assert "--model mine" in capsys.readouterr().out
     place(smaller(drawing))
     assert Path("out/song-cover.jpg").exists()
-    monkeypatch.setattr("rnnmuse.train.cover_evaluate.SAMPLES", 40)
+    monkeypatch.setattr("rnnmuse.train.cover.evaluate.SAMPLES", 40)
     for line in INLINE:
         place(shlex.split(line))
         assert "times as far" not in capsys.readouterr().out  # no pieces were given

@@ -7,7 +7,7 @@ import torch
 from rnnmuse.errors import BundleError
 from rnnmuse.models.bundle import load_cover
 from rnnmuse.models.cover import CONDITIONS, NOISE, NOISE_GRID, CoverModel, Window, spline
-from rnnmuse.train.gan import CoordinateGenerator, CoverShape
+from rnnmuse.train.cover.network import CoordinateGenerator, CoverShape
 
 
 def network():

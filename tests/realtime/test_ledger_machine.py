@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rnnmuse.realtime.clock import PPQ, Clock
+from rnnmuse.clock import PPQ, Clock
 from rnnmuse.realtime.ledger import Ledger
 from rnnmuse.realtime.scheduler import TOO_LATE, Scheduler
 

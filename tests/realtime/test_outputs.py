@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from rnnmuse.bridges import dirt
+from rnnmuse.clock import PPQ, Clock
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.clock import PPQ, Clock
 from rnnmuse.realtime.scheduler import TOO_LATE, Scheduler
 from rnnmuse.realtime.seats import Settings
 from rnnmuse.realtime.stage import Stage

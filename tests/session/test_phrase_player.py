@@ -8,8 +8,8 @@ import pytest
 from rnnmuse.models.bundle import load_phrase
 from rnnmuse.models.latent import slerp
 from rnnmuse.music.phrases import STEPS_A_BEAT, melody_grid, melody_notes
-from rnnmuse.session.live import AHEAD, tick_of
-from rnnmuse.session.phrases import PhrasePlayer, places
+from rnnmuse.session.phrase import PhrasePlayer, places
+from rnnmuse.session.stream import AHEAD, tick_of
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from rnnmuse.protocol import TEXT_PARAMETERS
-from rnnmuse.session.live import tick_of
+from rnnmuse.session.stream import tick_of
 from rnnmuse.session.text import TextPlayer
 from rnnmuse.text.pronounce import syllables
 

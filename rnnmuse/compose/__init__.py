@@ -1,0 +1,1 @@
+"""Offline composition: continue, generate, fill in, phrases."""

@@ -1,0 +1,205 @@
+"""In-filling: new bars between bars that stay, by the stream RNN with the phrase VAE's guidance.
+
+The RNN, which only hears what is before the gap, plays several fillings. Each is judged by how likely it makes the
+music around its end, its last bar and the first bar that stays, and by how near its melody lies to the arc between
+the melody before the gap and the melody after it in the VAE's latent space. The best stays.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+import numpy as np
+
+from rnnmuse.compose.muse import Muse, Settings, _clipped, _frame, decode_from
+from rnnmuse.compose.phrases import Phrases, check_metre
+from rnnmuse.models.latent import slerp
+from rnnmuse.models.likelihood import event_likelihoods
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import BEATS, GRID, SUB, Encoded, drum_parts, encode
+from rnnmuse.music.piece import Part, Piece
+from rnnmuse.play.limits import Constraints
+from rnnmuse.play.sampler import constrained, events_until
+
+CANDIDATES = 16
+GUIDANCE = 0.5
+"""Nats an event that a melody at right angles to the arc costs."""
+
+HEARD = 600  # events before the gap that are heard
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The whole piece with its new bars, from beat ``start`` to ``end``; what judged them.
+
+    ``join`` is the surprise around the gap's end in nats an event, ``distance`` 0 to 2 how far the melody is from the
+    VAE's arc (NaN without one).
+    """
+
+    piece: Piece
+    start: float
+    end: float
+    join: float
+    distance: float
+
+
+def bar_span(piece: Piece, first: int, last: int) -> tuple[float, float]:
+    """Beats at which bar ``first`` begins and bar ``last`` ends, counted from 1."""
+    if not 1 <= first <= last:
+        raise ValueError(f"bars: {first}-{last}; must be like 5-8, from 1 on, the first not after the last")
+    beat, start = 0.0, 0.0
+    for bar in range(1, last + 1):
+        if bar == first:
+            start = beat
+        beat += piece.metre_at(beat).bar_beats
+    if start >= piece.end:
+        raise ValueError(f"bars: {first}-{last}; the piece ends before bar {first}")
+    return start, beat
+
+
+def infill(
+    muse: Muse,
+    piece: Piece,
+    first: int,
+    last: int,
+    phrases: Phrases | None = None,
+    settings: Settings | None = None,
+    candidates: int = CANDIDATES,
+    guidance: float = GUIDANCE,
+) -> Filled:
+    """``piece`` with bars ``first`` to ``last`` made anew, whatever was in them.
+
+    Without ``phrases``, or in a metre or with parts that they do not know, only the join judges. ValueError names
+    the field that is wrong.
+    """
+    return best(fillings(muse, piece, first, last, phrases, settings, candidates), guidance)
+
+
+def best(filled: Sequence[Filled], guidance: float = GUIDANCE) -> Filled:
+    """The filling of the least join and, by ``guidance``, distance."""
+    return min(filled, key=lambda f: f.join + (guidance * f.distance if f.distance == f.distance else 0.0))
+
+
+def fillings(
+    muse: Muse,
+    piece: Piece,
+    first: int,
+    last: int,
+    phrases: Phrases | None = None,
+    settings: Settings | None = None,
+    candidates: int = CANDIDATES,
+) -> list[Filled]:
+    """Every filling that `infill` chooses from."""
+    if not 1 <= candidates <= 256:
+        raise ValueError(f"candidates: {candidates}; must be 1 to 256")
+    settings = settings or Settings()
+    start, end = bar_span(piece, first, last)
+    kept = without(piece, start, end)
+    frame = _frame(kept, 0.0, 1, settings)
+    fills = _played(muse, piece, frame, start, end, settings, candidates)
+    arc = _arc(phrases, kept, start, end) if phrases is not None else []
+    out = []
+    for fill in fills:
+        whole = _together(kept, fill, frame)
+        distance = _distance(phrases, whole, arc) if arc and phrases is not None else float("nan")
+        out.append(Filled(whole, start, end, join_nll(muse.model, whole, end), distance))
+    return out
+
+
+def without(piece: Piece, start: float, end: float) -> Piece:
+    """The piece with nothing from beat ``start`` to ``end``; notes that ring into the gap are cut, chords are kept
+    where they are written."""
+    parts = []
+    for part in piece.parts:
+        before = _clipped(part, start).notes
+        parts.append(replace(part, notes=before + [n for n in part.notes if n.start >= end - 1e-6]))
+    return replace(piece, parts=parts)
+
+
+def join_nll(model: StreamModel, piece: Piece, end: float) -> float:
+    """Nats an event from one bar before beat ``end`` to one bar after it, heard with what comes before."""
+    bar = piece.metre_at(max(0.0, end - 1e-3)).bar_beats
+    encoded = encode(piece, model.parts)
+    if not len(encoded):
+        return float("inf")
+    first_note = min(n.start for part in piece.parts for n in part.notes)
+    at = int(first_note) * GRID + np.cumsum(encoded.events[:, BEATS].astype(np.int64) * GRID + encoded.events[:, SUB])
+    low, high = (int(np.searchsorted(at, round(beat * GRID))) for beat in (end - bar, end + bar))
+    since = max(0, low - HEARD)
+    heard = Encoded(encoded.events[since:high], encoded.context[since:high])
+    found = event_likelihoods(model, heard, low - since)
+    return -sum(found) / len(found) if found else float("inf")
+
+
+def _played(
+    muse: Muse, piece: Piece, frame: Piece, start: float, end: float, settings: Settings, candidates: int
+) -> list[Piece]:
+    """Fillings from beat ``start`` to ``end``, each played by the RNN after what is before the gap."""
+    parts = [_clipped(part, start) for part in piece.parts]
+    before = encode(replace(frame, parts=parts), muse.model.parts)
+    used = muse._players(settings.players, sorted({int(row[3]) for row in encode(piece, muse.model.parts).events}))
+    rules = Constraints(
+        low=settings.low,
+        high=settings.high,
+        polyphony=settings.polyphony,
+        parts=used,
+        rest=frame.metre_at(start).bar_beats,
+        voices={i: 1 for i, part in enumerate(muse.model.parts) if part.sung},
+    )
+    seed = secrets.randbits(31) if settings.seed is None else settings.seed
+    player = constrained(muse.model, frame, rules, seed, settings.temperature, settings.top_p, settings.density)
+    rows = before.events.tolist()
+    skipped = max(0, len(rows) - HEARD)
+    first = min((n.start for part in parts for n in part.notes), default=start)
+    player.at(int(first) * GRID + sum(row[BEATS] * GRID + row[SUB] for row in rows[:skipped]))
+    for row in rows[skipped:]:
+        player.hear(tuple(row))
+    here = player.save()
+    out = []
+    for index in range(candidates):
+        player.restore(here)
+        player.random = Random(seed + index)
+        events = list(events_until(player, round(start * GRID), round(end * GRID)))
+        if events:
+            wait = here.grid + events[0][BEATS] * GRID + events[0][SUB] - round(start * GRID)
+            events[0] = (wait // GRID, wait % GRID, *events[0][2:])
+        notes = decode_from(events, round(start * GRID), drum_parts(muse.model.parts))
+        out.append(muse._spread(notes, piece, frame))
+    return out
+
+
+def _together(kept: Piece, fill: Piece, frame: Piece) -> Piece:
+    parts: list[Part] = []
+    for index, part in enumerate(fill.parts):
+        own = kept.parts[index].notes if index < len(kept.parts) else []
+        base = kept.parts[index] if index < len(kept.parts) else part
+        parts.append(replace(base, notes=sorted(own + part.notes)))
+    return replace(frame, parts=parts, chords=kept.chords, title=kept.title)
+
+
+def _arc(phrases: Phrases, kept: Piece, start: float, end: float) -> list[tuple[int, np.ndarray]]:
+    """For each two bars of the gap their index and the point the VAE would have there; empty where it cannot tell."""
+    try:
+        check_metre(kept)
+        found = phrases.read(kept, 2)
+    except ValueError:
+        return []
+    if start % 8 or end % 8 or not 0 < start / 8 < end / 8 < len(found.grids):
+        return []
+    a, b = round(start / 8) - 1, round(end / 8)
+    points = [phrases.model.encode(found.grids[i], found.contexts[i]) for i in (a, b)]
+    return [(i, slerp(points[0], points[1], (i - a) / (b - a))) for i in range(a + 1, b)]
+
+
+def _distance(phrases: Phrases, whole: Piece, arc: list[tuple[int, np.ndarray]]) -> float:
+    """Mean of 1 - cosine between the filling's phrases and the arc."""
+    found = phrases.read(whole, 2)
+    out = []
+    for index, target in arc:
+        point = phrases.model.encode(found.grids[index], found.contexts[index])
+        cosine = float(point @ target) / max(1e-6, float(np.linalg.norm(point) * np.linalg.norm(target)))
+        out.append(1 - cosine)
+    return float(np.mean(out))

@@ -1,0 +1,326 @@
+"""The loop that plays a stream model: hear the music so far, then draw event after event within the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmuse.models.sampling import check, sample
+from rnnmuse.models.stream import START_EVENT, Distribution, State, StreamModel
+from rnnmuse.music.codec import (
+    BEATS,
+    DENSITY,
+    GRID,
+    KIND,
+    MAX_WAIT,
+    MICROTIME,
+    OFF,
+    ON,
+    PART,
+    PITCH,
+    SUB,
+    UNKNOWN,
+    VELOCITY,
+    context_of,
+    density_class,
+)
+from rnnmuse.music.piece import Piece
+from rnnmuse.play.limits import Constraints, Rules
+
+Event = tuple[int, ...]
+_BLOCK = 8 * GRID
+
+
+class Frame:
+    """Context rows along a piece's maps, ``density`` (note-ons a beat) asked for all along where it is given."""
+
+    def __init__(self, piece: Piece, density: float | None = None) -> None:
+        self.piece = piece
+        self._density = UNKNOWN[DENSITY] if density is None else density_class(density)
+        self._blocks: dict[int, list[list[int]]] = {}
+
+    def at(self, grid: int) -> list[int]:
+        """The context (eight classes) at a grid position."""
+        block = grid // _BLOCK
+        if block not in self._blocks:
+            rows = context_of(self.piece, np.arange(block * _BLOCK, (block + 1) * _BLOCK))
+            rows[:, DENSITY] = self._density
+            self._blocks = {block: rows.tolist()}
+        return self._blocks[block][grid % _BLOCK]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A player's place in the music, as `Player.save` gives it."""
+
+    grid: int
+    micro: int
+    state: State
+    started: dict[tuple[int, int], int]
+    foreign: frozenset[tuple[int, int]]
+    expected: Distribution | None
+    previous: tuple[Event, Sequence[int]] | None
+    onsets: tuple[int, ...]
+    struck: frozenset[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Player:
+    """One model at one place in the music. `hear` what was played, `next` what to play.
+
+    ``grid`` is the position reached, in 24ths of a beat; ``started`` when each of its sounding notes began;
+    ``foreign`` what others let sound.
+    """
+
+    model: StreamModel
+    frame: Frame
+    rules: Rules
+    random: Random
+    temperature: float = 1.0
+    top_p: float = 1.0
+    grid: int = 0
+    micro: int = 0
+    state: State = field(init=False)
+    started: dict[tuple[int, int], int] = field(default_factory=dict)
+    foreign: set[tuple[int, int]] = field(default_factory=set)
+    _expected: Distribution | None = None
+    _previous: tuple[Event, Sequence[int]] | None = None
+    _onsets: list[int] = field(default_factory=list)
+    _struck: set[tuple[int, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        check(self.temperature, self.top_p)
+        self.state = self.model.start()
+        self.at(self.grid)
+
+    def at(self, grid: int) -> None:
+        """Begin at a grid position, before anything is heard."""
+        self.grid = grid
+        self._previous = (START_EVENT, self.frame.at(grid))
+
+    def hear(self, event: Event) -> None:
+        """Take ``event`` (seven classes) as played."""
+        self._expect()
+        self._take(event)
+
+    def listen(self, event: Event) -> None:
+        """Take ``event`` as played by somebody else, whose notes are not ours to end."""
+        own, key = dict(self.started), (event[PART], event[PITCH])
+        self.hear(event)
+        self.started = own
+        if event[KIND] == ON and key[0] != self.model.drums:
+            self.foreign.add(key)
+        else:
+            self.foreign.discard(key)
+
+    def prepare(self) -> None:
+        """Step the model over what it has taken, so that the next `hear` or `next` need not."""
+        self._expect()
+
+    def save(self) -> Saved:
+        """Everything that `hear`, `listen` and `next` change, for `restore`."""
+        return Saved(
+            self.grid,
+            self.micro,
+            self.state,
+            dict(self.started),
+            frozenset(self.foreign),
+            self._expected,
+            self._previous,
+            tuple(self._onsets[-256:]),
+            frozenset(self._struck),
+        )
+
+    def restore(self, saved: Saved) -> None:
+        """Go back to a saved place, as if nothing had been played since."""
+        self.grid, self.micro, self.state = saved.grid, saved.micro, saved.state
+        self.started, self.foreign = dict(saved.started), set(saved.foreign)
+        self._expected, self._previous = saved.expected, saved.previous
+        self._onsets, self._struck = list(saved.onsets), set(saved.struck)
+
+    def next(
+        self, earliest: int, end: int, at: int | None = None, pitches: Collection[int] | None = None
+    ) -> Event | None:
+        """Draw the next event at or after grid position ``earliest``; None if it would fall at or after ``end``.
+
+        ``at`` gives the time: a note-on at that grid position, if the rules let one start; ``pitches`` gives its
+        pitch, as one or several of which one is drawn. Nothing is lost by a None: the same distribution is drawn
+        from when asked again.
+        """
+        deadline = self._deadline()
+        last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest)
+        if at is not None:
+            earliest = last = max(at, self.grid)
+        if end <= earliest:
+            return None
+        event = self._draw(earliest, last, end, at is not None, pitches)
+        if event is not None:
+            self._take(event)
+        return event
+
+    def may_start(self, pitches: Collection[int]) -> bool:
+        """Whether `next` can start one of ``pitches`` at the grid position reached."""
+        return bool(self._playable(self.grid, 0, pitches)) and not self._dense(self.grid)
+
+    def _expect(self) -> Distribution:
+        if self._previous is not None:
+            self._expected, self.state = self.model.step(self.state, *self._previous)
+            self._previous = None
+        assert self._expected is not None
+        return self._expected
+
+    def _take(self, event: Event) -> None:
+        wait = event[BEATS] * GRID + event[SUB]
+        self.grid += wait
+        if wait:
+            self._struck.clear()
+        self.micro = event[MICROTIME]
+        key = (event[PART], event[PITCH])
+        if event[KIND] == ON:
+            self._onsets.append(self.grid)
+            self._struck.add(key)
+            if key[0] != self.model.drums:
+                self.started[key] = self.grid
+        else:
+            self.started.pop(key, None)
+        self._previous = (event, self.frame.at(self.grid))
+        if len(self._onsets) > 512:
+            del self._onsets[:256]
+
+    def _deadline(self) -> int | None:
+        """Grid position by which something must happen: a note grown too long is ended, a silence broken."""
+        c = self.rules.constraints
+        found: list[int] = []
+        if c.longest is not None and self.started:
+            found.append(min(self.started.values()) + round(c.longest * GRID))
+        if c.rest is not None and not self.started:
+            found.append(self.grid + round(c.rest * GRID))
+        return min(found, default=None)
+
+    def _draw(
+        self, earliest: int, last: int, end: int, now: bool = False, pitches: Collection[int] | None = None
+    ) -> Event | None:
+        expected = self._expect().copy()
+        wait = self._draw_wait(expected, max(0, earliest - self.grid), last - self.grid, end - self.grid)
+        if wait is None:
+            return None
+        grid = self.grid + wait
+        expected.place(self.frame.at(grid))
+        playable = self._playable(grid, wait, pitches)
+        c = self.rules.constraints
+        overdue = [key for key, at in self.started.items() if c.longest is not None and grid - at >= c.longest * GRID]
+        crowded = len(self.started) >= c.sounding or (not wait and len(self._struck) >= c.together)
+        full = not playable or crowded or self._dense(grid) or bool(overdue)
+        ending = overdue or [key for key, at in self.started.items() if at < grid]  # a note lasts a grid step at least
+        if full and not ending:
+            if self.started:
+                return self._draw(self.grid + 1, max(last, self.grid + 1), end)
+            return self._nudged(grid, end)
+        kind = self._pick(expected, KIND, np.array([bool(ending) and (full or not now), not full]))
+        if kind == ON:
+            part = self._pick(expected, PART, _only(len(self.model.parts), playable))
+            pitch = self._pick(expected, PITCH, playable[part])
+            velocity = self._pick(expected, VELOCITY, None)
+        else:
+            part = self._pick(expected, PART, _only(len(self.model.parts), [p for p, _ in ending]))
+            pitch = self._pick(expected, PITCH, _only(128, [n for p, n in ending if p == part]))
+            velocity = 0
+            expected.choose(VELOCITY, 0)
+        ordered = None if wait else np.arange(21) >= self.micro
+        micro = self._pick(expected, MICROTIME, ordered)
+        return (wait // GRID, wait % GRID, kind, part, pitch, velocity, micro)
+
+    def _draw_wait(self, expected: Distribution, low: int, high: int, end: int) -> int | None:
+        """A wait of ``low`` to ``high`` grid steps; None where the model would rather wait beyond ``end``."""
+        # a model that would wait past the end stops here; one that would wait past a deadline acts on it
+        low, bound = min(low, MAX_WAIT), min(high, MAX_WAIT)
+        beats = self._pick(expected, BEATS, _between(32, low // GRID, bound // GRID))
+        first = low - beats * GRID if beats == low // GRID else 0
+        final = bound - beats * GRID if beats == bound // GRID else GRID - 1
+        sub = self._pick(expected, SUB, _between(GRID, first, final))
+        wait = beats * GRID + sub
+        return wait if wait < end else None
+
+    def _pick(self, expected: Distribution, head: int, mask: NDArray[np.bool_] | None) -> int:
+        value = sample(expected.logits(head), self.random, self.temperature, self.top_p, mask)
+        expected.choose(head, value)
+        return value
+
+    def _playable(self, grid: int, wait: int, pitches: Collection[int] | None = None) -> dict[int, NDArray[np.bool_]]:
+        """The pitches that each part may start at ``grid``; parts without any are left out."""
+        out: dict[int, NDArray[np.bool_]] = {}
+        for part in sorted(self.rules.parts):
+            if not self.rules.room(self.started, part):
+                continue
+            mask = self.rules.pitches(part, grid)
+            taken = [pitch for p, pitch in (*self.started, *self.foreign) if p == part]
+            if not wait:
+                taken += [pitch for p, pitch in self._struck if p == part]
+            if taken:
+                mask = mask.copy()
+                mask[taken] = False
+            if pitches is not None:
+                mask = mask & _only(128, pitches)
+            if mask.any():
+                out[part] = mask
+        return out
+
+    def _dense(self, grid: int) -> bool:
+        limit = self.rules.constraints.density
+        if limit is None:
+            return False
+        metre = self.frame.piece.metre_at(grid / GRID)
+        bar = round(metre.bar_beats * GRID)
+        start = grid - (grid - round(metre.beat * GRID)) % bar
+        return sum(at >= start for at in self._onsets) + 1 > max(1.0, limit * bar / GRID)
+
+    def _nudged(self, grid: int, end: int) -> Event | None:
+        """Nothing may start here and nothing sounds: look again at the next bar, when the rules may have room."""
+        metre = self.frame.piece.metre_at(grid / GRID)
+        bar = round(metre.bar_beats * GRID)
+        following = grid + bar - (grid - round(metre.beat * GRID)) % bar
+        if following >= end or following - self.grid > MAX_WAIT:
+            return None
+        return self._draw(following, following, end)
+
+
+def _only(size: int, allowed: Collection[int]) -> NDArray[np.bool_]:
+    mask = np.zeros(size, np.bool_)
+    mask[[value for value in allowed if 0 <= value < size]] = True
+    return mask
+
+
+def _between(size: int, low: int, high: int) -> NDArray[np.bool_] | None:
+    if low <= 0 and high >= size - 1:
+        return None
+    index = np.arange(size)
+    return (index >= low) & (index <= high)
+
+
+def events_until(player: Player, start: int, end: int) -> Iterator[Event]:
+    """Events from grid position ``start`` to ``end``; what still sounds is ended there."""
+    while (event := player.next(start, end)) is not None:
+        yield event
+    for part, pitch in sorted(player.started):
+        wait = min(max(0, end - player.grid), MAX_WAIT)
+        event = (wait // GRID, wait % GRID, OFF, part, pitch, 0, 10 if wait else max(10, player.micro))
+        player.hear(event)
+        yield event
+
+
+def constrained(
+    model: StreamModel,
+    piece: Piece,
+    constraints: Constraints,
+    seed: int,
+    temperature: float,
+    top_p: float,
+    density: float | None,
+) -> Player:
+    """A player at the start of ``piece``'s maps."""
+    rules = Rules(constraints, piece, model.drums, len(model.parts))
+    return Player(model, Frame(piece, density), rules, Random(seed), temperature, top_p)

@@ -1,0 +1,500 @@
+"""A player on stage: hears the performer, plays by its mode, takes back what has not sounded.
+
+It plays ahead of the beat into a queue; a snapshot of the model's state is kept for each event that may still be
+recalled. Beats are those of the stage's clock; the player's grid positions are the same beats in 24ths.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import ceil
+from random import Random
+from typing import Any
+
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import (
+    GRID,
+    KIND,
+    MAX_WAIT,
+    MICRO,
+    MICROTIME,
+    OFF,
+    ON,
+    PART,
+    PITCH,
+    VELOCITY,
+    to_grid,
+    velocity_of,
+)
+from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
+from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.play.harmony import VOICES, chord_beneath
+from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.sampler import Event, Frame, Player, Saved
+from rnnmuse.protocol import PARAMETERS
+
+AHEAD = 2.0
+"""Beats that are played ahead."""
+
+MOST_ENDED = 8
+"""Notes that are ended at most to make room for an answer."""
+
+REACTION = 0.02
+"""Beats between the beat that is now and the earliest that can still be played."""
+
+TOGETHER = 0.04
+"""Beats within which what the performer plays counts as one chord."""
+
+LONGEST_MEMORY = 64.0
+"""Beats of the past that are kept."""
+
+FOREVER = 1 << 60
+TICKS = 40  # clock ticks in a grid step (960 and 24 to a beat)
+
+Order = tuple[Any, ...]
+"""For the realtime process: ("on", player, tick, pitch, velocity, drum), ("off", player, tick, pitch),
+("off_all", player, tick), ("recall", player, tick) for what is planned at or after a tick, ("end", player) at once."""
+
+Heard = tuple[float, int, int, int, bool, bool]
+"""Beat, ON or OFF, pitch, velocity, whether a drum stroke, whether somebody else's."""
+
+
+@dataclass(slots=True)
+class LivePlayer:
+    """Player ``number`` (1-16) of a stage, with one model.
+
+    Modes: ``free`` plays once started. ``accompany`` plays along and hears each note as it happens. ``continue``
+    takes over when the performer has been silent for ``silence`` beats, until the performer plays again.
+    ``answer`` likewise, for as many bars as the phrase it heard; with a ``turn`` the two take turns of so many bars,
+    rest or no rest. ``loop`` repeats the last ``bars`` bars it played.
+    ``hold`` plays nothing new and lets its notes ring. ``harmonise`` gives each note of the performer's melody a chord
+    beneath it, at once, until the next. ``off`` is silent.
+    """
+
+    number: int
+    model: StreamModel
+    mode: str = "off"
+    parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
+    tempo: float = 120.0
+    player: Player = field(init=False)
+    playing: bool = False
+    _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
+    _sent: deque[tuple[int, Saved]] = field(default_factory=deque)
+    _until: float = float("inf")
+    _ends: float = 0.0  # until then it is heard, though it may have played all of it ahead
+    _earliest: int = 0
+    _owed: float | None = None
+    _held: dict[int, int] = field(default_factory=dict)
+    _phrase: float | None = None
+    _last: float = 0.0
+    _loop: deque[tuple[int, Order]] = field(default_factory=deque)
+    _past: deque[Heard] = field(default_factory=deque)
+    _loop_from: int = 0
+    _tries: int = 0
+    _chorded: float = float("-inf")
+    _job: int = 0
+    _notes: int = 0
+    reaction: float = REACTION
+
+    def __post_init__(self) -> None:
+        self.player = self._made(0)
+
+    # -- what the performer does ----------------------------------------------------------------------------
+
+    def hear(self, beat: float, pitch: int, velocity: int, player_heard: bool = False) -> list[Order]:
+        """The performer starts (or, velocity 0, ends) a note at ``beat``.
+
+        Another player's notes (``player_heard``) are listened to, but not each is answered on the spot: two players
+        that hear each other would never end.
+        """
+        orders: list[Order] = []
+        if velocity:
+            sounding = beat < self._ends
+            if self.mode in ("continue", "answer") and sounding and not self._turn:
+                orders += self._hush(beat)
+            if self._phrase is None and not (self._turn and sounding):
+                self._phrase = beat
+        elif pitch not in self._held:
+            return orders
+        self._last = max(self._last, beat)
+        if self.mode == "accompany" and self.playing:
+            orders += self._back_to(beat)
+        part = self._hearing()
+        if velocity and pitch in self._held:
+            self._listen(beat, OFF, part, pitch, 0)
+        if velocity:
+            self._held[pitch] = part
+            self._listen(beat, ON, part, pitch, velocity)
+        else:
+            self._listen(beat, OFF, self._held.pop(pitch), pitch, 0)
+        if velocity and self.mode == "accompany" and (not player_heard or not self.playing):
+            self.playing = True
+            self._earliest = self.player.grid
+            self._owed, self._tries = None if player_heard else beat, 0
+        if self.mode == "harmonise" and not player_heard:
+            if velocity and beat - self._chorded > TOGETHER:
+                orders += self._harmonised(beat, pitch)
+            elif not self._held:
+                orders += self._harmonised(beat, None)
+        return orders
+
+    def set_mode(self, mode: str, beat: float) -> list[Order]:
+        """Change what it does; what it was playing ends, but for ``hold`` and ``loop``."""
+        if mode == self.mode:
+            return []
+        keep = mode in ("hold", "loop")
+        orders: list[Order] = [("recall", self.number, tick_of(beat))] if keep else self._hush(beat)
+        if keep:
+            self._rewind(beat)
+        if mode == "loop":
+            self._begin_loop(beat)
+        self.mode = mode
+        self.player.rules = self._rules()  # beside a performer it leaves the performer's part alone
+        self.playing = mode == "loop"
+        self._phrase = None
+        return orders
+
+    def start(self, beat: float) -> list[Order]:
+        """Play from the next beat on; `free` if it had no mode; `harmonise` waits for a melody."""
+        self.mode = "free" if self.mode == "off" else self.mode
+        if self.mode != "harmonise":
+            self._play_from(ceil(beat + self.reaction - 1e-9))
+        return []
+
+    def stop(self, beat: float) -> list[Order]:
+        """Fall silent; listen on."""
+        return self._hush(beat)
+
+    def reset(self, beat: float) -> list[Order]:
+        """Forget what was heard and played."""
+        orders = self._hush(beat)
+        self.player = self._made(to_grid(beat)[0])
+        self._held.clear()
+        self._phrase = None
+        return orders
+
+    def generate(self, beats: float, seed: int | None, job: int, beat: float) -> list[Order]:
+        """Play for ``beats`` beats from the next beat on, then say ("done", player, job, notes)."""
+        orders = self._hush(beat)
+        if seed is not None:
+            self.player.random.seed(seed)
+        start = ceil(beat + self.reaction - 1e-9)
+        self._play_from(start)
+        self._until, self._job, self._notes = start + beats, job, 0
+        return orders
+
+    def change(self, name: str, value: Any, beat: float) -> list[Order]:
+        """Set a parameter; what was played ahead is played anew. ValueError for a value that cannot be."""
+        before = self.parameters[name]
+        self.parameters[name] = value
+        try:
+            rules, frame = self._rules(), self._frame()
+        except ValueError:
+            self.parameters[name] = before
+            raise
+        orders = self._back_to(beat) if self.playing and self.mode != "loop" else []
+        self.player.rules, self.player.frame = rules, frame
+        self.player.temperature, self.player.top_p = self.parameters["temperature"], self.parameters["top_p"]
+        if name == "seed":
+            self.player.random.seed(value)
+        return orders
+
+    def swap(self, model: StreamModel, beat: float) -> list[Order]:
+        """Another model from ``beat`` on, which first hears what was played in the last ``memory`` beats."""
+        orders = [*self._back_to(beat), ("off_all", self.number, tick_of(beat))]
+        first = max(0.0, beat - float(self.parameters["memory"]))
+        self.model = model
+        self.player = self._made(to_grid(first)[0])
+        self._held = dict.fromkeys(self._held, self._hearing())
+        for at, kind, pitch, velocity, drum, foreign in sorted(self._past, key=lambda heard: heard[0]):
+            part = model.drums if drum else next((i for i in self._pitched() if foreign or i in self._own()), -1)
+            if first <= at < beat and part >= 0:
+                self._told(at, (kind, part, pitch, velocity), foreign)
+        for part, pitch in sorted(self.player.started):
+            self._told(beat, (OFF, part, pitch, 0))
+        self.player.started.clear()
+        self._earliest = to_grid(beat)[0]
+        return orders
+
+    # -- what it plays --------------------------------------------------------------------------------------
+
+    def advance(self, now: float, limit: int = 8) -> list[Order]:
+        """Up to ``limit`` orders for what is due within AHEAD beats of ``now``; none when all is done."""
+        orders: list[Order] = []
+        self._decide(now)
+        if self.mode == "loop" and self.playing:
+            return self._looped(now)
+        while self.playing and len(orders) < limit:
+            if not self._queue:
+                self.player.prepare()  # kept with what is saved: going back there costs no step
+                saved = self.player.save()
+                earliest = max(self._earliest, to_grid(now + self.reaction)[0])
+                if self._owed is not None:  # a note heard is answered on the spot, not on the grid
+                    event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
+                    assert event is not None
+                    order = self._order(self.player.grid, event)
+                    tick = min(order[2], tick_of(self._owed))
+                    self._sent.append((tick, saved))
+                    orders.append((*order[:2], tick, *order[3:]))
+                    self._tries += 1
+                    if event[KIND] == ON or self._tries == MOST_ENDED:  # first others may have to end for it
+                        self._owed = None
+                    continue
+                event = self.player.next(earliest, FOREVER)
+                assert event is not None
+                self._queue.append((self.player.grid, event, saved))
+            grid, event, saved = self._queue[0]
+            if grid >= self._until * GRID:
+                orders += self._finish(self._until)
+                break
+            if grid > (now + AHEAD) * GRID:
+                break
+            self._queue.popleft()
+            order = self._order(grid, event)
+            self._sent.append((order[2], saved))
+            orders.append(order)
+        while self._sent and self._sent[0][0] < tick_of(now - 1):
+            self._sent.popleft()
+        return orders
+
+    def wake(self, now: float) -> float:
+        """The beat at which `advance` has something to do; infinity for never, unless something is heard."""
+        if self.playing:
+            if self.mode == "loop":
+                return now + 1.0
+            if not self._queue:
+                return now
+            return max(now, min(self._queue[0][0] / GRID - AHEAD, self._until - AHEAD))
+        if self._turn and self._phrase is not None:
+            return self._turn_from(self._phrase) - self.reaction
+        if self.mode in ("continue", "answer") and self._phrase is not None and not self._held:
+            return self._last + float(self.parameters["silence"])
+        return float("inf")
+
+    def prepare(self) -> None:
+        """Compute what the next note heard will need."""
+        self.player.prepare()
+
+    def _decide(self, now: float) -> None:
+        """Take over when the performer's phrase, or turn, is over."""
+        if self.playing or self.mode not in ("continue", "answer") or self._phrase is None:
+            return
+        if self._turn:
+            start = self._turn_from(self._phrase)
+            if now >= start - self.reaction - 1e-6:
+                self._play_from(start)
+                self._until, self._phrase = start + 4 * self._turn, None
+            return
+        if self._held:
+            return
+        if now < self._last + float(self.parameters["silence"]) - 1e-6:
+            return
+        start = ceil(now + self.reaction)
+        length = max(1.0, ceil((self._last - self._phrase) / 4 - 1e-6)) * 4
+        self._play_from(start)
+        self._until = start + length if self.mode == "answer" else float("inf")
+        self._phrase = None
+
+    @property
+    def _turn(self) -> int:
+        return int(self.parameters["turn"]) if self.mode == "answer" else 0
+
+    def _turn_from(self, phrase: float) -> float:
+        """The bar line at which the performer's turn that began at ``phrase`` is over."""
+        return (phrase // 4 + self._turn) * 4
+
+    def _play_from(self, beat: float) -> None:
+        self.playing, self._earliest, self._until = True, round(beat * GRID), float("inf")
+        self._ends = float("inf")
+        self._queue.clear()
+
+    def _hush(self, beat: float) -> list[Order]:
+        orders: list[Order] = [*self._back_to(beat), ("end", self.number)]
+        self._silence(beat)
+        return orders
+
+    def _finish(self, beat: float) -> list[Order]:
+        """Its turn is over at ``beat``, which is yet to come."""
+        self.player.restore(self._queue[0][2])
+        self._queue.clear()
+        self._silence(beat)
+        self._ends = beat
+        orders: list[Order] = [("off_all", self.number, tick_of(beat))]
+        if self._job:
+            orders.append(("done", self.number, self._job, self._notes))
+            self._job = 0
+        return orders
+
+    def _silence(self, beat: float) -> None:
+        for part, pitch in sorted(self.player.started):
+            self._told(beat, (OFF, part, pitch, 0))
+        self.player.started.clear()
+        self.playing, self._owed, self._ends = False, None, 0.0
+
+    def _back_to(self, beat: float) -> list[Order]:
+        """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""
+        return [("recall", self.number, tick_of(beat))] if self._rewind(beat) else []
+
+    def _rewind(self, beat: float) -> bool:
+        found = None
+        if self._queue:
+            found = self._queue[0][2]
+            self._queue.clear()
+        while self._sent and self._sent[-1][0] >= tick_of(beat):
+            found = self._sent.pop()[1]
+        if found is not None:
+            self.player.restore(found)
+            self._unremember(beat)
+        return found is not None
+
+    def _unremember(self, beat: float) -> None:
+        """Forget what the player itself played from ``beat`` on: of both memories only the end is looked at."""
+        tick, loop, past = tick_of(beat), list[tuple[int, Order]](), list[Heard]()
+        while self._loop and self._loop[-1][0] >= tick - GRID * TICKS:  # close together they may be out of order
+            loop.append(self._loop.pop())
+        self._loop.extend(entry for entry in reversed(loop) if entry[0] < tick)
+        while self._past and (self._past[-1][-1] or self._past[-1][0] >= beat):
+            past.append(self._past.pop())
+        self._past.extend(heard for heard in reversed(past) if heard[-1])
+
+    def _listen(self, beat: float, kind: int, part: int, pitch: int, velocity: int) -> None:
+        if self._queue:  # what was drawn ahead did not know of this note
+            self.player.restore(self._queue[0][2])
+            self._queue.clear()
+        self._told(beat, (kind, part, pitch, velocity), foreign=True)
+        self._remember(beat, kind, pitch, velocity, part == self.model.drums, True)
+
+    def _told(self, beat: float, what: tuple[int, int, int, int], foreign: bool = False) -> None:
+        kind, part, pitch, velocity = what
+        grid, micro = to_grid(beat)
+        wait = min(max(0, grid - self.player.grid), MAX_WAIT)
+        micro = max(micro + 10, self.player.micro if not wait else 0)
+        event = (wait // GRID, wait % GRID, kind, part, pitch, velocity // 4, micro)
+        (self.player.listen if foreign else self.player.hear)(event)
+        self.player.grid = max(self.player.grid, grid)
+
+    def _remember(self, *heard: Any) -> None:
+        self._past.append(heard)
+        while self._past[0][0] < heard[0] - LONGEST_MEMORY:
+            self._past.popleft()
+
+    def _order(self, grid: int, event: Event) -> Order:
+        tick = grid * TICKS + round((event[MICROTIME] - 10) * TICKS / MICRO * float(self.parameters["humanise"]))
+        drum = event[PART] == self.model.drums
+        if event[KIND] == OFF:
+            order: Order = ("off", self.number, tick, event[PITCH])
+        else:
+            velocity = round(velocity_of(event[VELOCITY]) * float(self.parameters["velocity"]))
+            order = ("on", self.number, tick, event[PITCH], max(1, min(127, velocity)), drum)
+            self._notes += 1
+        velocity = 0 if event[KIND] == OFF else order[4]
+        self._remember(grid / GRID, event[KIND], event[PITCH], velocity, drum, False)
+        self._loop.append((tick, order))
+        while self._loop and self._loop[0][0] < tick - 64 * 4 * GRID * TICKS:
+            self._loop.popleft()
+        return order
+
+    def _harmonised(self, beat: float, top: int | None) -> list[Order]:
+        """The chord beneath the note ``top`` instead of the one that sounds; none where the melody rests."""
+        orders, played = list[Order](), self.player
+        for part, pitch in sorted(played.started):
+            end = (0, 0, OFF, part, pitch, 0, max(10, played.micro))
+            played.hear(end)
+            orders.append(self._order(played.grid, end))
+        if top is not None:
+            self._chorded = beat
+            voices = int(self.parameters["polyphony"]) or VOICES
+            orders += [self._order(played.grid, event) for event in chord_beneath(played, top, voices)]
+        return [(*order[:2], tick_of(beat), *order[3:]) for order in orders]  # at once, not on the grid
+
+    # -- the loop -------------------------------------------------------------------------------------------
+
+    def _begin_loop(self, beat: float) -> None:
+        length = int(self.parameters["bars"]) * 4
+        now = tick_of(beat)
+        first = now - length * GRID * TICKS
+        kept = [(tick, order) for tick, order in self._loop if first <= tick < now]
+        self._loop = deque(kept)
+        self._loop_from = ceil(beat)
+
+    def _looped(self, now: float) -> list[Order]:
+        """The next round of the loop, when the one before is nearly over."""
+        length = int(self.parameters["bars"]) * 4
+        orders: list[Order] = []
+        while self._loop_from < now + AHEAD:
+            shift_to = self._loop_from
+            ticks = length * GRID * TICKS
+            for tick, order in self._loop:
+                moved = shift_to * GRID * TICKS + (tick - shift_to * GRID * TICKS) % ticks
+                orders.append((order[0], order[1], moved, *order[3:]))
+            orders.append(("off_all", self.number, (shift_to + length) * GRID * TICKS - 1))
+            self._loop_from += length
+        return sorted(orders, key=lambda order: (order[2], order[0] != "off"))
+
+    # -- model and rules ------------------------------------------------------------------------------------
+
+    def _hearing(self) -> int:
+        """The part class that the performer is heard as: the first pitched one, or the drums of a drummer."""
+        return next((i for i, part in enumerate(self.model.parts) if not part.drum), 0)
+
+    def _pitched(self) -> list[int]:
+        return [i for i, part in enumerate(self.model.parts) if not part.drum]
+
+    def _own(self) -> frozenset[int]:
+        """The parts it plays: beside a performer the others, if there are any."""
+        every = frozenset(range(len(self.model.parts)))
+        if self.mode in ("accompany", "harmonise") and len(every) > 1:
+            return every - {self._hearing()}
+        return every
+
+    def _made(self, grid: int) -> Player:
+        made = Player(
+            self.model,
+            self._frame(),
+            self._rules(),
+            Random(self.parameters["seed"]),
+            self.parameters["temperature"],
+            self.parameters["top_p"],
+        )
+        made.at(grid)
+        self._queue.clear()
+        self._sent.clear()
+        return made
+
+    def _frame(self) -> Frame:
+        piece = Piece(tempos=[Tempo(0.0, self.tempo)], metres=[Metre(0.0, 4, 4)])
+        if self.parameters["key"]:
+            piece.keys = [parse_key(self.parameters["key"])]
+        elif self.parameters["scale"]:
+            piece.keys = [Key(0.0, 0)]
+        if self.parameters["chord"]:
+            parse_chord(self.parameters["chord"])
+            piece.chords = [ChordSymbol(0.0, self.parameters["chord"])]
+        return Frame(piece, self.parameters["density"] or None)
+
+    def _rules(self) -> Rules:
+        p = self.parameters
+        frame = self._frame()
+        scale = None
+        if p["key"] or p["scale"]:
+            key = frame.piece.keys[-1]
+            scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))
+        limits = Constraints(
+            scale=scale,
+            low=p["low"],
+            high=p["high"],
+            polyphony=p["polyphony"] or None,
+            density=p["density"] * 1.5 if p["density"] and self.mode != "harmonise" else None,
+            parts=self._own(),
+            chord_tones=bool(p["chord"]),
+            rest=4.0,
+            longest=8.0,
+            voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
+        )
+        return Rules(limits, frame.piece, self.model.drums, len(self.model.parts))
+
+
+def tick_of(beat: float) -> int:
+    """The clock tick of a beat."""
+    return round(beat * GRID * TICKS)

@@ -1,0 +1,270 @@
+"""Folders of music to encoded corpora: read once, in parallel, into shards that are reused."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnmuse.errors import MissingExtraError, ReadError, RnnmuseError
+from rnnmuse.music.codec import CONTEXT, Encoded, encode
+from rnnmuse.music.harmony import estimate_chords, lead_sheet
+from rnnmuse.music.keys import follow_keys
+from rnnmuse.music.piece import Key, Piece
+from rnnmuse.music.read import music_files, read_music
+from rnnmuse.music.roles import band_roles
+from rnnmuse.train.stream.recipe import Recipe
+
+VERSION = 4  # raise it when reading or encoding changes, so that old shards are not reused
+SPLITS = ("train", "validation", "test")
+SKETCH = 96
+MIN_EVENTS = 8
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One piece of a corpus; ``group`` joins arrangements and copies of one work, which share a split."""
+
+    name: str
+    encoded: Encoded
+    sketch: frozenset[int]
+    group: int = 0
+    split: str = "train"
+
+
+@dataclass(slots=True)
+class Corpus:
+    """Pieces that could be read, and one line for each file that could not."""
+
+    items: list[Item] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    def of(self, split: str) -> list[Item]:
+        return [item for item in self.items if item.split == split]
+
+
+def default_cache() -> Path:
+    """Where shards are kept: ``$XDG_CACHE_HOME/rnnmuse`` or ``~/.cache/rnnmuse``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rnnmuse"
+
+
+def load_corpus(
+    folders: Sequence[Path],
+    recipe: Recipe,
+    cache: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Corpus:
+    """Every piece under ``folders``, encoded for ``recipe`` and split by piece.
+
+    Files are spread over shards by their names; a shard is encoded anew only where one of its files changed.
+    ``progress`` is called with (files done, files in all). Raises ReadError where nothing could be read.
+    """
+    cache = cache or default_cache()
+    files = [(root, path) for root in folders for path in music_files(root)]
+    if not files:
+        raise ReadError(f"{', '.join(map(str, folders))}: no music files in it")
+    buckets: dict[int, list[tuple[Path, Path]]] = {}
+    count = 1 << max(0, (len(files) // 24).bit_length())
+    for root, path in files:
+        buckets.setdefault(zlib.crc32(str(_relative(root, path)).encode()) % count, []).append((root, path))
+    corpus, done = Corpus(), 0
+    jobs = [(bucket, _key(bucket, recipe), recipe, cache) for _, bucket in sorted(buckets.items())]
+    cache.mkdir(parents=True, exist_ok=True)
+    missing = [job for job in jobs if not (cache / f"{job[1]}.npz").exists()]
+    done = len(files) - sum(len(job[0]) for job in missing)
+    if progress:
+        progress(done, len(files))
+    workers = workers or os.cpu_count() or 1
+    if len(missing) > 1 and workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for size in pool.map(_encode_shard, missing):
+                done += size
+                if progress:
+                    progress(done, len(files))
+    else:
+        for job in missing:
+            done += _encode_shard(job)
+            if progress:
+                progress(done, len(files))
+    for job in jobs:
+        _read_shard(cache / f"{job[1]}.npz", corpus)
+    corpus.items = [item for item in corpus.items if not any(word in item.name for word in recipe.exclude)]
+    if not corpus.items:
+        why = f" ({corpus.unread[0]})" if corpus.unread else ""
+        raise ReadError(f"{', '.join(map(str, folders))}: no piece could be used{why}")
+    corpus.items.sort(key=lambda item: item.name)
+    given = _given_splits(folders, recipe)
+    corpus.items = split(corpus.items, given)
+    return corpus
+
+
+def _relative(root: Path, path: Path) -> Path:
+    return path.relative_to(root) if root.is_dir() else Path(path.name)
+
+
+def _key(bucket: Iterable[tuple[Path, Path]], recipe: Recipe) -> str:
+    digest = hashlib.sha256(repr((VERSION, recipe.parts, recipe.prepare, recipe.kit)).encode())
+    for root, path in bucket:
+        stat = path.stat()
+        digest.update(repr((str(_relative(root, path)), stat.st_size, stat.st_mtime_ns)).encode())
+    return digest.hexdigest()[:32]
+
+
+def _encode_shard(job: tuple[list[tuple[Path, Path]], str, Recipe, Path]) -> int:
+    bucket, key, recipe, cache = job
+    names: list[str] = []
+    unread: list[str] = []
+    encoded: list[Encoded] = []
+    sketches: list[list[int]] = []
+    for root, path in bucket:
+        name = str(_relative(root, path))
+        try:
+            piece = prepared(read_music(path), recipe.prepare)
+            one = encode(lead_sheet(piece) if recipe.prepare == "melody" else piece, recipe.parts, recipe.kit)
+        except MissingExtraError:
+            raise
+        except (RnnmuseError, ValueError) as error:
+            unread.append(f"{name}: {str(error).removeprefix(path.name + ': ')}")
+            continue
+        if len(one) < MIN_EVENTS:
+            unread.append(f"{name}: fewer than {MIN_EVENTS} events for the parts of this model")
+            continue
+        names.append(name)
+        encoded.append(one)
+        sketches.append(sorted(sketch(piece)))
+    whole: dict[str, Any] = {
+        "events": np.concatenate([e.events for e in encoded]) if encoded else np.zeros((0, 7), np.int16),
+        "context": np.concatenate([e.context for e in encoded]) if encoded else np.zeros((0, len(CONTEXT)), np.int16),
+        "lengths": np.array([len(e) for e in encoded], np.int64),
+        "text": np.array(json.dumps({"names": names, "unread": unread, "sketches": sketches})),
+    }
+    partial = cache / f"{key}.{os.getpid()}.tmp.npz"
+    np.savez_compressed(partial, **whole)
+    partial.replace(cache / f"{key}.npz")
+    return len(bucket)
+
+
+def _read_shard(path: Path, corpus: Corpus) -> None:
+    with np.load(path) as data:
+        events, context, lengths = data["events"], data["context"], data["lengths"].tolist()
+        text = json.loads(str(data["text"]))
+    corpus.unread += text["unread"]
+    at = 0
+    for name, length, hashes in zip(text["names"], lengths, text["sketches"], strict=True):
+        one = Encoded(events[at : at + length], context[at : at + length])
+        corpus.items.append(Item(name, one, frozenset(hashes)))
+        at += length
+
+
+def prepared(piece: Piece, prepare: str = "estimate_chords") -> Piece:
+    """A piece as a model hears it: with its keys, and as ``prepare`` says with estimated chords or as a lead sheet.
+
+    For ``band`` each part has the program of its role.
+
+    For ``melody`` the whole piece with its chords is kept, so that it is known again among other models' pieces.
+    """
+    pitched = [n for part in piece.parts if not part.drum for n in part.notes]
+    if pitched and piece.keys in ([], [Key(0.0, 0)]):  # files without a key often claim C major
+        piece.keys = follow_keys(sorted(pitched))
+    if prepare == "band":
+        piece = band_roles(piece)
+    if prepare == "lead_sheet":
+        return lead_sheet(piece)
+    if prepare in ("estimate_chords", "melody", "band") and pitched and not piece.chords:
+        piece.chords = estimate_chords(piece)
+    return piece
+
+
+def sketch(piece: Piece) -> frozenset[int]:
+    """A fingerprint that transposition leaves alone: the lowest hashes of the top line's runs of 8 intervals.
+
+    The bottom-k sketch of Broder (1997): the overlap of two sketches estimates that of the whole sets. A piece
+    of drums alone is known by its runs of 12 strokes.
+    """
+    pitched = [part for part in piece.parts if part.notes and not part.drum]
+    runs: set[bytes] = set()
+    if pitched:
+        tops: dict[float, int] = {}
+        line = max(pitched, key=lambda part: sum(n.pitch for n in part.notes) / len(part.notes))
+        for note in line.notes:
+            tops[note.start] = max(note.pitch, tops.get(note.start, 0))
+        pitches = [pitch for _, pitch in sorted(tops.items())]
+        steps = [b - a for a, b in pairwise(pitches)]
+        windows = [tuple(steps[i : i + 8]) for i in range(len(steps) - 7)]
+        runs = {repr(w).encode() for w in windows if len(set(w)) > 2}
+    else:
+        strokes = [(n.pitch, round(n.start * 4) % 4) for n in piece.notes]
+        runs = {repr(strokes[i : i + 12]).encode() for i in range(len(strokes) - 11)}
+    return frozenset(sorted(zlib.crc32(run) for run in runs)[:SKETCH])
+
+
+def split(items: list[Item], given: dict[str, str] | None = None) -> list[Item]:
+    """Items with group and split set: 80 % train, 10 % validation, 10 % test of the groups.
+
+    Pieces whose sketches share a third, such as transpositions and arrangements of one work, are one group.
+    ``given`` (name to split) is obeyed where it knows the piece.
+    """
+    parent = list(range(len(items)))
+
+    def find(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    holders: dict[int, list[int]] = {}
+    for i, item in enumerate(items):
+        for value in item.sketch:
+            holders.setdefault(value, []).append(i)
+    shared: dict[tuple[int, int], int] = {}
+    for group in holders.values():
+        for a in group if len(group) < 40 else ():
+            for b in group:
+                if a < b:
+                    shared[a, b] = shared.get((a, b), 0) + 1
+    for (a, b), count in shared.items():
+        if count >= 6 and count >= 0.33 * min(len(items[a].sketch), len(items[b].sketch)):
+            parent[find(a)] = find(b)
+    out = []
+    first: dict[int, str] = {}
+    for i, item in enumerate(items):
+        first.setdefault(find(i), item.name)
+    for i, item in enumerate(items):
+        root = find(i)
+        share = zlib.crc32(first[root].encode()) % 100
+        chosen = "test" if share < 10 else "validation" if share < 20 else "train"
+        if given:
+            chosen = given.get(item.name, chosen)
+        out.append(Item(item.name, item.encoded, item.sketch, root, chosen))
+    if len({item.split for item in out}) < 3 and len(out) >= 3 and not given:
+        # too few pieces for chance to fill every split
+        order = sorted(range(len(out)), key=lambda i: zlib.crc32(first[out[i].group].encode()))
+        groups = list(dict.fromkeys(out[i].group for i in order))
+        named = {g: SPLITS[2] if k == 0 else SPLITS[1] if k == 1 else SPLITS[0] for k, g in enumerate(groups)}
+        out = [Item(o.name, o.encoded, o.sketch, o.group, named[o.group]) for o in out]
+    return out
+
+
+def _given_splits(folders: Sequence[Path], recipe: Recipe) -> dict[str, str]:
+    if not recipe.splits:
+        return {}
+    for folder in folders:
+        for path in sorted(folder.rglob(recipe.splits)) if folder.is_dir() else ():
+            base = path.parent.relative_to(folder)
+            with path.open(newline="", encoding="utf-8") as file:
+                return {str(base / row["midi_filename"]): row["split"] for row in csv.DictReader(file)}
+    raise ReadError(f"splits: no {recipe.splits!r} in {', '.join(map(str, folders))}")

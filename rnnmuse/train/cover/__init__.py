@@ -1,0 +1,1 @@
+"""Cover models: a generator of pictures trained against a discriminator."""

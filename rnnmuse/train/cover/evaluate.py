@@ -1,0 +1,327 @@
+"""How good a cover model is: its pictures beside works that it never saw, and beside other networks.
+
+Likeness is the sliced Wasserstein distance of `rnnmuse.train.cover.wasserstein`; the floor is that of the training
+works to the held-out ones. Diversity is the mean distance of two generated pictures over that of two real ones. Memory
+is the distance of a sample to its nearest training picture, beside the closest pair of different real works.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from rich.console import Console
+from torch.nn import functional
+
+from rnnmuse.cover.picture import design_for, planes_of
+from rnnmuse.cover.traits import PROFILE_REACH, REACH
+from rnnmuse.cover.video import excerpt
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.models.bundle import find, load_cover, write_sums
+from rnnmuse.models.cover import CoverModel
+from rnnmuse.music.piece import Piece
+from rnnmuse.music.read import music_files, read_music
+from rnnmuse.train.cover.data import Images, variants
+from rnnmuse.train.cover.objective import Trainer
+from rnnmuse.train.cover.recipe import CoverRecipe, read_cover_recipe
+from rnnmuse.train.cover.run import (
+    as_tensor,
+    begin_from,
+    generated,
+    material_of,
+    pixels_of,
+    read_images,
+    save_pictures,
+    tiled,
+    training_of,
+    unit,
+)  # fmt: skip
+from rnnmuse.train.cover.wasserstein import blurred, distances
+
+SAMPLES = 2000
+NEAR = 500
+SHEET = "covers.jpg"
+"""If it lies in the bundle (of `rnnmuse cover sheet`), the card shows it."""
+SMALL = 16  # side at which pictures are compared for likeness of the whole
+
+
+def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, beside: Sequence[Path] = (),
+                   music: Path | None = None, samples: int = SAMPLES) -> str:  # fmt: skip
+    """Measure the cover model ``name`` on the works it was trained on and those held out; returns a report.
+
+    ``beside`` are run folders of other networks (of `rnnmuse train cover --architecture`) measured likewise; ``music``
+    is a folder of pieces whose covers are compared. With ``out`` (or a bundle of your own) the report goes into its
+    card.md and eval.json, with pictures beside it.
+    """
+    bundle = find(name)
+    plan = read_cover_recipe(bundle.folder / "recipe.toml")
+    console = Console(stderr=True)
+    images = read_images(folders, plan, console)
+    trainer = trainer_for(images, plan, bundle.folder)
+    begin_from(trainer, bundle)
+    trainer.mean.eval()
+    out = out or bundle.folder
+    out.mkdir(parents=True, exist_ok=True)
+    training = unit(as_tensor(variants(images.of("train"), plan.side, 1, 0)))
+    held = unit(as_tensor(variants(images.of("test"), plan.side, 1, 0)))
+    made = generated(trainer, samples)
+    rows = {"training works (the floor)": distances(training, held), name: distances(made, held)}
+    for run in beside:
+        other = _other(run, images, plan)
+        rows[f"{other.recipe.architecture}, {_told(training_of(other))}"] = distances(generated(other, samples), held)
+    rows["held-out works, blurred"] = distances(_blurred(held), held)
+    near = nearest(made[:NEAR], training, [s.work for s in images.squares if s.split == "train"], out / "nearest.png")
+    result: dict[str, Any] = {
+        "training": _training(bundle.folder),
+        "works": {split: images.works(split) for split in ("train", "test")},
+        "squares": {split: len(images.of(split)) for split in ("train", "test")},
+        "samples": samples,
+        "distance": {row: {str(level): round(value, 1) for level, value in each.items()} for row, each in rows.items()},
+        "times the floor": {str(level): round(rows[name][level] / rows["training works (the floor)"][level], 2)
+                            for level in rows[name]},
+        "diversity": round(spread_of(made[:NEAR]) / spread_of(torch.cat([training, held])), 3),
+        "spectrum": {"made": round(spectrum_gap(made, held), 3), "floor": round(spectrum_gap(training, held), 3)},
+        **near,
+        "music": music_likeness(load_cover(name), halves_in(music, console)) if music is not None else {},
+        "3000 px": timed(name),
+    }  # fmt: skip
+    save_pictures(made[:96], out / "pictures.jpg", 16)
+    (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    text = report(name, result)
+    (out / "card.md").write_text(card(plan, text, result["training"], (out / SHEET).exists()), "utf-8")
+    if out == bundle.folder:
+        write_sums(out)
+    return text
+
+
+def _training(folder: Path) -> dict[str, float]:
+    """What a bundle's eval.json says of its training."""
+    try:
+        return dict(json.loads((folder / "eval.json").read_text("utf-8")).get("training", {}))
+    except (OSError, ValueError):
+        return {}
+
+
+def _told(training: dict[str, float]) -> str:
+    told = f"{training['steps']:,} steps, {training['minutes']:.0f} min"
+    return told + (f" ({training['processor']:.0f} min of processor time)" if training.get("processor") else "")
+
+
+def trainer_for(images: Images, plan: CoverRecipe, folder: Path) -> Trainer:
+    return Trainer(plan, material_of(images.of("train"), plan.changed(variants=1)), folder)
+
+
+def _other(run: Path, images: Images, plan: CoverRecipe) -> Trainer:
+    recipe = run / "recipe.toml"
+    if not (run / "last.ckpt").exists() or not recipe.exists():
+        raise ValueError(f"--beside: {run} is no run's folder; it needs last.ckpt and recipe.toml")
+    other = trainer_for(images, read_cover_recipe(recipe).changed(side=plan.side, colours=3), run)
+    other.resume()
+    other.mean.eval()
+    return other
+
+
+def _blurred(images: torch.Tensor) -> torch.Tensor:
+    """Each picture through a Gaussian whose spread is a twenty-fourth of the side."""
+    radius = images.shape[-1] / 24
+    made = [Image.fromarray(one).filter(ImageFilter.GaussianBlur(radius)) for one in pixels_of(images)]
+    return unit(as_tensor(np.stack([np.asarray(one) for one in made])))
+
+
+def spread_of(images: torch.Tensor) -> float:
+    """Mean Euclidean distance of two pictures, over all pairs."""
+    flat = functional.avg_pool2d(images, 2).flatten(1)
+    total = torch.cdist(flat, flat).sum()
+    return float(total / (len(flat) * (len(flat) - 1)))
+
+
+def spectrum_gap(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Mean |difference| in nats of two sets' log power spectra of lightness, over rings of one cycle a picture.
+
+    It stands beside the Wasserstein distance because no term of the training knows it.
+    """
+    return float((_spectrum(a) - _spectrum(b)).abs().mean())
+
+
+def _spectrum(images: torch.Tensor) -> torch.Tensor:
+    side = images.shape[-1]
+    window = torch.hann_window(side)
+    grey = images.mean(1)
+    power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window * window[:, None]).abs().square().mean(0)
+    line = torch.fft.fftfreq(side) * side
+    ring = (line.square() + line[:, None].square()).sqrt().round().long()
+    sums = torch.zeros(side).index_add(0, ring.flatten(), power.flatten())
+    counts = torch.zeros(side).index_add(0, ring.flatten(), torch.ones(side * side))
+    return (sums / counts.clamp(min=1))[1 : side // 2 + 1].add(1e-9).log()
+
+
+def small(images: torch.Tensor) -> torch.Tensor:
+    """Pictures at 16 x 16, mean taken out, flat."""
+    flat = functional.interpolate(blurred(images), size=(SMALL, SMALL), mode="area").flatten(1)
+    return flat - flat.mean(1, keepdim=True)
+
+
+def nearest(made: torch.Tensor, training: torch.Tensor, works: Sequence[int], path: Path) -> dict[str, Any]:
+    """Distances of samples to their nearest training picture (mirrored ones too), beside the closest pairs of
+    different works; saves the ten closest, sample above neighbour."""
+    samples, both = small(made), torch.cat([small(training), small(training.flip(3))])
+    best, where = torch.cdist(samples, both).min(1)
+    own = small(training)
+    between = torch.cdist(own, torch.cat([own, small(training.flip(3))]))
+    work = torch.tensor(works)
+    between[work[:, None] == torch.cat([work, work])] = float("inf")
+    pairs = between.min(1).values
+    order = best.argsort()[:10]
+    neighbours = torch.cat([training, training.flip(3)])[where[order]]
+    Image.fromarray(tiled(pixels_of(torch.cat([made[order], neighbours])), len(order))).resize(
+        (1280, 256), Image.Resampling.NEAREST
+    ).save(path)
+    return {"nearest training picture": round(float(best.min()), 3), "median nearest": round(float(best.median()), 3),
+            "closest real pair": round(float(pairs.min()), 3),
+            "median real pair": round(float(pairs.median()), 3)}  # fmt: skip
+
+
+def halves_in(folder: Path, console: Console, most: int = 70) -> list[tuple[int, Piece]]:
+    """Both halves, by bars, of up to ``most`` pieces drawn from a folder, each with its piece's number."""
+    files = music_files(folder)
+    chosen = sorted(random.Random(1).sample(files, min(most, len(files))))
+    out: list[tuple[int, Piece]] = []
+    for number, file in enumerate(chosen):
+        try:
+            piece = read_music(file)
+            bars = min(256, int(piece.end / piece.metre_at(0).bar_beats) // 2)
+            halves = [excerpt(piece, start, bars) for start in (1, bars + 1)]
+        except (RnnmuseError, ValueError) as error:
+            console.print(f"skipped {file.name}: {error}", markup=False)
+            continue
+        out += [(number, half) for half in halves]
+    if len(out) < 6:
+        raise RnnmuseError(f"{folder}: {len(out) // 2} pieces of two bars and more; must be at least 3")
+    return out
+
+
+def music_likeness(model: CoverModel, pieces: Sequence[tuple[int, Piece]], side: int = 32) -> dict[str, Any]:
+    """Whether near pieces have near covers, at one seed.
+
+    Over all pairs: Pearson's correlation of the distance of traits and profiles, in units of their reaches, and the
+    distance of the covers at ``side`` px. And the mean distance of the covers of one piece's halves over that of
+    different pieces' halves.
+    """
+    designs = [design_for(piece, 1) for _, piece in pieces]
+    points = np.stack([np.concatenate([d.traits.vector() / REACH, np.array(d.profile) / PROFILE_REACH])
+                       for d in designs if d.traits is not None])  # fmt: skip
+    covers = np.stack([model.draw(planes_of(model, d), side, side, threads=1).astype(np.float32).ravel()
+                       for d in designs])  # fmt: skip
+    near, far = apart(points), apart(covers)
+    number = np.array([index for index, _ in pieces])
+    same = (number[:, None] == number)[np.triu_indices(len(number), 1)]
+    return {"pieces": len(set(number.tolist())), "correlation": round(float(np.corrcoef(near, far)[0, 1]), 3),
+            "halves": round(float(far[same].mean() / far[~same].mean()), 3)}  # fmt: skip
+
+
+def apart(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The Euclidean distance of each pair of rows, as a list."""
+    wide = rows.astype(np.float64)
+    square = np.square(wide).sum(1)
+    upper = np.triu_indices(len(rows), 1)
+    return np.asarray(np.sqrt(np.maximum(0, square[:, None] + square - 2 * wide @ wide.T))[upper])
+
+
+def timed(name: str) -> dict[str, float]:
+    """Seconds and peak memory of a 3000 x 3000 cover with text, in a process of its own."""
+    code = "import sys; from rnnmuse.cli.main import app; app(sys.argv[1:], standalone_mode=False)"
+    with tempfile.TemporaryDirectory() as folder:
+        args = ["cover", "--seed", "1", "--model", name, "--title", "A title", "--artist", "An artist", "--out",
+                str(Path(folder) / "cover.jpg")]  # fmt: skip
+        began, used, peak = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN), 0
+        process = subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            peak = max(peak, _resident(process.pid))
+            time.sleep(0.01)
+        seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode:
+        raise RnnmuseError(f"{name}: a cover could not be drawn")
+    processor = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    return {"seconds": round(seconds, 1), "processor seconds": round(processor, 1), "peak MB": peak // 10**6}
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process holds at most so far (Linux; 0 elsewhere)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
+def report(name: str, result: dict[str, Any]) -> str:
+    """The result as Markdown, as it stands in the card."""
+    levels = list(result["times the floor"])
+    lines = [
+        f"Sliced Wasserstein distance (x 1,000) of {result['samples']} generated pictures to the "
+        f"{result['squares']['test']} squares of {result['works']['test']} held-out works, by level of the Laplacian "
+        "pyramid:",
+        "",
+        "| pictures | " + " | ".join(f"{level} px" for level in levels) + " |",
+        "| --- |" + " ---: |" * len(levels),
+    ]
+    for row, found in result["distance"].items():
+        lines.append(f"| {row} | " + " | ".join(f"{found[level]:.1f}" for level in levels) + " |")
+    times = ", ".join(f"{result['times the floor'][level]:.2f}" for level in levels)
+    draw, spectrum = result["3000 px"], result["spectrum"]
+    lines += [
+        "",
+        f"- Times the floor: {times}. (The patches of training works are part of the training's loss; the held-out "
+        "works' are not.)",
+        f"- Gap of the power spectra, which no loss knows: {spectrum['made']:.3f} nats; floor {spectrum['floor']:.3f}.",
+        f"- Diversity: mean pairwise distance {result['diversity']:.2f} of the real pictures'.",
+        f"- Memory: nearest training picture of {NEAR} samples at {result['nearest training picture']:.2f} (median "
+        f"{result['median nearest']:.2f}); closest pair of different works {result['closest real pair']:.2f} (median "
+        f"{result['median real pair']:.2f}). The ten closest, samples above: nearest.png.",
+        f"- A cover of 3000 x 3000 px with text: {draw['seconds']:.1f} s ({draw['processor seconds']:.1f} s of "
+        f"processor time), {draw['peak MB']} MB at the peak.",
+    ]
+    if music := result["music"]:
+        lines.append(
+            f"- Music: over all pairs of the halves of {music['pieces']} pieces, the distance of the notes (traits and "
+            f"profiles) and that of the covers at one seed correlate by {music['correlation']:.2f}; the covers of a "
+            f"piece's two halves are {music['halves']:.2f} times as far apart as those of different pieces."
+        )
+    return "\n".join(lines)
+
+
+def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> str:
+    """The model's card in Markdown; ``sheet`` says whether the covers of some pieces lie beside it."""
+    lines = [f"# {plan.name}", "", plan.about, "", "## Data", ""]
+    for source in plan.data:
+        if "origin" in source:
+            lines.append(f"- {source['origin']}. Licence: {source['licence']}. sha256 `{source['sha256']}`")
+        else:
+            lines.append(f"- {', '.join(source.values())}")
+    if plan.abstract:
+        lines.append(
+            f"- {100 * plan.abstract:.0f} % abstract pictures drawn by the procedures of "
+            "`rnnmuse/train/cover/abstracts.py`"
+        )
+    lines += ["", "Works are split, not squares: 80 % to train, 20 % held out.", "", "## Network", "",
+              f"Coordinate generator, trained at {plan.side} px against a convolutional discriminator; non-saturating "
+              f"loss, R1 {plan.r1}, batch {plan.batch}, rate {plan.learning_rate}, running mean {plan.mean}, "
+              "differentiable augmentation." + (f" {_told(training)}." if training else ""),
+              *([plan.note] if plan.note else []),
+              "The whole recipe is in recipe.toml.", "", "## How well it does", "", text, "",
+              "Pictures, not chosen:", "", "![pictures](pictures.jpg)", "", "![nearest](nearest.png)"]  # fmt: skip
+    if sheet:
+        lines += ["", "Covers of pieces, one seed, not chosen:", "", f"![covers]({SHEET})"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,270 @@
+"""Adversarial training: a generator G and a discriminator D play
+
+    min over G, max over D of V(D, G) = E_x[log D(x)] + E_z[log(1 - D(G(z)))]
+
+(Goodfellow et al. 2014, equation 1); x are pictures of the training set, z standard normal latents, D(x) the
+probability that x is real. G is trained on the non-saturating form, max E_z[log D(G(z))] (section 3 there). D answers
+in logits, so that log D = -softplus(-logit). Both see augmented pictures. D's gradient on real pictures is held
+small (R1, Mescheder et al. 2018, every 16th step as in StyleGAN2), and what is kept of G is the running mean of its
+weights (EMA). Two terms are added to G's loss: the picture's measured attributes shall be those it was asked for, and
+its patches shall be spread like those of real pictures (sliced Wasserstein distance; Deshpande et al. 2018 train
+with it alone). Eight pictures are few to tell a spread from, so the patches of some batches before stand beside those
+of the batch.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from rnnmuse.models.cover import ABSTRACT
+from rnnmuse.train.cover.augment import attributes, augment
+from rnnmuse.train.cover.network import NETWORKS, CoverShape
+from rnnmuse.train.cover.recipe import CoverRecipe
+from rnnmuse.train.cover.wasserstein import (
+    PATCH,
+    levels_for,
+    normalised,
+    pyramid,
+    random_directions,
+    random_patches,
+    sliced,
+)
+from rnnmuse.train.device import half_precision
+
+R1_EVERY = 16
+SAVE_EVERY = 90.0  # seconds
+PATCHES = 64  # a picture, whose spread is compared
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run can say of itself."""
+
+    step: int = 0
+    done: float = 0.0
+    """Share of the run that was over when the step began."""
+    seconds: float = 0.0
+    processor: float = 0.0
+    """Seconds of processor time, of all threads: less than ``seconds`` where other programs run."""
+    generator: float = math.nan
+    discriminator: float = math.nan
+    asked: float = math.nan
+    patches: float = math.nan
+    right: float = math.nan
+    """Share of real pictures that the discriminator takes for real; near 1 it has learned them by heart."""
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class Material:
+    """Training pictures and their conditions.
+
+    ``images`` (n, c, s, s) uint8, ``conditions`` (n, k) float32 standardised, ``weights`` (n,) how often each is drawn.
+    """
+
+    images: torch.Tensor
+    conditions: torch.Tensor
+    weights: torch.Tensor
+    mean: torch.Tensor
+    spread: torch.Tensor
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch of real pictures in -1 to 1, some mirrored, and their conditions."""
+        index = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        images = self.images[index].float() / 127.5 - 1
+        mirrored = torch.rand(count, generator=generator) < 0.5
+        if self.images.shape[1] == 3:  # a mirrored digit is none
+            images[mirrored] = images[mirrored].flip(3)
+        return images.contiguous(memory_format=torch.channels_last), self.conditions[index]
+
+
+class Trainer:
+    """One run: networks, their optimisers, and a folder that it is resumed from."""
+
+    def __init__(self, recipe: CoverRecipe, material: Material, folder: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.material, self.folder = recipe, material, folder
+        self.shape = shape_of(recipe)
+        make_generator, make_discriminator = NETWORKS[recipe.architecture]
+        self.generator: nn.Module = make_generator(self.shape).to(memory_format=torch.channels_last)
+        self.discriminator: nn.Module = make_discriminator(self.shape).to(memory_format=torch.channels_last)
+        self.mean = copy.deepcopy(self.generator).eval()
+        betas = (recipe.momentum, 0.99)
+        self.of_generator = torch.optim.Adam(self.generator.parameters(), recipe.learning_rate, betas)
+        self.of_discriminator = torch.optim.Adam(self.discriminator.parameters(), recipe.learning_rate, betas)
+        self.random = torch.Generator().manual_seed(recipe.seed)
+        self.before = [[deque[torch.Tensor](maxlen=recipe.batches - 1) for _ in range(2)]
+                       for _ in range(levels_for(self.shape.side))]  # fmt: skip
+        """By level, the generated and the real patches of the batches before."""
+        self.now = Progress()
+
+    # -- one step -------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One step of D and one of G."""
+        recipe = self.recipe
+        fall = min(1.0, (1 - self.now.done) / recipe.fall) if recipe.fall else 1.0
+        rate = recipe.learning_rate * min(1.0, (self.now.step + 1) / 100) * fall
+        for optimiser in (self.of_generator, self.of_discriminator):
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+        real, c = self.material.draw(recipe.batch, self.random)
+        fake = self._fake(c)
+        self._discriminator_step(real, fake.detach(), c)
+        self._generator_step(real, fake, c)
+        self.now.step += 1
+        keep = min(recipe.mean, (1 + self.now.step) / (10 + self.now.step))
+        with torch.no_grad():
+            for kept, own in zip(self.mean.parameters(), self.generator.parameters(), strict=True):
+                kept.lerp_(own, 1 - keep)
+            for kept, own in zip(self.mean.buffers(), self.generator.buffers(), strict=True):
+                kept.copy_(own)
+
+    def _fake(self, c: torch.Tensor) -> torch.Tensor:
+        with half_precision(self.recipe.half):
+            fake: torch.Tensor = self.generator(torch.randn(len(c), self.shape.latent), c)
+        return fake.float()
+
+    def _judge(self, images: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        with half_precision(self.recipe.half):
+            logits: torch.Tensor = self.discriminator(self._changed(images), c)
+        return logits.float()
+
+    def _changed(self, images: torch.Tensor) -> torch.Tensor:
+        changed = augment(images) if self.recipe.augment else images
+        return changed.contiguous(memory_format=torch.channels_last)
+
+    def _discriminator_step(self, real: torch.Tensor, fake: torch.Tensor, c: torch.Tensor) -> None:
+        self.discriminator.requires_grad_(True)
+        on_real, on_fake = self._judge(real, c), self._judge(fake, c)
+        loss = by_place(functional.softplus(-on_real)) + by_place(functional.softplus(on_fake))
+        if self.recipe.r1 and self.now.step % R1_EVERY == 0:
+            seen = self._changed(real).requires_grad_(True)
+            (slope,) = torch.autograd.grad(by_place(self.discriminator(seen, c), True), seen, create_graph=True)
+            loss = loss + self.recipe.r1 / 2 * R1_EVERY * slope.square().sum((1, 2, 3)).mean()
+        self.of_discriminator.zero_grad()
+        loss.backward()
+        self.of_discriminator.step()
+        self._note("discriminator", float(loss.detach()))
+        self._note("right", float((on_real[:, 0] > 0).float().mean()))
+
+    def _generator_step(self, real: torch.Tensor, fake: torch.Tensor, c: torch.Tensor) -> None:
+        self.discriminator.requires_grad_(False)
+        loss = by_place(functional.softplus(-self._judge(fake, c)))
+        self._note("generator", float(loss.detach()))
+        if self.recipe.asked and self.shape.colours == 3:
+            mean, spread = self.material.mean, self.material.spread
+            found = (attributes(fake) - mean) / spread
+            asked = (found - c[:, : found.shape[1]]).square().clamp(max=25).mean()
+            loss = loss + self.recipe.asked * asked
+            self._note("asked", float(asked.detach()))
+        if self.recipe.patches and self.shape.side >= 4 * PATCH:
+            works = (c[:, ABSTRACT:] == 0).all(1)  # what is drawn by rule has a spread of its own
+            distance = self._patch_distance(fake[works], real[works]) if works.any() else loss.new_zeros(())
+            loss = loss + self.recipe.patches * distance
+            self._note("patches", float(distance.detach()))
+        self.of_generator.zero_grad()
+        loss.backward()
+        self.of_generator.step()
+
+    def _patch_distance(self, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        levels = len(self.before)
+        total = fake.new_zeros(())
+        for level, (one, two) in enumerate(zip(pyramid(fake, levels), pyramid(real, levels), strict=True)):
+            new = [random_patches(each, PATCHES, self.random) for each in (one, two)]
+            made, seen = (
+                normalised(torch.cat([each, *before])) for each, before in zip(new, self.before[level], strict=True)
+            )
+            directions = random_directions(32, one.shape[1], self.random)
+            # the gradient reaches the new patches alone: the factor keeps its size whatever is remembered
+            total = total + len(made) / len(new[0]) * sliced(made, seen, directions)
+            for each, before in zip(new, self.before[level], strict=True):
+                before.append(each.detach())
+        return total / levels
+
+    def _note(self, name: str, value: float) -> None:
+        before = getattr(self.now, name)
+        setattr(self.now, name, value if math.isnan(before) else 0.98 * before + 0.02 * value)
+
+    # -- a run ----------------------------------------------------------------------------------------------
+
+    def run(self, minutes: float | None, steps: int | None, report: Report, pictures: Callable[[], None],
+            measure: Callable[[], dict[str, Any]] | None = None, measure_every: float = 600.0) -> None:  # fmt: skip
+        """Train until ``minutes`` of this run or ``steps`` in all are over; saved every 90 s and at Ctrl-C."""
+        before, used = self.now.seconds, self.now.processor - time.process_time()
+        began = saved = time.monotonic()
+        measured = self.now.seconds
+        try:
+            while steps is None or self.now.step < steps:
+                self.now.done = max((self.now.seconds - before) / (60 * minutes) if minutes else 0.0,
+                                    self.now.step / steps if steps else 0.0)  # fmt: skip
+                self.step()
+                self.now.seconds = before + time.monotonic() - began
+                self.now.processor = used + time.process_time()
+                if self.now.step % self.recipe.pictures_every == 0:
+                    pictures()
+                    self.log({})
+                if measure and self.now.seconds - measured > measure_every:
+                    self.log(measure())
+                    measured = self.now.seconds
+                if time.monotonic() - saved > SAVE_EVERY:
+                    self.save()
+                    saved = time.monotonic()
+                report(self.now)
+                if minutes is not None and self.now.seconds - before > 60 * minutes:
+                    break
+        finally:
+            self.save()
+
+    def log(self, more: dict[str, Any]) -> None:
+        row = {name: round(value, 4) for name, value in asdict(self.now).items()} | more
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def save(self) -> None:
+        held = {name: getattr(self, name).state_dict() for name in SAVED}
+        partial = self.folder / "last.tmp"
+        torch.save(held | {"progress": asdict(self.now), "random": self.random.get_state()}, partial)
+        partial.replace(self.folder / "last.ckpt")
+
+    def resume(self) -> bool:
+        """Go on where the folder's checkpoint stands; False without one."""
+        path = self.folder / "last.ckpt"
+        if not path.exists():
+            return False
+        held = torch.load(path, weights_only=True)
+        for name in SAVED:
+            getattr(self, name).load_state_dict(held[name])
+        self.now = Progress(**held["progress"])
+        self.random.set_state(held["random"])
+        torch.manual_seed(self.recipe.seed + self.now.step)
+        return True
+
+
+SAVED = ("generator", "discriminator", "mean", "of_generator", "of_discriminator")
+
+
+def shape_of(recipe: CoverRecipe) -> CoverShape:
+    return CoverShape(recipe.side, recipe.colours, recipe.latent, recipe.conditions)
+
+
+def by_place(values: torch.Tensor, summed: bool = False) -> torch.Tensor:
+    """The whole picture's value plus the mean of its neighbourhoods', averaged (or summed) over the batch."""
+    each = values[:, 0]
+    if values.shape[1] > 1:
+        each = each + values[:, 1:].mean(1)
+    return each.sum() if summed else each.mean()

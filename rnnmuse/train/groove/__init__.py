@@ -1,0 +1,1 @@
+"""Groove models: velocity and timing of drum hits."""

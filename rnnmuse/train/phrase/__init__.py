@@ -1,0 +1,1 @@
+"""Phrase models: a variational autoencoder of two and four bars."""

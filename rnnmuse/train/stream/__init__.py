@@ -1,0 +1,1 @@
+"""Stream models: note events one at a time."""

@@ -1,0 +1,137 @@
+"""How a stream model is made: its part classes, its data, its size and its training; one TOML file."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rnnmuse.music.codec import PartClass
+from rnnmuse.music.drums import KITS
+
+PREPARE = ("as_written", "estimate_chords", "lead_sheet", "melody", "band")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of one training run.
+
+    ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
+    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
+    in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are drawn
+    for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`). The
+    memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side, ``chunk`` events at a time,
+    with carried state. ``average`` is the decay at each step of the averaged weights that are kept. ``note`` says in words
+    what a setting cannot.
+    """
+
+    name: str
+    parts: tuple[PartClass, ...]
+    about: str = ""
+    note: str = ""
+    prepare: str = "estimate_chords"
+    splits: str = ""
+    exclude: tuple[str, ...] = ()
+    beside: str = ""
+    beside_share: float = 0.0
+    kit: str = "general"
+    data: tuple[dict[str, str], ...] = field(default=())
+    embed: int = 192
+    hidden: int = 384
+    head: int = 128
+    readers: int = 4
+    slots: int = 1024
+    lanes: int = 48
+    chunk: int = 128
+    epochs: int = 30
+    patience: int = 4
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    average: float = 0.998
+    dropout: float = 0.1
+    transpose: tuple[int, int] = (-5, 6)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.prepare not in PREPARE:
+            raise ValueError(f"prepare: {self.prepare!r}; use one of {', '.join(PREPARE)}")
+        for name in ("embed", "hidden", "head", "readers", "slots", "lanes", "chunk", "epochs", "patience", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < (name != "seed"):
+                raise ValueError(f"{name}: {value!r}; must be a whole number of at least {int(name != 'seed')}")
+        if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
+            raise ValueError(f"dropout: {self.dropout!r}; must be from 0 to under 1")
+        if self.kit not in KITS:
+            raise ValueError(f"kit: {self.kit!r}; use one of {', '.join(KITS)}")
+        for name in ("beside_share", "weight_decay", "average"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value < 1):
+                raise ValueError(f"{name}: {value!r}; must be from 0 to under 1")
+        rate = self.learning_rate
+        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
+            raise ValueError(f"learning_rate: {rate!r}; must be above 0")
+        if len(self.transpose) != 2 or not -24 <= self.transpose[0] <= self.transpose[1] <= 24:
+            raise ValueError(f"transpose: {self.transpose!r}; must be two numbers, -24 to 24, the lower first")
+        if not self.parts:
+            raise ValueError("parts: none; a recipe needs at least one part class")
+        if sum(part.drum for part in self.parts) > 1:
+            raise ValueError("parts: at most one of them can be drums")
+
+    @property
+    def drums(self) -> int:
+        """Index of the drum class, -1 without."""
+        return next((i for i, part in enumerate(self.parts) if part.drum), -1)
+
+    def changed(self, **settings: Any) -> Recipe:
+        return replace(self, **settings)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read ``recipe.toml``; ValueError names what is wrong in it."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    known = {f.name for f in fields(Recipe)}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; use one of {', '.join(sorted(known))}")
+    for name in ("parts", "data", "exclude", "transpose"):
+        if not isinstance(table.get(name, []), list):
+            raise ValueError(f"{path}: {name}: {table[name]!r}; must be a list")
+    try:
+        table["parts"] = tuple(
+            PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in table.get("parts", ())
+        )
+        table["transpose"] = tuple(table.get("transpose", (-5, 6)))
+        table["data"] = tuple(table.get("data", ()))
+        table["exclude"] = tuple(table.get("exclude", ()))
+        return Recipe(**table)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """A recipe as TOML; `read_recipe` reads it back."""
+    lines = []
+    for name, value in asdict(recipe).items():
+        if name not in ("parts", "data"):
+            lines.append(f"{name} = {toml_value(value)}")
+    for name, tables in (("data", recipe.data), ("parts", [asdict(part) for part in recipe.parts])):
+        for table in tables:
+            lines += ["", f"[[{name}]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: Any) -> str:
+    """A string, number, bool or list of them in TOML's spelling."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value).replace("\x7f", "\\u007f")  # JSON's strings are TOML's, but for DEL
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    return repr(value)

@@ -1,0 +1,1 @@
+"""Text models: characters one at a time."""

@@ -1,0 +1,142 @@
+"""From a trained text network to a bundle, as `rnnmuse.train.stream.export` does for music."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper
+from safetensors.torch import save_file
+
+from rnnmuse.models.bundle import FORMAT, Bundle, read_about, read_weights, write_sums
+from rnnmuse.models.text import TextModel
+from rnnmuse.text.alphabet import Alphabet
+from rnnmuse.text.fingerprint import Fingerprint
+from rnnmuse.train.stream.export import INT8_LIMIT, Weights, graph_of, gru_cell, keep_written, quantised
+from rnnmuse.train.stream.recipe import toml_value
+from rnnmuse.train.text.network import TextNet, TextShape
+from rnnmuse.train.text.recipe import TextRecipe, text_recipe_text
+
+
+def text_graph(weights: Weights) -> onnx.ModelProto:
+    """The step: x (B, E) and state (B, layers x H) to the new state and the logits (B, classes)."""
+    w = {key: np.asarray(value, np.float32) for key, value in weights.items()}
+    layers = sum(key.startswith("trunk.weight_hh_l") for key in w)
+    hidden, embed = w["trunk.weight_hh_l0"].shape[1], w["embedding.weight"].shape[1]
+    states, news = [f"state_{k}" for k in range(layers)], [f"new_{k}" for k in range(layers)]
+    nodes = [helper.make_node("Split", ["state"], states, axis=1, num_outputs=layers)]
+    constants: Weights = {}
+    below = "x"
+    for k in range(layers):
+        more, held = gru_cell(w, k, below, states[k], news[k])
+        nodes += more
+        constants |= held
+        below = news[k]
+    constants |= {
+        "w_project": w["project.weight"].T,
+        "b_project": w["project.bias"],
+        "w_out": w["embedding.weight"].T,
+        "b_out": w["bias"],
+    }
+    nodes += [
+        helper.make_node("Concat", news, ["new_state"], axis=1),
+        helper.make_node("MatMul", ["new_state", "w_project"], ["p_"]),
+        helper.make_node("Add", ["p_", "b_project"], ["p"]),
+        helper.make_node("MatMul", ["p", "w_out"], ["o_"]),
+        helper.make_node("Add", ["o_", "b_out"], ["logits"]),
+    ]
+    width = layers * hidden
+    sizes = {"x": embed, "state": width}, {"new_state": width, "logits": len(w["bias"])}
+    return graph_of("text_step", nodes, constants, *sizes, batch="batch")
+
+
+def stepped_nll(model: TextModel, classes: Sequence[int], places: Sequence[int] | None = None) -> float:
+    """Mean nats a character of ``classes`` (START first), read step by step as it is live."""
+    total, state = 0.0, model.start()
+    for at in range(len(classes) - 1):
+        logits, state = model.step(state, [classes[at]], None if places is None else [places[at + 1]])
+        scores = logits[0].astype(np.float64)
+        if np.isfinite(scores[classes[at + 1]]):
+            total -= scores[classes[at + 1]] - scores.max() - math.log(np.exp(scores - scores.max()).sum())
+    return total / max(1, len(classes) - 1)
+
+
+def export_text(
+    net: TextNet,
+    alphabet: Alphabet,
+    recipe: TextRecipe,
+    folder: Path,
+    training: Sequence[str] = (),
+    check: Sequence[int] = (),
+    places: Sequence[int] | None = None,
+) -> Bundle:
+    """Write the bundle ``folder`` (its name is the model's) and return it.
+
+    ``training`` are the texts it learned, of which a fingerprint is kept so that the writer can tell a quotation.
+    The int8 step graph is kept if it costs at most 1 % of the likelihood of ``check``, classes from START on.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    save_file(compact(net), partial / "weights.safetensors")
+    weights = read_weights(Bundle(folder.name, partial, {}))
+    exact = text_graph(weights)
+    small = quantised(exact)
+    precision, loss = "float32", float("nan")
+    if len(check) > 1:
+        full = stepped_nll(TextModel(folder.name, alphabet, weights, exact.SerializeToString()), check, places)
+        loss = stepped_nll(TextModel(folder.name, alphabet, weights, small), check, places) / full - 1
+        precision = "int8" if loss <= INT8_LIMIT else "float32"
+    (partial / "step.onnx").write_bytes(small if precision == "int8" else exact.SerializeToString())
+    (partial / "alphabet.json").write_text(json.dumps(alphabet.characters), "utf-8")
+    if training:
+        Fingerprint.of(training).save(partial / "training.bin")
+    lines = [
+        f"format = {FORMAT}",
+        f'name = "{folder.name}"',
+        'kind = "text"',
+        f"about = {toml_value(recipe.about)}",
+        f'step = "{precision}"',
+        f"int8_loss = {loss:.5f}",
+        f"verse = {toml_value(recipe.verse)}",
+        "",
+        "[shape]",
+        *(f"{key} = {value}" for key, value in net.shape.as_dict().items()),
+    ]
+    (partial / "model.toml").write_text("\n".join(lines) + "\n", "utf-8")
+    (partial / "recipe.toml").write_text(text_recipe_text(recipe.changed(name=folder.name)), "utf-8")
+    keep_written(folder, partial)
+    write_sums(partial)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+    return Bundle(folder.name, folder, read_about(folder))
+
+
+def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:
+    """The torch network and the alphabet of a bundle, to fine-tune or to evaluate."""
+    net = TextNet(TextShape(**bundle.about["shape"]))
+    net.load_state_dict({key: torch.from_numpy(value).float() for key, value in read_weights(bundle).items()})
+    characters = json.loads((bundle.folder / "alphabet.json").read_text("utf-8"))
+    return net.eval(), Alphabet(characters)
+
+
+def compact(net: TextNet) -> dict[str, torch.Tensor]:
+    """Its weights: vectors in float16, matrices in int8 with a float16 scale a row, half of what float16 would take."""
+    out = {}
+    for key, value in net.state_dict().items():
+        value = value.detach().float()
+        if value.ndim < 2:
+            out[key] = value.half().contiguous()
+            continue
+        scale = (value.abs().amax(1, keepdim=True) / 127).clamp(min=6e-8).half()
+        out[key] = (value / scale.float()).round().clamp(-127, 127).to(torch.int8).contiguous()
+        out[f"{key}.scale"] = scale.contiguous()
+    return out

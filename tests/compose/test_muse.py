@@ -1,0 +1,119 @@
+"""The shipped models as a user meets them."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+import rnnmuse
+from rnnmuse.compose.muse import Settings, joined, load
+from rnnmuse.errors import BundleError
+from rnnmuse.events import Note
+from rnnmuse.music.theory import parse_chord, scale_pitch_classes
+
+
+@pytest.fixture(scope="module")
+def lieder():
+    return load("lieder")
+
+
+def test_a_continuation_begins_at_the_next_bar_and_ends_with_the_last(lieder, piece):
+    new = lieder.continue_(piece, 4, seed=1)
+    assert new.notes
+    assert min(n.start for n in new.notes) >= 16 - 0.03
+    assert new.end <= 32 + 1e-6
+    assert [part.name for part in new.parts][:2] == ["Voice", "Piano"]
+    whole = joined(piece, new)
+    assert [n for n in whole.notes if n.start < 15.9] == [n for n in piece.notes if n.start < 15.9]
+
+
+def test_a_seed_is_a_promise(lieder, piece):
+    assert lieder.continue_(piece, 4, seed=7).notes == lieder.continue_(piece, 4, seed=7).notes
+    assert lieder.continue_(piece, 4, seed=7).notes != lieder.continue_(piece, 4, seed=8).notes
+
+
+def test_a_list_of_notes_is_enough(lieder):
+    new = lieder.continue_([Note(i, 60 + i, 1.0) for i in range(8)], bars=2, seed=1)
+    assert all(8 - 0.03 <= n.start < 16 for n in new.notes)
+
+
+@pytest.mark.parametrize("key", ["C major", "F# minor", "Eb"])
+def test_every_note_is_in_the_key(lieder, key):
+    made = lieder.generate(8, key=key, seed=3)
+    tonic = made.keys[-1]
+    allowed = scale_pitch_classes(tonic.tonic, "minor" if tonic.minor else "major")
+    assert made.notes
+    assert all(n.pitch % 12 in allowed for n in made.notes)
+
+
+def test_strong_beats_are_chord_tones(lieder):
+    made = lieder.generate(8, chords="Am F C G", seed=2)
+    names = ["Am", "F", "C", "G"] * 2
+    strong = [n for n in made.notes if round(n.start * 24) % 48 == 0]
+    assert len(strong) > 8
+    assert all(n.pitch % 12 in parse_chord(names[round(n.start * 24) // 96]).pitch_classes for n in strong)
+
+
+def test_players_are_chosen_by_name_or_number(lieder, piece):
+    assert [p.name for p in lieder.generate(8, players="piano", seed=1).parts] == ["Piano"]
+    alone = replace(piece, parts=piece.parts[1:])
+    new = lieder.continue_(alone, 8, players="voice", seed=1)
+    assert [(p.name, bool(p.notes)) for p in new.parts] == [("Piano", False), ("Voice", True)]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"tempo": 5.0}, "tempo"),
+        ({"density": 100.0}, "density"),
+        ({"key": "H moll"}, "key"),
+        ({"scale": "dorain"}, "dorian"),
+        ({"chords": "Zz"}, "Zz"),
+        ({"metre": "4/5"}, "metre"),
+        ({"players": "tuba"}, "voice, piano"),
+        ({"players": 3}, "players: 3"),
+        ({"temperature": 9.0}, "temperature"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(lieder, change, named):
+    with pytest.raises(ValueError, match=named):
+        lieder.generate(2, **change)
+
+
+@pytest.mark.parametrize("bars", [0, -1, 100_000])
+def test_bars_are_checked(lieder, bars):
+    with pytest.raises(ValueError, match="bars"):
+        lieder.generate(bars)
+
+
+def test_a_wrong_name_lists_near_ones():
+    with pytest.raises(BundleError, match="lieder"):
+        load("leider")
+    with pytest.raises(BundleError, match="not known"):
+        load("../../etc/passwd")
+
+
+def test_drums_play_on_drums():
+    made = load("grooves").generate(4, seed=1, tempo=100.0)
+    assert [part.drum for part in made.parts] == [True]
+    assert any(abs(n.start * 24 - round(n.start * 24)) > 0.01 for n in made.notes), "human timing comes out"
+    new = load("grooves").continue_(made, 2, seed=1)
+    assert all(n.start >= 16 - 0.03 for n in new.notes)
+
+
+def test_playing_imports_neither_torch_nor_music21():
+    code = (
+        "import sys, rnnmuse; assert 'numpy' not in sys.modules; rnnmuse.load('lieder').generate(1, seed=1);"
+        "print([m for m in ('torch', 'music21', 'matplotlib', 'lightning_fabric') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_names_what_it_offers():
+    for name in rnnmuse.__all__:
+        assert getattr(rnnmuse, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = rnnmuse.nothing
+    assert Settings().top_p <= 1

@@ -1,0 +1,167 @@
+"""The loop against its rules, with untrained models: whatever the weights say, the limits hold."""
+
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import GRID, KIND, MICROTIME, OFF, ON, PART, PITCH, PartClass, decode
+from rnnmuse.music.piece import ChordSymbol, Metre, Piece
+from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.sampler import Frame, Player, events_until
+from rnnmuse.train.stream.export import step_graph
+from rnnmuse.train.stream.network import Shape, StreamNet
+
+PARTS = (PartClass("voice", 53, sung=True), PartClass("piano", 0), PartClass("drums", 0, drum=True))
+
+
+def untrained(seed: int) -> StreamModel:
+    torch.manual_seed(seed)
+    net = StreamNet(Shape(3, 2, embed=12, hidden=16, head=8))
+    with torch.no_grad():
+        net.heads[0].bias[2:] -= 4  # an untrained model would wait sixteen beats
+        net.heads[1].bias[::12] += 3  # and play off the beat
+    weights = {key: value.detach().numpy() for key, value in net.state_dict().items()}
+    return StreamModel("untrained", PARTS, weights, step_graph(weights).SerializeToString())
+
+
+MODELS = [untrained(seed) for seed in range(3)]
+
+
+def player(constraints: Constraints, seed: int = 0, piece: Piece | None = None, density: float | None = None) -> Player:
+    piece = piece or Piece()
+    return Player(MODELS[seed % 3], Frame(piece, density), Rules(constraints, piece, 2, 3), Random(seed))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    scale=st.sets(st.integers(0, 11), min_size=1),
+    low=st.integers(20, 60),
+    width=st.integers(12, 60),
+    polyphony=st.integers(1, 5),
+    longest=st.sampled_from([1.0, 4.0]),
+    rest=st.sampled_from([1.0, 3.0]),
+    start=st.integers(0, 100),
+)
+def test_every_limit_holds_and_no_note_hangs(seed, scale, low, width, polyphony, longest, rest, start):
+    limits = Constraints(
+        scale=frozenset(scale), low=low, high=low + width, polyphony=polyphony, longest=longest, rest=rest
+    )
+    one = player(limits, seed)
+    end = start + 10 * GRID
+    events = list(events_until(one, start, end))
+    assert not one.started
+    assert not one.state.sounding or one._previous is not None
+    grid, micro, sounding, last = 0, 0, {}, start
+    for event in events:
+        wait = event[0] * GRID + event[1]
+        assert wait or event[MICROTIME] >= micro
+        grid, micro = grid + wait, event[MICROTIME]
+        assert start <= grid <= end
+        key = (event[PART], event[PITCH])
+        if not sounding:
+            assert grid - last <= rest * GRID + 96
+        if event[KIND] == ON:
+            last = grid
+            if event[PART] != 2:
+                assert event[PITCH] % 12 in scale
+                assert low <= event[PITCH] <= low + width
+                assert key not in sounding
+                sounding[key] = grid
+                assert sum(part == event[PART] for part, _ in sounding) <= polyphony
+        else:
+            last = grid
+            assert 0 < grid - sounding.pop(key) <= longest * GRID
+    assert not sounding
+
+
+def test_the_same_seed_gives_the_same_events():
+    first = list(events_until(player(Constraints(), 5), 0, 8 * GRID))
+    assert first == list(events_until(player(Constraints(), 5), 0, 8 * GRID))
+    assert first != list(events_until(player(Constraints(), 8), 0, 8 * GRID))
+
+
+def test_density_is_never_exceeded_in_a_bar():
+    events = list(events_until(player(Constraints(density=1.0), 1, density=1.0), 0, 32 * GRID))
+    notes = decode(np.array(events, np.int16), 0, frozenset({2}))
+    for bar in range(8):
+        assert sum(4 * bar <= round(n.start * 24) / 24 < 4 * bar + 4 for n in notes) <= 4
+
+
+def test_a_given_time_and_a_given_pitch_are_kept():
+    one, grid = player(Constraints(parts=frozenset({0, 1}), scale=frozenset({0, 4, 7})), 4), 0
+    for at, pitches in ((5, {60}), (5, {64, 67}), (30, {60, 61}), (31, {72})):
+        event = one.next(0, 1000, at=at, pitches=pitches)
+        assert event is not None
+        grid += event[0] * GRID + event[1]
+        assert (grid, event[KIND]) == (at, ON)
+        assert event[PITCH] in pitches
+        assert event[PITCH] % 12 in {0, 4, 7}
+
+
+def test_a_model_that_never_waits_is_made_to():
+    one = player(Constraints(together=5, sounding=7), 1)
+    model = untrained(1)
+    model.heads[0][1][0] += 50
+    model.heads[1][1][0] += 50
+    one = Player(model, one.frame, one.rules, Random(1))
+    events = list(events_until(one, 0, 2 * GRID))
+    grid, starts, most = 0, {}, 0
+    for event in events:
+        grid += event[0] * GRID + event[1]
+        if event[KIND] == ON:
+            starts[grid] = starts.get(grid, 0) + 1
+    most = max(starts.values())
+    assert most == 5
+    assert grid == 2 * GRID or not one.started
+    assert len(events) < 2 * GRID * 7 * 2
+
+
+def test_only_allowed_parts_play():
+    events = list(events_until(player(Constraints(parts=frozenset({1})), 2), 0, 16 * GRID))
+    assert {event[PART] for event in events} == {1}
+
+
+def test_strong_beats_have_chord_tones():
+    piece = Piece(chords=[ChordSymbol(0.0, "Dm")], metres=[Metre(0.0, 4, 4)])
+    rules = Constraints(chord_tones=True, parts=frozenset({0, 1}))
+    found = 0
+    for seed in range(60):
+        grid = 0
+        for event in events_until(player(rules, seed, piece), 0, 32 * GRID):
+            grid += event[0] * GRID + event[1]
+            if event[KIND] == ON and grid % 48 == 0:
+                found += 1
+                assert event[PITCH] % 12 in (2, 5, 9)
+    assert found > 20
+
+
+def test_a_note_heard_before_is_ended_in_time():
+    one = player(Constraints(longest=2.0, rest=8.0))
+    one.hear((0, 0, ON, 1, 60, 20, 10))
+    events = list(events_until(one, 1, 16 * GRID))
+    grid = 0
+    for event in events:
+        grid += event[0] * GRID + event[1]
+        if event[KIND] == OFF and event[PITCH] == 60 and event[PART] == 1:
+            break
+    assert grid <= 2 * GRID
+
+
+def test_state_is_of_one_size_however_long_the_music():
+    one = player(Constraints())
+    list(events_until(one, 0, 400 * GRID))
+    assert one.state.hidden.shape == (1, 16)
+    assert len(one._onsets) <= 512
+    assert len(one.frame._blocks) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("temperature", -1.0), ("temperature", float("nan")), ("top_p", 0.0)])
+def test_sampling_settings_are_checked(name, value):
+    with pytest.raises(ValueError, match=name):
+        Player(MODELS[0], Frame(Piece()), Rules(Constraints(), Piece(), 2, 3), Random(0), **{name: value})

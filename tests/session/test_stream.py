@@ -1,0 +1,224 @@
+"""Players on stage, on a clock that the test turns by hand."""
+
+import pytest
+
+from rnnmuse.models.bundle import load_stream
+from rnnmuse.protocol import MODES
+from rnnmuse.session.stream import AHEAD, LivePlayer, tick_of
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_stream("lieder")
+
+
+class Stage:
+    """Obeys orders as the realtime process does: keeps what is planned, recalls it, counts what sounds."""
+
+    def __init__(self, player: LivePlayer) -> None:
+        self.player, self.planned, self.sounding, self.played, self.beat = player, [], set(), [], 0.0
+
+    def obey(self, orders) -> None:
+        for order in orders:
+            match order:
+                case ("recall", _, tick):
+                    self.planned = [p for p in self.planned if p[0] != "on" or p[2] < tick]
+                case ("end", _):
+                    self.sounding.clear()
+                case _:
+                    self.planned.append(order)
+
+    def run(self, until: float, step: float = 0.05) -> None:
+        while self.beat < until - 1e-9:
+            while orders := self.player.advance(self.beat):
+                self.obey(orders)
+                if self.player.mode == "loop":
+                    break
+            self.beat = round(self.beat + step, 6)
+            now = tick_of(self.beat)  # what is planned for just now can still be taken back
+            due = sorted((o for o in self.planned if o[2] < now), key=lambda o: (o[2], o[0] == "on"))
+            self.planned = [o for o in self.planned if o[2] >= now]
+            for order in due:
+                if order[0] == "on":
+                    self.sounding.add(order[3])
+                    self.played.append((order[2] / 960, order[3]))
+                elif order[0] == "off":
+                    self.sounding.discard(order[3])
+                else:
+                    self.sounding.clear()
+
+    def between(self, first: float, last: float) -> list[tuple[float, int]]:
+        return [note for note in self.played if first <= note[0] < last]
+
+
+def stage(model, mode, **parameters) -> Stage:
+    player = LivePlayer(1, model)
+    made = Stage(player)
+    for name, value in parameters.items():
+        made.obey(player.change(name, value, 0.0))
+    made.obey(player.set_mode(mode, 0.0))
+    return made
+
+
+def test_free_plays_from_the_next_beat_and_in_key(model):
+    made = stage(model, "free", key="G major", seed=3)
+    made.obey(made.player.start(0.5))
+    made.run(16)
+    assert made.between(0, 1) == []
+    assert len(made.played) > 16
+    assert all(pitch % 12 in (0, 2, 4, 6, 7, 9, 11) for _, pitch in made.played)
+    made.obey(made.player.stop(made.beat))
+    made.run(24)
+    assert not made.sounding
+    assert made.between(16.1, 24) == []
+
+
+def test_it_plays_no_more_than_a_little_ahead(model):
+    made = stage(model, "free")
+    made.obey(made.player.start(0.0))
+    made.run(8)
+    assert all(order[2] <= tick_of(8 + AHEAD + 0.1) for order in made.planned)
+
+
+def phrase(made: Stage, start: float, notes: int = 4) -> None:
+    for i in range(notes):
+        made.run(start + i)
+        made.obey(made.player.hear(made.beat, 60 + 2 * i, 90))
+        made.run(start + i + 0.8)
+        made.obey(made.player.hear(made.beat, 60 + 2 * i, 0))
+
+
+def test_continue_takes_over_after_silence_and_gives_way(model):
+    made = stage(model, "continue", seed=2)
+    phrase(made, 1)
+    made.run(5.5)
+    assert made.played == []
+    made.run(20)
+    assert len(made.played) > 8
+    assert made.played[0][0] >= 5.8
+    made.obey(made.player.hear(made.beat, 70, 90))
+    heard = len(made.played)
+    made.run(26)
+    assert len(made.played) == heard
+    assert not made.sounding
+
+
+def test_answer_is_as_long_as_the_phrase(model):
+    made = stage(model, "answer", seed=2)
+    phrase(made, 1, 4)
+    made.run(30)
+    assert made.played
+    first = made.played[0][0]
+    assert made.played[-1][0] < first + 4 + 0.1
+    assert not made.sounding
+    phrase(made, 31, 3)
+    made.run(60)
+    assert made.played[-1][0] > 34, "it answers again"
+
+
+def test_accompany_answers_a_note_at_once_in_the_other_part(model):
+    made = stage(model, "accompany", seed=1)
+    made.run(1)
+    reactions = []
+    for i in range(12):
+        made.run(1 + i)
+        made.obey(made.player.hear(made.beat, 60 + i, 90))
+        made.obey(made.player.advance(made.beat, 1))
+        reactions.append(bool(made.planned))
+    made.run(14)
+    assert all(reactions)
+    assert len(made.played) > 6
+    assert made.player._own() == {1}
+
+
+def test_what_is_recalled_is_forgotten_by_the_model(model):
+    made = stage(model, "free", seed=4)
+    made.obey(made.player.start(0.0))
+    made.run(4)
+    made.obey(made.player.change("temperature", 0.9, made.beat))
+    assert made.player.player.grid <= made.beat * 24 + 1
+    late = [order for order in made.planned if order[0] == "on" and order[2] >= tick_of(made.beat)]
+    assert late == []
+
+
+def test_a_wrong_parameter_leaves_the_old_one(model):
+    made = stage(model, "free")
+    with pytest.raises(ValueError, match="key"):
+        made.player.change("key", "H moll", 0.0)
+    assert made.player.parameters["key"] == ""
+
+
+def test_a_loop_repeats_what_was_played(model):
+    made = stage(model, "free", bars=1, seed=6)
+    made.obey(made.player.start(0.0))
+    made.run(8)
+    made.obey(made.player.set_mode("loop", made.beat))
+    made.run(24)
+    rounds = [[(round(b - s, 3), p) for b, p in made.between(s, s + 4)] for s in (12, 16)]
+    assert rounds[0]
+    assert sorted(rounds[0]) == sorted(rounds[1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_after_any_mode_stop_ends_every_note(model, mode):
+    made = stage(model, mode, seed=9)
+    made.obey(made.player.start(0.0))
+    phrase(made, 1)
+    made.run(12)
+    made.obey(made.player.stop(made.beat))
+    made.run(20)
+    assert not made.sounding
+
+
+def test_a_turn_is_taken_at_the_bar_line_though_the_performer_plays_on(model):
+    made = stage(model, "answer", turn=1, seed=3)
+    for beat in range(4):
+        made.run(beat + 0.1)
+        made.obey(made.player.hear(made.beat, 60 + beat, 90))
+    made.run(6)
+    made.obey(made.player.hear(made.beat, 72, 90))  # within its turn: it plays on
+    made.run(12)
+    assert made.between(0, 4) == []
+    assert made.between(4, 7)
+    assert max(beat for beat, _ in made.played) < 8.1
+    assert not made.sounding
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_another_model_takes_over_at_the_bar_line_without_a_gap(model, seed):
+    made = stage(model, "free", seed=seed)
+    made.obey(made.player.start(0.0))
+    made.run(7.5)
+    made.obey(made.player.swap(load_stream("leadsheet"), 8.0))
+    made.run(7.95)
+    assert made.sounding or made.between(7, 8)  # it plays on up to the bar line
+    made.run(16)
+    assert made.player.model.name == "leadsheet"
+    assert made.between(8, 10)
+    made.obey(made.player.stop(made.beat))
+    made.run(20)
+    assert not made.sounding
+
+
+def test_another_model_hears_what_was_played(model):
+    made = stage(model, "free", seed=2)
+    made.obey(made.player.start(0.0))
+    made.run(16)
+    heard = {pitch for _, pitch in made.between(0, 15.5)}
+    made.obey(made.player.swap(load_stream("leadsheet"), 16.0))
+    state = made.player.player.save()
+    assert len(state.onsets) >= len(heard) / 2
+    assert max(state.onsets) < 16 * 24
+    assert not state.started
+
+
+def test_a_loop_has_nothing_that_was_taken_back(model):
+    made = stage(model, "free", bars=1, seed=6)
+    made.obey(made.player.start(0.0))
+    made.run(6)
+    made.obey(made.player.change("temperature", 0.9, made.beat))
+    made.run(8)
+    sounded = made.between(4, 8)
+    made.obey(made.player.set_mode("loop", made.beat))
+    made.run(17)
+    assert sorted((round(b - 8, 3), p) for b, p in made.between(12, 16)) == sorted((round(b, 3), p) for b, p in sounded)

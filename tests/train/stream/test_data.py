@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+
+from rnnmuse.events import Note
+from rnnmuse.music.codec import KEY, KIND, PITCH, UNKNOWN, PartClass, encode
+from rnnmuse.music.piece import Key, Part, Piece
+from rnnmuse.train.stream.data import Lanes, whole
+from rnnmuse.train.stream.network import start_row
+
+PARTS = (PartClass("piano", 0, (0,)), PartClass("drums", drum=True))
+
+
+def music(count=5):
+    rng = np.random.default_rng(1)
+    out = []
+    for size in range(count):
+        notes = [Note(i * 0.5, int(rng.integers(40, 80)), 1.2) for i in range(20 + 13 * size)]
+        strokes = [Note(float(i), 36, 0.1) for i in range(10)]
+        piece = Piece([Part("P", notes=notes), Part("D", drum=True, notes=strokes)], keys=[Key(0, 0)])
+        out.append(encode(piece, PARTS))
+    return out
+
+
+def reader(lanes, pieces=None, transpose=(0, 0), seed=3):
+    return Lanes(pieces or music(), lanes, 2, 1, 16, transpose, seed)
+
+
+def test_the_targets_of_a_lane_are_its_pieces_one_after_the_other():
+    pieces = music()
+    lanes, got, current = reader([0], pieces), [], []
+    while len(got) < 5:
+        batch, fresh = lanes.next()
+        if fresh[0]:
+            current = []
+            got.append(current)
+            assert batch.inputs[0, 0].tolist() == start_row()
+        current += batch.targets[0][batch.mask[0] > 0].tolist()
+    wanted = [piece.events.tolist() for piece in pieces]
+    assert all(piece in wanted for piece in got[:4])
+    assert len({str(piece) for piece in got[:4]}) == 4, "no piece twice in a round"
+
+
+def test_what_sounds_is_what_a_replay_says():
+    for batch, _, index in whole(music(), 3, 2, 1, 16):
+        heard = batch.sounding(1)
+        for lane, piece in enumerate(index):
+            sounding = batch.before[lane].clone()
+            for t in range(int(batch.mask[lane].sum())):
+                row = batch.inputs[lane, t]
+                if row[KIND] < 2 and row[3] != 1:
+                    sounding[row[3], row[PITCH]] = row[KIND] == 1
+                assert torch.equal(heard[lane, t], sounding), (piece, t)
+
+
+def test_whole_visits_every_event_once():
+    pieces = music()
+    seen = {i: [] for i in range(len(pieces))}
+    for batch, fresh, index in whole(pieces, 2, 2, 1, 16):
+        for lane, piece in enumerate(index):
+            if piece >= 0:
+                assert bool(fresh[lane]) == (not seen[piece])
+                seen[piece] += batch.targets[lane][batch.mask[lane] > 0].tolist()
+    assert [seen[i] for i in seen] == [piece.events.tolist() for piece in pieces]
+
+
+def test_lanes_of_two_processes_are_the_lanes_of_one():
+    one, halves = reader(range(4)), [reader([0, 2]), reader([1, 3])]
+    for _ in range(12):
+        batch, _ = one.next()
+        parts = [half.next()[0] for half in halves]
+        assert torch.equal(batch.targets[::2], parts[0].targets)
+        assert torch.equal(batch.inputs[1::2], parts[1].inputs)
+
+
+def test_transposition_moves_pitches_and_key_but_not_drums():
+    piece = music(1)
+    lanes, shifts = reader([0], piece, (-3, 3)), set()
+    for _ in range(300):
+        batch, fresh = lanes.next()
+        if fresh[0]:
+            on = batch.targets[0, :16]
+            pitched = on[:, 3] == 0
+            shift = set(
+                (on[pitched][:, PITCH] - torch.tensor(piece[0].events[:16][pitched.numpy()][:, PITCH])).tolist()
+            )
+            assert len(shift) == 1
+            shifts |= shift
+            assert (on[~pitched][:, PITCH] == 36).all()
+            key = int(batch.context[0, 0, KEY])
+            assert key == UNKNOWN[KEY] or key == min(shift) % 12
+    assert shifts == set(range(-3, 4))
+
+
+@pytest.mark.parametrize("column", [KEY, 6])
+def test_context_is_hidden_now_and_then(column):
+    lanes, hidden, shown = reader(range(8)), 0, 0
+    for _ in range(40):
+        batch, fresh = lanes.next()
+        first = batch.context[fresh][:, 0, column]
+        hidden += int((first == UNKNOWN[column]).sum())
+        shown += int((first != UNKNOWN[column]).sum())
+    assert 0.08 < hidden / (hidden + shown) < 0.5
