@@ -64,15 +64,22 @@ def gru_cell(weights: Weights, layer: int, x: str, state: str, new_state: str) -
 
 
 def step_graph(weights: Weights) -> onnx.ModelProto:
-    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and the heads' inputs (1, 7 x head)."""
+    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and what is computed from it.
+
+    That is, in one row: the heads' inputs (7 x head), the key of the slot to come and the queries of both reads (R x K
+    each), the gates of the copies (4) and the mixing of the heads of both reads (2 x R).
+    """
     w = {key: value.astype(np.float32) for key, value in weights.items()}
     nodes, constants = gru_cell(w, 0, "x", "state", "new_state")
-    constants |= {"w_out": w["project.weight"].T, "b_out": w["project.bias"]}
+    maps = ("project", "keys", "query1", "query2", "copying")
+    out_weight = np.concatenate([w[f"{name}.weight"] for name in maps])
+    out_bias = np.concatenate([w.get(f"{name}.bias", np.zeros(len(w[f"{name}.weight"]), np.float32)) for name in maps])
+    constants |= {"w_out": out_weight.T, "b_out": out_bias}
     nodes += [
         helper.make_node("MatMul", ["new_state", "w_out"], ["o_"]),
         helper.make_node("Add", ["o_", "b_out"], ["heads"]),
     ]
-    embed, hidden, out = (w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1], len(w["project.bias"]))
+    embed, hidden, out = (w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1], len(out_bias))
     return graph_of("step", nodes, constants, {"x": embed, "state": hidden}, {"new_state": hidden, "heads": out})
 
 

@@ -265,7 +265,8 @@ class StreamNet(nn.Module):
         held = self.one_hot(fields)
 
         causal = torch.ones(steps, steps, dtype=torch.bool, device=h.device).tril(-1)
-        earlier = torch.ones(steps, shape.slots, dtype=torch.bool, device=h.device)
+        # the memory of every step has the same size: where slots of the chunk come in the oldest go
+        earlier = torch.ones(steps, shape.slots, dtype=torch.bool, device=h.device).triu()
         shut = ~(used.view(b, 1, 1, -1) & torch.cat((earlier, causal), 1))
         bias = self.lag_bias(batch, times)
         copying = self.copying(h)
