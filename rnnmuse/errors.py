@@ -15,9 +15,17 @@ class BundleError(RnnmuseError):
     """A model bundle is missing, damaged or of another version; names the file."""
 
 
+SIZES = {
+    "scores": "about 0.2 GB",
+    "train": "about 6 GB on Linux, 1.5 GB where the CPU build of torch is installed first",
+}
+"""What an extra takes on disk, where that is much."""
+
+
 class MissingExtraError(RnnmuseError):
     """An optional part of the install is needed; names the extra."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the '{extra}' extra: pip install 'rnnmuse[{extra}]'")
+        size = f" ({SIZES[extra]})" if extra in SIZES else ""
+        super().__init__(f"{what} needs the '{extra}' extra: pip install 'rnnmuse[{extra}]'{size}")
         self.extra = extra

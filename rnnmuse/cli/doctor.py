@@ -18,9 +18,9 @@ def doctor() -> None:
     print(f"rnnmuse {rnnmuse.__version__}, Python {platform.python_version()}, {platform.system()}")
     for name in ("numpy", "onnxruntime", "mido", "python-osc", "safetensors", "pillow"):
         print(f"  ok    {name} {metadata.version(name)}")
-    for name, module, use in (("torch", "torch", "training"), ("music21", "music21", "MusicXML, ABC and kern")):
-        there = util.find_spec(module) is not None
-        hint = metadata.version(name) if there else f"not installed; for {use}: pip install 'rnnmuse[train]'"
+    for name, extra, use in (("torch", "train", "training"), ("music21", "scores", "MusicXML, ABC and kern")):
+        there = util.find_spec(name) is not None
+        hint = metadata.version(name) if there else f"not installed; for {use}: pip install 'rnnmuse[{extra}]'"
         print(f"  {'ok   ' if there else '-    '} {name} {hint}")
     program = shutil.which("fluidsynth")
     print(f"  {'ok   ' if program else '-    '} fluidsynth {program or 'not found; only SoundFonts need it'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,103 +11,113 @@ from typing import Annotated
 import typer
 
 from rnnmuse.errors import MissingExtraError
+from rnnmuse.models.bundle import Bundle, is_shipped
 
 app = typer.Typer(help="Train a model on your own files (needs the train extra).", no_args_is_help=True)
 
 
+Name = Annotated[str, typer.Option(help="What to call the model.")]
+Start = Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of training a new one.")]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe.toml with every setting.")]
+Minutes = Annotated[float | None, typer.Option(help="Stop after this many minutes; 10 for fine-tuning.")]
+Epochs = Annotated[int | None, typer.Option(help="Stop after this many epochs.")]
+Devices = Annotated[int, typer.Option(help="Processes (or GPUs) on this machine.")]
+Nodes = Annotated[int, typer.Option(help="Machines; torchrun starts the command on each.")]
+Device = Annotated[str, typer.Option(help="auto (the GPU where there is one), cpu or cuda.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")]
+Work = Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")]
+Again = Annotated[bool, typer.Option("--again", help="Start over instead of resuming an earlier run.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Let the new model hide a shipped one of its name.")]
+Music = Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files.")]
+
+
 @app.command()
 def stream(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files.")],
-    name: Annotated[str, typer.Option(help="What to call the model.")],
-    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes; 10 for fine-tuning.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Stop after so many rounds through the files.")] = None,
-    devices: Annotated[int, typer.Option(help="Processes (or GPUs) on this machine.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines; torchrun starts the command on each.")] = 1,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")] = None,
-    work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")] = None,
-    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
-) -> None:
-    """Train a stream model; run the same command again after an interruption and it goes on."""
+    folders: Music, name: Name, start: Start = None, recipe: RecipeFile = None, minutes: Minutes = None,
+    epochs: Epochs = None, devices: Devices = 1, nodes: Nodes = 1, device: Device = "auto", seed: Seed = None,
+    work: Work = None, again: Again = False, replace: Replace = False,
+) -> None:  # fmt: skip
+    """Train a stream model; run the same command again after an interruption and it resumes."""
     with needing_extra():
-        from rnnmuse.train.stream.run import train_stream
-    bundle = train_stream(
+        from rnnmuse.train.stream.run import StreamTraining, train_stream
+    made = train_stream(
         folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, devices=devices, nodes=nodes,
-        seed=seed, work=work, again=again,
+        device=device, seed=seed, work=work, again=again, replace=allowed(name, replace),
     )  # fmt: skip
-    if bundle is not None:
-        print(f"{bundle.folder}\nTry: rnnmuse generate --model {bundle.name}")
+    tell(made, StreamTraining.try_with)
 
 
 @app.command()
 def text(
     places: Annotated[list[Path], typer.Argument(help="Text files (.txt, .jsonl, also .gz) or folders of them.")],
-    name: Annotated[str, typer.Option(help="What to call the model.")],
-    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes; 10 for fine-tuning.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Stop after so many rounds through the text.")] = None,
-    devices: Annotated[int, typer.Option(help="Processes (or GPUs) on this machine.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines; torchrun starts the command on each.")] = 1,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and order.")] = None,
-    work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")] = None,
-    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
-) -> None:
-    """Train a text model; run the same command again after an interruption and it goes on."""
+    name: Name, start: Start = None, recipe: RecipeFile = None, minutes: Minutes = None, epochs: Epochs = None,
+    devices: Devices = 1, nodes: Nodes = 1, device: Device = "auto", seed: Seed = None, work: Work = None,
+    again: Again = False, replace: Replace = False,
+) -> None:  # fmt: skip
+    """Train a text model; run the same command again after an interruption and it resumes."""
     with needing_extra():
-        from rnnmuse.train.text.objective import train_text
-    bundle = train_text(
+        from rnnmuse.train.text.run import TextTraining, train_text
+    made = train_text(
         places, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, devices=devices, nodes=nodes,
-        seed=seed, work=work, again=again,
+        device=device, seed=seed, work=work, again=again, replace=allowed(name, replace),
     )  # fmt: skip
-    if bundle is not None:
-        print(f"{bundle.folder}\nTry: rnnmuse text --model {bundle.name}")
+    tell(made, TextTraining.try_with)
 
 
 @app.command()
 def phrases(
     folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files in 4/4.")],
-    name: Annotated[str, typer.Option(help="What to call the model.")],
-    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes; 5 for fine-tuning.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Stop after so many rounds through the phrases.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")] = None,
-    work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")] = None,
-    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
-) -> None:
+    name: Name, start: Start = None, recipe: RecipeFile = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes; 5 for fine-tuning.")] = None,
+    epochs: Epochs = None, device: Device = "auto", seed: Seed = None, work: Work = None, again: Again = False,
+    replace: Replace = False,
+) -> None:  # fmt: skip
     """Train a phrase VAE on melodies, or on drums where the files hold little else; it resumes as `stream` does."""
     with needing_extra():
-        from rnnmuse.train.phrase.run import train_phrase_bundle
-    bundle = train_phrase_bundle(
-        folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, seed=seed, work=work, again=again
-    )
-    print(f"{bundle.folder}\nTry: rnnmuse map {bundle.name}")
+        from rnnmuse.train.phrase.run import PhraseTraining, train_phrase_bundle
+    made = train_phrase_bundle(
+        folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, device=device, seed=seed, work=work,
+        again=again, replace=allowed(name, replace),
+    )  # fmt: skip
+    tell(made, PhraseTraining.try_with)
 
 
 @app.command()
 def cover(
     folders: Annotated[list[Path], typer.Argument(help="Folders of images, at any depth.")],
-    name: Annotated[str, typer.Option(help="What to call the model.")],
-    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this model instead of starting anew.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml with every setting.")] = None,
+    name: Name, start: Start = None, recipe: RecipeFile = None,
     architecture: Annotated[str | None, typer.Option(help="coordinate, conv or digits.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many; else 120, fine-tuning 30.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this many; else 120, fine-tuning 30.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Stop after this many steps in all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, crops and latents.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads to use.")] = None,
     work: Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoint and pictures.")] = None,
-    again: Annotated[bool, typer.Option(help="Start over instead of going on with an earlier run.")] = False,
-) -> None:
-    """Train a cover model on images; run the same command again after an interruption and it goes on."""
+    again: Again = False, replace: Replace = False,
+) -> None:  # fmt: skip
+    """Train a cover model on images; run the same command again after an interruption and it resumes."""
     with needing_extra():
-        from rnnmuse.train.cover.run import train_cover
+        from rnnmuse.train.cover.run import CoverTraining, train_cover
     made = train_cover(
         folders, name, start=start, recipe=recipe, architecture=architecture, minutes=minutes, steps=steps, seed=seed,
-        work=work, again=again, threads=threads,
+        work=work, again=again, threads=threads, replace=allowed(name, replace),
     )  # fmt: skip
-    print(made if isinstance(made, Path) else f"{made.folder}\nTry: rnnmuse cover --seed 1 --model {made.name}")
+    tell(made, CoverTraining.try_with)
+
+
+def allowed(name: str, replace: bool) -> bool:
+    """Whether the model may hide a shipped one of its name: by the flag, or asked for at a terminal."""
+    if replace or not sys.stdin.isatty() or not is_shipped(name):
+        return replace
+    question = f"{name} comes with rnnmuse. Your model would be used in its place until you delete it. Continue?"
+    return typer.confirm(question, err=True)
+
+
+def tell(made: Bundle | Path | None, command: str) -> None:
+    """Where the model is, and the command that tries it."""
+    if isinstance(made, Bundle):
+        print(f"{made.folder}\nTry: {command.format(made.name)}")
+    elif made is not None:
+        print(made)
 
 
 EXTRA = ("torch", "lightning_fabric", "onnx", "music21", "matplotlib", "sklearn", "scipy")

@@ -233,7 +233,14 @@ def _clipped(part: Part, end: float) -> Part:
 def _frame(piece: Piece, start: float, bars: int, settings: Settings) -> Piece:
     """The maps of a piece with what is asked for added from ``start`` on; no notes."""
     out = Piece(
-        [], list(piece.tempos), list(piece.metres), list(piece.keys), [], piece.title, piece.pickup, piece.ticks_per_beat
+        [],
+        list(piece.tempos),
+        list(piece.metres),
+        list(piece.keys),
+        [],
+        piece.title,
+        piece.pickup,
+        piece.ticks_per_beat,
     )
     if settings.tempo is not None:
         out.tempos = [t for t in out.tempos if t.beat < start] + [Tempo(start, settings.tempo)]

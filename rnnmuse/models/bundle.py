@@ -80,6 +80,11 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2] / "models"
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a model of this name comes with rnnmuse."""
+    return (shipped_folder() / name / "model.toml").exists()
+
+
 def bundles() -> dict[str, Bundle]:
     """Every bundle by name; the user's own hide shipped ones of the same name."""
     found: dict[str, Bundle] = {}

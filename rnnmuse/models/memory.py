@@ -52,9 +52,7 @@ class Memory:
             self._keys[:, span], self._values[span], self._fields[:, span], self._before[span], self._after[span]
         )
 
-    def added(
-        self, count: int, key: Floats, value: Floats, fields: tuple[int, ...], before: int, after: int
-    ) -> Memory:
+    def added(self, count: int, key: Floats, value: Floats, fields: tuple[int, ...], before: int, after: int) -> Memory:
         """The memory that holds one slot more than the first ``count``: this one, or a copy where it has others there."""
         memory = self if count == self.count else self._forked(count)
         row = memory.count - memory._first

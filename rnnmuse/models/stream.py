@@ -202,9 +202,7 @@ class StreamModel:
         self._offsets, self._sounding_offset = offsets[:-1], offsets[-1]
         self._rows_apart = 128 if len(parts) <= 4 else 0
         self._table = np.concatenate([*tables, w["sounding.weight"].T])
-        self.chosen = [
-            w[f"chosen.{j}.weight"].reshape(sizes[j], count - 1 - j, self.head) for j in range(count - 1)
-        ]
+        self.chosen = [w[f"chosen.{j}.weight"].reshape(sizes[j], count - 1 - j, self.head) for j in range(count - 1)]
         places = [w[f"position.{i}.weight"].reshape(-1, count - FIRST_PLACED, self.head) for i in range(len(POSITION))]
         self.place_offsets = np.cumsum([0] + [len(table) for table in places])[:-1].tolist()
         self.place_table = np.concatenate(places)

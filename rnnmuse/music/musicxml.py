@@ -29,7 +29,7 @@ def musicxml_bytes(piece: Piece) -> bytes:
         from music21 import metadata, stream
         from music21.musicxml.m21ToXml import GeneralObjectExporter
     except ImportError:
-        raise MissingExtraError("writing MusicXML", "train") from None
+        raise MissingExtraError("writing MusicXML", "scores") from None
     score = stream.Score()
     score.metadata = metadata.Metadata(title=piece.title or "Song")
     for part in piece.parts:

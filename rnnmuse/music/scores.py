@@ -128,7 +128,7 @@ def _music21_scores(name: str, text: str, form: str) -> list[Any]:
     try:
         from music21 import converter
     except ImportError:
-        raise MissingExtraError("reading scores", "train") from None
+        raise MissingExtraError("reading scores", "scores") from None
     logging.getLogger("music21").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

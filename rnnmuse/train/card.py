@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _HEADING = re.compile(r"^## .*$", re.MULTILINE)
+WRITTEN = ("## Data", "## Parts", "## Network", "## How well it does")
+"""Sections that the evaluation writes; others are written by people."""
+_MEASURE = "`rnnmuse evaluate "
 
 
 def opening(name: str, about: str, data: Sequence[Mapping[str, str]]) -> list[str]:
@@ -20,22 +23,51 @@ def opening(name: str, about: str, data: Sequence[Mapping[str, str]]) -> list[st
     return lines
 
 
-def save_card(folder: Path, lines: Sequence[str]) -> None:
-    """Write ``folder``/card.md; sections of the card that is there, under headings of their own, stay at its end."""
+def first_card(folder: Path, name: str, about: str) -> None:
+    """The card of a model that was not evaluated yet; of a card that is there only measures of an earlier one go."""
     path = folder / "card.md"
-    new = "\n".join(lines).rstrip("\n") + "\n"
-    old = sections(path.read_text("utf-8")) if path.exists() else {}
-    own = sections(new)
-    for heading, text in old.items():
-        if heading not in own:
-            new += f"\n{heading}\n{text.rstrip()}\n"
+    if not path.exists():
+        path.write_text(f"# {name}\n\n{about}\n\n{_MEASURE}{name} FOLDER` measures it.\n", "utf-8")
+        return
+    text = path.read_text("utf-8")
+    head, own = sections(text)
+    kept = {heading: body for heading, body in own.items() if heading not in WRITTEN}
+    if len(kept) < len(own):
+        path.write_text(_joined(head, kept), "utf-8")
+
+
+def save_card(folder: Path, lines: Sequence[str]) -> None:
+    """Write ``folder``/card.md; what people wrote in the card that is there stays.
+
+    That is: their sections, at the end, and their paragraphs before the first section.
+    """
+    path = folder / "card.md"
+    head, own = sections("\n".join(lines))
+    if path.exists():
+        old, theirs = sections(path.read_text("utf-8"))
+        head = "\n\n".join([head.rstrip(), *paragraphs(old)]) + "\n"
+        own |= {heading: body for heading, body in theirs.items() if heading not in own and heading not in WRITTEN}
     partial = path.with_suffix(".tmp")
-    partial.write_text(new, "utf-8")
+    partial.write_text(_joined(head, own), "utf-8")
     partial.replace(path)
 
 
-def sections(text: str) -> dict[str, str]:
-    """The text under each second-level heading of a Markdown page."""
+def sections(text: str) -> tuple[str, dict[str, str]]:
+    """The text before the first second-level heading of a page, and that under each."""
     found = list(_HEADING.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
-    return {match[0].rstrip(): text[match.end() : end] for match, end in zip(found, ends, strict=True)}
+    ends = [*(match.start() for match in found[1:]), len(text)][: len(found)]
+    body = {match[0].rstrip(): text[match.end() : end] for match, end in zip(found, ends, strict=True)}
+    return text[: found[0].start() if found else len(text)], body
+
+
+def paragraphs(head: str) -> list[str]:
+    """The paragraphs of a card's head that people wrote: all but the title, the line after it and generated ones."""
+    found = [part.strip() for part in head.split("\n\n") if part.strip()]
+    if found and found[0].startswith("# "):
+        found = found[2:]
+    return [part for part in found if not part.startswith((_MEASURE, "!["))]
+
+
+def _joined(head: str, own: Mapping[str, str]) -> str:
+    parts = [head.rstrip(), *(f"{heading}\n\n{body.strip()}" for heading, body in own.items())]
+    return "\n\n".join(part for part in parts if part) + "\n"

@@ -9,8 +9,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,11 @@ from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import Key, Piece
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.roles import band_roles
+from rnnmuse.train.grouping import grouped, sketch
 from rnnmuse.train.stream.recipe import Recipe
 
 VERSION = 4  # raise it when reading or encoding changes, so that old shards are not reused
 SPLITS = ("train", "validation", "test")
-SKETCH = 96
 MIN_EVENTS = 8
 
 Progress = Callable[[int, int], None]
@@ -189,73 +188,25 @@ def prepared(piece: Piece, prepare: str = "estimate_chords") -> Piece:
     return piece
 
 
-def sketch(piece: Piece) -> frozenset[int]:
-    """A fingerprint that transposition leaves alone: the lowest hashes of the top line's runs of 8 intervals.
-
-    The bottom-k sketch of Broder (1997): the overlap of two sketches estimates that of the whole sets. A piece
-    of drums alone is known by its runs of 12 strokes.
-    """
-    pitched = [part for part in piece.parts if part.notes and not part.drum]
-    runs: set[bytes] = set()
-    if pitched:
-        tops: dict[float, int] = {}
-        line = max(pitched, key=lambda part: sum(n.pitch for n in part.notes) / len(part.notes))
-        for note in line.notes:
-            tops[note.start] = max(note.pitch, tops.get(note.start, 0))
-        pitches = [pitch for _, pitch in sorted(tops.items())]
-        steps = [b - a for a, b in pairwise(pitches)]
-        windows = [tuple(steps[i : i + 8]) for i in range(len(steps) - 7)]
-        runs = {repr(w).encode() for w in windows if len(set(w)) > 2}
-    else:
-        strokes = [(n.pitch, round(n.start * 4) % 4) for n in piece.notes]
-        runs = {repr(strokes[i : i + 12]).encode() for i in range(len(strokes) - 11)}
-    return frozenset(sorted(zlib.crc32(run) for run in runs)[:SKETCH])
-
-
 def split(items: list[Item], given: dict[str, str] | None = None) -> list[Item]:
     """Items with group and split set: 80 % train, 10 % validation, 10 % test of the groups.
 
-    Pieces whose sketches share a third, such as transpositions and arrangements of one work, are one group.
     ``given`` (name to split) is obeyed where it knows the piece.
     """
-    parent = list(range(len(items)))
-
-    def find(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    holders: dict[int, list[int]] = {}
-    for i, item in enumerate(items):
-        for value in item.sketch:
-            holders.setdefault(value, []).append(i)
-    shared: dict[tuple[int, int], int] = {}
-    for group in holders.values():
-        for a in group if len(group) < 40 else ():
-            for b in group:
-                if a < b:
-                    shared[a, b] = shared.get((a, b), 0) + 1
-    for (a, b), count in shared.items():
-        if count >= 6 and count >= 0.33 * min(len(items[a].sketch), len(items[b].sketch)):
-            parent[find(a)] = find(b)
-    out = []
+    groups = grouped([item.sketch for item in items])
     first: dict[int, str] = {}
-    for i, item in enumerate(items):
-        first.setdefault(find(i), item.name)
-    for i, item in enumerate(items):
-        root = find(i)
-        share = zlib.crc32(first[root].encode()) % 100
+    for item, group in zip(items, groups, strict=True):
+        first.setdefault(group, item.name)
+    out = []
+    for item, group in zip(items, groups, strict=True):
+        share = zlib.crc32(first[group].encode()) % 100
         chosen = "test" if share < 10 else "validation" if share < 20 else "train"
-        if given:
-            chosen = given.get(item.name, chosen)
-        out.append(Item(item.name, item.encoded, item.sketch, root, chosen))
+        out.append(replace(item, group=group, split=(given or {}).get(item.name, chosen)))
     if len({item.split for item in out}) < 3 and len(out) >= 3 and not given:
         # too few pieces for chance to fill every split
-        order = sorted(range(len(out)), key=lambda i: zlib.crc32(first[out[i].group].encode()))
-        groups = list(dict.fromkeys(out[i].group for i in order))
-        named = {g: SPLITS[2] if k == 0 else SPLITS[1] if k == 1 else SPLITS[0] for k, g in enumerate(groups)}
-        out = [Item(o.name, o.encoded, o.sketch, o.group, named[o.group]) for o in out]
+        order = sorted(set(groups), key=lambda group: zlib.crc32(first[group].encode()))
+        named = {group: SPLITS[max(0, 2 - rank)] for rank, group in enumerate(order)}
+        out = [replace(item, split=named[item.group]) for item in out]
     return out
 
 

@@ -7,7 +7,8 @@ from rnnmuse.events import Note
 from rnnmuse.music.codec import PartClass
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece
-from rnnmuse.train.corpus import load_corpus, sketch
+from rnnmuse.train.corpus import load_corpus
+from rnnmuse.train.grouping import sketch
 from rnnmuse.train.stream.recipe import Recipe
 
 RECIPE = Recipe("r", (PartClass("piano", 0, (0,)),))

@@ -33,9 +33,10 @@ from rnnmuse.models.bundle import find, load_cover, write_sums
 from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Piece
 from rnnmuse.music.read import music_files, read_music
+from rnnmuse.train.card import opening, save_card
 from rnnmuse.train.cover.data import Images, variants
 from rnnmuse.train.cover.objective import Trainer
-from rnnmuse.train.cover.recipe import CoverRecipe, read_cover_recipe
+from rnnmuse.train.cover.recipe import CoverRecipe
 from rnnmuse.train.cover.run import (
     as_tensor,
     begin_from,
@@ -49,6 +50,7 @@ from rnnmuse.train.cover.run import (
     unit,
 )  # fmt: skip
 from rnnmuse.train.cover.wasserstein import blurred, distances
+from rnnmuse.train.recipe import read_recipe
 
 SAMPLES = 2000
 NEAR = 500
@@ -66,7 +68,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     card.md and eval.json, with pictures beside it.
     """
     bundle = find(name)
-    plan = read_cover_recipe(bundle.folder / "recipe.toml")
+    plan = read_recipe(bundle.folder / "recipe.toml", CoverRecipe)
     console = Console(stderr=True)
     images = read_images(folders, plan, console)
     trainer = trainer_for(images, plan, bundle.folder)
@@ -100,7 +102,7 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     save_pictures(made[:96], out / "pictures.jpg", 16)
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     text = report(name, result)
-    (out / "card.md").write_text(card(plan, text, result["training"], (out / SHEET).exists()), "utf-8")
+    save_card(out, card(plan, text, result["training"], (out / SHEET).exists()))
     if out == bundle.folder:
         write_sums(out)
     return text
@@ -127,7 +129,7 @@ def _other(run: Path, images: Images, plan: CoverRecipe) -> Trainer:
     recipe = run / "recipe.toml"
     if not (run / "last.ckpt").exists() or not recipe.exists():
         raise ValueError(f"--beside: {run} is no run's folder; it needs last.ckpt and recipe.toml")
-    other = trainer_for(images, read_cover_recipe(recipe).changed(side=plan.side, colours=3), run)
+    other = trainer_for(images, read_recipe(recipe, CoverRecipe).changed(side=plan.side, colours=3), run)
     other.resume()
     other.mean.eval()
     return other
@@ -302,14 +304,9 @@ def report(name: str, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> str:
+def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool = False) -> list[str]:
     """The model's card in Markdown; ``sheet`` says whether the covers of some pieces lie beside it."""
-    lines = [f"# {plan.name}", "", plan.about, "", "## Data", ""]
-    for source in plan.data:
-        if "origin" in source:
-            lines.append(f"- {source['origin']}. Licence: {source['licence']}. sha256 `{source['sha256']}`")
-        else:
-            lines.append(f"- {', '.join(source.values())}")
+    lines = opening(plan.name, plan.about, plan.data)
     if plan.abstract:
         lines.append(
             f"- {100 * plan.abstract:.0f} % abstract pictures drawn by the procedures of "
@@ -324,4 +321,4 @@ def card(plan: CoverRecipe, text: str, training: dict[str, float], sheet: bool =
               "Pictures, not chosen:", "", "![pictures](pictures.jpg)", "", "![nearest](nearest.png)"]  # fmt: skip
     if sheet:
         lines += ["", "Covers of pieces, one seed, not chosen:", "", f"![covers]({SHEET})"]
-    return "\n".join(lines) + "\n"
+    return lines

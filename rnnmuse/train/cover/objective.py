@@ -15,7 +15,6 @@ of the batch.
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from collections import deque
@@ -29,6 +28,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnnmuse.models.cover import ABSTRACT
+from rnnmuse.train.checkpoint import LAST, Budget, Log, load, random_state, restore_random, save
 from rnnmuse.train.cover.augment import attributes, augment
 from rnnmuse.train.cover.network import NETWORKS, CoverShape
 from rnnmuse.train.cover.recipe import CoverRecipe
@@ -44,7 +44,6 @@ from rnnmuse.train.cover.wasserstein import (
 from rnnmuse.train.device import half_precision
 
 R1_EVERY = 16
-SAVE_EVERY = 90.0  # seconds
 PATCHES = 64  # a picture, whose spread is compared
 
 
@@ -206,14 +205,13 @@ class Trainer:
             measure: Callable[[], dict[str, Any]] | None = None, measure_every: float = 600.0) -> None:  # fmt: skip
         """Train until ``minutes`` of this run or ``steps`` in all are over; saved every 90 s and at Ctrl-C."""
         before, used = self.now.seconds, self.now.processor - time.process_time()
-        began = saved = time.monotonic()
+        budget = Budget(minutes, steps)
         measured = self.now.seconds
         try:
-            while steps is None or self.now.step < steps:
-                self.now.done = max((self.now.seconds - before) / (60 * minutes) if minutes else 0.0,
-                                    self.now.step / steps if steps else 0.0)  # fmt: skip
+            while (done := budget.done(self.now.step)) < 1:
+                self.now.done = done
                 self.step()
-                self.now.seconds = before + time.monotonic() - began
+                self.now.seconds = before + budget.seconds
                 self.now.processor = used + time.process_time()
                 if self.now.step % self.recipe.pictures_every == 0:
                     pictures()
@@ -221,37 +219,35 @@ class Trainer:
                 if measure and self.now.seconds - measured > measure_every:
                     self.log(measure())
                     measured = self.now.seconds
-                if time.monotonic() - saved > SAVE_EVERY:
+                if budget.due():
                     self.save()
-                    saved = time.monotonic()
                 report(self.now)
-                if minutes is not None and self.now.seconds - before > 60 * minutes:
-                    break
         finally:
             self.save()
 
     def log(self, more: dict[str, Any]) -> None:
-        row = {name: round(value, 4) for name, value in asdict(self.now).items()} | more
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        Log(self.folder).append({name: round(value, 4) for name, value in asdict(self.now).items()} | more)
 
     def save(self) -> None:
         held = {name: getattr(self, name).state_dict() for name in SAVED}
-        partial = self.folder / "last.tmp"
-        torch.save(held | {"progress": asdict(self.now), "random": self.random.get_state()}, partial)
-        partial.replace(self.folder / "last.ckpt")
+        before = [[list(side) for side in level] for level in self.before]
+        more = {"progress": asdict(self.now), "random": self.random.get_state(), "torch": random_state()}
+        save(self.folder / LAST, held | more | {"before": before})
 
     def resume(self) -> bool:
         """Go on where the folder's checkpoint stands; False without one."""
-        path = self.folder / "last.ckpt"
+        path = self.folder / LAST
         if not path.exists():
             return False
-        held = torch.load(path, weights_only=True)
+        held = load(path)
         for name in SAVED:
             getattr(self, name).load_state_dict(held[name])
         self.now = Progress(**held["progress"])
         self.random.set_state(held["random"])
-        torch.manual_seed(self.recipe.seed + self.now.step)
+        restore_random(held["torch"])
+        for level, kept in zip(self.before, held["before"], strict=True):
+            for side, patches in zip(level, kept, strict=True):
+                side.extend(patches)
         return True
 
 

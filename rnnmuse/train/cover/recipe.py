@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnnmuse.models.cover import CONDITIONS
-from rnnmuse.train.stream.recipe import toml_value
 
 ARCHITECTURES = ("coordinate", "conv", "digits")
 
@@ -90,33 +87,3 @@ def recipe_of(architecture: str, name: str) -> CoverRecipe:
     if architecture == "conv":  # batch normalisation wants larger batches, FastGAN a lower rate
         return CoverRecipe(name, "conv", learning_rate=1e-3)
     return CoverRecipe(name, architecture)
-
-
-def read_cover_recipe(path: Path) -> CoverRecipe:
-    """Read ``recipe.toml``; ValueError names what is wrong in it."""
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    known = {f.name: f for f in fields(CoverRecipe)}
-    for name, value in table.items():
-        if name not in known:
-            raise ValueError(f"{path}: unknown setting {name!r}; use one of {', '.join(sorted(known))}")
-        wanted = str(known[name].type)
-        if (wanted == "bool") != isinstance(value, bool) or (wanted == "str") != isinstance(value, str):
-            raise ValueError(f"{path}: {name}: {value!r}; must be of kind {wanted}")
-    if not isinstance(table.get("data", []), list):
-        raise ValueError(f"{path}: data: {table['data']!r}; must be written as [[data]]")
-    table["data"] = tuple(table.get("data", ()))
-    try:
-        return CoverRecipe(**table)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def cover_recipe_text(recipe: CoverRecipe) -> str:
-    """A recipe as TOML; `read_cover_recipe` reads it back."""
-    lines = [f"{name} = {toml_value(value)}" for name, value in asdict(recipe).items() if name != "data"]
-    for table in recipe.data:
-        lines += ["", "[[data]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"

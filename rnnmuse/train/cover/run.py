@@ -1,35 +1,35 @@
-"""One cover model from a folder of images to a bundle: material, adversarial training with pictures, export."""
+"""`rnnmuse train cover`: what a run of `rnnmuse.train.run` reads, trains and writes for cover models."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Unpack, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 from safetensors.torch import load_file, save_file
 
-from rnnmuse.models.bundle import FORMAT, NAME, Bundle, find, user_folder, verify, write_sums
+from rnnmuse.models.bundle import Bundle, verify
 from rnnmuse.models.cover import ATTRIBUTES
+from rnnmuse.train.bundle import describe, new_bundle, written
 from rnnmuse.train.cover.abstracts import abstracts
 from rnnmuse.train.cover.augment import attributes
 from rnnmuse.train.cover.data import Images, Pixels, load_images, variants
 from rnnmuse.train.cover.objective import Material, Progress, Trainer
-from rnnmuse.train.cover.recipe import CoverRecipe, cover_recipe_text, read_cover_recipe, recipe_of
+from rnnmuse.train.cover.recipe import CoverRecipe, recipe_of
 from rnnmuse.train.cover.wasserstein import distances, levels_for
-from rnnmuse.train.stream.recipe import toml_value
+from rnnmuse.train.loop import Progress as Outcome
+from rnnmuse.train.recipe import recipe_text
+from rnnmuse.train.run import Options, Run, Training, about_of, folders_of, progress_bar, trained
 
 MINUTES = 120.0
-TUNING_MINUTES = 30.0
 MOST = 12_000  # training pictures held in memory
+MEASURE_EVERY = 1800.0  # seconds
 WEIGHTS = "weights.safetensors"
 OPPONENT = "opponent.safetensors"
 """The discriminator's weights, in a bundle so that fine-tuning can go on from them."""
@@ -39,116 +39,107 @@ def train_cover(
     folders: Sequence[Path],
     name: str,
     *,
-    start: str | None = None,
-    recipe: Path | None = None,
     architecture: str | None = None,
-    minutes: float | None = None,
     steps: int | None = None,
-    seed: int | None = None,
-    work: Path | None = None,
-    again: bool = False,
     threads: int | None = None,
+    **options: Unpack[Options],
 ) -> Bundle | Path:
-    """Train or fine-tune on ``folders`` and write the bundle ``name`` into the user's models.
+    """Train or fine-tune a cover model, as `rnnmuse.train.run.trained` says; ``steps`` in all end the run too.
 
     Only the coordinate architecture makes a bundle; of the others the run's folder is returned, with its pictures,
-    log and measures. An interrupted run goes on where it was when called again. ValueError and RnnmuseError say what
-    is wrong with an argument or with every file.
+    log and measures.
     """
-    if not NAME.fullmatch(name):
-        raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
-    if minutes is not None and not 0 < minutes < 1e6:
-        raise ValueError(f"minutes: {minutes}; must be above 0")
-    if steps is not None and steps < 1:
-        raise ValueError(f"steps: {steps}; must be at least 1")
+    given = [("--from", options.get("start")), ("--recipe", options.get("recipe")), ("--architecture", architecture)]
+    flags = [flag for flag, value in given if value]
+    if len(flags) > 1:
+        raise ValueError(f"{' and '.join(flags)}: use one of them")
     if threads is not None:
         torch.set_num_threads(threads)
-    console = Console(stderr=True)
-    plan = _plan(folders, name, start, recipe, architecture)
-    if seed is not None:
-        plan = plan.changed(seed=seed)
-    if minutes is None and steps is None:
-        minutes = TUNING_MINUTES if start else MINUTES
-    work = work or user_folder().parent / "runs" / name
-    if again:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    images = read_images(folders, plan, console)
-    _tell(console, images)
-    (work / "recipe.toml").write_text(cover_recipe_text(plan), "utf-8")
-    material = material_of(images.of("train"), plan)
-    trainer = Trainer(plan, material, work)
-    if trainer.resume():
-        console.print(f"going on with an earlier run at step {trainer.now.step} (--again starts over)")
-    elif start:
-        begin_from(trainer, find(start))
-    with Bar(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
-    ) as bar:
-        task = bar.add_task("training", total=1.0)
-
-        def report(now: Progress) -> None:
-            if now.step % 5 == 0:
-                shown = f"step {now.step}  G {now.generator:.2f}  D {now.discriminator:.2f}  real {now.right:.2f}"
-                bar.update(task, completed=now.done, description=shown)
-
-        held = as_tensor(variants(images.of("test"), plan.side, 1, 0), plan.colours)
-
-        def pictures() -> None:
-            path = work / f"pictures-{trainer.now.step:06d}.png"
-            save_grid(trainer, path)
-            console.print(f"step {trainer.now.step}: {path}", markup=False)
-
-        def measure() -> dict[str, Any]:
-            found = measured(trainer, held, 500)
-            console.print(f"step {trainer.now.step}: distance to held-out pictures {found}", markup=False)
-            return {"distance": found}
-
-        trainer.run(minutes, steps, report, pictures, measure if len(held) > 1 and plan.side >= 32 else None, 1800.0)
-    pictures()
-    if plan.architecture != "coordinate":
-        return work
-    counts = f"{images.works('train')} works in {len(images.of('train'))} squares"
-    plan = plan.changed(about=plan.about or f"Trained on {counts}" + (f", from {start}." if start else "."))
-    return export(trainer, plan, user_folder() / name)
+    return cast("Bundle | Path", trained(CoverTraining(architecture or "coordinate", steps), folders, name, options))
 
 
-def _plan(folders: Sequence[Path], name: str, start: str | None, recipe: Path | None,
-          architecture: str | None) -> CoverRecipe:  # fmt: skip
-    given = [
-        flag for flag, value in (("--from", start), ("--recipe", recipe), ("--architecture", architecture)) if value
-    ]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)}: use one of them")
-    if recipe is not None:
-        return read_cover_recipe(recipe).changed(name=name)
-    sources = tuple({"folder": folder.name} for folder in folders)
-    if start is not None:
-        bundle = find(start)
-        if bundle.about.get("kind") != "cover":
-            raise ValueError(f"--from: {start!r} is a {bundle.about.get('kind')} model; must be a cover model")
-        plan = read_cover_recipe(bundle.folder / "recipe.toml")
-        return plan.changed(name=name, data=sources, about="", note="", learning_rate=plan.learning_rate / 2)
-    return recipe_of(architecture or "coordinate", name).changed(data=sources)
+class CoverTraining(Training[CoverRecipe]):
+    kind: ClassVar[str] = "cover"
+    recipe = CoverRecipe
+    tuning_minutes: ClassVar[float] = 30.0
+    try_with: ClassVar[str] = "rnnmuse cover --seed 1 --model {}"
+
+    def __init__(self, architecture: str = "coordinate", steps: int | None = None) -> None:
+        if steps is not None and steps < 1:
+            raise ValueError(f"steps: {steps}; must be at least 1")
+        self.architecture, self.steps = architecture, steps
+        self._start: Bundle | None = None
+
+    def minutes(self, tuning: bool) -> float | None:
+        return None if self.steps else self.tuning_minutes if tuning else MINUTES
+
+    def fresh(self, sources: Sequence[Path], name: str) -> CoverRecipe:
+        return recipe_of(self.architecture, name).changed(data=folders_of(sources))
+
+    def begin_from(self, bundle: Bundle) -> None:
+        self._start = bundle
+
+    def tuned(self, recipe: CoverRecipe) -> CoverRecipe:
+        """Half the rate."""
+        return recipe.changed(learning_rate=recipe.learning_rate / 2)
+
+    def read(self, sources: Sequence[Path], recipe: CoverRecipe, run: Run) -> list[str]:
+        self._images = read_images(sources, recipe, run.console)
+        return self._images.unread
+
+    def told(self) -> str:
+        return ", ".join(
+            f"{self._images.works(split)} works in {len(self._images.of(split))} squares to {split}"
+            for split in ("train", "test")
+        )
+
+    def train(self, recipe: CoverRecipe, run: Run) -> Outcome:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        (run.folder / "recipe.toml").write_text(recipe_text(recipe), "utf-8")
+        trainer = self._trainer = Trainer(recipe, material_of(self._images.of("train"), recipe), run.folder)
+        if not trainer.resume() and self._start is not None:
+            begin_from(trainer, self._start)
+        held = as_tensor(variants(self._images.of("test"), recipe.side, 1, 0), recipe.colours)
+        console = run.console
+        with run.bar() as bar:
+            task = bar.add_task("training", total=1.0)
+
+            def report(now: Progress) -> None:
+                if now.step % 5 == 0:
+                    line = f"step {now.step}  G {now.generator:.2f}  D {now.discriminator:.2f}  real {now.right:.2f}"
+                    bar.update(task, completed=now.done, description=line)
+
+            def pictures() -> None:
+                path = run.folder / f"pictures-{trainer.now.step:06d}.png"
+                save_grid(trainer, path)
+                console.print(f"step {trainer.now.step}: {path}", markup=False)
+
+            def measure() -> dict[str, Any]:
+                found = measured(trainer, held, 500)
+                console.print(f"step {trainer.now.step}: distance to held-out pictures {found}", markup=False)
+                return {"distance": found}
+
+            told = measure if len(held) > 1 and recipe.side >= 32 else None
+            trainer.run(run.minutes, self.steps, report, pictures, told, MEASURE_EVERY)
+        pictures()
+        return Outcome(step=trainer.now.step, seconds=trainer.now.seconds)
+
+    def result(self, before: float, now: Outcome, start: str) -> str:
+        return f"{now.step:,} steps from {start}; {self._trainer.folder} shows how its pictures changed"
+
+    def export(self, recipe: CoverRecipe, folder: Path, start: str | None) -> Bundle | Path:
+        if recipe.architecture != "coordinate":
+            return self._trainer.folder
+        learned = f"{self._images.works('train')} works in {len(self._images.of('train'))} squares"
+        return export(self._trainer, recipe.changed(about=recipe.about or about_of(learned, start)), folder)
 
 
 def read_images(folders: Sequence[Path], plan: CoverRecipe, console: Console | None = None) -> Images:
     """`load_images` at the recipe's size, with a progress bar."""
     side = plan.side if plan.side < 32 else plan.side * 3 // 2
-    shown = console or Console(quiet=True)
-    with Bar(TextColumn("reading"), BarColumn(), TimeElapsedColumn(), console=shown, transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with progress_bar(console or Console(quiet=True), console is not None) as bar:
+        task = bar.add_task("reading", total=None)
         return load_images(folders, side, lambda done, every: bar.update(task, completed=done, total=every))
-
-
-def _tell(console: Console, images: Images) -> None:
-    for line in images.unread[:20]:
-        console.print(f"skipped {line}", markup=False)
-    if len(images.unread) > 20:
-        console.print(f"skipped {len(images.unread) - 20} more")
-    counts = ", ".join(f"{images.works(split)} works in {len(images.of(split))} squares to {split}"
-                       for split in ("train", "test"))  # fmt: skip
-    console.print(counts)
 
 
 def as_tensor(pixels: Pixels, colours: int = 3) -> torch.Tensor:
@@ -234,28 +225,26 @@ def tiled(pixels: Pixels, columns: int) -> NDArray[np.uint8]:
 
 
 def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
-    """Write the bundle: the running mean's weights, the opponent's, model.toml, the recipe and a first card."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the bundle: the running mean's weights, the discriminator's, model.toml, the recipe and a first card."""
+    plan = plan.changed(name=folder.name)
     material = trainer.material
-    held = {key: value.half().contiguous() for key, value in trainer.mean.state_dict().items()}
-    held["frequency"] = trainer.mean.state_dict()["frequency"].float().contiguous()
-    save_file(held, folder / WEIGHTS)
-    opponent = {key: value.half().contiguous() for key, value in trainer.discriminator.state_dict().items()}
-    save_file(opponent, folder / OPPONENT)
-    for file in (WEIGHTS, OPPONENT):
-        (folder / file).chmod(0o644)
-    about = {"format": FORMAT, "name": plan.name, "kind": "cover", "about": plan.about, "side": plan.side,
-             "attributes": list(ATTRIBUTES), "mean": [round(float(v), 6) for v in material.mean],
-             "spread": [round(float(v), 6) for v in material.spread]}  # fmt: skip
-    (folder / "model.toml").write_text("".join(f"{k} = {toml_value(v)}\n" for k, v in about.items()), "utf-8")
-    (folder / "recipe.toml").write_text(cover_recipe_text(plan), "utf-8")
-    save_grid(trainer, folder / "pictures.jpg", 12, 6)
-    if not (folder / "card.md").exists():
-        lines = [f"# {plan.name}", plan.about, f"`rnnmuse evaluate {plan.name} FOLDER` measures it."]
-        (folder / "card.md").write_text("\n\n".join([*lines, "![pictures](pictures.jpg)"]) + "\n", "utf-8")
-    (folder / "eval.json").write_text(json.dumps({"training": training_of(trainer)}))
-    write_sums(folder)
-    return find(plan.name) if folder.parent == user_folder() else Bundle(plan.name, folder, {"kind": "cover"})
+    with new_bundle(folder) as partial:
+        held = {key: value.half().contiguous() for key, value in trainer.mean.state_dict().items()}
+        held["frequency"] = trainer.mean.state_dict()["frequency"].float().contiguous()
+        opponent = {key: value.half().contiguous() for key, value in trainer.discriminator.state_dict().items()}
+        for file, weights in ((WEIGHTS, held), (OPPONENT, opponent)):
+            save_file(weights, partial / file)
+            (partial / file).chmod(0o644)
+        about = {
+            "side": plan.side,
+            "attributes": list(ATTRIBUTES),
+            "mean": [round(float(v), 6) for v in material.mean],
+            "spread": [round(float(v), 6) for v in material.spread],
+        }
+        describe(partial, "cover", plan, about)
+        save_grid(trainer, partial / "pictures.jpg", 12, 6)
+        (partial / "eval.json").write_text(json.dumps({"training": training_of(trainer)}))
+    return written(folder)
 
 
 def training_of(trainer: Trainer) -> dict[str, float]:

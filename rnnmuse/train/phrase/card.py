@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnmuse.music.analysis import STATISTICS
+from rnnmuse.train.card import opening
 from rnnmuse.train.phrase.recipe import PhraseRecipe
 
 
@@ -84,16 +84,15 @@ def _prior(result: dict[str, Any]) -> list[str]:
     for bars, part in result["prior"].items():
         lines += [
             "",
-            f"{part['samples']} phrases of {bars} bars at points drawn from N(0, I); {part['held']} of "
-            f"{len(STATISTICS)} medians in the real 5-95 % band:",
+            f"{part['samples']} phrases of {bars} bars at points drawn from N(0, I), beside real ones:",
             "",
-            "| statistic | real 5 % | real median | real 95 % | generated median | phrases inside | holds |",
-            "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+            "| statistic | real 5 % | real median | real 95 % | generated median | phrases inside |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |",
         ]
         for name, row in part["rows"].items():
             lines.append(
                 f"| {name} | {row['real 5 %']:.3f} | {row['real median']:.3f} | {row['real 95 %']:.3f} | "
-                f"{row['generated median']:.3f} | {100 * row['inside']:.0f} % | {'yes' if row['holds'] else 'no'} |"
+                f"{row['generated median']:.3f} | {100 * row['inside']:.0f} % |"
             )
     return lines
 
@@ -145,14 +144,9 @@ def _groove(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def phrase_card(recipe: PhraseRecipe, result: dict[str, Any]) -> str:
+def phrase_card(recipe: PhraseRecipe, result: dict[str, Any]) -> list[str]:
     """The model's card: what it is, what it was trained on and how, how well it does."""
-    lines = [f"# {recipe.name}", "", recipe.about, "", "## Data", ""]
-    for source in recipe.data:
-        if "origin" in source:
-            lines.append(f"- {source['origin']}. Licence: {source['licence']}. sha256 `{source['sha256']}`")
-        else:
-            lines.append(f"- {', '.join(source.values())}")
+    lines = opening(recipe.name, recipe.about, recipe.data)
     counts = ", ".join(f"{n} of {bars} bars" for bars, n in result["phrases"]["train"].items())
     kind = "drums of the nine instruments of the Groove MIDI paper" if recipe.drum else "melodies with key and chords"
     low, high = recipe.transpose
@@ -203,4 +197,4 @@ def phrase_card(recipe: PhraseRecipe, result: dict[str, Any]) -> str:
         lines += ["", "Bars 5 to 8 made anew, and what follows them:", "", "![in-filling](infill.png)"]
     if "groove" in result:
         lines += ["", "![timing and velocity](humanise.png)"]
-    return "\n".join(lines) + "\n"
+    return lines

@@ -2,137 +2,31 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper
 from safetensors.numpy import save_file
+from sklearn.cluster import KMeans
 
-from rnnmuse.models.bundle import FORMAT, Bundle, read_about, read_weights, write_sums
+from rnnmuse.models.bundle import Bundle, read_weights
 from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.music.attributes import attributes
-from rnnmuse.music.phrases import STEPS_A_BEAT
+from rnnmuse.train.bundle import describe, new_bundle, smaller, written
+from rnnmuse.train.graph import decoder_graph, encoder_graph, in_half
+from rnnmuse.train.groove.export import write_groove
 from rnnmuse.train.phrase.data import Windows
 from rnnmuse.train.phrase.network import PhraseNet, PhraseShape
-from rnnmuse.train.phrase.recipe import PhraseRecipe, phrase_recipe_text
-from rnnmuse.train.stream.export import INT8_LIMIT, Weights, graph_of, gru_cell, quantised
-from rnnmuse.train.stream.recipe import toml_value
+from rnnmuse.train.phrase.recipe import PhraseRecipe
 
 QUANTILES = 21
 EXAMPLES = 64
 STRETCH = 2.0
 """An axis' places lie so much farther apart than the estimates do, which are nearer to the middle than what they
 estimate."""
-
-
-def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProto:
-    """The encoder: x (1, T, E) to what it says of each beat, or of ``every`` so many steps, (T / every, beat)."""
-    w = {key: np.asarray(value, np.float32) for key, value in weights.items()}
-    sides = ("", "_reverse")
-    hidden, embed = w["encoder.weight_hh_l0"].shape[1], w["encoder.weight_ih_l0"].shape[1]
-    seen = ["forward", "backward", "steps"]
-    if w["beats.weight"].shape[1] == 2 * hidden:  # of a network that looks at the states alone
-        seen.pop()
-
-    def gates(name: str) -> Any:
-        """Both directions stacked; ONNX keeps update, reset, new where torch keeps reset, update, new."""
-        out = []
-        for side in sides:
-            r, z, n = np.split(w[f"encoder.{name}_l0{side}"], 3)
-            out.append(np.concatenate((z, r, n)))
-        return np.stack(out)
-
-    end = np.iinfo(np.int64).max
-    constants: Weights = {
-        "w": gates("weight_ih"),
-        "r": gates("weight_hh"),
-        "b": np.concatenate((gates("bias_ih"), gates("bias_hh")), 1),
-        "w_beats": w["beats.weight"].T,
-        "b_beats": w["beats.bias"],
-        "axis": np.array([0], np.int64),
-        "every": np.array([every], np.int64),
-        "last": np.array([every - 1], np.int64),
-        "zero": np.array([0], np.int64),
-        "end": np.array([end], np.int64),
-        "row": np.array([-1, hidden], np.int64),
-        "flat": np.array([-1, every * embed], np.int64),
-    }
-    node = helper.make_node
-    nodes = [
-        node("Transpose", ["x"], ["x_"], perm=[1, 0, 2]),
-        node("GRU", ["x_", "w", "r", "b"], ["y"], direction="bidirectional", hidden_size=hidden, linear_before_reset=1),
-        node("Split", ["y"], ["forward_", "backward_"], axis=1, num_outputs=2),
-        node("Slice", ["forward_", "last", "end", "axis", "every"], ["forward4"]),
-        node("Slice", ["backward_", "zero", "end", "axis", "every"], ["backward4"]),
-        node("Reshape", ["forward4", "row"], ["forward"]),
-        node("Reshape", ["backward4", "row"], ["backward"]),
-        node("Reshape", ["x", "flat"], ["steps"]),
-        node("Concat", seen, ["both"], axis=1),
-        node("MatMul", ["both", "w_beats"], ["beats_"]),
-        node("Add", ["beats_", "b_beats"], ["beats"]),
-    ]
-    info = helper.make_tensor_value_info
-    held = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), key) for key, array in constants.items()]
-    graph = helper.make_graph(
-        nodes,
-        "encoder",
-        [info("x", TensorProto.FLOAT, [1, "time", embed])],
-        [info("beats", TensorProto.FLOAT, ["beat", len(w["beats.bias"])])],
-        held,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="rnnmuse")
-    model.ir_version = 9
-    return in_half(model)
-
-
-def in_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with its float32 weights kept in half precision, as they were saved; it computes the same."""
-    for held in model.graph.initializer:
-        if held.data_type == TensorProto.FLOAT:
-            name, array = held.name, onnx.numpy_helper.to_array(held).astype(np.float16)
-            held.CopyFrom(onnx.numpy_helper.from_array(array, f"{name}_half"))
-            model.graph.node.insert(0, helper.make_node("Cast", [held.name], [name], to=TensorProto.FLOAT))
-    onnx.checker.check_model(model)
-    return model
-
-
-def decoder_graph(weights: Weights) -> onnx.ModelProto:
-    """One step of the decoder: x (1, E), beside (1, C + E), state (1, H) to the new state, the logits of the first
-    head (1, K) and what the later heads begin from (1, head)."""
-    w = {key: np.asarray(value, np.float32) for key, value in weights.items()}
-    nodes, constants = gru_cell(w, 0, "x", "state", "new_state")
-    head = w["first.weight"].shape[1]
-    constants |= {
-        "w_out": w["project.weight"].T,
-        "b_out": w["project.bias"],
-        "w_first": w["first.weight"].T,
-        "b_first": w["first.bias"],
-    }
-    node = helper.make_node
-    nodes += [
-        node("Concat", ["new_state", "beside"], ["seen"], axis=1),
-        node("MatMul", ["seen", "w_out"], ["o_"]),
-        node("Add", ["o_", "b_out"], ["o"]),
-        node("Relu", ["o"], ["heads"]),
-        node("Split", ["heads"], ["f", "rest"], axis=1, num_outputs=2),
-        node("MatMul", ["f", "w_first"], ["k_"]),
-        node("Add", ["k_", "b_first"], ["first"]),
-    ]
-    embed, hidden = w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1]
-    beside = w["project.weight"].shape[1] - hidden
-    return graph_of(
-        "step",
-        nodes,
-        constants,
-        {"x": embed, "beside": beside, "state": hidden},
-        {"new_state": hidden, "first": len(w["first.bias"]), "rest": head},
-    )
 
 
 @torch.no_grad()
@@ -174,20 +68,9 @@ def aggregate(net: PhraseNet, windows: Windows, seed: int = 1) -> dict[str, Any]
 
 
 def spread_out(points: Any, count: int, seed: int) -> list[int]:
-    """Indexes of points that differ: each the nearest to the middle of one of ``count`` groups (Lloyd 1982)."""
-    random = np.random.default_rng(seed)
-    count = min(count, len(points))
-    centres = points[random.choice(len(points), count, replace=False)].copy()
-    for _ in range(8):
-        near = _distances(points, centres).argmin(1)
-        for k in range(count):
-            if (near == k).any():
-                centres[k] = points[near == k].mean(0)
-    return [int(i) for i in dict.fromkeys(_distances(points, centres).argmin(0).tolist())]
-
-
-def _distances(a: Any, b: Any) -> Any:
-    return (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)[None]
+    """Indexes of points that differ: each the nearest to the middle of one of ``count`` groups."""
+    groups = KMeans(min(count, len(points)), n_init=1, random_state=seed).fit(points)
+    return list(dict.fromkeys(groups.transform(points).argmin(0).tolist()))
 
 
 def exported_weights(net: PhraseNet, training: Mapping[int, Windows]) -> dict[str, Any]:
@@ -219,47 +102,30 @@ def export_phrases(
     The decoder's int8 step is kept if it costs at most 1 % of the likelihood of the phrases in ``check``. ``groove``
     holds the weights of a groove network (`rnnmuse.train.groove.network`) that goes with drums.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    save_file(exported_weights(net, training), partial / "weights.safetensors")
-    weights = read_weights(Bundle(folder.name, partial, {}))
-    encoder = encoder_graph(weights).SerializeToString()
-    exact = decoder_graph(weights)
-    small = quantised(exact)
-    precision, loss = "float32", float("nan")
-    if check is not None and len(check):
-        full = PhraseModel(folder.name, recipe.drum, recipe.bars, weights, encoder, exact.SerializeToString())
-        less = PhraseModel(folder.name, recipe.drum, recipe.bars, weights, encoder, small)
-        loss = mean_nll(less, check) / mean_nll(full, check) - 1
-        precision = "int8" if loss <= INT8_LIMIT else "float32"
-    (partial / "encoder.onnx").write_bytes(encoder)
-    (partial / "step.onnx").write_bytes(small if precision == "int8" else in_half(exact).SerializeToString())
-    if groove is not None:
-        from rnnmuse.train.groove.network import write_groove
+    recipe = recipe.changed(name=folder.name)
+    with new_bundle(folder) as partial:
+        save_file(exported_weights(net, training), partial / "weights.safetensors")
+        weights = read_weights(Bundle(folder.name, partial, {}))
+        encoder, exact = encoder_graph(weights).SerializeToString(), decoder_graph(weights)
 
-        write_groove(groove, partial)
-    lines = [
-        f"format = {FORMAT}",
-        f'name = "{folder.name}"',
-        'kind = "phrase"',
-        f"about = {toml_value(recipe.about)}",
-        f'step = "{precision}"',
-        f"int8_loss = {loss:.5f}",
-        f"groove = {toml_value(groove is not None)}",
-        "",
-        "[shape]",
-    ]
-    lines += [f"{key} = {toml_value(value)}" for key, value in asdict(recipe.shape).items()]
-    lines += ["", "[[parts]]", f'name = "{"drums" if recipe.drum else "melody"}"', f"drum = {toml_value(recipe.drum)}"]
-    (partial / "recipe.toml").write_text(phrase_recipe_text(recipe.changed(name=folder.name)), "utf-8")
-    (partial / "model.toml").write_text("\n".join(lines) + "\n", "utf-8")
-    write_sums(partial)
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    partial.rename(folder)
-    return Bundle(folder.name, folder, read_about(folder))
+        def nll(graph: bytes) -> float:
+            model = PhraseModel(folder.name, recipe.drum, recipe.bars, weights, encoder, graph)
+            return mean_nll(model, check) if check is not None else float("nan")
+
+        graph, precision, loss = smaller(exact, nll if check is not None and len(check) else None)
+        (partial / "encoder.onnx").write_bytes(encoder)
+        (partial / "step.onnx").write_bytes(graph if precision == "int8" else in_half(exact).SerializeToString())
+        if groove is not None:
+            write_groove(groove, partial)
+        about = {
+            "step": precision,
+            "int8_loss": round(loss, 5),
+            "groove": groove is not None,
+            "shape": asdict(recipe.shape),
+            "parts": [{"name": "drums" if recipe.drum else "melody", "drum": recipe.drum}],
+        }
+        describe(partial, "phrase", recipe, about)
+    return written(folder)
 
 
 def mean_nll(model: PhraseModel, windows: Windows, most: int = 40) -> float:

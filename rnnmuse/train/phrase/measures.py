@@ -31,8 +31,11 @@ def reconstruction(net: PhraseNet, windows: Windows, most: int | None = None) ->
         chosen = np.linspace(0, len(chosen) - 1, most).astype(int)
     grid = torch.from_numpy(windows.grids[chosen]).long()
     context = torch.from_numpy(windows.context[chosen]).long()
-    parts = [_pass(net, grid[at : at + 256], context[at : at + 256]) for at in range(0, len(grid), 256)]
-    mu, log_var, forced, free = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    device = next(net.parameters()).device
+    parts = [
+        _pass(net, grid[at : at + 256].to(device), context[at : at + 256].to(device)) for at in range(0, len(grid), 256)
+    ]
+    mu, log_var, forced, free = (torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True))
     out = {
         "phrases": float(len(grid)),
         "KL, bits": float(kl_by_dimension(mu, log_var).sum(1).mean()) / math.log(2),
@@ -80,7 +83,7 @@ def _pass(net: PhraseNet, grid: Tensor, context: Tensor) -> tuple[Tensor, Tensor
     """mu, log sigma^2, the teacher-forced steps (B, T) or hits (B, T, 9), the free-running phrases."""
     mu, log_var = net.encode(grid, context)
     before = torch.cat((net.start(grid[:, :1]), grid[:, :-1]), 1)
-    told = torch.zeros(grid.shape[:2], dtype=torch.bool)
+    told = torch.zeros(grid.shape[:2], dtype=torch.bool, device=grid.device)
     states, _ = net.states(mu, before, context, told, net.shape.bars.index(grid.shape[1] // 16))
     logits = net.first(functional.relu(net.project(states)).chunk(2, -1)[0])
     forced = (logits > 0).long() if net.shape.drum else logits.argmax(-1)

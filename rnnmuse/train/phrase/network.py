@@ -220,10 +220,10 @@ class PhraseNet(nn.Module):
         length = self.shape.bars.index(context.shape[1] // BAR)
         batch, steps = context.shape[:2]
         wide = (len(DRUMS), 3) if self.shape.drum else (3,)
-        out = torch.zeros(batch, steps, *wide, dtype=torch.long)
+        out = torch.zeros(batch, steps, *wide, dtype=torch.long, device=z.device)
         before = self.start(out[:, :1])
         state: Tensor | None = None
-        told = torch.zeros(batch, 1, dtype=torch.bool)
+        told = torch.zeros(batch, 1, dtype=torch.bool, device=z.device)
         condition = self.conditions(z, length)
         around = self.around(context)
         for t in range(steps):

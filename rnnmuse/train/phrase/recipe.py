@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rnnmuse.music.codec import PartClass
 from rnnmuse.train.phrase.network import PhraseShape
-from rnnmuse.train.stream.recipe import Recipe, toml_value
+from rnnmuse.train.stream.recipe import Recipe
 
 MELODY = (PartClass("melody", 73, (5, 6, 7, 8, 9, 10), sung=True), PartClass("chords", 0, (0, 1, 2, 3, 11)))
 KIT = (PartClass("drums", 0, drum=True),)
@@ -81,30 +79,3 @@ class PhraseRecipe:
 
     def changed(self, **settings: Any) -> PhraseRecipe:
         return replace(self, **settings)
-
-
-def read_phrase_recipe(path: Path) -> PhraseRecipe:
-    """Read ``recipe.toml``; ValueError names what is wrong in it."""
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    known = {f.name for f in fields(PhraseRecipe)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; use one of {', '.join(sorted(known))}")
-    try:
-        for name in ("exclude", "data", "bars", "latent", "transpose"):
-            if name in table:
-                table[name] = tuple(table[name])
-        return PhraseRecipe(**table)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def phrase_recipe_text(recipe: PhraseRecipe) -> str:
-    """A recipe as TOML; `read_phrase_recipe` reads it back."""
-    lines = [f"{name} = {toml_value(value)}" for name, value in asdict(recipe).items() if name != "data"]
-    for table in recipe.data:
-        lines += ["", "[[data]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"

@@ -1,112 +1,130 @@
-"""One training run of a phrase model from folders to a bundle: corpus, phrases, training, groove, export."""
+"""`rnnmuse train phrases`: what a run of `rnnmuse.train.run` reads, trains and writes for phrase models.
+
+A model of drums has two networks: the phrase VAE and the groove network that plays its hits.
+"""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Unpack, cast
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
 from rnnmuse.errors import ReadError, RnnmuseError
-from rnnmuse.models.bundle import NAME, Bundle, find, read_weights, user_folder
+from rnnmuse.models.bundle import Bundle, read_weights
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.sheet import Cell, save_sheet
 from rnnmuse.train.corpus import Item, load_corpus
-from rnnmuse.train.groove.network import GrooveNet, train_groove
+from rnnmuse.train.groove.network import GrooveNet
+from rnnmuse.train.groove.objective import train_groove
+from rnnmuse.train.loop import Progress
 from rnnmuse.train.phrase.data import Windows, joined, windows
 from rnnmuse.train.phrase.export import export_phrases, phrase_network_of
 from rnnmuse.train.phrase.network import PhraseNet
-from rnnmuse.train.phrase.objective import PhraseProgress, train_phrases
-from rnnmuse.train.phrase.recipe import PhraseRecipe, read_phrase_recipe
-from rnnmuse.train.pictures import save_loss_curve
+from rnnmuse.train.phrase.objective import PhraseObjective, train_phrases
+from rnnmuse.train.phrase.recipe import PhraseRecipe
+from rnnmuse.train.run import Options, Run, Training, Watch, about_of, folders_of, trained
 
-TUNING_MINUTES = 5.0
 GROOVE_SHARE = 0.4  # of the minutes, for drums
 
 Data = dict[str, dict[int, Windows]]
+Weights = dict[str, torch.Tensor]
 
 
-def train_phrase_bundle(
-    folders: Sequence[Path],
-    name: str,
-    *,
-    start: str | None = None,
-    recipe: Path | None = None,
-    minutes: float | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-    work: Path | None = None,
-    again: bool = False,
-    cache: Path | None = None,
-) -> Bundle:
-    """Train or fine-tune on ``folders`` and write the bundle ``name`` into the user's models.
+def train_phrase_bundle(folders: Sequence[Path], name: str, **options: Unpack[Options]) -> Bundle:
+    """Train or fine-tune a phrase model, as `rnnmuse.train.run.trained` says.
 
-    An interrupted run goes on where it was when called again. The pieces of the first folder keep the split they have
-    alone, whatever the others hold. ValueError and RnnmuseError say what is wrong.
+    The pieces of the first folder keep the split they have alone, whatever the others hold.
     """
-    if not NAME.fullmatch(name):
-        raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
-    console = Console(stderr=True)
-    torch.set_num_threads(max(1, torch.get_num_threads()))
-    plan, weights, groove = _plan(folders, name, start, recipe)
-    if weights is not None:
-        minutes = TUNING_MINUTES if minutes is None and epochs is None else minutes
-        plan = plan.changed(epochs=1000, learning_rate=5e-4, annealing=1, batch=32)
-    if seed is not None:
-        plan = plan.changed(seed=seed)
-    if epochs is not None:
-        plan = plan.changed(epochs=epochs)
-    work = work or user_folder().parent / "runs" / name
-    if again:
-        shutil.rmtree(work, ignore_errors=True)
-    data, unread = read_phrases(folders, plan, cache)
-    for line in unread[:20]:
-        console.print(f"skipped {line}", markup=False)
-    for split, by_bars in data.items():
-        console.print(f"{split}: " + ", ".join(f"{len(w)} phrases of {bars} bars" for bars, w in by_bars.items()))
-    if not any(len(w) for w in data["train"].values()):
-        raise ReadError(f"{', '.join(map(str, folders))}: no phrases; at least two bars of 4/4 or 2/4 are needed")
-    held = data["validation"] if any(len(w) for w in data["validation"].values()) else data["train"]
-    share = 1 - GROOVE_SHARE if plan.drum else 1.0
-    with _bar(console) as bar:
-        task = bar.add_task("training", total=1.0)
+    return cast(Bundle, trained(PhraseTraining(), folders, name, options))
 
-        def report(now: PhraseProgress) -> None:
-            done = now.step / now.steps if minutes is None else now.seconds / (60 * minutes * share)
-            bar.update(task, completed=min(1.0, done), description=f"epoch {now.epoch + 1}  loss {now.loss:.2f} a bar")
 
-        def epoch_end(net: PhraseNet, now: PhraseProgress) -> None:
-            console.print(f"epoch {now.epoch}: loss {now.loss:.3f}, wrong in validation {100 * now.validation:.1f} %")
-            save_loss_curve(work / "log.jsonl", work / "loss.png", "nats a bar")
-            _preview(net, held, work / f"preview-{now.epoch:03d}.png")
+class PhraseTraining(Training[PhraseRecipe]):
+    kind: ClassVar[str] = "phrase"
+    recipe = PhraseRecipe
+    tuning_minutes: ClassVar[float] = 5.0
+    unit: ClassVar[str] = "share of the steps that come back wrong"
+    try_with: ClassVar[str] = "rnnmuse map {}"
 
-        net, _ = train_phrases(
-            plan, data["train"], held, work, start=weights, minutes=None if minutes is None else minutes * share,
-            report=report, epoch_end=epoch_end,
-        )  # fmt: skip
-        tuned: GrooveNet | None = None
-        if plan.drum:
-            full = {bars: w for bars, w in data["train"].items() if len(w)}
-            task = bar.add_task("groove", total=1.0)
-            tuned = train_groove(
-                full, {bars: w for bars, w in held.items() if len(w)}, work, start=groove, seed=plan.seed,
-                epochs=plan.groove_epochs if weights is None else epochs or 1000,
-                minutes=None if minutes is None else minutes * GROOVE_SHARE,
-                report=lambda step, steps, loss: bar.update(task, completed=step / steps),
+    def __init__(self) -> None:
+        self._start: Weights | None = None
+        self._groove_start: Weights | None = None
+        self._groove: GrooveNet | None = None
+        self._data: Data = {}
+
+    def fresh(self, sources: Sequence[Path], name: str) -> PhraseRecipe:
+        return PhraseRecipe(name, drum=mostly_drums(sources), data=folders_of(sources))
+
+    def begin_from(self, bundle: Bundle) -> None:
+        self._start = phrase_network_of(bundle).state_dict()
+        if bundle.about.get("groove"):
+            held = read_weights(bundle, "groove.safetensors")
+            self._groove_start = {key: torch.from_numpy(value).float() for key, value in held.items()}
+
+    def tuned(self, recipe: PhraseRecipe) -> PhraseRecipe:
+        """A gentler rate, smaller batches, and epochs as the minutes allow."""
+        return recipe.changed(splits="", epochs=1000, learning_rate=5e-4, annealing=1, batch=32)
+
+    def read(self, sources: Sequence[Path], recipe: PhraseRecipe, run: Run) -> list[str]:
+        self._data, unread = read_phrases(sources, recipe, run.cache)
+        if not any(len(w) for w in self._data["train"].values()):
+            raise ReadError(f"{', '.join(map(str, sources))}: no phrases; at least two bars of 4/4 or 2/4 are needed")
+        held = self._data["validation"]
+        self._held = held if any(len(w) for w in held.values()) else self._data["train"]
+        return unread
+
+    def told(self) -> str:
+        counts = (
+            f"{split}: " + ", ".join(f"{len(w)} phrases of {bars} bars" for bars, w in by_bars.items())
+            for split, by_bars in self._data.items()
+        )
+        return "\n".join(counts)
+
+    def before(self, recipe: PhraseRecipe) -> float:
+        net = PhraseNet(recipe.shape)
+        if self._start is not None:
+            net.load_state_dict(self._start)
+        return PhraseObjective(recipe, self._data["train"], self._held).validate(net.eval())[0]
+
+    def result(self, before: float, now: Progress, start: str) -> str:
+        figures = f"{100 * before:.0f} % of the steps came back wrong before, {100 * now.best:.0f} % do now"
+        better = now.best < before - 0.002
+        return (
+            f"It learned from your files: of phrases that were held out {figures}."
+            if better
+            else f"It did not get better at your files than {start} is: of phrases that were held out {figures}."
+        )
+
+    def train(self, recipe: PhraseRecipe, run: Run) -> Progress:
+        share = 1 - GROOVE_SHARE if recipe.drum else 1.0
+        with run.bar() as bar:
+            watch = Watch(
+                run, bar, run.folder, "share of wrong steps",
+                lambda net, epoch: preview(net, self._held, run.folder / f"preview-{epoch:03d}.png"),
             )  # fmt: skip
-    plan = plan.changed(about=plan.about if recipe else _about(data, start))
-    check = held[plan.bars[0]]
-    full = {bars: w if len(w) else data["train"][plan.bars[0]] for bars, w in data["train"].items()}
-    return export_phrases(net, plan, user_folder() / name, full, check, tuned.state_dict() if tuned else None)
+            self._net, now = train_phrases(
+                recipe, self._data["train"], self._held, run.folder, start=self._start,
+                minutes=None if run.minutes is None else run.minutes * share, device=run.device, report=watch.step,
+                epoch_end=watch.epoch,
+            )  # fmt: skip
+            if recipe.drum:
+                folder = run.folder / "groove"
+                epochs = recipe.groove_epochs if self._start is None else recipe.epochs
+                self._groove = train_groove(
+                    {bars: w for bars, w in self._data["train"].items() if len(w)}, self._held, folder,
+                    start=self._groove_start, seed=recipe.seed, epochs=epochs,
+                    minutes=None if run.minutes is None else run.minutes * GROOVE_SHARE, device=run.device,
+                    report=Watch(run, bar, folder, "nats a phrase", title="groove").step,
+                )  # fmt: skip
+        return now
 
-
-def _about(data: Data, start: str | None) -> str:
-    count = sum(len(w) for w in data["train"].values())
-    return f"Trained on {count} phrases" + (f", from {start}." if start else ".")
+    def export(self, recipe: PhraseRecipe, folder: Path, start: str | None) -> Bundle:
+        training = self._data["train"]
+        about = recipe.about or about_of(f"{sum(map(len, training.values()))} phrases", start)
+        full = {bars: w if len(w) else training[recipe.bars[0]] for bars, w in training.items()}
+        groove = self._groove.state_dict() if self._groove else None
+        return export_phrases(self._net, recipe.changed(about=about), folder, full, self._held[recipe.bars[0]], groove)
 
 
 def read_phrases(folders: Sequence[Path], plan: PhraseRecipe, cache: Path | None = None) -> tuple[Data, list[str]]:
@@ -128,29 +146,7 @@ def read_items(folders: Sequence[Path], plan: PhraseRecipe, cache: Path | None =
     return items, [line for corpus in corpora for line in corpus.unread]
 
 
-def _plan(
-    folders: Sequence[Path], name: str, start: str | None, recipe: Path | None
-) -> tuple[PhraseRecipe, dict[str, torch.Tensor] | None, dict[str, torch.Tensor] | None]:
-    """The recipe, the weights to begin with, those of the groove network."""
-    if start is not None and recipe is not None:
-        raise ValueError(f"--from {start} and --recipe {recipe}: use one of them")
-    if recipe is not None:
-        return read_phrase_recipe(recipe).changed(name=name), None, None
-    sources = tuple({"folder": folder.name} for folder in folders)
-    if start is not None:
-        bundle = find(start)
-        if bundle.about.get("kind") != "phrase":
-            raise ValueError(f"--from {start}: is a {bundle.about.get('kind')} model; a phrase model is needed")
-        plan = read_phrase_recipe(bundle.folder / "recipe.toml").changed(name=name, splits="", data=sources)
-        groove = None
-        if bundle.about.get("groove"):
-            held = read_weights(bundle, "groove.safetensors")
-            groove = {key: torch.from_numpy(value).float() for key, value in held.items()}
-        return plan, phrase_network_of(bundle).state_dict(), groove
-    return PhraseRecipe(name, drum=_drums(folders), data=sources), None, None
-
-
-def _drums(folders: Sequence[Path], sample: int = 30) -> bool:
+def mostly_drums(folders: Sequence[Path], sample: int = 30) -> bool:
     """Whether most notes of the files are drums."""
     files = [path for folder in folders for path in music_files(folder)]
     drums = pitched = 0
@@ -164,21 +160,19 @@ def _drums(folders: Sequence[Path], sample: int = 30) -> bool:
     return drums > pitched
 
 
-def _preview(net: PhraseNet, data: dict[int, Windows], path: Path, count: int = 6) -> None:
-    """Held-out phrases above what comes back of them."""
+def preview(net: PhraseNet, data: dict[int, Windows], path: Path, count: int = 6) -> str:
+    """Draw held-out phrases above what comes back of them; the picture's path."""
     bars = min(data)
     rows = [i * len(data[bars]) // count for i in range(min(count, len(data[bars])))]
     if not rows:
-        return
+        return ""
+    device = next(net.parameters()).device
     grid = torch.from_numpy(data[bars].grids[rows]).long()
     context = torch.from_numpy(data[bars].context[rows]).long()
     with torch.no_grad():
-        made = net.decode(net.encode(grid, context)[0], context).numpy().astype("int16")
+        context = context.to(device)
+        made = net.decode(net.encode(grid.to(device), context)[0], context).cpu().numpy().astype("int16")
     save_sheet(
         [[Cell(data[bars].grids[i]) for i in rows], [Cell(g, "", 1) for g in made]], path, "held out; back again"
     )
-
-
-def _bar(console: Console) -> Bar:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    return Bar(*columns, console=console, transient=True)
+    return str(path)

@@ -30,14 +30,16 @@ from rnnmuse.music.piece import Part, Piece
 from rnnmuse.train.card import save_card
 from rnnmuse.train.corpus import Item
 from rnnmuse.train.pictures import save_similarity, save_statistics
+from rnnmuse.train.recipe import read_recipe
+from rnnmuse.train.run import progress_bar
 from rnnmuse.train.stream import judge
 from rnnmuse.train.stream.excerpts import PROMPT, excerpts
 from rnnmuse.train.stream.export import network_of, stepped_nll
 from rnnmuse.train.stream.ngram import NGram
 from rnnmuse.train.stream.objective import nll_by_head
-from rnnmuse.train.stream.recipe import Recipe, read_recipe
+from rnnmuse.train.stream.recipe import Recipe
 from rnnmuse.train.stream.report import card, report
-from rnnmuse.train.stream.run import progress_bar, read_corpus
+from rnnmuse.train.stream.run import read_corpus
 
 ORDER = 4
 HIDDEN = (KEY, ROOT, QUALITY, DENSITY, TEMPO)
@@ -65,10 +67,10 @@ def evaluate_stream(
     console = Console(stderr=True)
     bundle = find(model)
     verify(bundle)
-    recipe = read_recipe(bundle.folder / "recipe.toml")
+    recipe = read_recipe(bundle.folder / "recipe.toml", Recipe)
     out = out or bundle.folder
     out.mkdir(parents=True, exist_ok=True)
-    corpus = read_corpus(folders, recipe, cache, console)
+    corpus = read_corpus(folders, recipe, cache=cache)
     training, test = corpus.of("train"), corpus.of("test")
     if not training or not test:
         raise ValueError(f"folders: {len(training)} training and {len(test)} test pieces; at least one of each")

@@ -188,7 +188,7 @@ def control(real: Sequence[Window], groups: Sequence[int], leave: tuple[str, ...
     It tends to lie below 0.5: what the forest learned of one work misleads it about the works that are like it.
     """
     works = sorted(set(groups))
-    if len(works) < 2 * FOLDS:
+    if len(works) < 4 * FOLDS:
         return None
     order = np.random.default_rng(seed).permutation(len(works))
     place = {works[k]: rank for rank, k in enumerate(order)}

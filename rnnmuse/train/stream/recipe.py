@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnnmuse.music.codec import PartClass
@@ -87,51 +84,3 @@ class Recipe:
 
     def changed(self, **settings: Any) -> Recipe:
         return replace(self, **settings)
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read ``recipe.toml``; ValueError names what is wrong in it."""
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    known = {f.name for f in fields(Recipe)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; use one of {', '.join(sorted(known))}")
-    for name in ("parts", "data", "exclude", "transpose"):
-        if not isinstance(table.get(name, []), list):
-            raise ValueError(f"{path}: {name}: {table[name]!r}; must be a list")
-    try:
-        table["parts"] = tuple(
-            PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in table.get("parts", ())
-        )
-        table["transpose"] = tuple(table.get("transpose", (-5, 6)))
-        table["data"] = tuple(table.get("data", ()))
-        table["exclude"] = tuple(table.get("exclude", ()))
-        return Recipe(**table)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def recipe_text(recipe: Recipe) -> str:
-    """A recipe as TOML; `read_recipe` reads it back."""
-    lines = []
-    for name, value in asdict(recipe).items():
-        if name not in ("parts", "data"):
-            lines.append(f"{name} = {toml_value(value)}")
-    for name, tables in (("data", recipe.data), ("parts", [asdict(part) for part in recipe.parts])):
-        for table in tables:
-            lines += ["", f"[[{name}]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def toml_value(value: Any) -> str:
-    """A string, number, bool or list of them in TOML's spelling."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value).replace("\x7f", "\\u007f")  # JSON's strings are TOML's, but for DEL
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    return repr(value)

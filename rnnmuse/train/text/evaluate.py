@@ -14,9 +14,10 @@ from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import Bundle, find, load_text
 from rnnmuse.text.author import Author
 from rnnmuse.text.regulated import measured
+from rnnmuse.train.recipe import read_recipe
 from rnnmuse.train.text.data import Row, carried_nll, load_texts, windowed_nll
 from rnnmuse.train.text.export import text_network_of
-from rnnmuse.train.text.recipe import read_text_recipe
+from rnnmuse.train.text.recipe import TextRecipe
 
 TINYSHAKESPEARE = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 """SHA-256 of karpathy/char-rnn's data/tinyshakespeare/input.txt."""
@@ -76,7 +77,7 @@ def evaluate_text(model: str, places: Sequence[Path], poems: int, out: Path | No
     """Likelihood of the test split (the validation split where there is no other), and for verse its form beside real
     poems; written to ``out``/eval.json where given."""
     bundle = _text_bundle(model)
-    recipe = read_text_recipe(bundle.folder / "recipe.toml")
+    recipe = read_recipe(bundle.folder / "recipe.toml", TextRecipe)
     texts = load_texts(places, recipe)
     net, alphabet = text_network_of(bundle)
     held = texts.test or texts.validation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,14 +13,14 @@ import torch
 from onnx import helper
 from safetensors.torch import save_file
 
-from rnnmuse.models.bundle import FORMAT, Bundle, read_about, read_weights, write_sums
+from rnnmuse.models.bundle import Bundle, read_weights
 from rnnmuse.models.text import TextModel
 from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.fingerprint import Fingerprint
-from rnnmuse.train.stream.export import INT8_LIMIT, Weights, graph_of, gru_cell, keep_written, quantised
-from rnnmuse.train.stream.recipe import toml_value
+from rnnmuse.train.bundle import describe, new_bundle, smaller, written
+from rnnmuse.train.graph import Weights, graph_of, gru_cell
 from rnnmuse.train.text.network import TextNet, TextShape
-from rnnmuse.train.text.recipe import TextRecipe, text_recipe_text
+from rnnmuse.train.text.recipe import TextRecipe
 
 
 def text_graph(weights: Weights) -> onnx.ModelProto:
@@ -81,43 +80,27 @@ def export_text(
     ``training`` are the texts it learned, of which a fingerprint is kept so that the writer can tell a quotation.
     The int8 step graph is kept if it costs at most 1 % of the likelihood of ``check``, classes from START on.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    save_file(compact(net), partial / "weights.safetensors")
-    weights = read_weights(Bundle(folder.name, partial, {}))
-    exact = text_graph(weights)
-    small = quantised(exact)
-    precision, loss = "float32", float("nan")
-    if len(check) > 1:
-        full = stepped_nll(TextModel(folder.name, alphabet, weights, exact.SerializeToString()), check, places)
-        loss = stepped_nll(TextModel(folder.name, alphabet, weights, small), check, places) / full - 1
-        precision = "int8" if loss <= INT8_LIMIT else "float32"
-    (partial / "step.onnx").write_bytes(small if precision == "int8" else exact.SerializeToString())
-    (partial / "alphabet.json").write_text(json.dumps(alphabet.characters), "utf-8")
-    if training:
-        Fingerprint.of(training).save(partial / "training.bin")
-    lines = [
-        f"format = {FORMAT}",
-        f'name = "{folder.name}"',
-        'kind = "text"',
-        f"about = {toml_value(recipe.about)}",
-        f'step = "{precision}"',
-        f"int8_loss = {loss:.5f}",
-        f"verse = {toml_value(recipe.verse)}",
-        "",
-        "[shape]",
-        *(f"{key} = {value}" for key, value in net.shape.as_dict().items()),
-    ]
-    (partial / "model.toml").write_text("\n".join(lines) + "\n", "utf-8")
-    (partial / "recipe.toml").write_text(text_recipe_text(recipe.changed(name=folder.name)), "utf-8")
-    keep_written(folder, partial)
-    write_sums(partial)
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    partial.rename(folder)
-    return Bundle(folder.name, folder, read_about(folder))
+    recipe = recipe.changed(name=folder.name)
+    with new_bundle(folder) as partial:
+        save_file(compact(net), partial / "weights.safetensors")
+        weights = read_weights(Bundle(folder.name, partial, {}))
+
+        def nll(graph: bytes) -> float:
+            return stepped_nll(TextModel(folder.name, alphabet, weights, graph), check, places)
+
+        graph, precision, loss = smaller(text_graph(weights), nll if len(check) > 1 else None)
+        (partial / "step.onnx").write_bytes(graph)
+        (partial / "alphabet.json").write_text(json.dumps(alphabet.characters), "utf-8")
+        if training:
+            Fingerprint.of(training).save(partial / "training.bin")
+        about = {
+            "step": precision,
+            "int8_loss": round(loss, 5),
+            "verse": recipe.verse,
+            "shape": net.shape.as_dict(),
+        }
+        describe(partial, "text", recipe, about)
+    return written(folder)
 
 
 def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:

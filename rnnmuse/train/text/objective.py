@@ -1,108 +1,23 @@
-"""One training run from text files to a bundle, as `rnnmuse.train.stream.run` does for music."""
+"""What the text network learns: characters in lanes and their likelihood; `rnnmuse.train.loop` trains."""
 
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from rich.console import Console
 from torch.nn import functional
 
-from rnnmuse.models.bundle import NAME, Bundle, find, user_folder
-from rnnmuse.models.text import TextModel
 from rnnmuse.text.alphabet import Alphabet
-from rnnmuse.text.writer import Settings, Writer
+from rnnmuse.text.grid import PLACES
 from rnnmuse.train.device import started
 from rnnmuse.train.loop import EpochEnd, Progress, Report, Schedule, Step, fit
-from rnnmuse.train.pictures import save_loss_curve
-from rnnmuse.train.stream.run import TUNING_MINUTES, is_first, progress_bar, told
-from rnnmuse.train.text.data import Row, Texts, alphabet_for, carried_nll, load_texts
-from rnnmuse.train.text.export import export_text, text_graph, text_network_of
+from rnnmuse.train.text.data import Row, Texts, carried_nll
 from rnnmuse.train.text.network import Dropout, TextNet, TextShape
-from rnnmuse.train.text.recipe import TextRecipe, read_text_recipe
-
-CHECKED = 4000
-"""Characters of the held-out text by which the int8 form is judged."""
-
-
-def train_text(
-    places: Sequence[Path],
-    name: str,
-    *,
-    start: str | None = None,
-    recipe: Path | None = None,
-    minutes: float | None = None,
-    epochs: int | None = None,
-    devices: int = 1,
-    nodes: int = 1,
-    seed: int | None = None,
-    work: Path | None = None,
-    again: bool = False,
-) -> Bundle | None:
-    """Train or fine-tune on the text files in ``places`` and write the bundle ``name`` into the user's models.
-
-    Returns None in every process but the first. An interrupted run goes on where it was when called again.
-    ValueError and RnnmuseError say what is wrong with an argument or with every file.
-    """
-    if not NAME.fullmatch(name):
-        raise ValueError(f"name: {name!r}; use 1 to 41 of a-z, 0-9, - and _, not - or _ first")
-    if start is not None and recipe is not None:
-        raise ValueError(f"--from {start} and --recipe {recipe}: use one of them")
-    console, first = Console(stderr=True), is_first()
-    net, alphabet = None, None
-    plan = TextRecipe(name, data=tuple({"place": place.name} for place in places))
-    if recipe is not None:
-        plan = read_text_recipe(recipe).changed(name=name)
-    elif start is not None:
-        bundle = find(start)
-        if bundle.about.get("kind") != "text":
-            raise ValueError(f"from: {start!r} is a {bundle.about.get('kind')} model; a text model is needed")
-        net, alphabet = text_network_of(bundle)
-        kept = read_text_recipe(bundle.folder / "recipe.toml")
-        plan = kept.changed(name=name, tail=False, data=plan.data, learning_rate=1e-3, epochs=300, patience=12)
-        minutes = minutes if minutes or epochs else TUNING_MINUTES
-    plan = plan.changed(**{k: v for k, v in {"seed": seed, "epochs": epochs}.items() if v is not None})
-    texts = load_texts(places, plan)
-    alphabet = alphabet or alphabet_for(texts, plan)
-    plan = fitted(plan, sum(map(len, texts.train)))
-    work = work or user_folder().parent / "runs" / name
-    if again and first:
-        shutil.rmtree(work, ignore_errors=True)
-    if first:
-        _tell(console, texts, alphabet, work)
-    with progress_bar(console, first) as bar:
-        task = bar.add_task("training", total=1.0)
-
-        def epoch_end(net: TextNet, now: Progress) -> None:
-            mark = " (best)" if now.best_epoch == now.epoch else ""
-            console.print(f"epoch {now.epoch}: loss {now.loss:.3f}, validation {now.validation:.4f}{mark}")
-            console.print(_preview(net, alphabet, plan, work, now.epoch), markup=False, style="dim")
-            save_loss_curve(work / "log.jsonl", work / "loss.png")
-
-        net, now = train(
-            plan,
-            texts,
-            alphabet,
-            work,
-            start=net,
-            minutes=minutes,
-            devices=devices,
-            nodes=nodes,
-            report=lambda now: told(bar, task, now),
-            epoch_end=epoch_end,
-        )
-    if not first:
-        return None
-    console.print(f"best validation {now.best:.4f} nats a character, after epoch {now.best_epoch}; exporting")
-    plan = plan.changed(about=f"Trained on {len(texts.train)} texts" + (f", from {start}." if start else "."))
-    return exported(net, alphabet, plan, texts, user_folder() / name)
+from rnnmuse.train.text.recipe import TextRecipe
 
 
 class TextObjective:
@@ -201,42 +116,6 @@ def train(
     return net, now
 
 
-def exported(net: TextNet, alphabet: Alphabet, recipe: TextRecipe, texts: Texts, folder: Path) -> Bundle:
-    """The bundle of a trained network."""
-    held = texts.validation or texts.train
-    row = Row.of(held, alphabet, recipe.verse == "regulated")
-    places = None if row.places is None else row.places[:CHECKED].tolist()
-    return export_text(net, alphabet, recipe, folder, texts.train, row.classes[:CHECKED].tolist(), places)
-
-
 def shape_of(recipe: TextRecipe, alphabet: Alphabet) -> TextShape:
-    from rnnmuse.text.grid import PLACES
-
     places = PLACES if recipe.verse == "regulated" else 0
     return TextShape(len(alphabet), places, recipe.grams, recipe.embed, recipe.hidden, recipe.layers)
-
-
-def fitted(plan: TextRecipe, characters: int) -> TextRecipe:
-    """Fewer lanes for little text, so that a round has at least some updates."""
-    return plan.changed(lanes=max(4, min(plan.lanes, characters // (plan.chunk * 16) // 4 * 4)))
-
-
-def _tell(console: Console, texts: Texts, alphabet: Alphabet, work: Path) -> None:
-    for line in texts.unread[:20]:
-        console.print(f"skipped {line}", markup=False)
-    if len(texts.unread) > 20:
-        console.print(f"skipped {len(texts.unread) - 20} more")
-    counts = ", ".join(f"{len(getattr(texts, s))} {s}" for s in ("train", "validation", "test"))
-    size = sum(map(len, texts.train))
-    console.print(f"texts: {counts}; {size:,} characters to learn from, {len(alphabet.characters)} different ones")
-    if (work / "last.ckpt").exists():
-        console.print("going on with an earlier run (--again starts over)")
-
-
-def _preview(net: TextNet, alphabet: Alphabet, plan: TextRecipe, work: Path, epoch: int) -> str:
-    """Some text as the model writes it now; kept in the run's folder."""
-    weights = {key: value.detach().float().cpu().numpy() for key, value in net.state_dict().items()}
-    model = TextModel(plan.name, alphabet, weights, text_graph(weights).SerializeToString(), {"verse": plan.verse})
-    text = Writer(model, Settings(temperature=0.8), Random(epoch)).text(300)
-    (work / f"preview-{epoch:03d}.txt").write_text(text, "utf-8")
-    return text

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from rnnmuse.train.stream.recipe import toml_value
 
 VERSES = ("", "regulated")
 WHOLE = ("embed", "hidden", "layers", "lanes", "chunk", "epochs", "patience", "seed", "least", "grams")
@@ -81,30 +77,3 @@ class TextRecipe:
 
     def changed(self, **settings: Any) -> TextRecipe:
         return replace(self, **settings)
-
-
-def read_text_recipe(path: Path) -> TextRecipe:
-    """Read ``recipe.toml``; ValueError names what is wrong in it."""
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    unknown = sorted(set(table) - {f.name for f in fields(TextRecipe)})
-    if unknown:
-        known = ", ".join(sorted(f.name for f in fields(TextRecipe)))
-        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; use one of {known}")
-    if not isinstance(table.get("data", []), list):
-        raise ValueError(f"{path}: data: {table['data']!r}; must be a list")
-    try:
-        table["data"] = tuple(table.get("data", ()))
-        return TextRecipe(**table)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def text_recipe_text(recipe: TextRecipe) -> str:
-    """A recipe as TOML; `read_text_recipe` reads it back."""
-    lines = [f"{name} = {toml_value(value)}" for name, value in asdict(recipe).items() if name != "data"]
-    for table in recipe.data:
-        lines += ["", "[[data]]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"

@@ -15,8 +15,9 @@ from rnnmuse.train.cover.abstracts import PROCEDURES, abstracts
 from rnnmuse.train.cover.augment import attributes, augment
 from rnnmuse.train.cover.network import NETWORKS, CoverShape
 from rnnmuse.train.cover.objective import Trainer
-from rnnmuse.train.cover.recipe import CoverRecipe, cover_recipe_text, read_cover_recipe, recipe_of
+from rnnmuse.train.cover.recipe import CoverRecipe, recipe_of
 from rnnmuse.train.cover.run import material_of, train_cover
+from rnnmuse.train.recipe import read_recipe, recipe_text
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def folder(tmp_path):
 def test_a_run_makes_a_bundle_goes_on_and_is_fine_tuned(folder, models, tmp_path):
     work = tmp_path / "run"
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(cover_recipe_text(CoverRecipe("mine", side=32, batch=4, variants=1, pictures_every=2)), "utf-8")
+    recipe.write_text(recipe_text(CoverRecipe("mine", side=32, batch=4, variants=1, pictures_every=2)), "utf-8")
     bundle = train_cover([folder], "mine", recipe=recipe, steps=2, work=work)
     first = load_cover("mine")
     assert (work / "pictures-000002.png").exists()
@@ -50,7 +51,7 @@ def test_the_other_architectures_leave_a_run(folder, models, tmp_path):
     for name in ("digits", "conv"):
         recipe = tmp_path / f"{name}.toml"
         plan = recipe_of(name, name).changed(batch=4, pictures_every=1, variants=1)
-        recipe.write_text(cover_recipe_text(plan if name == "digits" else plan.changed(side=32)), "utf-8")
+        recipe.write_text(recipe_text(plan if name == "digits" else plan.changed(side=32)), "utf-8")
         work = train_cover([folder], name, recipe=recipe, steps=1, work=tmp_path / name)
         assert (work / "pictures-000001.png").exists()
         assert not (models / name).exists()
@@ -114,14 +115,14 @@ def test_every_procedure_draws_its_own_picture():
 def test_recipes_are_read_back_and_mistakes_named(tmp_path):
     path = tmp_path / "recipe.toml"
     plan = CoverRecipe("x", data=({"set": "a"},), r1=0.5)
-    path.write_text(cover_recipe_text(plan), "utf-8")
-    assert read_cover_recipe(path) == plan
+    path.write_text(recipe_text(plan), "utf-8")
+    assert read_recipe(path, CoverRecipe) == plan
     for text, message in (("nme = 1", "unknown setting 'nme'"), ("name='x'\nside = 65", "side: 65; must be one of 32"),
                           ("name='x'\nr1 = -1.0", "r1: -1.0; must be 0 to 100"), ("name='x'\nhalf = 3", "half: 3"),
                           ("name='x'\narchitecture='vae'", "must be one of coordinate")):  # fmt: skip
         path.write_text(text, "utf-8")
         with pytest.raises(ValueError, match=message):
-            read_cover_recipe(path)
+            read_recipe(path, CoverRecipe)
 
 
 def test_arguments_are_checked(folder, models, tmp_path):

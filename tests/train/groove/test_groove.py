@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from rnnmuse.models.groove import APART, GrooveModel, blended, given_of, level_of, taps_of
-from rnnmuse.train.groove.network import GrooveNet, GrooveShape, groove_loss, levels, told, train_groove, write_groove
-from rnnmuse.train.phrase.evaluate import kolmogorov_smirnov
+from rnnmuse.train.groove.export import write_groove
+from rnnmuse.train.groove.network import GrooveNet, GrooveShape
+from rnnmuse.train.groove.objective import groove_loss, levels, told, train_groove
 
 SMALL = GrooveShape(embed=12, encoder=10, features=8, hidden=14, head=12)
 
@@ -124,12 +125,6 @@ def test_only_what_is_not_given_costs(phrases):
     )
     assert (quantised < tapped).all()  # hits are given
     assert (filled < tapped).all()
-
-
-def test_kolmogorov_smirnov_is_the_largest_gap():
-    assert kolmogorov_smirnov(np.array([1.0, 2, 3]), np.array([1.0, 2, 3])) == 0
-    assert kolmogorov_smirnov(np.array([1.0, 1, 1]), np.array([2.0, 2])) == 1
-    assert kolmogorov_smirnov(np.array([1.0, 2, 3, 4]), np.array([3.0, 4, 5, 6])) == 0.5
 
 
 def test_an_older_groove_is_refused_by_its_size(pair):

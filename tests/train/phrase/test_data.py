@@ -7,7 +7,8 @@ from rnnmuse.music.codec import encode
 from rnnmuse.music.harmony import lead_sheet
 from rnnmuse.music.phrases import ONSET, melody_notes
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece
-from rnnmuse.train.corpus import Item, sketch
+from rnnmuse.train.corpus import Item
+from rnnmuse.train.grouping import sketch
 from rnnmuse.train.phrase.data import joined, windows
 from rnnmuse.train.phrase.recipe import KIT, MELODY
 

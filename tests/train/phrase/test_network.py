@@ -9,7 +9,8 @@ import torch
 from rnnmuse.train.phrase.measures import reconstruction
 from rnnmuse.train.phrase.network import PhraseNet, PhraseShape, kl_by_dimension
 from rnnmuse.train.phrase.objective import augmented, train_phrases
-from rnnmuse.train.phrase.recipe import PhraseRecipe, phrase_recipe_text, read_phrase_recipe
+from rnnmuse.train.phrase.recipe import PhraseRecipe
+from rnnmuse.train.recipe import read_recipe, recipe_text
 
 
 def test_kl_is_that_of_two_normal_distributions():
@@ -88,8 +89,8 @@ def test_the_measures_of_a_perfect_and_of_a_silent_copy(phrases, small):
 
 def test_a_recipe_is_read_back_and_a_mistake_in_it_is_named(tmp_path):
     recipe = PhraseRecipe("x", True, 'of "drums"', data=({"set": "a", "licence": "CC0"},), bars=(2,), latent=(8,))
-    (tmp_path / "recipe.toml").write_text(phrase_recipe_text(recipe))
-    assert read_phrase_recipe(tmp_path / "recipe.toml") == recipe
+    (tmp_path / "recipe.toml").write_text(recipe_text(recipe))
+    assert read_recipe(tmp_path / "recipe.toml", PhraseRecipe) == recipe
     for text, said in (
         ('name = "x"\nbeta = -1', "beta: -1"),
         ('name = "x"\nbetta = 1', "unknown setting 'betta'"),
@@ -99,7 +100,7 @@ def test_a_recipe_is_read_back_and_a_mistake_in_it_is_named(tmp_path):
     ):
         (tmp_path / "bad.toml").write_text(text)
         with pytest.raises(ValueError, match=said):
-            read_phrase_recipe(tmp_path / "bad.toml")
+            read_recipe(tmp_path / "bad.toml", PhraseRecipe)
 
 
 def test_numbers_of_the_drum_measures(phrases, small):

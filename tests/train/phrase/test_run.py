@@ -10,7 +10,7 @@ from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_phrase, verify
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece
-from rnnmuse.train.phrase.evaluate import evaluate_phrases, ranks
+from rnnmuse.train.phrase.evaluate import evaluate_phrases
 from rnnmuse.train.phrase.run import train_phrase_bundle
 
 RECIPE = """
@@ -82,7 +82,3 @@ def test_a_folder_without_four_four_says_so(tmp_path, models):
     write_midi(Piece([Part("Voice", notes=notes)], metres=[Metre(0.0, 3, 4)]), where / "a.mid")
     with pytest.raises(ReadError, match="no phrases; at least two bars of 4/4 or 2/4"):
         train_phrase_bundle([where], "mine", epochs=1, work=tmp_path / "run", cache=tmp_path / "cache")
-
-
-def test_ranks_of_ties_share_their_mean():
-    assert ranks([3.0, 1.0, 3.0, 7.0]).tolist() == [1.5, 0, 1.5, 3]

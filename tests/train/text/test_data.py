@@ -9,8 +9,9 @@ import pytest
 
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.text.alphabet import alphabet_of
+from rnnmuse.train.recipe import read_recipe, recipe_text
 from rnnmuse.train.text.data import Row, load_texts, read_texts, regulated, split_of, text_files
-from rnnmuse.train.text.recipe import TextRecipe, read_text_recipe, text_recipe_text
+from rnnmuse.train.text.recipe import TextRecipe
 
 RECIPE = TextRecipe("x")
 
@@ -150,8 +151,8 @@ def test_a_row_has_a_place_for_every_character_of_verse():
 def test_a_recipe_survives_its_file(tmp_path):
     recipe = RECIPE.changed(verse="regulated", data=({"origin": "h'ere", "select_book": "a"},), tail=True)
     path = tmp_path / "recipe.toml"
-    path.write_text(text_recipe_text(recipe))
-    assert read_text_recipe(path) == recipe
+    path.write_text(recipe_text(recipe))
+    assert read_recipe(path, TextRecipe) == recipe
 
 
 @pytest.mark.parametrize(

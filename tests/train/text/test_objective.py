@@ -11,8 +11,9 @@ from rnnmuse.text.grid import PLACES
 from rnnmuse.train.text.data import Row, Texts, carried_nll, windowed_nll
 from rnnmuse.train.text.export import text_graph, text_network_of
 from rnnmuse.train.text.network import TextNet, TextShape
-from rnnmuse.train.text.objective import exported, train
+from rnnmuse.train.text.objective import train
 from rnnmuse.train.text.recipe import TextRecipe
+from rnnmuse.train.text.run import exported
 
 TEXT = "the cat sat on the mat and the dog sat on the log\n" * 60
 ALPHABET = Alphabet("\n " + "".join(sorted(set(TEXT) - set("\n "))))

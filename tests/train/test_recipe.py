@@ -2,8 +2,11 @@ import pytest
 
 from rnnmuse.models.bundle import bundles
 from rnnmuse.music.codec import PartClass
-from rnnmuse.train.stream.recipe import Recipe, read_recipe, recipe_text
-from rnnmuse.train.text.recipe import read_text_recipe
+from rnnmuse.train.cover.recipe import CoverRecipe
+from rnnmuse.train.phrase.recipe import PhraseRecipe
+from rnnmuse.train.recipe import read_recipe, recipe_text
+from rnnmuse.train.stream.recipe import Recipe
+from rnnmuse.train.text.recipe import TextRecipe
 
 PARTS = (PartClass("voice", 53, (6,), sung=True), PartClass("drums", drum=True))
 
@@ -14,17 +17,15 @@ def test_a_recipe_survives_its_file(tmp_path):
     )
     path = tmp_path / "recipe.toml"
     path.write_text(recipe_text(recipe))
-    assert read_recipe(path) == recipe
+    assert read_recipe(path, Recipe) == recipe
     assert recipe.drums == 1
 
 
 @pytest.mark.parametrize("bundle", bundles().values(), ids=lambda bundle: bundle.name)
 def test_shipped_recipes_read_and_name_their_licences(bundle):
     path = bundle.folder / "recipe.toml"
-    readers = {"stream": read_recipe, "text": read_text_recipe}
-    if bundle.about["kind"] not in readers:
-        pytest.skip(f"a {bundle.about['kind']} model's recipe has its own test")
-    recipe = readers[bundle.about["kind"]](path)
+    kinds = {"stream": Recipe, "text": TextRecipe, "phrase": PhraseRecipe, "cover": CoverRecipe}
+    recipe = read_recipe(path, kinds[bundle.about["kind"]])
     assert recipe.name == path.parent.name
     assert recipe.about
     assert all({"origin", "licence", "sha256"} <= set(source) for source in recipe.data)
@@ -57,4 +58,4 @@ def test_a_wrong_file_is_named(tmp_path, text, named):
     path = tmp_path / "recipe.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=named):
-        read_recipe(path)
+        read_recipe(path, Recipe)

@@ -1,0 +1,80 @@
+"""Writing a bundle: complete or not at all, and without losing what people wrote in the one that it replaces."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from rnnmuse.models.bundle import FORMAT, SUMS, Bundle, read_about, write_sums
+from rnnmuse.train.card import first_card
+from rnnmuse.train.graph import quantised
+from rnnmuse.train.recipe import recipe_text
+
+INT8_LIMIT = 0.01
+"""Share of the likelihood that int8 weights may cost."""
+MADE = (
+    "model.toml", "recipe.toml", "eval.json", SUMS, "weights.safetensors", "step.onnx", "encoder.onnx", "alphabet.json",
+    "training.bin", "groove.safetensors", "groove-reader.onnx", "groove-step.onnx", "opponent.safetensors",
+)  # fmt: skip
+"""Files that belong to one training: those of the old bundle are not kept."""
+
+
+@contextmanager
+def new_bundle(folder: Path) -> Iterator[Path]:
+    """A folder to write a bundle into; it takes the place of ``folder`` when the block ends, and vanishes if it fails.
+
+    Files that training and export do not make, such as a card and its pictures, are taken over from the old bundle.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (folder.parent / f".{folder.name}.{end}" for end in ("partial", "old"))
+    if old.exists() and not folder.exists():
+        old.rename(folder)  # the exchange was cut off between its two steps
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir()
+    try:
+        for kept in folder.iterdir() if folder.is_dir() else ():
+            if kept.is_file() and kept.name not in MADE:
+                shutil.copy2(kept, partial / kept.name)
+        yield partial
+        write_sums(partial)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def describe(partial: Path, kind: str, recipe: Any, about: dict[str, Any]) -> None:
+    """Write model.toml, recipe.toml and a first card; ``about`` are the entries of model.toml of this kind."""
+    tables = {key: value for key, value in about.items() if isinstance(value, dict | list)}
+    plain = {key: value for key, value in about.items() if key not in tables}
+    head = {"format": FORMAT, "name": recipe.name, "kind": kind, "about": recipe.about}
+    (partial / "model.toml").write_text(tomli_w.dumps(head | plain | tables), "utf-8")
+    (partial / "recipe.toml").write_text(recipe_text(recipe), "utf-8")
+    first_card(partial, recipe.name, recipe.about)
+
+
+def written(folder: Path) -> Bundle:
+    """The bundle in ``folder``."""
+    return Bundle(folder.name, folder, read_about(folder))
+
+
+def smaller(exact: Any, nll: Callable[[bytes], float] | None) -> tuple[bytes, str, float]:
+    """The int8 form of a graph, its precision and what it costs; ``exact`` itself where it costs over INT8_LIMIT.
+
+    ``nll`` is the likelihood of held-out data by a graph; None to do without the comparison, and without int8.
+    """
+    whole = exact.SerializeToString()
+    if nll is None:
+        return whole, "float32", float("nan")
+    small = quantised(exact)
+    loss = nll(small) / nll(whole) - 1
+    return (small, "int8", loss) if loss <= INT8_LIMIT else (whole, "float32", loss)
