@@ -171,7 +171,12 @@ class Queries:
 
 
 class StreamModel:
-    """A loaded stream model. ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory."""
+    """A loaded stream model.
+
+    ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans of
+    real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor; ``score`` says that it learned from
+    scores, without a performer's dynamics.
+    """
 
     def __init__(
         self,
@@ -180,11 +185,14 @@ class StreamModel:
         weights: Mapping[str, NDArray[Any]],
         step: bytes,
         slots: int = 1024,
-        plans: Sequence[Sequence[Sequence[int]]] = (),
+        forms: Sequence[Sequence[Sequence[int]]] = (),
+        minor: float = 0.3,
+        score: bool = False,
     ) -> None:
         import onnxruntime
 
-        self.name, self.parts, self.slots, self.plans = name, parts, slots, plans
+        self.name, self.parts, self.slots = name, parts, slots
+        self.forms, self.minor, self.score = forms, minor, score
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -227,11 +235,17 @@ class StreamModel:
         hidden = np.zeros((1, self.hidden), np.float32)
         return State(hidden, frozenset(), memory, grid=grid, last=(-1,) * len(self.parts))
 
-    def step(self, state: State, event: Sequence[int], context: Sequence[int]) -> tuple[Distribution, State]:
-        """Hear one event (seven classes, or START_EVENT first) in its context (13 classes); expect the next."""
-        memory, count, grid, last = state.memory, state.count, state.grid, state.last
+    def step(
+        self, state: State, event: Sequence[int], context: Sequence[int], grid: int | None = None
+    ) -> tuple[Distribution, State]:
+        """Hear one event (seven classes, or START_EVENT first) in its context (13 classes); expect the next.
+
+        ``grid`` is the event's position where its wait does not tell it, after a silence longer than a wait can be.
+        """
+        memory, count, last = state.memory, state.count, state.last
+        if grid is None:
+            grid = state.grid + (event[BEATS] * GRID + event[SUB] if event[KIND] != START else 0)
         if event[KIND] != START:
-            grid += event[BEATS] * GRID + event[SUB]
             part, pitch = event[PART], event[PITCH]
             interval = NO_INTERVAL
             if event[KIND] == ON and part != self.drums:

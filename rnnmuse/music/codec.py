@@ -197,14 +197,18 @@ def encode(piece: Piece, classes: tuple[PartClass, ...], kit: str = "general") -
 
     Drum notes become those of General MIDI; ``kit`` names the kit they were played on (`rnnmuse.music.drums`).
     """
+    return encode_notes(notes_of(piece, classes, kit), piece, drum_parts(classes))
+
+
+def notes_of(piece: Piece, classes: tuple[PartClass, ...], kit: str = "general") -> list[Note]:
+    """The notes of a piece that a model has a place for; each note's ``part`` is its part class."""
     places = [assign(part, classes) for part in piece.parts]
-    notes = [
+    return [
         Note(n.start, general_midi(n.pitch, kit) if part.drum else n.pitch, n.duration, n.velocity, place)
         for part, place in zip(piece.parts, places, strict=True)
         if place is not None
         for n in part.notes
     ]
-    return encode_notes(notes, piece, drum_parts(classes))
 
 
 def encode_notes(notes: list[Note], piece: Piece, drums: frozenset[int] = frozenset()) -> Encoded:

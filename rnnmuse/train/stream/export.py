@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +16,35 @@ from safetensors.torch import save_file
 from rnnmuse.models.bundle import Bundle, read_weights
 from rnnmuse.models.likelihood import event_likelihoods
 from rnnmuse.models.stream import StreamModel
-from rnnmuse.music.codec import Encoded
+from rnnmuse.music.codec import (
+    ACTIVE,
+    BAR_BEAT,
+    BAR_LENGTH,
+    BAR_SUB,
+    BEATS,
+    ECHO,
+    ECHO_REST,
+    GRID,
+    KEY,
+    SUB,
+    UNKNOWN,
+    Encoded,
+)
+from rnnmuse.music.echo import NEW
 from rnnmuse.train.bundle import describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell
 from rnnmuse.train.stream.network import Shape, StreamNet
 from rnnmuse.train.stream.objective import shape_of
 from rnnmuse.train.stream.recipe import Recipe
+
+
+MOST_FORMS, LEAST_BARS, MOST_BARS = 96, 8, 64
+
+
+def minor_share(pieces: Sequence[Encoded]) -> float:
+    """Share of the pieces with a key that begin in minor."""
+    keys = [int(piece.context[0, KEY]) for piece in pieces if len(piece) and piece.context[0, KEY] < UNKNOWN[KEY]]
+    return sum(key >= 12 for key in keys) / len(keys) if keys else 0.0
 
 
 def step_graph(weights: Weights) -> onnx.ModelProto:
@@ -53,11 +77,39 @@ def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 400
     return total / max(1, count)
 
 
-def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded] = ()) -> Bundle:
+def form_of(piece: Encoded, most: int = MOST_BARS) -> list[list[int]]:
+    """The plan of up to ``most`` bars of a piece: for each its classes of the columns echo, echo_rest and active."""
+    context = piece.context.astype(np.int64)
+    at = np.cumsum(piece.events[:, BEATS].astype(np.int64) * GRID + piece.events[:, SUB])
+    lines = at - (context[:, BAR_BEAT] * GRID + context[:, BAR_SUB])
+    starts, first = np.unique(lines, return_index=True)
+    rows: list[list[int]] = []
+    for index, (start, event) in enumerate(zip(starts.tolist(), first.tolist(), strict=True)):
+        if index:
+            length = max(1, int(context[first[index - 1], BAR_LENGTH])) * (GRID // 2)
+            for _ in range(round((start - starts[index - 1]) / length) - 1):  # bars in which nothing begins
+                rows.append([NEW, NEW if rows[-1][1] != UNKNOWN[ECHO_REST] else rows[-1][1], rows[-1][2]])
+        rows.append(context[event, [ECHO, ECHO_REST, ACTIVE]].tolist())
+    return rows[:most]
+
+
+def forms_of(pieces: Sequence[Encoded], most: int = MOST_FORMS) -> list[list[list[int]]]:
+    """The forms of up to ``most`` pieces of 8 bars and more, spread over all."""
+    long = [form for form in map(form_of, pieces) if len(form) >= LEAST_BARS]
+    return long[:: max(1, -(-len(long) // most))]
+
+
+def export(
+    net: StreamNet,
+    recipe: Recipe,
+    folder: Path,
+    check: Sequence[Encoded] = (),
+    training: Sequence[Encoded] = (),
+) -> Bundle:
     """Write the bundle ``folder`` (its name is the model's) and return it.
 
     The int8 step graph is kept if it costs at most 1 % of the likelihood of the pieces in ``check``; what it costs is
-    written to model.toml.
+    written to model.toml. The forms that plans are drawn from are those of ``training``.
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
@@ -66,13 +118,17 @@ def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded
         weights = read_weights(Bundle(folder.name, partial, {}))
 
         def nll(graph: bytes) -> float:
-            return stepped_nll(StreamModel(folder.name, recipe.parts, weights, graph), check)
+            return stepped_nll(StreamModel(folder.name, recipe.parts, weights, graph, recipe.slots), check)
 
         graph, precision, loss = smaller(step_graph(weights), nll if check else None)
         (partial / "step.onnx").write_bytes(graph)
+        forms = json.dumps(forms_of(training), separators=(",", ":"))
+        (partial / "forms.json").write_text(forms, "utf-8")
         about = {
             "step": precision,
             "int8_loss": round(loss, 5),
+            "minor": round(minor_share(training), 3),
+            "score": recipe.score,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

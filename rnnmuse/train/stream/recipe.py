@@ -19,7 +19,8 @@ class Recipe:
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
     ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
     in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are drawn
-    for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`). The
+    for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
+    ``score`` says that the pieces are scores, to which expression is added when they are played. The
     memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side, ``chunk`` events at a time,
     with carried state. ``average`` is the decay at each step of the averaged weights that are kept. ``note`` says in words
     what a setting cannot.
@@ -35,6 +36,7 @@ class Recipe:
     beside: str = ""
     beside_share: float = 0.0
     kit: str = "general"
+    score: bool = False
     data: tuple[dict[str, str], ...] = field(default=())
     embed: int = 192
     hidden: int = 384

@@ -107,7 +107,7 @@ class StreamTraining(Training[Recipe]):
 
     def export(self, recipe: Recipe, folder: Path, start: str | None) -> Bundle:
         about = recipe.about or about_of(f"{len(self._training)} pieces", start)
-        return export(self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6])
+        return export(self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6], self._training)
 
 
 def beside(item: Item, recipe: Recipe) -> bool:
@@ -200,7 +200,7 @@ def covers(parts: Sequence[dict[str, object]], kind: str) -> bool:
 def preview(net: StreamNet, recipe: Recipe, folder: Path, epoch: int) -> str:
     """Eight bars as the model plays them now: MIDI, sound and picture in the run's folder."""
     weights = {key: value.detach().float().cpu().numpy() for key, value in net.state_dict().items()}
-    model = StreamModel(recipe.name, recipe.parts, weights, step_graph(weights).SerializeToString())
+    model = StreamModel(recipe.name, recipe.parts, weights, step_graph(weights).SerializeToString(), recipe.slots)
     piece = Muse(model).generate(8, seed=epoch)
     base = folder / f"preview-{epoch:03d}"
     if not piece.notes:
