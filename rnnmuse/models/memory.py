@@ -26,7 +26,7 @@ class Slots:
 
     keys: Floats
     values: Floats
-    fields: NDArray[np.int16]
+    fields: NDArray[np.intp]
     before: NDArray[np.int64]
     after: NDArray[np.int64]
 
@@ -41,7 +41,7 @@ class Memory:
         self.size, self.count, self._first = size, 0, 0
         self._keys = np.zeros((readers, room, key), np.float32)
         self._values = np.zeros((room, value), np.float32)
-        self._fields = np.zeros((6, room), np.int16)
+        self._fields = np.zeros((6, room), np.intp)
         self._before, self._after = np.zeros(room, np.int64), np.zeros(room, np.int64)
 
     def slots(self, count: int) -> Slots:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ START_EVENT = tuple(START if i == KIND else 0 for i in range(len(FIELDS)))
 COPIES = 4
 """Gates of what the memory points to: beats, sub, pitch as it was, pitch by interval."""
 UNKNOWN_BAR = 4 * GRID
+SHUT = np.float32(-1e9)
 TABLES = 64  # tables of the lag bias that are kept
 
 
@@ -79,7 +81,7 @@ class Distribution:
         self._context = context
         self._chosen: list[int] = []
         self._read = 0
-        self._pointed: tuple[Floats, ...] = ()
+        self._pointed: tuple[NDArray[np.float64], ...] = ()
         self._slots: Slots | None = None
 
     def copy(self) -> Distribution:
@@ -97,18 +99,26 @@ class Distribution:
         if head == PITCH and self._read == 1:
             self._second_read()
         weight, bias = self._model.heads[head]
-        out: Floats = weight @ np.maximum(self._hidden[head], 0) + bias
+        out: Floats = weight @ np.maximum(self._hidden[head], 0)
+        out += bias
         gates = self._queries.gates
         if head == BEATS:
-            return _mixed(out, (self._pointed[0],), gates[:1])
+            return _mixed(out, self._pointed[:1], gates[:1])
         if head == SUB:
-            return _mixed(out, (self._pointed[1],), gates[1:2])
+            return _mixed(out, self._pointed[1:], gates[1:2])
         if head == PITCH and len(self._chosen) == PITCH:
             kind, part = self._chosen[KIND], self._chosen[PART]
             own = [pitch for p, pitch in self._state.sounding if p == part]
-            shut = np.full(128, kind == OFF)
-            shut[own] = kind != OFF
-            return np.where(shut, np.float32(-1e9), _mixed(np.where(shut, -1e9, out), self._pointed, gates[2:4]))
+            if kind == ON:
+                out[own] = SHUT
+                out = _mixed(out, self._pointed, gates[2:4])
+                out[own] = SHUT
+                return out
+            shut = np.ones(128, np.bool_)
+            shut[own] = False
+            out[shut] = SHUT
+            out = _mixed(out, self._pointed, gates[2:4])
+            out[shut] = SHUT
         return out
 
     def choose(self, head: int, value: int) -> None:
@@ -130,29 +140,27 @@ class Distribution:
         self._read = 1
         model, state = self._model, self._state
         self._slots = slots = state.memory.slots(state.count)
-        weights = model.read(self._queries.first, slots, state.grid - slots.before, self._context, None)
-        found, pointer = model.found(weights, slots, self._queries.mixing[0])
-        self._hidden += (model.read1 @ found).reshape(len(FIELDS), -1)
-        self._pointed = (
-            np.bincount(slots.fields[0], pointer, 32).astype(np.float32),
-            np.bincount(slots.fields[1], pointer, GRID).astype(np.float32),
+        queries = self._queries
+        found, pointer = model.read(
+            queries.first, slots, state.grid - slots.before, self._context, None, queries.mixing[0]
         )
+        self._hidden += (model.read1 @ found).reshape(len(FIELDS), -1)
+        self._pointed = (np.bincount(slots.fields[0], pointer, 32), np.bincount(slots.fields[1], pointer, GRID))
 
     def _second_read(self) -> None:
         self._read = 2
-        model, state, chosen = self._model, self._state, self._chosen
+        model, state, chosen, queries = self._model, self._state, self._chosen, self._queries
         slots = self._slots
         assert slots is not None
-        query = self._queries.second.copy()
-        for table, value in zip(model.asked, chosen, strict=True):
-            query += table[value]
+        query = queries.second + model.asked[
+            [at + value for at, value in zip(model.asked_offsets, chosen, strict=True)]
+        ].sum(0)
         now = state.grid + chosen[BEATS] * GRID + chosen[SUB]
-        weights = model.read(query, slots, now - slots.after, self._context, chosen)
-        found, pointer = model.found(weights, slots, self._queries.mixing[1])
+        found, pointer = model.read(query, slots, now - slots.after, self._context, chosen, queries.mixing[1])
         self._hidden[PITCH:] += (model.read2 @ found).reshape(len(FIELDS) - PITCH, -1)
-        kept = np.bincount(slots.fields[4], pointer, 128).astype(np.float32)
-        moved = np.zeros(128, np.float32)
+        kept = np.bincount(slots.fields[4], pointer, 128)
         last = state.last[chosen[PART]]
+        moved = np.zeros(128)
         if last >= 0:
             moves = np.bincount(slots.fields[5], pointer, INTERVALS)
             low, high = max(0, last - WIDEST), min(127, last + WIDEST)
@@ -166,8 +174,8 @@ class Queries:
 
     first: Floats
     second: Floats
-    gates: Floats
-    mixing: Floats
+    gates: list[float]
+    mixing: list[Floats]
 
 
 class StreamModel:
@@ -220,8 +228,12 @@ class StreamModel:
         self._key = w["null_key"].size // self.readers
         self._null_key = w["null_key"].reshape(self.readers, self._key)
         self._null_value = w["null_value"]
-        self.asked = [w[f"asked.{i}.weight"].reshape(-1, self.readers, self._key) for i in range(4)]
-        self._values = [w[f"values.{i}.weight"] for i in range(count + 1)]
+        asked = [w[f"asked.{i}.weight"] for i in range(4)]
+        self.asked_offsets = np.cumsum([0] + [len(table) for table in asked])[:-1].tolist()
+        self.asked = np.concatenate(asked).reshape(-1, self.readers, self._key) / np.float32(self._key**0.5)
+        values = [w[f"values.{i}.weight"] for i in range(count + 1)]
+        self._value_offsets = np.cumsum([0] + [len(table) for table in values])[:-1].tolist()
+        self._values = np.concatenate(values)
         self._bonus = np.ascontiguousarray(w["bonus"].T)  # (R, 4)
         self.read1, self.read2 = w["read1.weight"], w["read2.weight"]
         self._lag = w["lag_both"] + w["lag_bars"][..., None] + w["lag_distance"][:, None]
@@ -253,9 +265,8 @@ class StreamModel:
                     interval = pitch - last[part] + WIDEST
                 last = (*last[:part], pitch, *last[part + 1 :])
             if state.key is not None:
-                value = self._values[-1][interval].copy()
-                for table, field in zip(self._values, event, strict=False):
-                    value += table[field]
+                held = [at + field for at, field in zip(self._value_offsets, (*event, interval), strict=True)]
+                value = self._values[held].sum(0)
                 memory = memory.added(count, state.key, value, (*event[:5], interval), state.grid, grid)
                 count += 1
         sounding = sounding_after(state.sounding, event, self.drums)
@@ -275,9 +286,10 @@ class StreamModel:
         rest = out[heads + 3 * width :]
         mixing = rest[COPIES:].reshape(2, self.readers)
         mixing = np.exp(mixing - mixing.max(1, keepdims=True))
+        mixing /= mixing.sum(1, keepdims=True)
         return (
             out[:heads].reshape(len(FIELDS), self.head).copy(),
-            Queries(first, second, rest[:COPIES], mixing / mixing.sum(1, keepdims=True)),
+            Queries(first, second, rest[:COPIES].tolist(), [mixing[0], mixing[1]]),
         )
 
     def read(
@@ -287,21 +299,27 @@ class StreamModel:
         lags: NDArray[np.int64],
         context: Sequence[int],
         chosen: Sequence[int] | None,
-    ) -> Floats:
-        """Weights (R, N + 1) of the slots and the null slot; ``lags`` (N,) in grid steps, ``chosen`` what slots may share."""
-        query = query / np.float32(self._key**0.5)
-        scores = np.empty((self.readers, len(lags) + 1), np.float32)
-        np.matmul(slots.keys, query[:, :, None], out=scores[:, :-1, None])
-        scores[:, -1] = (query * self._null_key).sum(1)
+        mixing: Floats,
+    ) -> tuple[Floats, NDArray[np.float64]]:
+        """What a read finds (R x V,), and the weight of each slot, its heads mixed (N,).
+
+        ``query`` is (R, K), ``lags`` (N,) are in grid steps; ``chosen`` are the four fields that slots may share.
+        """
         table = self._bias_table(context)
-        scores[:, :-1] += table[:, np.minimum(np.maximum(lags, 0), table.shape[1] - 1)]
+        scores = np.matmul(slots.keys, query[:, :, None])[:, :, 0]
+        scores += table.take(lags, 1, mode="clip")
         if chosen is not None:
-            shared = (slots.fields[:4] == np.array(chosen[:4], np.int16)[:, None]).astype(np.float32)
-            scores[:, :-1] += self._bonus @ shared
-        scores -= scores.max(1, keepdims=True)
+            shared = slots.fields[:4] == np.array(chosen[:4])[:, None]
+            scores += self._bonus @ shared.astype(np.float32)
+        null = (query * self._null_key).sum(1)
+        most = max(float(scores.max(initial=-1e9)), float(null.max()))
+        scores -= most
         np.exp(scores, out=scores)
-        scores /= scores.sum(1, keepdims=True)
-        return scores
+        null = np.exp(null - most)
+        total = scores.sum(1) + null + np.float32(1e-30)
+        found = scores @ slots.values + null[:, None] * self._null_value
+        found /= total[:, None]
+        return found.reshape(-1), (mixing / total) @ scores
 
     def _bias_table(self, context: Sequence[int]) -> Floats:
         """The lag bias (R, L) of each lag in grid steps, the last for all beyond."""
@@ -316,11 +334,6 @@ class StreamModel:
             self._tables[key] = np.ascontiguousarray(table.reshape(self.readers, -1)[:, lag_classes(lags, bar)])
         return self._tables[key]
 
-    def found(self, weights: Floats, slots: Slots, mixing: Floats) -> tuple[Floats, Floats]:
-        """What a read found (R x V,) and the weight of each slot for all heads (N,)."""
-        found = weights[:, :-1] @ slots.values + weights[:, -1:] * self._null_value
-        return found.reshape(-1), mixing @ weights[:, :-1]
-
     def to_bytes(self, state: State) -> bytes:
         """A state with its memory (in half precision), for `from_bytes`."""
         slots = state.memory.slots(state.count)
@@ -333,7 +346,7 @@ class StreamModel:
             place=np.array([state.grid, *state.last], np.int64),
             keys=slots.keys.astype(np.float16),
             values=slots.values.astype(np.float16),
-            fields=slots.fields,
+            fields=slots.fields.astype(np.int16),
             before=slots.before,
             after=slots.after,
         )
@@ -347,7 +360,7 @@ class StreamModel:
             slots = Slots(
                 arrays["keys"].astype(np.float32),
                 arrays["values"].astype(np.float32),
-                arrays["fields"],
+                arrays["fields"].astype(np.intp),
                 arrays["before"],
                 arrays["after"],
             )
@@ -369,15 +382,19 @@ class StreamModel:
         return State(arrays["hidden"], sounding, memory, memory.count, key, place[0], tuple(place[1:]))
 
 
-def _mixed(logits: NDArray[Any], copies: tuple[Floats, ...], gates: Floats) -> Floats:
+def _mixed(logits: Floats, copies: Sequence[NDArray[Any]], gates: Sequence[float]) -> Floats:
     """Log of the mixture of the softmax of ``logits`` and what the memory points to; not normalised."""
-    shares = np.exp(np.concatenate(([0.0], gates)) - max(0.0, float(gates.max())))
-    shares /= shares.sum()
-    weights = np.exp(logits - logits.max())
-    total = weights * (shares[0] / weights.sum())
+    most = max(0.0, *gates)
+    shares = [exp(gate - most) for gate in (0.0, *gates)]
+    whole = sum(shares)
+    out = logits - logits.max()
+    np.exp(out, out=out)
+    out *= shares[0] / (whole * float(out.sum()))
     for copy, share in zip(copies, shares[1:], strict=True):
-        total = total + copy * share
-    return np.log(total + 1e-8).astype(np.float32)
+        out += copy * (share / whole)
+    out += np.float32(1e-8)
+    np.log(out, out=out)
+    return out
 
 
 def sounding_after(

@@ -51,11 +51,15 @@ def step_graph(weights: Weights) -> onnx.ModelProto:
     """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and what is computed from it.
 
     That is, in one row: the heads' inputs (7 x head), the key of the slot to come and the queries of both reads (R x K
-    each), the gates of the copies (4) and the mixing of the heads of both reads (2 x R).
+    each; the queries divided by the root of K), the gates of the copies (4) and the mixing of the heads of both reads
+    (2 x R).
     """
     w = {key: value.astype(np.float32) for key, value in weights.items()}
     nodes, constants = gru_cell(w, 0, "x", "state", "new_state")
     maps = ("project", "keys", "query1", "query2", "copying")
+    root = np.float32((len(w["null_key"]) / len(w["lag_bars"])) ** 0.5)
+    for name in ("query1", "query2"):
+        w[f"{name}.weight"], w[f"{name}.bias"] = w[f"{name}.weight"] / root, w[f"{name}.bias"] / root
     out_weight = np.concatenate([w[f"{name}.weight"] for name in maps])
     out_bias = np.concatenate([w.get(f"{name}.bias", np.zeros(len(w[f"{name}.weight"]), np.float32)) for name in maps])
     constants |= {"w_out": out_weight.T, "b_out": out_bias}
