@@ -14,7 +14,7 @@ groove*              of a phrase model of drums: the network that plays them as 
 opponent.safetensors of a cover model: the discriminator, for fine-tuning
 recipe.toml          data and settings it was trained with
 card.md, eval.json   what it is and how well it does
-SHA256SUMS           hash of each file above
+SHA256SUMS           hash of each file above but the card
 ==================== =============================================================================
 """
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
+CARD = "card.md"
+"""The one file of a bundle that people may write in: its hash is not checked."""
 REQUIRED = ("model.toml", "weights.safetensors", "step.onnx")
 COVER = REQUIRED[:2]
 MORE = {"phrase": ("encoder.onnx",)}
@@ -144,6 +146,8 @@ def verify(bundle: Bundle) -> None:
         if name not in sums:
             raise BundleError(f"{bundle.name}/{name}: not listed in {SUMS}")
     for name, digest in sums.items():
+        if name == CARD:
+            continue
         path = where / name
         if path.name != name or not path.is_file():
             raise BundleError(f"{bundle.name}/{name}: the file is missing")
@@ -152,8 +156,8 @@ def verify(bundle: Bundle) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    """Write SHA256SUMS over the folder's files."""
-    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != SUMS)
+    """Write SHA256SUMS over the folder's files but the card."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name not in (SUMS, CARD))
     text = "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files)
     (folder / SUMS).write_text(text, "utf-8")
 

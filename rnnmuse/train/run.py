@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 
 from rnnmuse.models.bundle import NAME, Bundle, find, is_shipped, user_folder, verify
 from rnnmuse.train.checkpoint import LAST, LOG, Budget
+from rnnmuse.train.device import device_for
 from rnnmuse.train.loop import Progress
 from rnnmuse.train.pictures import save_loss_curve
 from rnnmuse.train.recipe import read_recipe
@@ -136,7 +137,8 @@ def trained(training: Training[Any], sources: Sequence[Path], name: str, options
     """
     start, minutes, epochs = options.get("start"), options.get("minutes"), options.get("epochs")
     check_name(name, options.get("replace", False))
-    Budget(minutes, epochs)
+    Budget(minutes, epochs)  # checks them
+    device = device_for(options.get("device", "auto"))
     console, first = Console(stderr=True), is_first()
     recipe = _recipe(training, sources, name, start, options.get("recipe"))
     if minutes is None and epochs is None:
@@ -145,7 +147,7 @@ def trained(training: Training[Any], sources: Sequence[Path], name: str, options
     folder = options.get("work") or user_folder().parent / "runs" / name
     run = Run(
         folder, console, first, minutes, options.get("devices", 1), options.get("nodes", 1),
-        options.get("device", "auto"), options.get("cache"),
+        device, options.get("cache"),
     )  # fmt: skip
     if options.get("again") and first:
         shutil.rmtree(folder, ignore_errors=True)

@@ -98,6 +98,8 @@ def test_doctor_finds_all_well(run):
         (["models", "verify", "nobody"], "nobody"),
         (["train", "stream", "empty", "--name", "Bad Name"], "name"),
         (["train", "stream", "empty", "--name", "fine"], "empty"),
+        (["train", "stream", "empty", "--name", "lieder"], "--replace"),
+        (["train", "stream", "empty", "--name", "fine", "--device", "tpu"], "device"),
         (["evaluate", "nobody", "empty"], "nobody"),
         (["evaluate", "--benchmark", "tinyshakespeare", "empty"], "tinyshakespeare"),
         (["evaluate", "--benchmark", "enwik8"], "enwik8"),

@@ -174,8 +174,8 @@ def two_sample(
             {
                 "feature": names[i],
                 "weight": round(float(weights[i]), 3),
-                "real": _rounded(np.nanmedian(rows[label == 0, i])),
-                "generated": _rounded(np.nanmedian(rows[label == 1, i])),
+                "real": _median(rows[label == 0, i]),
+                "generated": _median(rows[label == 1, i]),
             }
             for i in np.argsort(-weights)[:TOLD]
         ],
@@ -258,6 +258,11 @@ def _row(name: str, values: dict[str, list[float]], mean: bool = False) -> dict[
         "real 75 %": _rounded(high),
         **{kind: None if value is None else _rounded(value) for kind, value in middle.items()},
     }
+
+
+def _median(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return _rounded(np.median(known)) if len(known) else None
 
 
 def _rounded(value: float) -> float | None:

@@ -15,6 +15,12 @@ from rnnmuse.train.stream import judge
 from rnnmuse.train.stream.excerpts import PROMPT, Excerpt, between, excerpts
 from rnnmuse.train.stream.features import features
 
+
+@pytest.fixture(autouse=True)
+def small_forest(monkeypatch):
+    monkeypatch.setattr(judge, "TREES", 80)
+
+
 CLASSES = (PartClass("piano", 0, (0,)), PartClass("drums", drum=True))
 
 
