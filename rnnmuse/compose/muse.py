@@ -30,6 +30,10 @@ from rnnmuse.play.sampler import Event, constrained, events_until
 MEMORY = 2048  # events of the prompt that are heard; the state has forgotten what was before
 GRAVITY = 2.0
 """Nats by which pitches outside the key are less likely."""
+UNHEARD = 2
+"""Bars that drums play before what is kept."""
+SWING = 0.06
+"""Beats by which a stroke may come before its bar line."""
 LEAST_LAST = 1.0  # beats that the last notes of an ending are held at least
 MAX_BARS = 1000
 
@@ -40,7 +44,7 @@ class Settings:
 
     ``key`` such as ``"D minor"`` keeps every note in its scale (in minor with the raised seventh), ``scale``
     (``"dorian"``) replaces the scale; without both the key is inferred and held, and notes outside it are less likely.
-    ``chords`` such as ``"Am F C G"``, a chord a bar, repeated; ``density`` in note-ons a beat; ``tempo`` in bpm;
+    ``top_p`` is the nucleus that is drawn from, by default the model's own; ``chords`` such as ``"Am F C G"``, a chord a bar, repeated; ``density`` in note-ons a beat; ``tempo`` in bpm;
     ``players`` names or a number of the model's parts; ``low`` and ``high`` MIDI notes; ``polyphony`` notes at
     once in one part; ``repeat`` how much is restated, 0 to 1, 0.5 as in the music that the model learned from;
     ``expression`` 0 to 2 how much of a performer's dynamics, tempo and pedal is added, by default 1 for a model that
@@ -49,7 +53,7 @@ class Settings:
     """
 
     temperature: float = 1.0
-    top_p: float = 0.96
+    top_p: float | None = None
     seed: int | None = None
     key: str | None = None
     scale: str | None = None
@@ -136,16 +140,26 @@ class Muse:
         metre = parse_metre(settings.metre) if settings.metre else Metre(0.0, 4, 4)
         empty = Piece(tempos=[Tempo(0.0, settings.tempo or 110.0)], metres=[metre], title=f"{self.name}")
         if not settings.key and not settings.scale and not all(part.drum for part in self.model.parts):
-            empty.keys = [_drawn_key(Random(seed), self.model.minor, settings.chords)]
+            empty.keys = [_drawn_key(Random(f"key {seed}"), self.model.minor, settings.chords)]
         out = _frame(empty, 0.0, bars, settings)
         players = self._players(settings.players, [])
-        plan = self._plan(empty, 0.0, bars, settings, players, seed)
-        end = _end(out, 0.0, bars)
+        # drums alone are begun in the middle: their corpus has many fills, which begin like nothing else
+        unheard = UNHEARD if all(part.drum for part in self.model.parts) else 0
+        plan = self._plan(empty, 0.0, bars + unheard, settings, players, seed)
+        start, end = _end(out, 0.0, unheard), _end(out, 0.0, bars + unheard)
         self._cadence(out, 0.0, end, settings)
         events = self._play(out, [], (0, 0, round(end * GRID)), settings, players, plan, seed)
         notes = decode_from(events, 0, drum_parts(self.model.parts))
+        if unheard:
+            notes = [replace(n, start=max(0.0, n.start - start)) for n in notes if n.start >= start - SWING]
+            notes = [n for n in notes if n.start < end - start - SWING]
+            end -= start
         notes = _held(notes, end, out, settings, self.model.drums)
         return self._expressed(self._spread(notes, empty, out), 0.0, settings)
+
+    def top_p(self, settings: Settings) -> float:
+        """The nucleus that is drawn from: the one that is asked for, else the model's own."""
+        return self.model.top_p if settings.top_p is None else settings.top_p
 
     def silent(self, piece: Piece, players: str | int | None) -> list[str]:
         """The names of the parts that were asked for as ``players`` and do not play in a piece."""
@@ -165,7 +179,7 @@ class Muse:
             begun = kept + [[NEW, NEW, kept[-1][2] if kept else 0]] * (there - len(kept))
         return Plan(
             self.model.forms,
-            Random(seed ^ 0x5EED),
+            Random(f"plan {seed}"),
             begun,
             settings.repeat,
             players,
@@ -246,7 +260,7 @@ class Muse:
             gravity=GRAVITY if scale is None else 0.0,
         )
         player = constrained(
-            self.model, frame, rules, seed, settings.temperature, settings.top_p, settings.density, plan
+            self.model, frame, rules, seed, settings.temperature, self.top_p(settings), settings.density, plan
         )
         player.at(origin)
         for row in heard:

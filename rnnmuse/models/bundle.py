@@ -203,6 +203,8 @@ def load_stream(name: str) -> StreamModel:
             json.loads(forms.read_text("utf-8")) if forms.exists() else (),
             float(about.get("minor", 0.3)),
             bool(about.get("score", False)),
+            about.get("pitches", ()),
+            float(about.get("top_p", 0.96)),
         )
 
 

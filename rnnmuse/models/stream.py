@@ -182,8 +182,9 @@ class StreamModel:
     """A loaded stream model.
 
     ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans of
-    real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor; ``score`` says that it learned from
-    scores, without a performer's dynamics.
+    real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part plays
+    (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is the
+    nucleus that it is best drawn from.
     """
 
     def __init__(
@@ -196,11 +197,14 @@ class StreamModel:
         forms: Sequence[Sequence[Sequence[int]]] = (),
         minor: float = 0.3,
         score: bool = False,
+        pitches: Sequence[Sequence[int]] = (),
+        top_p: float = 0.96,
     ) -> None:
         import onnxruntime
 
         self.name, self.parts, self.slots = name, parts, slots
-        self.forms, self.minor, self.score = forms, minor, score
+        self.forms, self.minor, self.score, self.top_p = forms, minor, score, top_p
+        self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -67,7 +67,16 @@ class Constraints:
 class Rules:
     """Constraints made ready for one piece: masks by part and grid position."""
 
-    def __init__(self, constraints: Constraints, piece: Piece, drums: int, parts: int, bass: int = -1) -> None:
+    def __init__(
+        self,
+        constraints: Constraints,
+        piece: Piece,
+        drums: int,
+        parts: int,
+        bass: int = -1,
+        pitches: Mapping[int, frozenset[int]] | None = None,
+    ) -> None:
+        self._known = pitches or {}
         self.constraints, self.drums, self.bass = constraints, drums, bass
         chosen = constraints.parts if constraints.parts is not None else range(parts)
         self.parts = frozenset(part for part in chosen if 0 <= part < parts)
@@ -83,15 +92,19 @@ class Rules:
         self._tones: dict[tuple[int, frozenset[int]], Mask] = {}
 
     def _pitch_mask(self, part: int) -> Mask:
+        known = self._free.copy()
+        if part in self._known:
+            known[:] = False
+            known[sorted(self._known[part])] = True
         if part == self.drums:
-            return self._free
+            return known
         c = self.constraints
         low, high = c.ranges.get(part, (0, 127))
         pitches = np.arange(128)
         mask = (pitches >= max(low, c.low)) & (pitches <= min(high, c.high))
         if c.scale is not None:
             mask &= np.isin(pitches % 12, list(c.scale))
-        return mask
+        return mask & known if (mask & known).any() else mask  # what is asked for outranks what is known
 
     def pitches(self, part: int, grid: int, lowest: bool = False) -> Mask:
         """Pitches (128,) that may start in ``part`` at a grid position, whatever sounds.

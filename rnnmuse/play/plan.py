@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp
 from random import Random
 
 from rnnmuse.music.codec import ACTIVE, ECHO, ECHO_REST, MOST_ACTIVE, UNKNOWN
@@ -47,7 +48,7 @@ class Plan:
     """Whether all of ``parts`` play all the time."""
     bars: int | None = None
     _rows: list[tuple[int, int, int]] = field(default_factory=list)
-    _form: Form = ()
+    _form: Form = field(default_factory=list)
     _offset: int = 0
 
     def __post_init__(self) -> None:
@@ -76,37 +77,55 @@ class Plan:
         return self._repeated(echo, bar), self._repeated(rest, bar), self._playing(active, bar)
 
     def _choose(self, bar: int) -> None:
-        """Take a form, from the bar where the music stands, whose bars so far are most like those that are there."""
-        whole = [form for form in self.forms if len(form) > bar]
-        self._offset = 0
-        if not whole:  # longer than any: the middle of one again
-            whole, self._offset = list(self.forms), bar - bar % 8
-            whole = [form for form in whole if len(form) > bar - self._offset] or whole
-            self._form = self.random.choice(whole)
-            if bar - self._offset >= len(self._form):
-                self._offset = bar
+        """Take a form from the bar where the music stands.
+
+        Music from nothing begins with a form. What is begun may be from the middle of a piece: of all places at the
+        beginning of a phrase, those whose bars before are most like the last bars that are there.
+        """
+        if not self.begun:
+            fitting = [form for form in self.forms if len(form) > bar]
+            # longer than any form: the middle of one again
+            place = bar if fitting else bar % 8 + 8
+            fitting = fitting or [form for form in self.forms if len(form) > place] or list(self.forms)
+            self._form = self.random.choice(fitting)
+            self._offset = bar - (place if place < len(self._form) else 0)
             return
-        if self.begun:
-            first = max(0, bar - BEGUN)
+        places = [
+            (form, place)
+            for form in self.forms
+            for place in range(bar % PHRASE, len(form) - PHRASE, PHRASE)
+            if place >= min(bar, PHRASE)
+        ]
+        if not places:
+            self._form, self._offset = self.random.choice(self.forms), bar
+            return
+        weights = [exp(self._likeness(form, place, bar)) for form, place in places]
+        self._form, place = self.random.choices(places, weights)[0]
+        self._offset = bar - place
 
-            def likeness(form: Form) -> float:
-                alike = sum((form[i][0] == NEW) == (self._rows[i][0] == NEW) for i in range(first, bar))
-                return alike + sum(form[i][0] == self._rows[i][0] for i in range(first, bar))
-
-            whole = sorted(whole, key=likeness, reverse=True)[: max(3, len(whole) // 6)]
-        self._form = self.random.choice(whole)
+    def _likeness(self, form: Form, place: int, bar: int) -> float:
+        """How like the bars before ``place`` of a form are to those before ``bar``, 0 to 2."""
+        alike, count = 0.0, 0
+        for back in range(1, min(BEGUN, bar, place) + 1):
+            mine, other = self._rows[bar - back], form[place - back]
+            for column in (0, 1):
+                alike += ((mine[column] == NEW) == (other[column] == NEW)) + (mine[column] == other[column])
+            count += 2
+        return alike / max(1, count)
 
     def _repeated(self, echo: int, bar: int) -> int:
         if echo == UNKNOWN[ECHO]:
             return echo
-        lag = lag_of(echo)
-        if lag is not None and lag > bar:
-            echo = NEW
+        lag, how = lag_of(echo), (echo - 1) % 3
+        if lag is not None:
+            while lag > bar and lag > 1:  # what lies too far back is asked for from nearer by
+                lag //= 2
+            echo = echo_class(lag, how) if lag <= bar else NEW
         repeat = 0.5 if self.repeat is None else self.repeat
         if echo == NEW and self.random.random() < 2 * repeat - 1:
-            near = [lag for lag in LAGS if lag <= bar]
+            near = [one for one in LAGS if one <= bar]
             if near:
-                chosen = self.random.choices(near, [LAG_WEIGHTS[lag] for lag in near])[0]
+                chosen = self.random.choices(near, [LAG_WEIGHTS[one] for one in near])[0]
                 return echo_class(chosen, EXACT)
         if echo != NEW and self.random.random() < 1 - 2 * repeat:
             return NEW

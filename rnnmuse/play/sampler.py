@@ -428,7 +428,7 @@ def constrained(
     plan: Plan | None = None,
 ) -> Player:
     """A player at the start of ``piece``'s maps."""
-    rules = Rules(constraints, piece, model.drums, len(model.parts), bass_of(model))
+    rules = Rules(constraints, piece, model.drums, len(model.parts), bass_of(model), model.pitches)
     return Player(model, Frame(piece, density, plan), rules, Random(seed), temperature, top_p)
 
 

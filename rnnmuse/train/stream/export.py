@@ -1,4 +1,4 @@
-"""From a trained stream network to a bundle: half-precision weights and the step as an ONNX graph."""
+"""From a trained stream network to a bundle: int8 weights and the step as an ONNX graph."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ from rnnmuse.music.codec import (
     ECHO_REST,
     GRID,
     KEY,
+    KIND,
+    ON,
+    PART,
+    PITCH,
     SUB,
     UNKNOWN,
     Encoded,
 )
 from rnnmuse.music.echo import NEW
-from rnnmuse.train.bundle import describe, new_bundle, smaller, written
+from rnnmuse.train.bundle import compact, describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell
 from rnnmuse.train.stream.network import Shape, StreamNet
 from rnnmuse.train.stream.objective import shape_of
 from rnnmuse.train.stream.recipe import Recipe
-
 
 MOST_FORMS, LEAST_BARS, MOST_BARS = 96, 8, 64
 
@@ -45,6 +48,26 @@ def minor_share(pieces: Sequence[Encoded]) -> float:
     """Share of the pieces with a key that begin in minor."""
     keys = [int(piece.context[0, KEY]) for piece in pieces if len(piece) and piece.context[0, KEY] < UNKNOWN[KEY]]
     return sum(key >= 12 for key in keys) / len(keys) if keys else 0.0
+
+
+def pitches_of(pieces: Sequence[Encoded], parts: int, drums: int) -> list[list[int]]:
+    """The pitches that each part plays: of drums those of one stroke in a thousand, else all from low to high.
+
+    Low and high leave out one note in two hundred at each end.
+    """
+    out: list[list[int]] = []
+    for part in range(parts):
+        rows = [p.events[(p.events[:, PART] == part) & (p.events[:, KIND] == ON), PITCH] for p in pieces]
+        found = np.concatenate(rows) if rows else np.zeros(0, np.int16)
+        if not len(found):
+            out.append([])
+        elif part == drums:
+            counts = np.bincount(found, minlength=128)
+            out.append(np.flatnonzero(counts >= max(1, len(found) // 1000)).tolist())
+        else:
+            low, high = np.quantile(found, (0.005, 0.995))
+            out.append(list(range(int(low), int(high) + 1)))
+    return out
 
 
 def step_graph(weights: Weights) -> onnx.ModelProto:
@@ -117,8 +140,7 @@ def export(
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
-        held = {key: value.detach().half().contiguous() for key, value in net.state_dict().items()}
-        save_file(held, partial / "weights.safetensors")
+        save_file(compact(net.state_dict()), partial / "weights.safetensors")
         weights = read_weights(Bundle(folder.name, partial, {}))
 
         def nll(graph: bytes) -> float:
@@ -133,6 +155,8 @@ def export(
             "int8_loss": round(loss, 5),
             "minor": round(minor_share(training), 3),
             "score": recipe.score,
+            "pitches": pitches_of(training, len(recipe.parts), recipe.drums),
+            "top_p": recipe.top_p,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

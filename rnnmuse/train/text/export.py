@@ -17,7 +17,7 @@ from rnnmuse.models.bundle import Bundle, read_weights
 from rnnmuse.models.text import TextModel
 from rnnmuse.text.alphabet import Alphabet
 from rnnmuse.text.fingerprint import Fingerprint
-from rnnmuse.train.bundle import describe, new_bundle, smaller, written
+from rnnmuse.train.bundle import compact, describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell
 from rnnmuse.train.text.network import TextNet, TextShape
 from rnnmuse.train.text.recipe import TextRecipe
@@ -82,7 +82,7 @@ def export_text(
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
-        save_file(compact(net), partial / "weights.safetensors")
+        save_file(compact(net.state_dict()), partial / "weights.safetensors")
         weights = read_weights(Bundle(folder.name, partial, {}))
 
         def nll(graph: bytes) -> float:
@@ -110,16 +110,3 @@ def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:
     characters = json.loads((bundle.folder / "alphabet.json").read_text("utf-8"))
     return net.eval(), Alphabet(characters)
 
-
-def compact(net: TextNet) -> dict[str, torch.Tensor]:
-    """Its weights: vectors in float16, matrices in int8 with a float16 scale a row, half of what float16 would take."""
-    out = {}
-    for key, value in net.state_dict().items():
-        value = value.detach().float()
-        if value.ndim < 2:
-            out[key] = value.half().contiguous()
-            continue
-        scale = (value.abs().amax(1, keepdim=True) / 127).clamp(min=6e-8).half()
-        out[key] = (value / scale.float()).round().clamp(-127, 127).to(torch.int8).contiguous()
-        out[f"{key}.scale"] = scale.contiguous()
-    return out
