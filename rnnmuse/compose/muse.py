@@ -44,7 +44,8 @@ class Settings:
 
     ``key`` such as ``"D minor"`` keeps every note in its scale (in minor with the raised seventh), ``scale``
     (``"dorian"``) replaces the scale; without both the key is inferred and held, and notes outside it are less likely.
-    ``top_p`` is the nucleus that is drawn from, by default the model's own; ``chords`` such as ``"Am F C G"``, a chord a bar, repeated; ``density`` in note-ons a beat; ``tempo`` in bpm;
+    ``top_p`` is the nucleus that is drawn from, by default the model's own; ``chords`` such as ``"Am F C G"``, a chord
+    a bar, repeated; ``density`` in note-ons a beat; ``tempo`` in bpm;
     ``players`` names or a number of the model's parts; ``low`` and ``high`` MIDI notes; ``polyphony`` notes at
     once in one part; ``repeat`` how much is restated, 0 to 1, 0.5 as in the music that the model learned from;
     ``expression`` 0 to 2 how much of a performer's dynamics, tempo and pedal is added, by default 1 for a model that
@@ -173,7 +174,7 @@ class Muse:
         begun: list[list[int]] = []
         if start > 0:
             notes = [n for n in notes_of(prompt, self.model.parts) if n.start < start]
-            starts, rows = plan_of(notes, prompt)
+            rows = plan_of(notes, prompt)[1]
             there = len(bars_of(prompt, start)) if notes else 0
             kept = rows[:there].tolist()
             begun = kept + [[NEW, NEW, kept[-1][2] if kept else 0]] * (there - len(kept))

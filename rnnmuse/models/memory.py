@@ -20,8 +20,8 @@ BACK = 1024
 class Slots:
     """What a state reads, N slots, oldest first.
 
-    ``keys`` (R, N, K), ``values`` (N, V), ``fields`` (6, N): beats, sub, kind, part, pitch and interval of what came next;
-    ``before`` and ``after`` (N,) the grid positions of the event and of what came next.
+    ``keys`` (R, N, K), ``values`` (N, V), ``fields`` (6, N): beats, sub, kind, part, pitch and interval of what came
+    next; ``before`` and ``after`` (N,) the grid positions of the event and of what came next.
     """
 
     keys: Floats
@@ -32,7 +32,9 @@ class Slots:
 
 
 class Memory:
-    """Slots for up to ``size`` events back, for ``readers`` heads with keys of ``key`` and values of ``value`` numbers."""
+    """Slots for up to ``size`` events back, for ``readers`` heads with keys of ``key`` and values of ``value``
+    numbers.
+    """
 
     __slots__ = ("_after", "_before", "_fields", "_first", "_keys", "_values", "count", "size")
 
@@ -53,7 +55,9 @@ class Memory:
         )
 
     def added(self, count: int, key: Floats, value: Floats, fields: tuple[int, ...], before: int, after: int) -> Memory:
-        """The memory that holds one slot more than the first ``count``: this one, or a copy where it has others there."""
+        """The memory that holds one slot more than the first ``count``: this one, or a copy where it has others
+        there.
+        """
         memory = self if count == self.count else self._forked(count)
         row = memory.count - memory._first
         if row == len(memory._values):

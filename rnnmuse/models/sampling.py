@@ -8,7 +8,6 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-
 FEW = 6
 """Classes up to which a head is drawn from without numpy."""
 

@@ -54,8 +54,8 @@ class State:
     """Where the model is in the music.
 
     ``hidden`` (1, H) is the trunk's, ``sounding`` the (part, pitch) pairs that sound, ``grid`` the position of the last
-    event in 24ths of a beat, ``last`` the latest pitch of each part (-1 for none). ``count`` slots of ``memory`` are this
-    state's; ``key`` (R, K) is the key of the slot to come.
+    event in 24ths of a beat, ``last`` the latest pitch of each part (-1 for none). ``count`` slots of ``memory`` are
+    this state's; ``key`` (R, K) is the key of the slot to come.
     """
 
     hidden: Floats
@@ -81,7 +81,7 @@ class Distribution:
         self._context = context
         self._chosen: list[int] = []
         self._read = 0
-        self._pointed: tuple[NDArray[np.float64], ...] = ()
+        self._pointed: tuple[NDArray[Any], ...] = ()
         self._slots: Slots | None = None
 
     def copy(self) -> Distribution:
@@ -170,7 +170,9 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """What the trunk asks of the memory: queries of both reads (R, K), gates of the copies (4,), mixing of heads (2, R)."""
+    """What the trunk asks of the memory: queries of both reads (R, K), gates of the copies (4,), mixing of heads
+    (2, R).
+    """
 
     first: Floats
     second: Floats
@@ -182,9 +184,9 @@ class StreamModel:
     """A loaded stream model.
 
     ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans of
-    real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part plays
-    (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is the
-    nucleus that it is best drawn from.
+    real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part
+    plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
+    the nucleus that it is best drawn from.
     """
 
     def __init__(
@@ -397,8 +399,8 @@ def _mixed(logits: Floats, copies: Sequence[NDArray[Any]], gates: Sequence[float
     for copy, share in zip(copies, shares[1:], strict=True):
         out += copy * (share / whole)
     out += np.float32(1e-8)
-    np.log(out, out=out)
-    return out
+    logs: Floats = np.log(out)
+    return logs
 
 
 def sounding_after(

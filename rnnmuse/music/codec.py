@@ -235,8 +235,8 @@ def plan_of(notes: list[Note], piece: Piece) -> tuple[NDArray[np.int64], Array]:
     bars = bars_of(piece, max((n.start for n in notes), default=0.0) + 1e-3)
     plan = np.zeros((len(bars), len(PLANNED)), np.int16)
     content = strokes(notes, bars)
-    for column, chosen in enumerate((lambda part: part == 0, lambda part: part > 0)):
-        own = [frozenset(stroke for stroke in bar if chosen(stroke[1])) for bar in content]
+    for column, first in enumerate((True, False)):
+        own = [frozenset(stroke for stroke in bar if (stroke[1] == 0) == first) for bar in content]
         plan[:, column] = echoes(own)
     if not any(n.part for n in notes):
         plan[:, 1] = UNKNOWN[ECHO_REST]

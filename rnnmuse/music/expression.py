@@ -1,8 +1,8 @@
 """Expression for notes that come from scores: velocity, tempo and pedal by rules.
 
 The KTH rule system (Friberg, Bresin and Sundberg, Overview of the KTH rule system for musical performance, Advances in
-Cognitive Psychology 2, 2006): phrase arch, high loud, melodic charge, duration contrast (its loudness), final ritard and
-an accent for metrical weight. Quantities are in decibels and shares of the tempo, times the fader.
+Cognitive Psychology 2, 2006): phrase arch, high loud, melodic charge, duration contrast (its loudness), final ritard
+and an accent for metrical weight. Quantities are in decibels and shares of the tempo, times the fader.
 """
 
 from __future__ import annotations

@@ -90,10 +90,9 @@ def _dynam(out: Outline, token: str, beat: float, swell: tuple[float, bool] | No
             out.accents.append(beat)
         if mark in LEVELS:
             out.levels.append((beat, LEVELS[mark]))
-    if swell is not None and any(sign in token for sign in "[]<>") and not ("(" in token or ")" in token):
-        if token.strip() in ("[", "]"):
-            out.swells.append((swell[0], beat, swell[1]))
-            return None
+    if swell is not None and token.strip() in ("[", "]"):
+        out.swells.append((swell[0], beat, swell[1]))
+        return None
     if "<" in token and "[" not in token:
         return beat, True
     if ">" in token and "]" not in token:
@@ -107,10 +106,8 @@ def _length(token: str) -> Fraction:
     if found is None or "q" in token or "Q" in token:
         return Fraction(0)
     number = found[1]
-    if set(number) == {"0"}:
-        whole = Fraction(2 ** len(number))  # 0 is a breve, 00 a long
-    else:
-        whole = Fraction(int(found[2] or 1), int(number))
+    # 0 is a breve, 00 a long
+    whole = Fraction(2 ** len(number)) if set(number) == {"0"} else Fraction(int(found[2] or 1), int(number))
     dots = len(found[3])
     return 4 * whole * (2 - Fraction(1, 2**dots))
 
@@ -175,7 +172,7 @@ def _level(found: Outline, beat: float) -> int:
 
 def as_it_sounds(piece: Piece, found: Outline, most: float = 4000.0) -> Piece:
     """The piece with its sections in the order in which they sound; as it is where it has no such order."""
-    starts = {label: beat for label, beat in found.sections}
+    starts = dict(found.sections)
     if not found.order or any(label not in starts for label in found.order):
         return piece
     bounds = sorted({*(beat for _, beat in found.sections), max(found.end, piece.end)})

@@ -1,8 +1,8 @@
 """Scores to pieces: MusicXML (plain or zipped), ABC and kern, read with music21.
 
 music21 comes with the ``train`` extra and is imported only when a score is read. Repeats are not expanded, except
-in kern files that list the order of their sections: a piece holds the bars as written. Pitches are as they sound. Nothing outside the file is ever fetched:
-document types are dropped and entity declarations refused.
+in kern files that list the order of their sections: a piece holds the bars as written. Pitches are as they sound.
+Nothing outside the file is ever fetched: document types are dropped and entity declarations refused.
 """
 
 from __future__ import annotations

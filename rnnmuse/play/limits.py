@@ -25,8 +25,8 @@ class Constraints:
     piece's chord there. ``longest``: beats after which a note is ended. ``rest``: beats of silence at most. ``ranges``:
     lowest and highest note by part. ``voices``: ``polyphony`` by part, where it differs. ``together``,
     ``sounding``: notes of all parts that start at one grid position, and that sound, at most.
-    ``gravity``: nats by which pitches outside the piece's key are less likely; the raised seventh of minor and the tones
-    of the chord are not. Drums know only ``density``, ``parts`` and ``rest``.
+    ``gravity``: nats by which pitches outside the piece's key are less likely; the raised seventh of minor and the
+    tones of the chord are not. Drums know only ``density``, ``parts`` and ``rest``.
     """
 
     scale: frozenset[int] | None = None
@@ -109,8 +109,8 @@ class Rules:
     def pitches(self, part: int, grid: int, lowest: bool = False) -> Mask:
         """Pitches (128,) that may start in ``part`` at a grid position, whatever sounds.
 
-        ``lowest`` says that the note will be the lowest that begins there in its part: where a chord begins, and at a bar
-        line, it is the chord's bass if the part has the bass.
+        ``lowest`` says that the note will be the lowest that begins there in its part: where a chord begins, and at a
+        bar line, it is the chord's bass if the part has the bass.
         """
         own = self._pitched[part]
         if part == self.drums or not self._chords:

@@ -1,7 +1,7 @@
 """The plan of a piece by bars: what each bar restates, who plays in it, and where the end is.
 
-It comes from the forms of real pieces that a bundle holds, so that music from nothing has their habits, or from what the
-performer asks for. `Frame` puts it into the model's context.
+It comes from the forms of real pieces that a bundle holds, so that music from nothing has their habits, or from what
+the performer asks for. `Frame` puts it into the model's context.
 """
 
 from __future__ import annotations

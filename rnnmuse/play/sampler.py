@@ -41,6 +41,8 @@ Event = tuple[int, ...]
 STEER = 0.6
 """How much of the distance to the density that is asked for is corrected a bar."""
 STEEPEST = 6.0
+TOUCH = 0.99
+"""The least nucleus of velocity and micro-timing: their tails are what makes a performance."""
 SILENT_BARS = 2
 """Bars of silence after which a part that is to play is drawn more often."""
 _BLOCK = 8 * GRID
@@ -310,11 +312,11 @@ class Player:
         """A wait of ``low`` to ``high`` grid steps; None where the model would rather wait beyond ``end``."""
         # a model that would wait past the end stops here; one that would wait past a deadline acts on it
         low, bound = min(low, MAX_WAIT), min(high, MAX_WAIT)
-        lean = -self._tilt * _WAITS if self._tilt else None
+        lean = np.float32(-self._tilt) * _WAITS if self._tilt else None
         beats = self._pick(expected, BEATS, _between(32, low // GRID, bound // GRID), lean)
         first = low - beats * GRID if beats == low // GRID else 0
         final = bound - beats * GRID if beats == bound // GRID else GRID - 1
-        lean = -self._tilt * _PLACES if self._tilt else None
+        lean = np.float32(-self._tilt) * _PLACES if self._tilt else None
         sub = self._pick(expected, SUB, _between(GRID, first, final), lean)
         wait = beats * GRID + sub
         return wait if wait < end else None
@@ -329,7 +331,8 @@ class Player:
         logits = expected.logits(head)
         if lean is not None:
             logits = logits + lean
-        value = sample(logits, self.random, self.temperature, self.top_p, mask)
+        top_p = max(self.top_p, TOUCH) if head in (VELOCITY, MICROTIME) else self.top_p
+        value = sample(logits, self.random, self.temperature, top_p, mask)
         expected.choose(head, value)
         return value
 
@@ -342,7 +345,7 @@ class Player:
             return None
         bar = self.frame.piece.metre_at(max(0, grid) / GRID).bar_beats * GRID
         silent = [(grid - at) / bar - SILENT_BARS if active >> part & 1 else 0.0 for part, at in enumerate(self._heard)]
-        return np.clip(np.array(silent, np.float32), 0.0, 4.0) if max(silent) > 0 else None
+        return np.array([max(0.0, min(4.0, bars)) for bars in silent], np.float32) if max(silent) > 0 else None
 
     def _playable(self, grid: int, wait: int, pitches: Collection[int] | None = None) -> dict[int, NDArray[np.bool_]]:
         """The pitches that each part may start at ``grid``; parts without any are left out."""

@@ -499,7 +499,9 @@ class LivePlayer:
             longest=8.0,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
         )
-        return Rules(limits, frame.piece, self.model.drums, len(self.model.parts), bass_of(self.model), self.model.pitches)
+        return Rules(
+            limits, frame.piece, self.model.drums, len(self.model.parts), bass_of(self.model), self.model.pitches
+        )
 
 
 def tick_of(beat: float) -> int:

@@ -85,10 +85,10 @@ class Batch:
     """A chunk of T events from each of B pieces.
 
     ``inputs`` (B, T, 7) are the events before ``targets`` (B, T, 7), with their contexts (B, T, 13); ``mask`` (B, T) is
-    1 where there is a target. ``times`` (B, T + 1) are the grid positions of the first input and of every target, ``bars``
-    (B, T + 1) the lengths of their bars in grid steps. ``last`` (B, T) is the pitch of the note-on before the target in
-    its part, -1 without. ``fresh`` (B,) is True where a lane begins a piece, ``touched`` (B,) 1 where the piece has
-    dynamics: the velocity of a piece with one velocity is not learned.
+    1 where there is a target. ``times`` (B, T + 1) are the grid positions of the first input and of every target,
+    ``bars`` (B, T + 1) the lengths of their bars in grid steps. ``last`` (B, T) is the pitch of the note-on before the
+    target in its part, -1 without. ``fresh`` (B,) is True where a lane begins a piece, ``touched`` (B,) 1 where the
+    piece has dynamics: the velocity of a piece with one velocity is not learned.
     """
 
     inputs: Tensor
@@ -106,7 +106,8 @@ class Batch:
 @dataclass(slots=True)
 class State:
     """What is carried from chunk to chunk: the trunk's ``hidden`` (1, B, H), what is ``sounding`` (B, P, 128), and of
-    the S slots the ``keys`` (B, S, K), ``values`` (B, S, V), ``fields`` (B, S, 6), ``times`` (B, S) and which are ``used`` (B, S).
+    the S slots the ``keys`` (B, S, K), ``values`` (B, S, V), ``fields`` (B, S, 6), ``times`` (B, S) and which are
+    ``used`` (B, S).
     """
 
     hidden: Tensor
@@ -225,8 +226,9 @@ class StreamNet(nn.Module):
     ) -> Tensor:
         """Weights (B, R, T, N + 1) of the N slots and the null slot, from queries (B, T, R x K).
 
-        ``keys`` (B, N + 1, R x K) end with the null slot's, ``bias`` is (B, R, T, N), ``shut`` (B, 1, T, N) is True where a
-        slot may not be read; ``bonus`` are what is asked for (B, R x T, F) and what the slots hold (B, F, N + 1).
+        ``keys`` (B, N + 1, R x K) end with the null slot's, ``bias`` is (B, R, T, N), ``shut`` (B, 1, T, N) is True
+        where a slot may not be read; ``bonus`` are what is asked for (B, R x T, F) and what the slots hold (B, F, N +
+        1).
         """
         r, k = self.shape.readers, self.shape.key
         b, t, _ = query.shape
@@ -303,13 +305,17 @@ class StreamNet(nn.Module):
         return nll * weight, after
 
     def one_hot(self, fields: Tensor) -> Tensor:
-        """What the slots hold (B, N, 6) as (B, N + 1, C): beats, sub, kind, part, pitch and interval; the null slot's is 0."""
+        """What the slots hold (B, N, 6) as (B, N + 1, C): beats, sub, kind, part, pitch and interval; the null
+        slot's is 0.
+        """
         sizes = (*field_sizes(self.shape.parts)[: PITCH + 1], INTERVALS)
         held = [functional.one_hot(fields[..., i], size) for i, size in enumerate(sizes)]
         return functional.pad(torch.cat(held, -1).to(self.null_key.dtype), (0, 0, 0, 1))
 
     def sharing(self, targets: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
-        """The bonus of read 2 as a product: what is asked for by head (B, R x T, F) and what the slots hold (B, F, N + 1)."""
+        """The bonus of read 2 as a product: what is asked for by head (B, R x T, F) and what the slots hold (B, F,
+        N + 1).
+        """
         sizes = field_sizes(self.shape.parts)[:PITCH]
         asked = [
             functional.one_hot(targets[..., field], sizes[field]).to(held.dtype).unsqueeze(1)
@@ -319,7 +325,9 @@ class StreamNet(nn.Module):
         return torch.cat(asked, -1).flatten(1, 2), held[..., : sum(sizes)].transpose(1, 2)
 
     def found(self, weights: Tensor, values: Tensor, held: Tensor, mixing: Tensor) -> tuple[Tensor, Tensor]:
-        """What a read found (B, T, R x V), and the classes it points to (B, T, C), its heads mixed by ``mixing`` (B, T, R)."""
+        """What a read found (B, T, R x V), and the classes it points to (B, T, C), its heads mixed by ``mixing``
+        (B, T, R).
+        """
         both = weights @ torch.cat((values, held), -1).unsqueeze(1)  # (B, R, T, V + C)
         found, pointed = both.split((values.shape[-1], held.shape[-1]), -1)
         return found.transpose(1, 2).flatten(-2), torch.einsum("brtc,btr->btc", pointed, mixing)
@@ -347,7 +355,9 @@ class StreamNet(nn.Module):
         batch: Batch,
         masks: dict[int, Tensor],
     ) -> list[Tensor]:
-        """The logits with impossible classes masked and what the memory points to mixed in, with ``gates`` (B, T, 4)."""
+        """The logits with impossible classes masked and what the memory points to mixed in, with ``gates`` (B, T,
+        4).
+        """
         out = [scores.masked_fill(~masks[k], -1e9) if k in masks else scores for k, scores in enumerate(logits)]
         beats, subs = pointed1.split((32, 24), -1)
         out[BEATS] = mixture(out[BEATS], [beats], gates[..., :1])
@@ -361,7 +371,8 @@ class StreamNet(nn.Module):
 
 
 def mixture(logits: Tensor, copies: list[Tensor], gates: Tensor) -> Tensor:
-    """Log-probabilities of a mixture: ``logits`` (B, T, C) with weight 1, ``copies`` (B, T, C) with exp of ``gates`` (B, T, n).
+    """Log-probabilities of a mixture: ``logits`` (B, T, C) with weight 1, ``copies`` (B, T, C) with exp of ``gates``
+    (B, T, n).
 
     Not normalised: what the null slot took is missing.
     """
@@ -380,7 +391,9 @@ def intervals(targets: Tensor, last: Tensor, drums: int) -> Tensor:
 
 
 def sounding(inputs: Tensor, before: Tensor, drums: int) -> Tensor:
-    """What sounds after each input event, bool (B, T, P, 128), from ``before`` (B, P, 128); drum strokes do not sound on."""
+    """What sounds after each input event, bool (B, T, P, 128), from ``before`` (B, P, 128); drum strokes do not
+    sound on.
+    """
     batch, steps, _ = inputs.shape
     parts = before.shape[1]
     change = torch.zeros(batch, steps, parts * 128, dtype=torch.int8, device=inputs.device)

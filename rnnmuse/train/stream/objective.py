@@ -68,7 +68,8 @@ class StreamObjective:
         if recipe.lanes % world:
             raise ValueError(f"lanes: {recipe.lanes}; must be a multiple of the {world} processes")
         own = range(rank, recipe.lanes, world)
-        self._own, self._lanes, self._waiting = own, None, None
+        self._own, self._lanes = own, None
+        self._waiting: list[dict[str, Any]] = []
         self._carried, self._share = None, len(own) * recipe.chunk
 
     def step(self, net: Any, device: torch.device) -> Step:
@@ -83,7 +84,7 @@ class StreamObjective:
             recipe = self.recipe
             music = Music(self.training, len(recipe.parts), recipe.drums, device)
             self._lanes = Lanes(music, self._own, recipe.chunk, recipe.transpose, recipe.seed, self.weights)
-            if self._waiting is not None:
+            if self._waiting:
                 self._lanes.restore(self._waiting)
         return self._lanes
 
@@ -121,9 +122,10 @@ def train(
 ) -> tuple[StreamNet, Progress]:
     """Train until validation stops falling for ``recipe.patience`` epochs, the epochs or ``minutes`` are over.
 
-    ``folder`` keeps ``last.ckpt`` (the run goes on from it), ``best.ckpt`` and ``log.jsonl``. ``weights`` (pieces,) say
-    how often each piece is read, ``start`` holds weights to fine-tune from. Returns the best network on the CPU. Lanes are shared out over ``devices`` x
-    ``nodes`` processes whose gradients are averaged; launched by torchrun, each process finds its rank itself.
+    ``folder`` keeps ``last.ckpt`` (the run goes on from it), ``best.ckpt`` and ``log.jsonl``. ``weights``
+    (pieces,) say how often each piece is read, ``start`` holds weights to fine-tune from. Returns the best network on
+    the CPU. Lanes are shared out over ``devices`` x ``nodes`` processes whose gradients are averaged; launched by
+    torchrun, each process finds its rank itself.
     """
     if not training:
         raise ValueError("training: no pieces; the corpus needs at least one in its training split")

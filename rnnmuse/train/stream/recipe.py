@@ -18,13 +18,13 @@ class Recipe:
 
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
     ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
-    in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are drawn
-    for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
+    in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are
+    drawn for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
     ``score`` says that the pieces are scores, to which expression is added when they are played;
     ``top_p`` is the nucleus that the model is drawn from. The
-    memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side, ``chunk`` events at a time,
-    with carried state. ``average`` is the decay at each step of the averaged weights that are kept. ``note`` says in words
-    what a setting cannot.
+    memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side, ``chunk`` events at a
+    time, with carried state. ``average`` is the decay at each step of the averaged weights that are kept. ``note``
+    says in words what a setting cannot.
     """
 
     name: str

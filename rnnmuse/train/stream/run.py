@@ -100,14 +100,17 @@ class StreamTraining(Training[Recipe]):
         with run.bar() as bar:
             watch = Watch(run, bar, run.folder, self.unit, lambda net, epoch: preview(net, recipe, run.folder, epoch))
             self._net, now = train(
-                recipe, self._training, self._held, run.folder, weights=self._drawing, start=self._start, minutes=run.minutes,
-                devices=run.devices, nodes=run.nodes, device=run.device, report=watch.step, epoch_end=watch.epoch,
+                recipe, self._training, self._held, run.folder, weights=self._drawing, start=self._start,
+                minutes=run.minutes, devices=run.devices, nodes=run.nodes, device=run.device, report=watch.step,
+                epoch_end=watch.epoch,
             )  # fmt: skip
         return now
 
     def export(self, recipe: Recipe, folder: Path, start: str | None) -> Bundle:
         about = recipe.about or about_of(f"{len(self._training)} pieces", start)
-        return export(self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6], self._training)
+        return export(
+            self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6], self._training
+        )
 
 
 def beside(item: Item, recipe: Recipe) -> bool:
@@ -121,7 +124,8 @@ def drawing(training: Sequence[Item], recipe: Recipe) -> NDArray[np.float64] | N
     if not other.any() or other.all():
         return None
     share = recipe.beside_share
-    return np.where(other, share / other.sum(), (1 - share) / (~other).sum())
+    weights: NDArray[np.float64] = np.where(other, share / other.sum(), (1 - share) / (~other).sum())
+    return weights
 
 
 def read_corpus(sources: Sequence[Path], recipe: Recipe, run: Run | None = None, cache: Path | None = None) -> Corpus:

@@ -109,4 +109,3 @@ def text_network_of(bundle: Bundle) -> tuple[TextNet, Alphabet]:
     net.load_state_dict({key: torch.from_numpy(value).float() for key, value in read_weights(bundle).items()})
     characters = json.loads((bundle.folder / "alphabet.json").read_text("utf-8"))
     return net.eval(), Alphabet(characters)
-
