@@ -27,6 +27,7 @@ lint: .stamp-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: .stamp-dev
 	$(BIN)/python tests/bench.py

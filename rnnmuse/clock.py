@@ -1,7 +1,7 @@
-"""Musical time: which tick it is, and when a tick will be.
+"""Musical time: the tick at a time, the time of a tick, and where the bars begin.
 
-Ticks are exact integers, 960 to a beat, and a tempo is an exact fraction, so that no error grows however long it
-plays: every time is computed from the last change of tempo in integer arithmetic.
+Ticks are exact integers, 960 to a beat (a quarter note), and the tempo is an exact fraction. Every time is computed
+from the last change of tempo in integer arithmetic, so no error accumulates.
 """
 
 from __future__ import annotations
@@ -19,25 +19,80 @@ SLOWEST, FASTEST = 20, 999
 Nanoseconds = int
 
 
+DENOMINATORS = (1, 2, 4, 8, 16, 32)
+
+
 def checked_tempo(bpm: float) -> Fraction:
-    """The tempo as a fraction, to a thousandth of a bpm; ValueError outside 20-999."""
+    """Return the tempo as a fraction, to a thousandth of a bpm; ValueError outside 20-999."""
     if not (isinstance(bpm, int | float | Fraction) and SLOWEST <= bpm <= FASTEST):  # NaN fails the comparison
         raise ValueError(f"tempo: {bpm!r}; must be {SLOWEST} to {FASTEST} bpm")
     return Fraction(round(Fraction(bpm) * 1000), 1000)
 
 
+def checked_metre(numerator: int, denominator: int) -> Metre:
+    """Return the metre; ValueError names the field that is out of range."""
+    if not 1 <= numerator <= 64:
+        raise ValueError(f"metre numerator: {numerator}; must be 1 to 64")
+    if denominator not in DENOMINATORS:
+        raise ValueError(f"metre denominator: {denominator}; must be one of {', '.join(map(str, DENOMINATORS))}")
+    return Metre(numerator, denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Metre:
+    """A time signature and one tick, ``bar_line``, at which a bar begins; ``bar`` is the number of that bar, from 0."""
+
+    numerator: int = 4
+    denominator: int = 4
+    bar_line: int = 0
+    bar: int = 0
+
+    @property
+    def ticks(self) -> int:
+        """Length of a bar in ticks."""
+        return 4 * PPQ * self.numerator // self.denominator
+
+    @property
+    def beats(self) -> float:
+        """Length of a bar in beats (quarter notes)."""
+        return 4 * self.numerator / self.denominator
+
+    @property
+    def origin(self) -> int:
+        """The first tick from 0 on at which a bar begins."""
+        return self.bar_line % self.ticks
+
+    def bar_start(self, tick: int) -> int:
+        """The last bar line at or before ``tick``; it may be negative in a piece that begins with a pickup."""
+        return tick - (tick - self.bar_line) % self.ticks
+
+    def next_bar(self, tick: int) -> int:
+        """The first bar line after ``tick``."""
+        return self.bar_start(tick) + self.ticks
+
+    def place(self, tick: int) -> tuple[int, int]:
+        """The number of the bar at ``tick``, from 0, and the ticks since its bar line."""
+        start = self.bar_start(tick)
+        return self.bar + (start - self.bar_line) // self.ticks, tick - start
+
+
+COMMON = Metre()
+"""Common time, 4/4."""
+
+
 @dataclass(slots=True)
 class Clock:
-    """Ticks by time; times are nanoseconds of a monotonic clock that the caller reads.
+    """Ticks by time. Times are nanoseconds of a monotonic clock that the caller reads.
 
-    At time ``_time`` it is at ``_place`` (in 2^-20 ticks, so that the tempo can change between two ticks), and
-    running the tempo holds from there on. ``swing`` is where in a beat its second eighth falls, 0.5 (straight)
-    to 0.75.
+    At time ``_time`` the clock is at ``_place`` (in 2^-20 ticks, so that the tempo can change between two ticks); while
+    it runs, the tempo holds from there on. ``swing`` is the place in a beat of its second eighth, 0.5 (straight) to
+    0.75. ``metre`` says where the bars begin.
     """
 
     tempo: Fraction = Fraction(120)
     running: bool = False
     swing: float = 0.5
+    metre: Metre = COMMON
     _time: Nanoseconds = 0
     _place: int = 0
 
@@ -50,11 +105,11 @@ class Clock:
         self._place, self.running = self._at(now), False
 
     def resume(self, now: Nanoseconds) -> None:
-        """Run on from where it stands."""
-        self.running, self._time = True, now
+        """Run on from where it stands; a clock that runs already is not moved."""
+        self._place, self._time, self.running = self._at(now), now, True
 
     def locate(self, now: Nanoseconds, tick: int) -> None:
-        """Go to ``tick``, running or not."""
+        """Move to ``tick``, running or not."""
         self._time, self._place = now, max(0, tick) * FINE
 
     def set_tempo(self, bpm: float, now: Nanoseconds) -> None:
@@ -62,6 +117,13 @@ class Clock:
         tempo = checked_tempo(bpm)
         self._place, self._time = self._at(now), now
         self.tempo = tempo
+
+    def set_metre(self, numerator: int, denominator: int, bar_line: int) -> None:
+        """Count bars of another metre from ``bar_line`` on, a tick at which a bar begins. ValueError as
+        `checked_metre`."""
+        wanted = checked_metre(numerator, denominator)
+        number, within = self.metre.place(bar_line)
+        self.metre = Metre(wanted.numerator, wanted.denominator, bar_line, number + (within > 0))
 
     def align(self, time: Nanoseconds, tick: int, bpm: float) -> None:
         """Follow another clock, on which ``tick`` falls on ``time`` at this tempo."""

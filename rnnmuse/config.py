@@ -1,6 +1,6 @@
-"""Rigs: everything a performance is set up with, in one TOML file, read into frozen dataclasses.
+"""Rigs: everything that a performance is set up with, in one TOML file, read into dataclasses.
 
-`FIELDS` documents every field; the file that `rnnmuse rig new` writes, the checks and docs/rigs.md are made from it.
+`FIELDS` documents every field. The file that `rnnmuse rig new` writes, the checks and docs/rigs.md are made from it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
+from rnnmuse.bridges.drums import KITS
+from rnnmuse.clock import Metre, checked_metre
 from rnnmuse.errors import RnnmuseError
-from rnnmuse.protocol import MODES, PARAMETERS, PLAYERS, PORT, SOURCES, Argument, ProtocolError
-from rnnmuse.realtime.desk import hearing
-from rnnmuse.realtime.seats import Seat
+from rnnmuse.protocol import MODES, PARAMETERS, PARTS, PLAYERS, PORT, SOURCES, Argument, ProtocolError
+from rnnmuse.session.checks import check_parameter
+from rnnmuse.session.seat import PartSetting, Seat, hearing
 
 
 class RigError(RnnmuseError):
@@ -35,6 +39,7 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "port": (_number("port", 0, 65535, "i"), PORT, "port for OSC, UDP and TCP; 0 takes a free one"),
         "query": (_number("query", 0, 65535, "i"), 7807, "port for OSCQuery (HTTP); 0 for none"),
         "tempo": (_number("tempo", 20, 999, unit="bpm"), 120.0, "tempo"),
+        "metre": (_text("metre"), "4/4", "time signature"),
         "swing": (_number("swing", 0.5, 0.75), 0.5, "where in a beat its second eighth falls"),
         "source": (_text("source", *SOURCES), "internal", "who leads the clock"),
         "model": (_text("model"), "lieder", "the model that players begin with"),
@@ -42,6 +47,7 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "clock": (Argument("clock", "b"), False, "send MIDI clock on rnnmuse out"),
         "mpe": (Argument("mpe", "b"), False, "rnnmuse in takes MPE: channel 1 for all members"),
         "latency": (_number("latency", -1000, 1000, unit="ms"), 0.0, "rnnmuse out gets notes so much earlier"),
+        "kit": (_text("kit", *KITS), "gm", "how drum notes are named on rnnmuse out"),
         "discovery": (Argument("discovery", "b"), False, "advertise by zeroconf (extra discovery)"),
         "play": (Argument("play", "b"), False, "run the clock at once"),
     },
@@ -49,11 +55,16 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "model": (_text("model"), "", "its model; empty for the stage's"),
         "mode": (_text("mode", *MODES), "off", "what it does with what it hears"),
         "channel": (_number("channel", 0, 16, "i"), 0, "MIDI channel of its notes; 0 for its own number"),
+        "program": (_number("program", 0, 128, "i"), 0, "General MIDI program of its notes; 0 for the model's"),
         "target": (_text("target"), "", "its notes go to outputs whose name contains this; empty for all"),
         "hears": (_text("hears"), "", 'MIDI channels and players it hears, such as "ch1 2"; empty for its own channel'),
         "when": (_text("when", "now", "beat", "bar"), "now", "when changes of mode and parameters come"),
         "started": (Argument("started", "b"), False, "plays as soon as the clock runs"),
         **PARAMETERS,
+    },
+    "part": {
+        "channel": (_number("channel", 0, 16, "i"), 0, "MIDI channel of the part; 0 for the next free one"),
+        "program": (_number("program", 0, 128, "i"), 0, "General MIDI program of the part; 0 for the model's"),
     },
     "output": {
         "kind": (_text("kind", "midi", "dirt", "ardour"), "midi", "a MIDI port, SuperDirt, or Ardour's transport"),
@@ -62,6 +73,7 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "number": (_number("number", 1, 65535, "i"), 57120, "SuperDirt's UDP port; Ardour's is 3819"),
         "latency": (_number("latency", -1000, 1000, unit="ms"), 0.0, "it gets notes so much earlier"),
         "clock": (Argument("clock", "b"), False, "send it MIDI clock"),
+        "kit": (_text("kit", *KITS), "gm", "how drum notes are named there"),
         "sound": (_text("sound"), "superpiano", "SuperDirt's sound for notes"),
         "drum": (_text("drum"), "drum", "SuperDirt's sound for drums"),
     },
@@ -78,7 +90,8 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
     },
 }
 """Table, field: argument (its kind and range), default, meaning. ``player`` is [player.1] to [player.16] and, in a
-preset, [preset.1.player.1]; ``output``, ``input`` and ``learn`` are lists ([[output]])."""
+preset, [preset.1.player.1]; ``part`` is [player.1.part.1] to 8; ``output``, ``input`` and ``learn`` are lists
+([[output]])."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,24 @@ class Rig:
     outputs: tuple[dict[str, Any], ...] = ()
     inputs: tuple[dict[str, Any], ...] = ()
     learned: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def metre(self) -> Metre:
+        """The time signature."""
+        return parse_metre(str(self.stage["metre"]))
+
+    def models(self) -> set[str]:
+        """The name of every model that the rig asks for."""
+        seats = [*self.players.values(), *(seat for preset in self.presets.values() for seat in preset.values())]
+        return {str(self.stage["model"]), *(seat.model for seat in seats if seat.model)}
+
+
+def parse_metre(text: str) -> Metre:
+    """A metre from "3/4"; ValueError says what is wrong with it."""
+    match = re.fullmatch(r"\s*(\d{1,2})\s*/\s*(\d{1,2})\s*", text)
+    if match is None:
+        raise ValueError(f"metre: {text[:20]!r}; must be such as 4/4 or 6/8")
+    return checked_metre(int(match[1]), int(match[2]))
 
 
 def load(path: Path) -> Rig:
@@ -114,6 +145,8 @@ def parse(text: str) -> Rig:
     except tomllib.TOMLDecodeError as error:
         where = str(error).replace("end of document", f"line {text.count(chr(10)) + 1}")
         raise RigError(re.sub(r"(.*) \(at (.*)\)", r"\2: \1", where)) from None
+    except (RecursionError, ValueError) as error:  # nested too deeply; a number of thousands of digits
+        raise RigError(f"not a rig: {str(error).splitlines()[0][:120]}") from None
     return _Reader(text).rig(data)
 
 
@@ -145,10 +178,15 @@ class _Reader:
     def _players(self, path: tuple[str, ...], data: Any) -> dict[int, Seat]:
         out = {}
         for number, table in self._numbered(path, data, PLAYERS):
-            values = self._table("player", (*path, str(number)), table)
+            at = (*path, str(number))
+            values = self._table("player", at, {name: value for name, value in table.items() if name != "part"})
             parameters = {n: values[n] for n in PARAMETERS if n in table}
             own = {n: value for n, value in values.items() if n not in PARAMETERS}
-            out[number] = Seat(**own, parameters=parameters)
+            parts = {
+                n: PartSetting(**self._table("part", (*at, "part", str(n)), part))
+                for n, part in self._numbered((*at, "part"), table.get("part", {}), PARTS)
+            }
+            out[number] = Seat(**own, parameters=parameters, parts=parts)
         return out
 
     def _numbered(self, path: tuple[str, ...], data: Any, last: int) -> list[tuple[int, Any]]:
@@ -188,8 +226,12 @@ class _Reader:
                 out[name] = argument.check(f"[{title}] {name}", value)
                 if name == "hears":
                     hearing(value)
-            except ProtocolError as error:
-                self._fail((*path, name), str(error).replace(f"{where} {argument.name}:", f"{where}:"), nth)
+                elif name == "metre":
+                    parse_metre(value)
+                check_parameter(name, value)
+            except (ProtocolError, ValueError) as error:
+                text = str(error).replace(f"{where} {argument.name}:", f"{where}:").removeprefix(f"{name}: ")
+                self._fail((*path, name), text if text.startswith("[") else f"{where}: {text}", nth)
         return out
 
     def _fail(self, path: tuple[str, ...], text: str, nth: int = 0) -> None:
@@ -214,42 +256,46 @@ class _Reader:
 
 
 def write(rig: Rig) -> str:
-    """The rig as TOML; `parse` gives it back."""
-    lines = ["[stage]"]
-    lines += [f"{name} = {_toml(value)}" for name, value in rig.stage.items() if value != FIELDS["stage"][name][1]]
-    for name, tables in (("output", rig.outputs), ("input", rig.inputs), ("learn", rig.learned)):
-        for table in tables:
-            given = [f"{n} = {_toml(v)}" for n, v in table.items() if v != FIELDS[name][n][1] or name == "learn"]
-            lines += ["", f"[[{name}]]", *given]
-    for number, seat in sorted(rig.players.items()):
-        lines += _seat(f"player.{number}", seat)
-    for number, seats in sorted(rig.presets.items()):
-        lines += ["", f"[preset.{number}]"]
-        for player, seat in sorted(seats.items()):
-            lines += _seat(f"preset.{number}.player.{player}", seat)
-    return "\n".join(lines) + "\n"
+    """The rig as TOML; `parse` gives it back. Fields that have their default are left out."""
+    table: dict[str, Any] = {"stage": _given("stage", rig.stage)}
+    for name, tables in (("output", rig.outputs), ("input", rig.inputs)):
+        if tables:
+            table[name] = [_given(name, one) for one in tables]
+    if rig.learned:
+        table["learn"] = [dict(one) for one in rig.learned]
+    if rig.players:
+        table["player"] = {str(number): _seat(seat) for number, seat in sorted(rig.players.items())}
+    if rig.presets:
+        table["preset"] = {
+            str(number): {"player": {str(player): _seat(seat) for player, seat in sorted(seats.items())}}
+            for number, seats in sorted(rig.presets.items())
+        }
+    return tomli_w.dumps(table)
 
 
-def _seat(title: str, seat: Seat) -> list[str]:
-    values = {name: getattr(seat, name) for name in FIELDS["player"] if name not in PARAMETERS}
-    given = {name: value for name, value in values.items() if value != FIELDS["player"][name][1]}
-    return ["", f"[{title}]", *(f"{n} = {_toml(v)}" for n, v in (given | seat.parameters).items())]
+def _given(kind: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != FIELDS[kind][name][1]}
+
+
+def _seat(seat: Seat) -> dict[str, Any]:
+    fields = {name: getattr(seat, name) for name in FIELDS["player"] if name not in PARAMETERS}
+    out = _given("player", fields) | seat.parameters
+    parts = {
+        str(n): _given("part", {"channel": p.channel, "program": p.program}) for n, p in sorted(seat.parts.items())
+    }
+    return out | ({"part": parts} if parts else {})
 
 
 def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
-    return repr(value)
+    """A value in TOML's spelling, for the template and the reference."""
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
 
 
 def template() -> str:
     """A rig with every field, its default and its meaning, for `rnnmuse rig new`."""
-    titles = {"stage": "[stage]", "player": "[player.1]", "output": "[[output]]", "input": "[[input]]",
-              "learn": "[[learn]]"}  # fmt: skip
-    lines = ["# A rig for rnnmuse live. Lines that begin with # are what holds when nothing is said."]
+    titles = {"stage": "[stage]", "player": "[player.1]", "part": "[player.1.part.1]", "output": "[[output]]",
+              "input": "[[input]]", "learn": "[[learn]]"}  # fmt: skip
+    lines = ["# A rig for rnnmuse live. Lines that begin with # show the defaults."]
     for kind, fields in FIELDS.items():
         used = kind in ("stage", "player")
         lines += ["", titles[kind] if used else f"# {titles[kind]}"]
@@ -274,8 +320,12 @@ def reference() -> str:
     """Every field as Markdown tables, for docs/rigs.md."""
     lines = []
     for kind, fields in FIELDS.items():
-        title = {"player": "[player.1] … [player.16]", "stage": "[stage]"}.get(kind, f"[[{kind}]]")
-        lines += [f"### `{title}`", "", "| field | at first | |", "| --- | --- | --- |"]
+        title = {
+            "player": "[player.1] … [player.16]",
+            "part": "[player.1.part.1] … [player.16.part.8]",
+            "stage": "[stage]",
+        }.get(kind, f"[[{kind}]]")
+        lines += [f"### `{title}`", "", "| field | default | |", "| --- | --- | --- |"]
         for name, (argument, default, doc) in fields.items():
             lines.append(f"| `{name}` | `{_toml(default)}` | {doc}{_limits(argument)} |")
         lines.append("")

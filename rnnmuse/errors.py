@@ -29,3 +29,7 @@ class MissingExtraError(RnnmuseError):
         size = f" ({SIZES[extra]})" if extra in SIZES else ""
         super().__init__(f"{what} needs the '{extra}' extra: pip install 'rnnmuse[{extra}]'{size}")
         self.extra = extra
+
+
+class PortError(RnnmuseError, OSError):
+    """A MIDI port could not be opened, or is gone; names the port."""

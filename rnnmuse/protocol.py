@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 PORT = 7707
 PLAYERS = 16
 DIMENSIONS = 32
 """Dimensions of a latent space that have an address of their own; the first ones matter most."""
+
+PARTS = 8
+"""Parts of a player that have addresses of their own."""
 
 SLOTS = 16
 AXES = ("density", "register", "syncopation", "contour", "brightness", "loudness")
@@ -48,17 +51,20 @@ class Argument:
         where = f"{address} {self.name}"
         if self.kind == "s":
             if not isinstance(value, str):
-                raise ProtocolError("type", f"{where}: {value!r}; must be text")
+                raise ProtocolError("type", f"{where}: {str(value)[:40]!r}; must be text")
             if self.choices and value not in self.choices:
-                raise ProtocolError("range", f"{where}: {value!r}; must be one of {', '.join(self.choices)}")
+                raise ProtocolError("range", f"{where}: {value[:40]!r}; must be one of {', '.join(self.choices)}")
             if len(value) > 1000:
                 raise ProtocolError("range", f"{where}: {len(value)} characters; must be up to 1000")
             return value
         if isinstance(value, str | bytes) or not isinstance(value, int | float):
-            raise ProtocolError("type", f"{where}: {value!r}; must be a number")
-        if not math.isfinite(value):
-            raise ProtocolError("range", f"{where}: {value}; must be finite")
-        number = float(value)
+            raise ProtocolError("type", f"{where}: {str(value)[:40]!r}; must be a number")
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of hundreds of digits
+            number = math.inf
+        if not math.isfinite(number):
+            raise ProtocolError("range", f"{where}: {str(value)[:20]}; must be finite")
         if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             raise ProtocolError("range", f"{where}: {value}; must be {self.low:g} to {self.high:g}")
         return round(number) if self.kind == "i" else number
@@ -66,16 +72,18 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One address. ``access`` is r (sent or asked), w (a command) or rw (a setter that is a getter too).
+    """One address. ``access`` is r (sent, not taken), w (a command) or rw (a setter that is a getter too).
 
-    The arguments of a ``free`` row are checked by whoever acts on it.
+    ``handler`` is the method that acts on it, as module.method of `rnnmuse.realtime.control`: "transport.tempo" is
+    `TransportControl.tempo`, and ``get_tempo`` its getter. A row that is only sent has none. The arguments of a
+    ``free`` row are checked by its handler.
     """
 
     address: str
     access: str
     arguments: tuple[Argument, ...]
     doc: str
-    act: str
+    handler: str = ""
     free: bool = False
 
     def check(self, address: str, values: Sequence[Any]) -> list[Any]:
@@ -147,140 +155,170 @@ _P = "/rnnmuse/player/{p}"
 _T = "/rnnmuse/text/{p}"
 
 TABLE: tuple[Row, ...] = (
-    Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "hello"),
-    Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with it", "ping"),
-    Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced after all before it", "sync"),
-    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so", "list"),
-    Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "describe"),
+    Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "server.hello"),
+    Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with it",
+        "server.ping"),
+    Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced after all before it",
+        "server.sync"),
+    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so",
+        "server.list"),
+    Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "server.describe"),
     Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, unit="s", optional=True),
         _n("ahead", 0, 2, unit="s", optional=True), _n("port", 1, 65535, "i", optional=True)), "send notes, beats and "
         "errors here; the lease is 60 s unless it is renewed; with ahead, notes come so early, in bundles with their "
-        "time; with a port, they and all answers go to that port of the sender", "subscribe"),
-    Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "unsubscribe"),
-    Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender", "reply_to"),
+        "time; with a port, they and all answers go to that port of the sender", "server.subscribe"),
+    Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "server.unsubscribe"),
+    Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender",
+        "server.reply_to"),
     Row("/rnnmuse/probe", "w", (_n("number", -1e9, 1e9, "i"),), "goes on to every subscriber: a bridge in another "
-        "program answers it with /rnnmuse/probed", "probe"),
+        "program answers it with /rnnmuse/probed", "server.probe"),
     Row("/rnnmuse/probed", "w", (_n("number", -1e9, 1e9, "i"), _s("host")), "a bridge is there, in this host; goes on "
-        "to every subscriber", "probed"),
+        "to every subscriber", "server.probed"),
     Row("/rnnmuse/stats", "w", (), "answers notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
-        "dropped, engines begun anew", "stats"),
-    Row("/rnnmuse/models", "w", (), "answers the models that can be named", "models"),
-    Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi_ports"),
+        "dropped, engines begun anew", "server.stats"),
+    Row("/rnnmuse/models", "w", (), "answers the models that can be named", "server.models"),
+    Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi.ports"),
+    Row("/rnnmuse/midi/available", "w", (), "answers in or out and the name of each MIDI port that can be opened; then "
+        "once without arguments", "midi.available"),
     Row("/rnnmuse/midi/learn", "w", (_s("address"), _n("low", -1e6, 1e6, optional=True),
         _n("high", -1e6, 1e6, optional=True)), "the next controller that moves will set this address, over its whole "
-        "range or from low to high", "learn"),
-    Row("/rnnmuse/midi/unlearn", "w", (_s("address"),), "no controller sets it any more", "unlearn"),
+        "range or from low to high", "midi.learn"),
+    Row("/rnnmuse/midi/unlearn", "w", (_s("address"),), "no controller sets it any more", "midi.unlearn"),
     Row("/rnnmuse/midi/map", "w", (), "answers channel, controller, address, low, high of each that is learned; then "
-        "once without arguments", "map"),
-    Row("/rnnmuse/preset/store", "w", (_n("number", 1, 128, "i"),), "keep how the players are", "preset_store"),
+        "once without arguments", "midi.map"),
+    Row("/rnnmuse/preset/store", "w", (_n("number", 1, 128, "i"),), "keep how the players are", "preset.store"),
     Row("/rnnmuse/preset/recall", "w", (_n("number", 1, 128, "i"),), "bring them back to it; a MIDI program change "
-        "does the same", "preset_recall"),
-    Row("/rnnmuse/presets", "w", (), "answers the numbers of the presets", "presets"),
-    Row("/rnnmuse/rig/save", "w", (), "write players, presets and learned controllers into the rig's file", "rig_save"),
-    Row("/rnnmuse/transport/play", "w", (), "run from the start", "play"),
-    Row("/rnnmuse/transport/stop", "w", (), "stand still; every note is ended", "stop"),
-    Row("/rnnmuse/transport/continue", "w", (), "run on", "resume"),
-    Row("/rnnmuse/transport/panic", "w", (), "end every note at once, never queued", "panic"),
-    Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "tempo"),
-    Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "position"),
-    Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "source"),
+        "does the same", "preset.recall"),
+    Row("/rnnmuse/presets", "w", (), "answers the numbers of the presets", "preset.numbers"),
+    Row("/rnnmuse/rig/save", "w", (), "write players, presets and learned controllers into the rig's file",
+        "preset.save_rig"),
+    Row("/rnnmuse/transport/play", "w", (), "run from the start", "transport.play"),
+    Row("/rnnmuse/transport/stop", "w", (), "stand still; every note is ended", "transport.stop"),
+    Row("/rnnmuse/transport/continue", "w", (), "run on", "transport.resume"),
+    Row("/rnnmuse/transport/panic", "w", (), "end every note at once, never queued", "transport.panic"),
+    Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "transport.tempo"),
+    Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "transport.position"),
+    Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "transport.source"),
     Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
-        "another program's position now (with a time tag: then); followed while the source is osc", "lead"),
-    Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls", "swing"),
+        "another program's position now (with a time tag: then); followed while the source is osc", "transport.lead"),
+    Row("/rnnmuse/transport/metre", "rw", (_n("numerator", 1, 64, "i"), _n("denominator", 1, 32, "i"),
+        _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from this bar on or, with a beat, "
+        "from that position on, where a bar begins", "transport.metre"),
+    Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls",
+        "transport.swing"),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
-        "the player hears a note; velocity 0 ends it, or it ends after so many beats", "note"),
-    Row(_P + "/start", "w", (), "begin to play", "player_start"),
-    Row(_P + "/stop", "w", (), "stop, and end its notes", "player_stop"),
-    Row(_P + "/reset", "w", (), "forget what was heard", "player_reset"),
-    Row(_P + "/hold", "w", (), "the mode hold", "player_hold"),
+        "the player hears a note; velocity 0 ends it, or it ends after so many beats", "player.note"),
+    Row(_P + "/start", "w", (), "begin to play", "player.start"),
+    Row(_P + "/stop", "w", (), "stop, and end its notes", "player.stop"),
+    Row(_P + "/reset", "w", (), "forget what was heard", "player.reset"),
+    Row(_P + "/hold", "w", (), "the mode hold", "player.hold"),
     Row(_P + "/generate", "w", (_n("beats", 1, 256), _n("seed", 0, 2**31 - 1, "i", optional=True)),
         "play for so many beats from the next beat; answers with a job, and …/done when the last note is made",
-        "generate"),
+        "player.generate"),
     Row(_P + "/hears", "rw", (_s("whom"),), 'MIDI channels and players it hears, such as "ch1 ch10 2", "all", "none"',
-        "hears"),
-    Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come", "when"),
-    Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "mode"),
-    Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "model"),
+        "player.hears"),
+    Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come",
+        "player.when"),
+    Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "player.mode"),
+    Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "player.model"),
     Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all when "
-        "empty; a recording has them all", "target"),
+        "empty; a recording has them all", "player.target"),
     Row(_P + "/latent", "rw", (), "the point of a phrase model, every number of it, in standard deviations; played "
-        "from the next sixteenth", "latent", free=True),
-    Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one number of it; the first ones matter most", "dimension"),
+        "from the next sixteenth", "latent.point", free=True),
+    Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one number of it; the first ones matter most",
+        "latent.dimension"),
     Row(_P + "/latent/axis/{axis}", "rw", (_n("value", 0, 1),), "the phrase made more or less so, 0.5 as most phrases "
         "are; melodies have density, register, syncopation and contour, drums density, syncopation, brightness and "
-        "loudness", "axis"),
+        "loudness", "latent.axis"),
     Row(_P + "/latent/map", "rw", (_s("across", *AXES, "slots"), _s("up", *AXES, optional=True)),
-        "what the pad is: two axes, from the phrase that was last set, or the stored phrases in rows", "map"),
-    Row(_P + "/latent/xy", "rw", (_n("x", 0, 1), _n("y", 0, 1)), "where the finger is on the pad", "xy"),
-    Row(_P + "/latent/x", "rw", (_n("value", 0, 1),), "xy for one fader", "x"),
-    Row(_P + "/latent/y", "rw", (_n("value", 0, 1),), "xy for one fader", "y"),
+        "what the pad is: two axes, from the phrase that was last set, or the stored phrases in rows", "latent.map"),
+    Row(_P + "/latent/xy", "rw", (_n("x", 0, 1), _n("y", 0, 1)), "where the finger is on the pad", "latent.xy"),
+    Row(_P + "/latent/x", "rw", (_n("value", 0, 1),), "xy for one fader", "latent.x"),
+    Row(_P + "/latent/y", "rw", (_n("value", 0, 1),), "xy for one fader", "latent.y"),
     Row(_P + "/latent/store", "w", (_n("slot", 1, SLOTS, "i"),), "keep the point; the slots hold examples at first",
-        "store"),
-    Row(_P + "/latent/recall", "w", (_n("slot", 1, SLOTS, "i"),), "back to a stored point", "recall"),
+        "latent.store"),
+    Row(_P + "/latent/recall", "w", (_n("slot", 1, SLOTS, "i"),), "back to a stored point", "latent.recall"),
     Row(_P + "/latent/morph", "w", (_n("a", 1, SLOTS, "i"), _n("b", 1, SLOTS, "i"), _n("t", 0, 1)),
-        "between two stored points, on the arc", "morph"),
-    Row(_P + "/latent/vary", "w", (_n("amount", 0, 1),), "a neighbour: 0 the same, 1 any phrase", "vary"),
-    Row(_P + "/latent/average", "w", (), "the mean of the slots named, or of all", "average", free=True),
+        "between two stored points, on the arc", "latent.morph"),
+    Row(_P + "/latent/vary", "w", (_n("amount", 0, 1),), "a neighbour: 0 the same, 1 any phrase", "latent.vary"),
+    Row(_P + "/latent/average", "w", (), "the mean of the slots named, or of all", "latent.average", free=True),
     Row(_P + "/latent/capture", "w", (_n("slot", 1, SLOTS, "i", optional=True),),
-        "what the player heard in the last bars becomes the phrase, and is stored", "capture"),
-    Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10", "channel"),
-    *(Row(f"{_P}/param/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "parameter")
+        "what the player heard in the last bars becomes the phrase, and is stored", "latent.capture"),
+    Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10",
+        "player.channel"),
+    Row(_P + "/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of its notes, 0 for the model's; "
+        "sent at the start and when it changes", "player.program"),
+    Row(_P + "/parts", "w", (), "answers number, name, channel and program of each part of its model", "player.parts"),
+    Row(_P + "/part/{n}/channel", "rw", (_n("channel", 0, 16, "i"),), "MIDI channel of one part, 0 for the next free "
+        "one", "player.part_channel"),
+    Row(_P + "/part/{n}/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of one part, 0 for the "
+        "model's own", "player.part_program"),
+    *(Row(f"{_P}/param/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "player.parameter")
       for name, (argument, default, doc) in PARAMETERS.items()),
-    *(Row(f"{_P}/norm/{name}", "rw", (_n("value", 0, 1),), f"{name} from 0 to 1, for faders", "norm")
+    *(Row(f"{_P}/norm/{name}", "rw", (_n("value", 0, 1),), f"{name} from 0 to 1, for faders", "player.norm")
       for name, (argument, _, _) in PARAMETERS.items() if argument.kind != "s"),
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
-        _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends", ""),
-    Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over", ""),
-    Row("/rnnmuse/text/models", "w", (), "answers the text models that can be mixed", "text_models"),
+        _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends"),
+    Row("/rnnmuse/out/{p}/program", "r", (_n("part", 1, 64, "i"), _n("channel", 1, 16, "i"),
+        _n("program", 1, 128, "i"), _s("name")), "sent: a part of the player has this channel and program"),
+    Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over"),
+    Row("/rnnmuse/text/models", "w", (), "answers the text models that can be mixed", "text.models"),
     Row(_T + "/generate", "w", (_n("chunks", 0, 1e5, "i"), _n("seed", 0, 2**31 - 1, "i", optional=True)),
-        "say so many chunks, 0 for without end; answers with a job", "text_generate"),
-    Row(_T + "/prompt", "w", (_s("text"),), "read this as what came before", "text_prompt"),
-    Row(_T + "/mix", "w", (_s("model"), _n("weight", 0, 100)),
-        "a model's fader; at first shakespeare is at 1, until another is mixed in its place", "text_mix"),
+        "say so many chunks, 0 for without end; answers with a job", "text.generate"),
+    Row(_T + "/prompt", "w", (_s("text"),), "read this as what came before", "text.prompt"),
+    Row(_T + "/mix", "w", (_s("player.model"), _n("weight", 0, 100)),
+        "a model's fader; at first shakespeare is at 1, until another is mixed in its place", "text.mix"),
     Row(_T + "/bind", "rw", (_n("player", 0, PLAYERS, "i"),), "say a syllable with each note of this player; 0 for by "
-        "the beat", "text_bind"),
-    Row(_T + "/stop", "w", (), "say no more", "text_stop"),
-    Row(_T + "/reset", "w", (), "forget the prompt and what was written", "text_reset"),
-    *(Row(f"{_T}/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "text_parameter")
+        "the beat", "text.bind"),
+    Row(_T + "/stop", "w", (), "say no more", "text.stop"),
+    Row(_T + "/reset", "w", (), "forget the prompt and what was written", "text.reset"),
+    *(Row(f"{_T}/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "text.parameter")
       for name, (argument, default, doc) in TEXT_PARAMETERS.items()),
     Row("/rnnmuse/out/text/{p}", "r", (_n("job", 1, 2**31 - 1, "i"), _n("index", 0, 1e9, "i"), _s("text"),
-        _n("last", 0, 1, "i")), "sent: a chunk of text, on its beat", ""),
+        _n("last", 0, 1, "i")), "sent: a chunk of text, on its beat"),
     Row("/rnnmuse/cover/generate", "w", (_n("seed", 0, 2**31 - 1, "i", optional=True),
         _n("size", 64, 10000, "i", "px", optional=True), _s("title", optional=True), _s("artist", optional=True)),
         "draw a cover of what was played (of the seed, where nothing was), 3000 px if no size is given; answers with a "
-        "job, then …/progress and …/done; see [cover](cover.md)", "cover_generate"),
+        "job, then …/progress and …/done; see [cover](cover.md)", "cover.generate"),
     Row("/rnnmuse/cover/stream", "rw", (_n("rate", 0, 12, unit="pictures/s"),), "send small pictures that move with "
-        "what is played, as …/frame; 0 ends it", "cover_stream"),
-    *(Row(f"/rnnmuse/cover/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "cover_setting")
+        "what is played, as …/frame; 0 ends it", "cover.stream"),
+    *(Row(f"/rnnmuse/cover/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "cover.setting")
       for name, (argument, default, doc) in COVER_SETTINGS.items()),
     Row("/rnnmuse/cover/progress", "r", (_n("job", 1, 2**31 - 1, "i"), _n("share", 0, 1)), "sent: how far a cover "
-        "is", ""),
+        "is"),
     Row("/rnnmuse/cover/done", "r", (_n("job", 1, 2**31 - 1, "i"), _s("file")), "sent: a cover is done; the file's "
-        "name in the output folder", ""),
+        "name in the output folder"),
     Row("/rnnmuse/cover/frame", "r", (_n("number", 1, 2**31 - 1, "i"), Argument("picture", "b")), "sent: a picture of "
-        "the stream, JPEG of 128 x 128 px, at most 7 kB", ""),
+        "the stream, JPEG of 128 x 128 px, at most 7 kB"),
     Row("/dirt/play", "w", (), "an event of TidalCycles: the player of its orbit hears it; pairs of name and value",
-        "dirt", free=True),
-    Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat", ""),
-    Row("/rnnmuse/error", "r", (_s("address"), _s("code"), _s("text")), "sent: what could not be done, and why", ""),
+        "player.dirt", free=True),
+    Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat"),
+    Row("/rnnmuse/error", "r", (_s("address"), _s("code"), _s("text")), "sent: what could not be done, and why"),
 )  # fmt: skip
 
 
-def addresses() -> dict[str, tuple[Row, int]]:
-    """Every address written out, with its row and player (0 where it has none)."""
-    out: dict[str, tuple[Row, int]] = {}
+class Entry(NamedTuple):
+    """A row at one of its addresses: the player (0 without) and the word that varies, such as a parameter's name."""
+
+    row: Row
+    player: int
+    word: str
+
+
+def addresses() -> dict[str, Entry]:
+    """Every address written out."""
+    out: dict[str, Entry] = {}
     for row in TABLE:
-        names = [row.address]
-        if "{k}" in row.address:
-            names = [row.address.replace("{k}", str(k + 1)) for k in range(DIMENSIONS)]
-        elif "{axis}" in row.address:
-            names = [row.address.replace("{axis}", axis) for axis in AXES]
-        for name in names:
+        words = {row.address: row.address.rsplit("/", 1)[1]}
+        for sign, values in (("{k}", range(1, DIMENSIONS + 1)), ("{axis}", AXES), ("{n}", range(1, PARTS + 1))):
+            if sign in row.address:
+                words = {row.address.replace(sign, str(value)): str(value) for value in values}
+        for name, word in words.items():
             if "{p}" in name:
                 for player in range(1, PLAYERS + 1):
-                    out[name.replace("{p}", str(player))] = (row, player)
+                    out[name.replace("{p}", str(player))] = Entry(row, player, word)
             else:
-                out[name] = (row, 0)
+                out[name] = Entry(row, 0, word)
     return out
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from random import Random
 
 from rnnmuse.bridges import osc
@@ -22,9 +23,9 @@ from rnnmuse.music.codec import GRID
 from rnnmuse.music.piece import Piece
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.sampler import Frame, Player
-from rnnmuse.realtime.engine_link import EngineLink
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.realtime.supervisor import engine_process
+from rnnmuse.session import messages as m
 from rnnmuse.text.writer import Writer
 
 SCALE = frozenset({0, 2, 4, 5, 7, 9, 11})
@@ -91,7 +92,7 @@ def first_chunk(requests: int = 100) -> None:
     stage.open()
     thread = threading.Thread(target=stage.serve, daemon=True)
     thread.start()
-    stage.engine_ready.wait(60)
+    stage.supervisor.ready.wait(60)
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind(("127.0.0.1", 0))
     udp.settimeout(20)
@@ -164,31 +165,32 @@ def pad(name: str, moves: int = 200) -> None:
 
     What is left then is the wait for the sixteenth, which the scheduler keeps.
     """
-    engine, random, seconds = EngineLink(name), Random(2), []
+    came: SimpleQueue[m.FromEngine] = SimpleQueue()
+    engine = engine_process(name)(came.put, lambda: None)
+    random, seconds = Random(2), []
 
-    def orders(until: str) -> None:
-        end = time.perf_counter() + 20
-        while time.perf_counter() < end:
-            engine.pipe.poll(0.1)
-            if any(order[0] == until for order in engine.messages()):
-                return
-        raise SystemExit(f"{name}: no {until!r} came")
+    def until(kind: type[m.FromEngine]) -> None:
+        while not isinstance(message := came.get(timeout=20), kind):
+            if isinstance(message, m.Handled):
+                engine.grant(message.count)
 
-    orders("ready")
+    until(m.Ready)
     clock = Clock()
     clock.start(time.monotonic_ns(), 0)
-    engine.send("clock", clock, 0.0)
-    engine.send("mode", 1, "loop", 0.0)
-    orders("on")
+    engine.send(m.SetClock(clock, 0.0, 1))
+    engine.send(m.SetMode(0, 1, "loop", 0.0))
+    until(m.NoteOn)
     for move in range(moves):
         time.sleep(random.uniform(0.05, 0.15))
-        list(engine.messages())
+        while not came.empty():
+            if isinstance(message := came.get(), m.Handled):
+                engine.grant(message.count)
         began = time.perf_counter()
         beat = clock.beat_at(time.monotonic_ns())
-        engine.send("latent", 1, "recall", (1 + move % 16,), beat)
-        orders("recall")  # sent with the notes that take their place, which are computed by then
+        engine.send(m.MoveLatent(0, 1, "recall", (1 + move % 16,), beat))
+        until(m.Recall)  # sent with the notes that take their place, which are computed by then
         seconds.append(time.perf_counter() - began)
-    engine.close()
+    engine.join()
     seconds.sort()
     print(f"pad move of {name:<12}{1000 * seconds[moves // 2]:6.2f} ms median until the new phrase is planned, p99 "
           f"{1000 * seconds[int(moves * 0.99)]:.2f} ms")  # fmt: skip

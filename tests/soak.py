@@ -1,7 +1,7 @@
 """`make soak`: the live stage under load, measured on the real processes. Not a test: it takes half an hour.
 
-`python tests/soak.py start reaction idle timing cover eight attacks sclang signals engines ports` runs some of it,
-QUICK=1 a tenth of each.
+`python tests/soak.py start reaction idle timing cover eight attacks sclang signals engines ports triggers hostile flood
+beside` runs some of it, QUICK=1 a tenth of each.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ class Live:
         return self.wait(lambda m: m.address.endswith("/note") and bool(m.arguments[1]), patience)
 
     def processes(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [self.process.pid, *map(int, children)]
+        """The stage's pid and its children's; any of its threads may have started one."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [self.process.pid, *(int(child) for task in tasks for child in task.read_text().split())]
 
     def engine(self) -> int:
         """The engine's pid: the child that is not multiprocessing's tracker."""
@@ -189,7 +190,7 @@ def idle() -> None:
 def bare_timer(stop: threading.Event, late: list[float]) -> None:
     """Condition waits of 20 ms in a process that does nothing else, at the scheduler's priority."""
     code = (
-        "import threading,time\nfrom rnnmuse.realtime.scheduler import realtime_priority\nrealtime_priority()\n"
+        "import threading,time\nfrom rnnmuse.realtime.priority import realtime_priority\nrealtime_priority()\n"
         "c=threading.Condition()\nc.acquire()\nwhile True:\n d=time.monotonic_ns()+20_000_000\n"
         " while (n:=time.monotonic_ns())<d: c.wait((d-n)/1e9)\n print((n-d)/1e6,flush=True)\n"
     )
@@ -367,11 +368,12 @@ def attacks() -> None:
 
 
 if __name__ == "__main__":
-    from soak_kills import engines, ports, signals  # it needs Live, from here
+    sys.modules["soak"] = sys.modules["__main__"]  # these need Live, from here
+    from soak_hostile import beside, flood, hostile, triggers
+    from soak_kills import engines, ports, signals
 
-    parts = {
-        f.__name__: f for f in (start, reaction, idle, timing, cover, eight, attacks, sclang, signals, engines, ports)
-    }
+    measured = (start, reaction, idle, timing, cover, eight, attacks, sclang, signals, engines, ports)
+    parts = {f.__name__: f for f in (*measured, triggers, hostile, flood, beside)}
     if sys.argv[1:] == ["_echo"]:
         _echo()
     for wanted in sys.argv[1:] or parts:

@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from soak import SHARE, Live, shares
 
-from rnnmuse.bridges.midi import Ports
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.bridges.ports import MidiSystem
+from rnnmuse.realtime.rig import open_ports
+from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.session import messages as m
 
 
 def signals() -> None:
@@ -48,17 +50,26 @@ class Watched(Stage):
         super().__init__(Settings(port=0))
         self.seen, self.ended, self.hung = 0.0, list[float](), 0
         self.told = threading.Event()
+        lost = self.orders.engine_lost
 
-    def _engine_lost(self, why: str) -> None:
-        self.seen = time.monotonic()
-        super()._engine_lost(why)
+        def engine_lost(why: str, fall_back: bool) -> None:
+            self.seen = time.monotonic()
+            lost(why, False)  # a hundred failures are meant here
+            self.supervisor._failures.clear()
+
+        self.orders.engine_lost = engine_lost  # type: ignore[method-assign]
 
     def error(self, address: str, code: str, text: str) -> None:
         if code == "engine":
             self.ended.append(1000 * (time.monotonic() - self.seen))
-            self.hung += bool(self.ledger.sounding)
+            self.hung += bool(self.notes.ledger.sounding)
             self.told.set()
         super().error(address, code, text)
+
+
+@dataclass(frozen=True)
+class Nonsense(m.ToEngine):
+    """A message that the engine does not know: it fails on it."""
 
 
 def engines() -> None:
@@ -66,45 +77,48 @@ def engines() -> None:
     stage = Watched()
     stage.open()
     threading.Thread(target=stage.serve, daemon=True).start()
-    stage.desk.local("/rnnmuse/player/1/mode", "free")
-    stage.desk.local("/rnnmuse/player/1/start")
+    stage.take("/rnnmuse/player/1/mode", "free")
+    stage.take("/rnnmuse/player/1/start")
 
     def pid() -> int:
-        assert stage._engine is not None
-        assert stage._engine.pid is not None
-        return stage._engine.pid
+        assert stage.supervisor.pid is not None
+        return stage.supervisor.pid
 
     ways: dict[str, Callable[[], None]] = {
         "SIGKILL of the engine": lambda: os.kill(pid(), signal.SIGKILL),
         "engine stalled": lambda: os.kill(pid(), signal.SIGSTOP),
-        "exception in the engine": lambda: stage.tell("set"),  # a message cut short, which only the stage can send
+        "exception in the engine": lambda: stage.supervisor.send(Nonsense()),
     }
     for name, act in ways.items():
         stage.ended.clear()
         stage.hung, back, stood = 0, [], 0
         for _ in range(100 // SHARE):
-            before = stage.notes_out
-            while stage.notes_out < before + 4 or not stage.ledger.sounding:
+            before = stage.notes.count
+            while stage.notes.count < before + 4 or not stage.notes.ledger.sounding:
                 time.sleep(0.005)
-            beat = stage.beat
+            beat = stage.transport.place
             stage.told.clear()
             act()
             stage.told.wait(20)
-            stage.engine_ready.wait(20)
+            stage.supervisor.ready.wait(20)
             back.append(1000 * (time.monotonic() - stage.seen))
-            stood += stage.beat <= beat
+            stood += stage.transport.place <= beat
         print(f"{name}: {stage.hung} hung of {len(back)}; all ended {shares(stage.ended)} after it is seen; engine "
               f"back after {shares(back)}; the clock stood {stood} times")  # fmt: skip
     stage.close()
 
 
 RECEIVER = """
-import select, sys, rtmidi
+import ctypes, select, sys
+ctypes.CDLL("libjack.so.0", mode=ctypes.RTLD_GLOBAL)  # rtmidi2's own speaks to no server of today
+import rtmidi2
 sounding = set()
 into = None
 def take():
     while into is not None and (message := into.get_message()):
-        status, pitch, velocity = message[0]
+        if len(message) < 3:  # a program change
+            continue
+        status, pitch, velocity = message
         if status & 0xF0 == 0xB0 and pitch == 123:
             sounding.clear()
         elif status & 0xF0 in (0x80, 0x90):
@@ -119,12 +133,12 @@ while True:  # asked for messages, not called: closing a JACK port waits for a c
             select.select([], [], [], 0.2)
             take()
         if into is not None:
-            into.close_port(); into.delete(); into = None
+            into.close_port(); into = None
             print("closed", flush=True)
         if not line:
             break
         if line == "open\\n":
-            into = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "soak")
+            into = rtmidi2.MidiIn("soak", api=rtmidi2.API_UNIX_JACK)
             into.open_virtual_port("in")
 print("sounding", len(sounding), flush=True)
 """
@@ -155,9 +169,9 @@ def ports() -> None:
     stage.open()
     threading.Thread(target=stage.serve, daemon=True).start()
     receiver.stdin.write("open\n")
-    Ports(stage).output("soak")
-    stage.desk.local("/rnnmuse/player/1/mode", "free")
-    stage.desk.local("/rnnmuse/player/1/start")
+    open_ports(stage, MidiSystem()).output("soak")
+    stage.take("/rnnmuse/player/1/mode", "free")
+    stage.take("/rnnmuse/player/1/start")
     seen, back, hung = [], [], 0
     for _ in range(100 // SHARE):
         line = "?"
@@ -171,7 +185,7 @@ def ports() -> None:
         began = time.monotonic()
         gone.wait(20)
         seen.append(1000 * (time.monotonic() - began))
-        hung += any(key[0] == "soak" for key in stage.ledger.sounding)
+        hung += any(key[0] == "soak" for key in stage.notes.ledger.sounding)
         began = time.monotonic()
         receiver.stdin.write("open\n")
         line = "?"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnmuse.clock import MINUTE, PPQ, Clock, checked_tempo
+from rnnmuse.clock import MINUTE, PPQ, Clock, Metre, checked_tempo
 
 DAY = 24 * 60 * MINUTE
 
@@ -66,3 +66,74 @@ def test_swing_keeps_the_order_and_the_beats(swing, tick):
     assert clock.swung(tick) <= clock.swung(tick + 1)
     assert clock.swung(tick // PPQ * PPQ) == tick // PPQ * PPQ
     assert Clock(swing=2 / 3).swung(PPQ // 2) == 640
+
+
+# -- metres: against a count from bar to bar -------------------------------------------------------------------------
+
+DENOMINATOR = st.sampled_from([1, 2, 4, 8, 16, 32])
+METRES = st.builds(Metre, st.integers(1, 64), DENOMINATOR, st.integers(0, 20 * PPQ), st.integers(0, 50))
+
+
+def counted(metre, tick):
+    """The bar at a tick and its bar line, by walking from the metre's own bar line."""
+    line, bar = metre.bar_line, metre.bar
+    length = 0
+    for _ in range(metre.numerator):  # a note of the denominator is this many ticks
+        length += PPQ * 4 // metre.denominator
+    while line + length <= tick:
+        line, bar = line + length, bar + 1
+    while line > tick:
+        line, bar = line - length, bar - 1
+    return bar, line, length
+
+
+@given(METRES, st.integers(0, 200 * PPQ))
+def test_bars_are_where_a_count_finds_them(metre, tick):
+    bar, line, length = counted(metre, tick)
+    assert metre.ticks == length
+    assert metre.beats * PPQ == length
+    assert metre.bar_start(tick) == line
+    assert metre.next_bar(tick) == line + length
+    assert metre.place(tick) == (bar, tick - line)
+    assert 0 <= metre.origin < length
+    assert metre.bar_start(metre.origin) == metre.origin
+
+
+@given(st.lists(st.tuples(st.integers(1, 16), st.sampled_from([4, 8, 16]), st.integers(0, 8 * PPQ)), max_size=6),
+       st.integers(0, 20 * PPQ))  # fmt: skip
+def test_bars_are_counted_on_over_changes_of_metre(changes, after):
+    """A bar cut short by a new bar line counts as one; bar numbers never go back as time goes on."""
+    clock, line = Clock(), 0
+    bars = [0]
+    for numerator, denominator, wait in changes:
+        before, place = clock.metre.place(line + wait)
+        line += wait
+        clock.set_metre(numerator, denominator, line)
+        assert clock.metre.place(line) == (before + (place > 0), 0)
+        bars.append(clock.metre.place(line)[0])
+    bars.append(clock.metre.place(line + after)[0])
+    assert bars == sorted(bars)
+    assert bars[-1] - bars[-2] == after // clock.metre.ticks
+
+
+@pytest.mark.parametrize(("metre", "beats"), [((4, 4), 4), ((3, 4), 3), ((6, 8), 3), ((7, 8), 3.5), ((5, 16), 1.25)])
+def test_a_bar_lasts_so_many_quarter_notes(metre, beats):
+    clock = Clock()
+    clock.set_metre(*metre, bar_line=0)
+    assert clock.metre.beats == beats
+    assert clock.metre.next_bar(0) == beats * PPQ
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "said"),
+    [
+        (0, 4, "numerator: 0; must be 1 to 64"),
+        (65, 4, "numerator: 65"),
+        (4, 3, "denominator: 3; must be one of 1, 2, 4"),
+    ],
+)
+def test_a_metre_out_of_range_is_named(numerator, denominator, said):
+    clock = Clock()
+    with pytest.raises(ValueError, match=said):
+        clock.set_metre(numerator, denominator, 0)
+    assert clock.metre == Metre()

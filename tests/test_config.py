@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnmuse.config import FIELDS, Rig, RigError, load, parse, reference, template, write
-from rnnmuse.protocol import MODES, PLAYERS
-from rnnmuse.realtime.seats import Seat
+from rnnmuse.protocol import MODES, PARTS, PLAYERS
+from rnnmuse.session.seat import PartSetting, Seat
 
 
 def test_the_template_is_a_rig_and_holds_every_field():
@@ -40,6 +40,10 @@ def test_the_template_is_a_rig_and_holds_every_field():
         ("[player.2]\nhears = 'ch17'", r"line 2: .*'ch17'; must be ch1-ch16"),
         ("[preset.1.player.3]\ndensity = 99", r"line 2: .*density: 99; must be 0 to 24"),
         ("[preset.200.player.3]", "line 1: .*1 to 128"),
+        ("[player.2]\nkey = 'H minor'", r"line 2: \[player.2\] key: .*'H minor'"),
+        ("[player.2]\nscale = 'wide'", r"line 2: \[player.2\] scale: .*'wide'"),
+        ("[player.2]\nchord = 'Qm'", r"line 2: \[player.2\] chord: .*'Qm'"),
+        ("[stage]\nmetre = '4/5'", r"line 2: \[stage\] metre"),
         ("stage = 3", "line 1"),
         ("[learn]\nchannel = 1", r"line 1: learn: must be written as \[\[learn\]\]"),
     ],
@@ -64,18 +68,28 @@ def test_the_page_holds_every_field_and_its_example_is_a_rig():
     assert parse(example).players[2].started
 
 
+PARTS_OF = st.dictionaries(
+    st.integers(1, PARTS), st.builds(PartSetting, st.integers(0, 16), st.integers(0, 128)), max_size=2
+)
 SEATS = st.builds(
     Seat,
-    st.sampled_from(MODES),
-    st.sampled_from(["", "grooves"]),
-    st.integers(0, 16),
-    st.sampled_from(["", "synth"]),
-    st.booleans(),
-    st.sampled_from(["", "ch1 2", "all"]),
-    st.sampled_from(["now", "bar"]),
-    st.fixed_dictionaries(
-        {}, optional={"temperature": st.floats(0, 5), "key": st.text(st.characters(codec="utf-8"), max_size=9)}
+    mode=st.sampled_from(MODES),
+    model=st.sampled_from(["", "grooves"]),
+    channel=st.integers(0, 16),
+    program=st.integers(0, 128),
+    target=st.sampled_from(["", "synth"]),
+    started=st.booleans(),
+    hears=st.sampled_from(["", "ch1 2", "all"]),
+    when=st.sampled_from(["now", "bar"]),
+    parameters=st.fixed_dictionaries(
+        {},
+        optional={
+            "temperature": st.floats(0, 5),
+            "key": st.sampled_from(["", "D minor", "F# major"]),
+            "chord": st.sampled_from(["", "Gsus4"]),
+        },
     ),
+    parts=PARTS_OF,
 )
 PLAYERS_OF = st.dictionaries(st.integers(1, PLAYERS), SEATS, max_size=3)
 

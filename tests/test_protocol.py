@@ -9,14 +9,14 @@ ROWS = addresses()
 
 
 def check(address, *values):
-    return ROWS[address][0].check(address, values)
+    return ROWS[address].row.check(address, values)
 
 
 def test_addresses_are_unique_and_every_row_is_in_the_reference():
     assert len({row.address for row in TABLE}) == len(TABLE)
     text = reference()
     assert all(f"`{row.address}`" in text for row in TABLE)
-    assert all(row.doc and (row.act or row.access == "r") for row in TABLE)
+    assert all(row.doc and (row.handler or row.access == "r") for row in TABLE)
 
 
 def test_numbers_of_any_kind_are_taken():

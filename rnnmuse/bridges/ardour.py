@@ -1,4 +1,4 @@
-"""Ardour's transport by OSC: it rolls when the stage does, or the stage follows its feedback.
+"""Ardour's transport by OSC: it rolls when rnnmuse's clock runs, or leads that clock by its feedback.
 
 After Ardour's manual, "Controlling Ardour with OSC": a surface is set up with /set_surface, whose seventh argument is
 the port that feedback goes to. Positions and tempo in time with the music come by MIDI clock; OSC is too coarse for it.
@@ -10,37 +10,52 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.output import Program, Send, Sent
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.seats import Sent
-from rnnmuse.realtime.stage import Stage
 
 PORT = 3819
 FEEDBACK = 8 + 16  # a heartbeat each second; the transport's buttons
 PATIENCE = 3.0
 """Seconds of silence after which it is asked again: it may have been started again."""
 AGAIN = 1.0
-"""Seconds from one saying of a thing to the next."""
+"""Seconds between two messages of the same kind."""
 TRIES = 10
-"""How often a start or stop is said: a busy Ardour forgets those that come while it locates."""
+"""How often a start or stop is sent: a busy Ardour ignores those that come while it locates."""
+
+
+class Transport(Protocol):
+    """The clock that Ardour's transport is tied to."""
+
+    def source(self) -> str:
+        """Who leads it: while "internal", Ardour follows; while "osc", Ardour leads."""
+
+    def running(self) -> bool:
+        """Whether it runs."""
+
+    def resume(self) -> None:
+        """Run on from where it stands: Ardour rolls."""
+
+    def halt(self) -> None:
+        """Stand still: Ardour has stopped."""
 
 
 class ArdourOut:
-    """An output without notes. The stage leads while its source is internal, and follows while it is osc.
+    """An output without notes, which ties Ardour's transport to a clock.
 
-    ``there`` and ``rolls`` say whether Ardour answers, and whether its transport runs. An Ardour that comes, or comes
-    back, while the stage plays and leads rolls with it.
+    ``there`` and ``rolls`` say whether Ardour answers, and whether its transport runs. An Ardour that starts, or starts
+    again, while the clock runs and leads, rolls with it. ``resume`` and ``halt`` are called in a thread of this output.
     """
 
     ahead: Nanoseconds = 0
     clock = True
 
-    def __init__(self, stage: Stage, name: str, host: str, port: int) -> None:
-        self.stage, self.name, self.port = stage, name, port
+    def __init__(self, transport: Transport, name: str, host: str, port: int) -> None:
+        self.name, self.port = name, port
+        self._clock = transport
         self.there = False
         self._rolls: bool | None = None  # not known
         self._to = (host, port)
@@ -59,13 +74,17 @@ class ArdourOut:
     def rolls(self) -> bool:
         return self.there and self._rolls is True
 
-    def prepare(self, sent: Sent) -> Callable[[], object]:
+    def prepare(self, sent: Sent) -> Send:
         """Notes go by MIDI."""
         return lambda: None
 
+    def program(self, program: Program) -> Send:
+        """Programs go by MIDI."""
+        return lambda: None
+
     def transport(self, data: list[int]) -> None:
-        """Start, continue and stop, while the stage leads."""
-        if self.stage.source != "internal" or data[0] not in (0xFA, 0xFB, 0xFC):
+        """Start, continue and stop, while the source is internal."""
+        if self._clock.source() != "internal" or data[0] not in (0xFA, 0xFB, 0xFC):
             return
         if data[0] == 0xFA and not self._rolls:
             self._say("/goto_start")
@@ -110,7 +129,7 @@ class ArdourOut:
         was, self.there = self.there, now - self._heard < PATIENCE
         if was and not self.there:
             self._rolls = None
-        elif self.there and not was and self.stage.source == "internal" and self.stage.clock.running:
+        elif self.there and not was and self._clock.source() == "internal" and self._clock.running():
             self._want(True)
 
     def _word(self) -> str:
@@ -125,13 +144,11 @@ class ArdourOut:
             return "/transport_play" if self._wanted else "/transport_stop"
 
     def _take(self, message: osc.Message) -> None:
-        stage = self.stage
         if message.address == "/transport_play":
             self._rolls = message.arguments == (1.0,)
-        if stage.source != "osc" or message.arguments != (1.0,):
+        if self._clock.source() != "osc" or message.arguments != (1.0,):
             return
-        with stage.lock:
-            if message.address == "/transport_play" and not stage.clock.running:
-                stage.run(stage.clock.resume)
-            elif message.address == "/transport_stop" and stage.clock.running:
-                stage.halt()
+        if message.address == "/transport_play" and not self._clock.running():
+            self._clock.resume()
+        elif message.address == "/transport_stop" and self._clock.running():
+            self._clock.halt()

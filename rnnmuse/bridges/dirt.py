@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.output import Program, Send, Sent
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.seats import Sent
 
 PORT = 57120
 AHEAD = 0.1
@@ -56,7 +56,7 @@ class DirtOut:
         self._socket.setblocking(False)
         self._tempo = tempo
 
-    def prepare(self, sent: Sent) -> Callable[[], object]:
+    def prepare(self, sent: Sent) -> Send:
         """A note-on as an event of its length (a quarter beat where it is not known); note-offs are not sent."""
         if not sent.velocity:
             return lambda: None
@@ -71,6 +71,10 @@ class DirtOut:
     def _send(self, packet: bytes) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             self._socket.sendto(packet, self._to)
+
+    def program(self, program: Program) -> Send:
+        """SuperDirt has sounds by name, set by the rig."""
+        return lambda: None
 
     def transport(self, data: list[int]) -> None:
         """SuperDirt has no transport."""

@@ -1,239 +1,323 @@
-"""MIDI ports by python-rtmidi: virtual ones of our own, existing ones by name, and their coming back."""
+"""MIDI outputs, and the ports of a performance: opened by name, brought back when they were lost."""
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
 
+from rnnmuse.bridges import drums
 from rnnmuse.bridges.midi_in import ALL_NOTES_OFF, SUSTAIN, Echoes, MidiReceiver
+from rnnmuse.bridges.output import Program, Send, Sent
+from rnnmuse.bridges.ports import Port, System
 from rnnmuse.clock import Nanoseconds
-from rnnmuse.quiet import quiet
-from rnnmuse.realtime.leader import ClockLeader
-from rnnmuse.realtime.seats import Sent
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.errors import PortError
 
-NAME = "rnnmuse"
-DRAIN = 0.05
-"""Seconds that a driver has to send the last note-offs."""
+log = logging.getLogger("rnnmuse.midi")
 
+VIRTUAL_IN, VIRTUAL_OUT = "rnnmuse in", "rnnmuse out"
 PATIENCE = 1.0
-"""Seconds between two looks for a port that is gone."""
+"""Seconds between two looks at what is missing, while no port comes or goes."""
+LONGEST = 30.0
+"""Seconds between two tries of a port that is there and does not open; each try takes twice as long as the last."""
 
 
 class MidiOut:
-    """An output port; ``sent`` remembers note-ons, so that their echoes are known."""
+    """An output port. Its note-ons are entered in ``echoes``; ``kit`` is one of `drums.KITS`.
 
-    def __init__(self, port: Any, name: str, ahead: Nanoseconds = 0, clock: bool = False, echoes: Echoes | None = None):
-        self._port, self.name, self.ahead, self.clock = port, name, ahead, clock
-        self._echoes = echoes
-        self.sounding: set[tuple[int, int]] = set()
-        """Channel and pitch of what it was last told to play."""
-        self.left: set[tuple[int, int]] = set()
-        """Likewise, of what a port before it, which is lost, was playing."""
+    ``after`` is the output that the port had before it was lost: what that one played is ended here.
+    """
 
-    def prepare(self, sent: Sent) -> Callable[[], object]:
+    def __init__(
+        self,
+        port: Port,
+        name: str,
+        ahead: Nanoseconds = 0,
+        clock: bool = False,
+        echoes: Echoes | None = None,
+        kit: str = "gm",
+        after: MidiOut | None = None,
+    ) -> None:
+        self.name, self.ahead, self.clock, self.kit = name, ahead, clock, kit
+        self.closed: Callable[[MidiOut], None] = lambda _: None
+        self._port, self._echoes = port, echoes
+        self._lock = threading.Lock()  # of the following three
+        self._sounding: dict[tuple[int, int], set[int]] = {}
+        """By channel and pitch as sent: the pitches that sound there, of which a kit may map two onto one."""
+        self._left: set[tuple[int, int]] = set()
+        """Channel and pitch of what the port before it was playing."""
+        self._programs: dict[int, int] = {}
+        if after is not None:
+            self._take_over(after)
+
+    @property
+    def sounding(self) -> set[tuple[int, int]]:
+        """Channel and pitch, as sent, of each note that plays."""
+        with self._lock:
+            return set(self._sounding)
+
+    def prepare(self, sent: Sent) -> Send:
         """A note-on, or with velocity 0 a note-off."""
+        pitch = drums.pitch_out(self.kit, sent.channel, sent.pitch)
+        key = sent.channel, pitch
+        with self._lock:
+            if sent.velocity:
+                self._sounding.setdefault(key, set()).add(sent.pitch)
+            else:
+                sources = self._sounding.get(key, set())
+                sources.discard(sent.pitch)
+                if sources:
+                    return lambda: None  # another note of the key still sounds
+                self._sounding.pop(key, None)
         if sent.velocity and self._echoes is not None:
-            self._echoes.sent(sent.due, sent.channel, sent.pitch)
-        (self.sounding.add if sent.velocity else self.sounding.discard)((sent.channel, sent.pitch))
-        message = [(0x90 if sent.velocity else 0x80) | sent.channel, sent.pitch, sent.velocity]
-        return partial(self._port.send_message, message)
+            self._echoes.sent(sent.due, sent.channel, pitch)
+        status = (0x90 if sent.velocity else 0x80) | sent.channel
+        return partial(self._port.send, bytes((status, pitch, sent.velocity)))
 
-    def silence(self) -> None:
-        """All notes off, sustain off, on every channel: for a port that comes back as it was when it was lost."""
-        for channel in range(16):
-            self._port.send_message([0xB0 | channel, SUSTAIN, 0])
-            self._port.send_message([0xB0 | channel, ALL_NOTES_OFF, 0])
-
-    def end_left(self) -> None:
-        """Note-offs for what is ``left`` and not played anew: what is sent before a driver has connected is lost."""
-        for channel, pitch in sorted(self.left - self.sounding):
-            self._port.send_message([0x80 | channel, pitch, 0])
+    def program(self, program: Program) -> Send:
+        """A program change; a port that comes back gets it again."""
+        with self._lock:
+            self._programs[program.channel] = program.program
+        return partial(self._port.send, bytes((0xC0 | program.channel, program.program)))
 
     def transport(self, data: list[int]) -> None:
-        """Clock, start, continue, stop or song position."""
-        self._port.send_message(data)
+        """Send clock, start, continue, stop or song position."""
+        self._port.send(bytes(data))
+
+    def end_left(self) -> None:
+        """End again what the lost port was playing: what is sent before a driver has connected is lost."""
+        with self._lock:  # held while sending: a note that begins now is sent after its end here
+            for channel, pitch in sorted(self._left - self._sounding.keys()):
+                self._port.send(bytes((0x80 | channel, pitch, 0)))
+            self._left.clear()
 
     def close(self) -> None:
-        """Close the port; the ledger has ended its notes, and their ends are given time to leave."""
-        with contextlib.suppress(Exception):
-            self.end_left()
-            time.sleep(DRAIN)  # JACK sends what waits in its next cycle, if the port is still there
-            self._port.close_port()
-            self._port.delete()
+        """Close the port, which ends what it plays. Never waits."""
+        with self._lock:
+            left = sorted(self._left - self._sounding.keys())
+        try:
+            for channel, pitch in left:
+                self._port.send(bytes((0x80 | channel, pitch, 0)))
+        except PortError as error:
+            log.debug("%s: %s", self.name, error)
+        self._port.close()
+        self.closed(self)
+
+    def _take_over(self, before: MidiOut) -> None:
+        with before._lock:
+            self._left = before._left | before._sounding.keys()
+            self._programs = dict(before._programs)
+        for channel in range(16):
+            self._port.send(bytes((0xB0 | channel, SUSTAIN, 0)))
+            self._port.send(bytes((0xB0 | channel, ALL_NOTES_OFF, 0)))
+        for channel, program in self._programs.items():
+            self._port.send(bytes((0xC0 | channel, program)))
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """What became of a port that was asked for.
+
+    ``state`` is "open", "waiting" (it was never there) or "gone" (it was open). ``detail`` is the port's full name, or
+    the reason for which it is not open.
+    """
+
+    name: str
+    direction: str
+    state: str
+    detail: str
+
+
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """A port that was asked for. ``held`` is the output, or the input's port, while it is open."""
+
+    name: str
+    direction: str
+    virtual: bool
+    clock: bool = False
+    ahead: Nanoseconds = 0
+    kit: str = "gm"
+    mpe: bool = False
+    held: MidiOut | Port | None = None
+    last: MidiOut | None = None
+    state: PortState = field(init=False)
+    again: float = 0.0
+    pause: float = PATIENCE
+
+    def __post_init__(self) -> None:
+        self.state = PortState(self.name, self.direction, "waiting", "not there yet")
 
 
 class Ports:
-    """Opens ports for a stage and brings those back that were lost. ``reason`` says why there are none."""
+    """Opens the ports of a performance and brings back those that were lost.
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage, self.reason = stage, ""
-        self.echoes = Echoes()
-        self.leader = ClockLeader(stage)
-        self.opened: list[str] = []
-        self._wanted: list[Callable[[], bool]] = []
-        self._looks: dict[tuple[Any, int], Any] = {}
+    ``add_output`` and ``lose`` are called, with an output, when it is open and when it is gone; ``make_receiver`` makes
+    an input's receiver; ``on_error`` takes a line for the performer when an input is gone. They are called from the
+    thread of this class or a port's, and no lock of this class is held.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        add_output: Callable[[MidiOut], None],
+        lose: Callable[[MidiOut, str], None],
+        make_receiver: Callable[[bool, Echoes], MidiReceiver],
+        on_error: Callable[[str], None] = lambda _: None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.system, self.echoes = system, Echoes()
+        self._add_output, self._lose, self._make_receiver = add_output, lose, make_receiver
+        self._on_error, self._now = on_error, now
+        self._wanted: list[_Wanted] = []
+        self._lock = threading.Lock()  # of what a wanted port holds
         self._stop = threading.Event()
-        try:
-            import rtmidi
-        except ImportError:
-            self.reason = "python-rtmidi is not installed: pip install 'rnnmuse[midi]'"
-            self._apis: list[int] = []
-            return
-        self._rtmidi = rtmidi
-        unusable = [rtmidi.API_RTMIDI_DUMMY, rtmidi.API_UNSPECIFIED]
-        if not Path("/dev/snd/seq").exists():  # ALSA would complain on the terminal at each look
-            unusable.append(rtmidi.API_LINUX_ALSA)
-        self._apis = [api for api in rtmidi.get_compiled_api() if api not in unusable]
-        stage.closers.append(self.close)
+        self._thread: threading.Thread | None = None
 
-    def virtual(self, clock: bool = False, ahead: Nanoseconds = 0, mpe: bool = False) -> bool:
-        """Open "rnnmuse in" and "rnnmuse out"; False, and the reason, where the system has no virtual ports."""
-        reasons = []
-        for api in self._apis:
-            try:
-                with quiet():
-                    out, into = self._rtmidi.MidiOut(api, NAME), self._rtmidi.MidiIn(api, NAME)
-                    out.open_virtual_port("rnnmuse out")
-                    into.open_virtual_port("rnnmuse in")
-            except Exception as error:  # each driver raises its own kinds
-                reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
-                continue
-            self._listen(into, mpe)
-            self.stage.add_output(MidiOut(out, "rnnmuse out", ahead, clock, self.echoes))
-            self.opened += ["rnnmuse in", "rnnmuse out"]
-            return True
-        self.reason = self.reason or "; ".join(reasons) or "this system has no virtual ports"
-        return False
+    def virtual(
+        self, clock: bool = False, ahead: Nanoseconds = 0, mpe: bool = False, kit: str = "gm"
+    ) -> tuple[PortState, PortState]:
+        """Ask for the virtual ports "rnnmuse in" and "rnnmuse out", of which the second gets notes."""
+        into, out = _Wanted(VIRTUAL_IN, "in", True, mpe=mpe), _Wanted(VIRTUAL_OUT, "out", True, clock, ahead, kit)
+        beside = threading.Thread(target=self._want, args=(into,), name="ports", daemon=True)
+        beside.start()  # a port takes a tenth of a second to open
+        self._want(out)
+        beside.join()
+        return into.state, out.state
 
-    def output(self, name: str, clock: bool = False, ahead: Nanoseconds = 0) -> None:
-        """Open the first output port whose name contains ``name``, now or as soon as it is there, again when lost."""
+    def output(self, name: str, clock: bool = False, ahead: Nanoseconds = 0, kit: str = "gm") -> PortState:
+        """Ask for the first output port whose name contains ``name``: now, or once it is there; again when lost."""
+        return self._want(_Wanted(name, "out", False, clock, ahead, kit))
 
-        last: MidiOut | None = None
+    def input(self, name: str, mpe: bool = False) -> PortState:
+        """Ask for the first input port whose name contains ``name``, likewise."""
+        return self._want(_Wanted(name, "in", False, mpe=mpe))
 
-        def present() -> bool:
-            nonlocal last
-            held = self.stage.outputs.get(name)
-            if held is not None:
-                if self._has(self._rtmidi.MidiOut, name):
-                    if last is not None and last.left:
-                        with self.stage.lock:
-                            last.end_left()
-                            last.left.clear()
-                    return True
-                with self.stage.lock:
-                    self.stage.lose(name, "its port vanished")
-            opened = self._open(self._rtmidi.MidiOut, name) if self._has(self._rtmidi.MidiOut, name) else None
-            if opened is None:
-                return False
-            output = MidiOut(opened, name, ahead, clock, self.echoes)
-            if last is not None:
-                output.silence()
-                output.left = last.left | last.sounding
-            last = output
-            self.stage.add_output(output)
-            return True
-
-        self._want(present, name)
-
-    def input(self, name: str, mpe: bool = False) -> None:
-        """Listen to the first input port whose name contains ``name``, now or as soon as it is there."""
-        held: list[Any] = []
-
-        def present() -> bool:
-            if held:
-                if self._has(self._rtmidi.MidiIn, name):
-                    return True
-                with contextlib.suppress(Exception):
-                    held[0].cancel_callback()
-                    held.pop().close_port()
-            opened = self._open(self._rtmidi.MidiIn, name) if self._has(self._rtmidi.MidiIn, name) else None
-            if opened is None:
-                return False
-            held.append(opened)
-            self._listen(opened, mpe)
-            return True
-
-        self._want(present, name)
+    def state(self) -> list[PortState]:
+        """Each port that was asked for, as it is now."""
+        return [wanted.state for wanted in list(self._wanted)]
 
     def names(self) -> tuple[list[str], list[str]]:
-        """The input and output ports that exist."""
-        if not self._apis:
-            return [], []
-        kinds = self._rtmidi.MidiIn, self._rtmidi.MidiOut
-        into, out = ([name for api in self._apis for name in self._ports(kind, api)] for kind in kinds)
-        return into, out
+        """The inputs and outputs that can be opened."""
+        return self.system.names()
+
+    def open(self) -> None:
+        """Begin to look for what is missing, in a thread."""
+        self._thread = threading.Thread(target=self._watch, name="ports", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Close every port and look no more; what outputs were given before is still sent. Never waits."""
         self._stop.set()
-        for look in self._looks.values():
-            look.delete()
-        self._looks.clear()
+        self.system.close()
 
-    def _want(self, present: Callable[[], bool], name: str) -> None:
-        if not self._apis:
-            raise ValueError(f"MIDI port {name!r}: {self.reason}")
-        if present():
-            self.opened.append(name)
-        else:
-            self.opened.append(f"{name} (not there yet)")
-        self._wanted.append(present)
-        if len(self._wanted) == 1:
-            threading.Thread(target=self._watch, name="ports", daemon=True).start()
+    def look(self, changed: bool = True) -> None:
+        """Open what is missing and there. ``changed``: ports have come or gone since the last look."""
+        for wanted in list(self._wanted):
+            held = wanted.held
+            if isinstance(held, MidiOut):
+                try:
+                    held.end_left()
+                except PortError as error:  # the port's own thread tells of it
+                    log.debug("%s: %s", wanted.name, error)
+            elif held is None and not self._stop.is_set() and (changed or self._now() >= wanted.again):
+                self._open(wanted)
 
     def _watch(self) -> None:
-        while not self._stop.wait(PATIENCE):
-            for present in self._wanted:
-                with contextlib.suppress(Exception):
-                    present()
-
-    def _has(self, kind: Any, name: str) -> bool:
-        return any(name.lower() in port.lower() for api in self._apis for port in self._ports(kind, api))
-
-    def _ports(self, kind: Any, api: int) -> list[str]:
-        try:  # one look-out for each: a JACK server may hang on clients that come and go every second
-            with quiet():
-                if (kind, api) not in self._looks:
-                    self._looks[kind, api] = kind(api, NAME + " look")
-                names: list[str] = self._looks[kind, api].get_ports()
-        except Exception:  # as above
-            self._looks.pop((kind, api), None)
-            return []
-        return names
-
-    def _open(self, kind: Any, name: str) -> Any:
-        for api in self._apis:
+        while not self._stop.is_set():
+            changed = self.system.wait(PATIENCE)
             try:
-                port = kind(api, NAME)
-                names = port.get_ports()
-                at = next((i for i, found in enumerate(names) if name.lower() in found.lower()), None)
-                if at is None:
-                    port.delete()
-                    continue
-                port.open_port(at, name)
-                return port
-            except Exception:  # as above
-                continue
-        return None
+                self.look(changed)
+            except Exception as error:  # one bad port must not end the watch
+                log.exception("looking for MIDI ports failed")
+                self._on_error(f"MIDI ports: {type(error).__name__}: {error}")
 
-    def _listen(self, into: Any, mpe: bool) -> None:
-        receiver = MidiReceiver(self.stage, self.leader, mpe, self.echoes)
-        into.ignore_types(sysex=False, timing=False, active_sense=True)
-        into.set_callback(partial(_called, receiver))
+    def _want(self, wanted: _Wanted) -> PortState:
+        self.system.settle()
+        self._open(wanted)
+        self._wanted.append(wanted)
+        return wanted.state
 
-        def close() -> None:
-            into.cancel_callback()  # closing holds the GIL and waits for JACK, which may wait for a callback
-            into.close_port()
-            into.delete()
+    def _open(self, wanted: _Wanted) -> None:
+        try:
+            if wanted.direction == "out":
+                self._open_output(wanted)
+            else:
+                self._open_input(wanted)
+        except PortError as error:
+            state = "gone" if wanted.state.state in ("open", "gone") else "waiting"
+            why = str(error).removeprefix(f"MIDI port {wanted.name!r}: ")
+            wanted.state = PortState(wanted.name, wanted.direction, state, why)
+            wanted.again = self._now() + wanted.pause
+            wanted.pause = min(LONGEST, 2 * wanted.pause)
+        else:
+            wanted.pause = PATIENCE
 
-        self.stage.closers.append(close)
+    def _open_output(self, wanted: _Wanted) -> None:
+        made: list[MidiOut] = []
+        first = threading.Lock()
 
+        def lost(why: str) -> None:
+            if made and first.acquire(blocking=False):
+                self._tell(wanted, made[0], why)
+                self._lose(made[0], why)  # before it is looked for again
+                self._let_go(wanted, made[0])
 
-def _called(receiver: MidiReceiver, message: tuple[list[int], float], _: object = None) -> None:
-    receiver.receive(message[0])
+        port = self.system.open_output(wanted.name, lost, wanted.virtual)
+        try:
+            output = MidiOut(port, wanted.name, wanted.ahead, wanted.clock, self.echoes, wanted.kit, wanted.last)
+        except PortError:
+            port.close()
+            raise
+        output.closed = partial(self._closed, wanted)
+        wanted.last = output
+        self._hold(wanted, output, port.name)
+        self._add_output(output)
+        made.append(output)
+        if port.lost:  # before it was known to `lost`
+            lost("its port vanished")
+
+    def _open_input(self, wanted: _Wanted) -> None:
+        receiver = self._make_receiver(wanted.mpe, self.echoes)
+        made: list[Port] = []
+
+        def lost(why: str) -> None:
+            receiver.release()
+            for port in made:
+                self._tell(wanted, port, why)
+                self._let_go(wanted, port)
+
+        port = self.system.open_input(wanted.name, receiver.receive, lost, wanted.virtual)
+        self._hold(wanted, port, port.name)
+        made.append(port)
+        if port.lost:
+            lost("its port vanished")
+
+    def _hold(self, wanted: _Wanted, held: MidiOut | Port, name: str) -> None:
+        with self._lock:
+            wanted.held = held
+            wanted.state = PortState(wanted.name, wanted.direction, "open", name)
+
+    def _tell(self, wanted: _Wanted, held: MidiOut | Port, why: str) -> None:
+        """Say once that a port is gone."""
+        with self._lock:
+            if wanted.held is not held or wanted.state.state != "open":
+                return
+            wanted.state = PortState(wanted.name, wanted.direction, "gone", why)
+        if wanted.direction == "in" and not self._stop.is_set():  # an output's is told by whoever has it
+            log.warning("%s is gone: %s", wanted.name, why)
+            self._on_error(f"{wanted.name} is gone: {why}")
+
+    def _let_go(self, wanted: _Wanted, held: MidiOut | Port) -> None:
+        """From now on a port is looked for."""
+        with self._lock:
+            if wanted.held is held:
+                wanted.held = None
+
+    def _closed(self, wanted: _Wanted, output: MidiOut) -> None:
+        """An output was closed by whoever had it: a note could not be sent, or the performance ends."""
+        self._tell(wanted, output, "its driver takes no messages")
+        self._let_go(wanted, output)

@@ -1,35 +1,58 @@
-"""The OSC sockets: UDP, TCP with SLIP on the same number, who asked, who has subscribed, where answers go."""
+"""The OSC sockets of the stage: UDP, and TCP with SLIP frames on the same port number.
+
+One thread selects, reads and handles. Reading is quick: packets go to an `Inbox`, which serves the senders in turn, a
+slice of time after each round of reading. So a flood from one sender delays another's packet by a few milliseconds.
+Any thread may send; none ever waits for a client.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
+import os
 import selectors
 import socket
 import struct
 import threading
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 
 from rnnmuse.bridges import osc, slip
+from rnnmuse.bridges.osc_inbox import PACKETS, Inbox
+from rnnmuse.bridges.osc_subscribers import Subscribers
+
+log = logging.getLogger("rnnmuse.osc")
 
 LEASE = 60.0
-CONNECTIONS = 32
+"""Seconds of a subscription that does not say how long."""
+CONNECTIONS = 64
+"""TCP clients at once. For one more, the one without a subscription that has been silent longest is let go."""
 UNSENT = 1 << 16
-"""Bytes that may wait for a TCP client before it is let go."""
-
-RECEIVE_BUFFER = 1 << 20
+"""Bytes that may wait for a TCP client before it is dropped."""
+REPLY_PORTS = 1024
+"""Senders whose reply port is remembered."""
+RECEIVE_BUFFER = 1 << 22
 """Bytes of UDP that may wait to be read, as far as the system allows: its usual size loses what is past 270 packets."""
+READ, SERVED, SLICE = 256, 64, 0.002
+"""Of one round: packets read from UDP, packets handled, and seconds after which no further one is handled."""
+REST = 0.0003
+"""Seconds that the thread sleeps after a slice that left packets waiting: Linux stops a thread with real-time priority
+that is never idle for 50 ms of each second, and other threads want their turn."""
+TOLD = 1.0
+"""Seconds between two errors that tell one sender of dropped packets, and between two reports of a failing handler."""
 
 UDP_SEGMENT = 103
 MOST_SEGMENTS = 32
 """Linux cuts what one call sends into datagrams of equal size, 64 at most: a quarter of the time of a call for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who sent a packet: a UDP address, or a TCP connection (which has a number)."""
+class Client(NamedTuple):
+    """The sender of a packet: a UDP address, or a TCP connection (which has a number)."""
 
     host: str
     port: int
@@ -37,148 +60,318 @@ class Client:
 
 
 @dataclass(slots=True)
-class Lease:
-    """A subscription: until when (monotonic seconds), and how many nanoseconds ahead of their time it gets notes."""
-
-    until: float
-    ahead: int = 0
-
-
 class _Connection:
-    def __init__(self, stream: socket.socket) -> None:
-        self.stream = stream
-        self.decoder = slip.Decoder(osc.MAX_BYTES)
-        self.unsent = bytearray()
+    stream: socket.socket
+    heard: float
+    """When it last sent something, in monotonic seconds."""
+    decoder: slip.Decoder = field(default_factory=lambda: slip.Decoder(osc.MAX_BYTES))
+    unsent: bytearray = field(default_factory=bytearray)
+    events: int = 0
+    """What the selector watches it for."""
+    broken: str = ""
+    """Why it must be dropped, as soon as the selecting thread comes to it."""
 
 
 class OscServer:
-    """Sockets on one port. ``deliver`` is called with each packet and its client, in the thread that selects."""
+    """Sockets on one port. ``handle`` is called with each packet and its client, in the thread that selects.
 
-    def __init__(self, host: str, port: int, deliver: Callable[[bytes, Client], None]) -> None:
-        self.host, self.port, self._deliver = host, port, deliver
-        self.subscribers: dict[Client, Lease] = {}
-        self._reply_ports: dict[Client, int] = {}
+    `open` registers callbacks with a selector, as the data of its keys; its thread calls them without arguments.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        handle: Callable[[bytes, Client], None],
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.host, self.port, self._handle, self._now, self._sleep = host, port, handle, now, sleep
+        self.subscribers: Subscribers[Client] = Subscribers(now)
+        self._inbox: Inbox[Client] = Inbox()
+        self._reply_ports: OrderedDict[Client, int] = OrderedDict()
         self._udp: socket.socket | None = None
         self._tcp: socket.socket | None = None
-        self._connections: dict[int, _Connection] = {}
-        self._count = 0
         self._selector: selectors.BaseSelector | None = None
+        self._connections: dict[Client, _Connection] = {}
+        self._paused: set[Client] = set()
+        self._count = 0
+        self._buffer = memoryview(bytearray(1 << 16))
+        self._bell_in, self._bell_out = socket.socketpair()
+        self._rung = False
+        self._attend: deque[Client] = deque()  # TCP clients that the selecting thread must look at
+        self._spare: int | None = None  # a descriptor that is given up to turn a client away when there is no other
+        self._told: OrderedDict[Client, float] = OrderedDict()
+        self._failures, self._reported = 0, -TOLD
         self._held: dict[Client, list[bytes]] = {}
         self._holder = 0  # the thread whose packets are held back until the end of `together`
         self._segments = hasattr(socket.socket, "sendmsg")
-        self._sending = threading.Lock()  # a cover's progress is told by a thread of its own
+        self._sending = threading.Lock()  # of what waits for TCP clients
+
+    # -- life -----------------------------------------------------------------------------------------------
 
     def open(self, selector: selectors.BaseSelector) -> None:
         """Take the port; OSError, with what to look for, where it is taken."""
         self._selector = selector
+        self._udp, self._tcp = udp, tcp = self._bound()
+        self.port = udp.getsockname()[1]
+        self._spare = os.open(os.devnull, os.O_RDONLY)
+        for sock, act in ((udp, self._packets), (tcp, self._accept), (self._bell_in, self._answer_bell)):
+            sock.setblocking(False)
+            selector.register(sock, selectors.EVENT_READ, act)
+        self._bell_out.setblocking(False)
+
+    def _bound(self) -> tuple[socket.socket, socket.socket]:
+        """The two sockets. A free UDP port may be taken for TCP: without a wish, another one is tried."""
         for attempt in range(8):
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # elsewhere it would let two listen
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 udp.bind((self.host, self.port))
                 tcp.bind((self.host, udp.getsockname()[1]))
-                tcp.listen(8)
+                tcp.listen(CONNECTIONS)
             except OSError as error:
                 udp.close()
                 tcp.close()
-                if self.port or attempt == 7:  # a free UDP port may be taken for TCP: try another
+                if self.port or attempt == 7:
                     text = f"port {self.port}: {error.strerror}; is rnnmuse live running already?"
                     raise OSError(text) from None
                 continue
-            break
-        self._udp, self._tcp, self.port = udp, tcp, udp.getsockname()[1]
-        for sock, act in ((udp, self._packets), (tcp, self._accept)):
-            sock.setblocking(False)
-            selector.register(sock, selectors.EVENT_READ, act)
+            return udp, tcp
+        raise AssertionError
 
     def close(self) -> None:
-        """Close every socket."""
-        for sock in (self._udp, self._tcp, *(c.stream for c in self._connections.values())):
-            if sock is not None:
-                sock.close()
+        """Close every socket; packets that still wait are not handled."""
+        selector, self._selector = self._selector, None
+        with self._sending:
+            connections, self._connections = self._connections, {}
+        sockets = [self._udp, self._tcp, self._bell_in, *(one.stream for one in connections.values())]
         self._udp = self._tcp = None
-        self._connections.clear()
+        self._inbox = Inbox()
+        for sock in sockets:
+            if sock is not None:
+                if selector is not None:
+                    with contextlib.suppress(KeyError, ValueError, OSError):
+                        selector.unregister(sock)
+                sock.close()
+        self._bell_out.close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     # -- in -------------------------------------------------------------------------------------------------
 
     def _packets(self) -> None:
-        assert self._udp is not None
-        for _ in range(64):  # then let the others have a turn
-            try:
-                data, (host, port) = self._udp.recvfrom(65536)
-            except (BlockingIOError, InterruptedError):
+        """Read what UDP has brought, up to `READ` packets, then handle a slice."""
+        for _ in range(READ):
+            if self._udp is None:
                 return
+            try:
+                size, (host, port) = self._udp.recvfrom_into(self._buffer)
+            except (BlockingIOError, InterruptedError):
+                break
             except OSError:
                 continue  # an answer to a client that is gone came back
-            self._deliver(data, Client(host, port))
+            client = Client(host, port)
+            if lost := self._inbox.put(client, bytes(self._buffer[:size])):
+                self._tell_lost(client, lost)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Handle packets for a slice of time; the bell brings the thread back for the rest."""
+        end = self._now() + SLICE
+        for _ in range(SERVED):
+            item = self._inbox.take()
+            if item is None:
+                break
+            client, packet = item
+            try:
+                self._handle(packet, client)
+            except Exception:  # one bad packet must not end the music
+                self._failures += 1
+                if self._now() - self._reported >= TOLD:
+                    self._reported = self._now()
+                    log.exception("%d packets could not be handled; the last of %s", self._failures, client)
+            if self._now() >= end:
+                break
+        for client in [one for one in self._paused if self._inbox.waiting(one) <= PACKETS // 2]:
+            self._paused.discard(client)
+            self._watch(client)
+        self.subscribers.expire()
+        if self._inbox:
+            self._ring()
+            self._sleep(REST)
+
+    def _ring(self) -> None:
+        """Let the selecting thread come back at once."""
+        if not self._rung:
+            self._rung = True
+            with contextlib.suppress(OSError):
+                self._bell_out.send(b"x")
+
+    def _answer_bell(self) -> None:
+        with contextlib.suppress(OSError):
+            self._bell_in.recv(64)
+        self._rung = False  # first: what is added from here on rings again
+        while self._attend:
+            client = self._attend.popleft()
+            connection = self._connections.get(client)
+            if connection is not None and connection.broken:
+                self._drop(client, connection.broken)
+            else:
+                self._watch(client)
+        self._serve()
+
+    def _tell_lost(self, client: Client, count: int) -> None:
+        """Tell a sender, once a second at most, that it sends more than can be handled."""
+        if self._now() - self._told.get(client, -TOLD) < TOLD:
+            return
+        self._told[client] = self._now()
+        self._told.move_to_end(client)
+        if len(self._told) > REPLY_PORTS:
+            self._told.popitem(last=False)
+        text = f"more than {PACKETS} packets wait; {count} or more of the oldest were dropped"
+        log.warning("%s:%d: %s", client.host, client.port, text)
+        self.send(self.target(client), osc.build("/rnnmuse/error", ("packet", "limit", text)))
+
+    # -- TCP ------------------------------------------------------------------------------------------------
 
     def _accept(self) -> None:
         assert self._tcp is not None
-        assert self._selector is not None
-        with contextlib.suppress(OSError):
+        try:
             stream, (host, port) = self._tcp.accept()
-            if len(self._connections) >= CONNECTIONS:
-                stream.close()
-                return
-            stream.setblocking(False)
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._count += 1
-            client = Client(host, port, self._count)
-            self._connections[client.connection] = _Connection(stream)
-            self._selector.register(stream, selectors.EVENT_READ, lambda: self._read(client))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._turn_away()
+            return
+        if len(self._connections) >= CONNECTIONS and not self._make_room():
+            log.warning("%s:%d: turned away; all %d TCP clients are subscribed", host, port, CONNECTIONS)
+            stream.close()
+            return
+        stream.setblocking(False)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._count += 1
+        client = Client(host, port, self._count)
+        self._connections[client] = _Connection(stream, self._now())
+        self._watch(client)
 
-    def _read(self, client: Client) -> None:
-        connection = self._connections.get(client.connection)
+    def _turn_away(self) -> None:
+        """No descriptor is left: close the client that waits, or the selector would report it for ever."""
+        assert self._tcp is not None
+        log.warning("a TCP client was turned away: too many open files")
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+            with contextlib.suppress(OSError):
+                self._tcp.accept()[0].close()
+            with contextlib.suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY)
+
+    def _make_room(self) -> bool:
+        """Drop the client without a subscription that has been silent longest; False where all are subscribed."""
+        subscribed = {one.client for one in self.subscribers.running()}
+        idle = [client for client in self._connections if client not in subscribed]
+        if not idle:
+            return False
+        silent = min(idle, key=lambda client: self._connections[client].heard)
+        self._drop(silent, "it was silent longest, and another client came")
+        return True
+
+    def _watch(self, client: Client) -> None:
+        """Let the selector watch a client's socket for what is wanted now."""
+        connection = self._connections.get(client)
+        if connection is None or self._selector is None:
+            return
+        reads = 0 if client in self._paused else selectors.EVENT_READ
+        wanted = reads | (selectors.EVENT_WRITE if connection.unsent else 0)
+        if wanted == connection.events:
+            return
+        if not connection.events:
+            self._selector.register(connection.stream, wanted, lambda: self._ready(client))
+        elif wanted:
+            self._selector.modify(connection.stream, wanted, lambda: self._ready(client))
+        else:
+            self._selector.unregister(connection.stream)
+        connection.events = wanted
+
+    def _ready(self, client: Client) -> None:
+        """A client's socket can be read or written."""
+        connection = self._connections.get(client)
         if connection is None:
             return
-        try:
-            data = connection.stream.recv(65536)
-        except (BlockingIOError, InterruptedError):
+        if connection.unsent:
+            with self._sending:
+                self._flush(client, connection)
+        if client not in self._paused and not self._read(client, connection):
             return
+        self._watch(client)
+        self._serve()
+
+    def _read(self, client: Client, connection: _Connection) -> bool:
+        """Read once; False if the client is gone."""
+        try:
+            data = connection.stream.recv(1 << 14)
+        except (BlockingIOError, InterruptedError):
+            return True
         except OSError:
             data = b""
         if not data:
             self._drop(client)
-            return
+            return False
+        connection.heard = self._now()
         for packet in connection.decoder.feed(data):
-            self._deliver(packet, client)
+            self._inbox.put(client, packet, shed=False)
+        if self._inbox.waiting(client) >= PACKETS:  # nothing of TCP is dropped: the client has to wait
+            self._paused.add(client)
+        return True
 
-    def _drop(self, client: Client) -> None:
-        connection = self._connections.pop(client.connection, None)
-        self.subscribers.pop(client, None)
-        if connection is not None and self._selector is not None:
+    def _drop(self, client: Client, why: str = "") -> None:
+        """Close a TCP client's socket and forget it. What it sent before is still handled."""
+        with self._sending:
+            connection = self._connections.pop(client, None)
+        if connection is None:
+            return
+        if why:
+            log.warning("%s:%d is dropped: %s", client.host, client.port, why)
+        if connection.events and self._selector is not None:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(connection.stream)
-            connection.stream.close()
+        connection.stream.close()
+        self._paused.discard(client)
+        self._reply_ports.pop(client, None)
+        self.subscribers.remove(client)
 
     # -- out ------------------------------------------------------------------------------------------------
 
     def target(self, client: Client) -> Client:
         """Where answers to a client go."""
-        return Client(client.host, self._reply_ports.get(client, client.port), client.connection)
+        port = self._reply_ports.get(client)
+        return client if port is None else Client(client.host, port, client.connection)
 
     def reply_to(self, client: Client, port: int) -> None:
-        """Send the answers to another port of the client's host."""
+        """Send the answers to another port of the client's host. A TCP client gets them by its connection always."""
+        if client.connection:
+            return
         self._reply_ports[client] = port
+        self._reply_ports.move_to_end(client)
+        if len(self._reply_ports) > REPLY_PORTS:
+            self._reply_ports.popitem(last=False)
 
     def subscribe(self, client: Client, seconds: float, ahead: int = 0) -> None:
-        """Begin or renew a lease."""
-        self.subscribers[self.target(client)] = Lease(time.monotonic() + seconds, ahead)
+        """Begin or renew a lease; ``ahead`` is in nanoseconds. ProtocolError ("limit") where there are too many."""
+        self.subscribers.add(self.target(client), client, seconds, ahead)
 
     def unsubscribe(self, client: Client) -> None:
         """End the lease."""
-        self.subscribers.pop(self.target(client), None)
+        self.subscribers.remove(self.target(client))
 
-    def leased(self) -> Iterator[tuple[Client, Lease]]:
-        """The subscribers whose lease runs."""
-        now = time.monotonic()
-        for client, lease in list(self.subscribers.items()):
-            if lease.until < now:
-                self.subscribers.pop(client, None)
-            else:
-                yield client, lease
+    def lookaheads(self) -> frozenset[int]:
+        """The look-aheads in use, in nanoseconds; not 0."""
+        return self.subscribers.lookaheads()
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -190,58 +383,78 @@ class OscServer:
             self._holder = 0
             held, self._held = self._held, {}
             for client, packets in held.items():
-                self._send(client, packets)
+                self._send_all(client, packets)
+
+    def broadcast(self, packet: bytes, ahead: int | None = None) -> None:
+        """Send to every subscriber, or to those of one look-ahead in nanoseconds."""
+        running = self.subscribers.running(ahead)
+        if self._holder and self._holder == threading.get_ident():
+            for one in running:
+                self._held.setdefault(one.client, []).append(packet)
+        else:
+            for one in running:
+                self._send(one.client, packet)
 
     def send(self, client: Client, packet: bytes) -> None:
         """Send one packet; one that cannot be sent is lost, as UDP's are."""
         if self._holder and self._holder == threading.get_ident():
             self._held.setdefault(client, []).append(packet)
         else:
-            self._send(client, [packet])
+            self._send(client, packet)
 
-    def _send(self, client: Client, packets: list[bytes]) -> None:
-        if client.connection:
-            with self._sending:
-                self._send_tcp(client, b"".join(map(slip.encode, packets)))
+    def _send(self, client: Client, packet: bytes) -> None:
+        host, port, connection = client
+        if connection:
+            self._send_tcp(client, slip.encode(packet))
         elif self._udp is not None:
-            to = (client.host, client.port)
+            with contextlib.suppress(OSError):
+                self._udp.sendto(packet, (host, port))
+
+    def _send_all(self, client: Client, packets: list[bytes]) -> None:
+        """Send some packets in as few system calls as may be."""
+        if len(packets) == 1:
+            self._send(client, packets[0])
+        elif client.connection:
+            self._send_tcp(client, b"".join(map(slip.encode, packets)))
+        elif self._udp is not None:
             for size, equal in groupby(packets, len):
                 run = list(equal)
-                while len(run) > 1 and self._segments and self._send_segments(run[:MOST_SEGMENTS], size, to):
+                while len(run) > 1 and self._segments:
+                    if not self._send_segments(self._udp, run[:MOST_SEGMENTS], size, client[:2]):
+                        break
                     run = run[MOST_SEGMENTS:]
                 for packet in run:
-                    with contextlib.suppress(OSError):
-                        self._udp.sendto(packet, to)
+                    self._send(client, packet)
 
-    def _send_segments(self, packets: list[bytes], size: int, to: tuple[str, int]) -> bool:
+    def _send_segments(self, udp: socket.socket, packets: list[bytes], size: int, to: tuple[str, int]) -> bool:
         """Send datagrams of one size by one call; False, from then on, where the system cannot."""
-        assert self._udp is not None
         try:
-            self._udp.sendmsg(packets, [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", size))], 0, to)
+            udp.sendmsg(packets, [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", size))], 0, to)
         except BlockingIOError:
             pass  # lost, as UDP's are
         except OSError:
             self._segments = False
         return self._segments
 
-    def _send_tcp(self, client: Client, frame: bytes) -> None:
-        connection = self._connections.get(client.connection)
-        if connection is None:
-            return
-        connection.unsent += frame
-        with contextlib.suppress(BlockingIOError, InterruptedError):
-            try:
-                sent = connection.stream.send(connection.unsent)
-            except (BrokenPipeError, ConnectionError):
-                self.subscribers.pop(client, None)  # its reader sees the end and lets it go
+    def _send_tcp(self, client: Client, frames: bytes) -> None:
+        with self._sending:
+            connection = self._connections.get(client)
+            if connection is None or connection.broken:
                 return
-            del connection.unsent[:sent]
-        if len(connection.unsent) > UNSENT:  # it does not read: never wait for it
-            with contextlib.suppress(OSError):
-                connection.stream.shutdown(socket.SHUT_RDWR)
+            connection.unsent += frames
+            self._flush(client, connection)
 
-    def broadcast(self, packet: bytes, ahead: int | None = None) -> None:
-        """Send to every subscriber, or to those of one look-ahead."""
-        for client, lease in self.leased():
-            if ahead is None or lease.ahead == ahead:
-                self.send(client, packet)
+    def _flush(self, client: Client, connection: _Connection) -> None:
+        """Send what the client takes now; the selecting thread sees to the rest. The caller holds the lock."""
+        try:
+            sent = connection.stream.send(connection.unsent)
+            del connection.unsent[:sent]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            connection.broken = error.strerror or "its connection is broken"
+        if len(connection.unsent) > UNSENT:
+            connection.broken = f"more than {UNSENT} bytes wait for it; it does not read"
+        if connection.broken or (connection.unsent and not connection.events & selectors.EVENT_WRITE):
+            self._attend.append(client)
+            self._ring()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-END, ESC, ESC_END, ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
+_ESCAPE = re.compile(rb"\xdb(.?)", re.DOTALL)
+_ESCAPED = {b"\xdc": b"\xc0", b"\xdd": b"\xdb"}
 
 
 def encode(packet: bytes) -> bytes:
@@ -16,25 +18,27 @@ def encode(packet: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Decoder:
-    """Bytes as they come to packets. A frame over ``limit`` bytes is cut to ``limit`` + 1, so that it is seen."""
+    """Packets from bytes, however these are cut.
+
+    A packet over ``limit`` bytes is cut to ``limit`` + 1, so that its reader sees that it is too long. An escape that
+    the RFC does not name stands for the byte after it.
+    """
 
     limit: int = 8192
     _frame: bytearray = field(default_factory=bytearray)
-    _escaped: bool = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The packets that end in ``data``; empty frames are passed over."""
-        for byte in data:
-            if byte == END:
-                packet, self._frame, self._escaped = bytes(self._frame), bytearray(), False
-                if packet:
-                    yield packet
-            elif len(self._frame) > self.limit:
-                continue
-            elif self._escaped:
-                self._frame.append({ESC_END: END, ESC_ESC: ESC}.get(byte, byte))
-                self._escaped = False
-            elif byte == ESC:
-                self._escaped = True
-            else:
-                self._frame.append(byte)
+        """The packets that end in ``data``; empty frames are skipped."""
+        *ended, rest = data.split(b"\xc0")
+        for part in ended:
+            self._hold(part)
+            frame, self._frame = bytes(self._frame), bytearray()
+            if b"\xdb" in frame:
+                frame = _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), frame)
+            if frame:
+                yield frame[: self.limit + 1]
+        self._hold(rest)
+
+    def _hold(self, part: bytes) -> None:
+        most = 2 * self.limit + 2  # so many bytes are more than ``limit``, even if every second one is an escape
+        self._frame += part[: max(0, most - len(self._frame))]

@@ -7,12 +7,15 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
+from rnnmuse.clock import PPQ
+
+if TYPE_CHECKING:  # it is loaded by the commands that need it
     from rnnmuse.realtime.stage import Stage
 
 
@@ -28,11 +31,11 @@ def live(
 ) -> None:
     """Play live: OSC and MIDI in and out, until Ctrl-C."""
     from rnnmuse import config
+    from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.models.bundle import find
     from rnnmuse.protocol import MODES
-    from rnnmuse.realtime.rigging import open_rig, save_rig
-    from rnnmuse.realtime.seats import Settings
-    from rnnmuse.realtime.stage import Stage
+    from rnnmuse.realtime.rig import open_rig, save_rig
+    from rnnmuse.realtime.stage import Settings, Stage
 
     if port is not None and not 0 <= port <= 65535:
         raise ValueError(f"port: {port}; must be 0 to 65535")
@@ -42,15 +45,18 @@ def live(
     s = setup.stage
     s.update({n: v for n, v in (("model", model), ("port", port), ("tempo", tempo)) if v is not None})
     s["query"] = 0 if s["port"] == 0 else s["query"]  # a stage beside another takes no fixed port
-    for name in {s["model"], *(seat.model for seat in setup.players.values() if seat.model)}:
+    for name in sorted(setup.models()):
         find(name)
+    system = MidiSystem() if midi else None  # first: its drivers answer while the engine starts
     stage = Stage(Settings(s["host"], s["port"], s["tempo"], s["model"]))
-    sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the other
+    sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the others
     stage.open()
     try:
-        lines = open_rig(stage, setup, midi)
+        lines = open_rig(stage, setup, system)
+        if s["query"] or s["discovery"]:
+            stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"]))
         if rig is not None:
-            stage.desk.save_rig = lambda: save_rig(stage, setup, rig)
+            stage.presets.save = lambda: save_rig(stage, setup, rig)
         if demo:
             lines.append(add_synth(stage))
         if record is not None:
@@ -59,38 +65,72 @@ def live(
                   '  /rnnmuse/player/1/mode "accompany"    then  /rnnmuse/player/1/note 60 90',
                   "  /rnnmuse/subscribe                    and listen to /rnnmuse/out/1/note",
                   "Every address: docs/osc.md. Ctrl-C ends."]  # fmt: skip
-        print("\n".join(lines), flush=True)
+        say("\n".join(lines))
         if demo or mode:
-            stage.desk.local("/rnnmuse/transport/play")
-            stage.desk.local("/rnnmuse/player/1/mode", "free" if demo else mode)
+            stage.take("/rnnmuse/player/1/mode", "free" if demo else mode)
+            stage.take("/rnnmuse/transport/play")
         if demo or mode == "free":
-            stage.desk.local("/rnnmuse/player/1/start")
+            stage.take("/rnnmuse/player/1/start")
         serve(stage)
     finally:
         stage.close()
-    print(f"{stage.notes_in} notes in, {stage.notes_out} notes out")
+    say(f"{stage.player.notes_in} notes in, {stage.notes.count} notes out")
+
+
+def say(text: str, end: str = "\n") -> bool:
+    """Print, even on a terminal that is gone; False then."""
+    try:
+        print(text, end=end, flush=True)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGBREAK")
+"""Signals that end a performance, with every note ended; those that the system has."""
 
 
 def serve(stage: Stage) -> None:
-    """Play until Ctrl-C or SIGTERM; on a terminal a line is shown that each beat brings up to date."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stage.leave())
+    """Play until a signal ends it; on a terminal a line is renewed at every beat."""
+    for name in ENDING:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: stage.leave())
     shown = "\r\033[K%(message)s" if sys.stderr.isatty() else "%(message)s"  # over the line that each beat renews
     logging.basicConfig(format=shown, level=logging.WARNING)
-    if sys.stdout.isatty():
-        stage.on_beat = lambda: print(f"\r\033[K{status(stage)}", end="", flush=True)
+    logging.raiseExceptions = False  # a terminal that is gone takes no messages
+    shows = sys.stdout.isatty()
+    if shows:
+        show_status(stage)
     stage.serve()
-    if sys.stdout.isatty():
-        print()
+    if shows:
+        say("")
+
+
+def show_status(stage: Stage) -> None:
+    """Renew a line at every beat, in a thread of its own: a terminal may be slow, held or gone."""
+    due = threading.Event()
+    stage.on_beat = due.set
+
+    def show() -> None:
+        while True:
+            due.wait()
+            due.clear()
+            if not say(f"\r\033[K{status(stage)}", end=""):
+                stage.on_beat = None
+                return
+
+    threading.Thread(target=show, name="status", daemon=True).start()
 
 
 def status(stage: Stage) -> str:
     """One line: tempo, bar and beat, players, notes, lateness."""
-    bar, beat = divmod(int(stage.beat), 4)
-    players = " ".join(f"{n}:{seat.mode}" for n, seat in sorted(stage.seats.items()) if seat.mode != "off") or "none"
+    bar, ticks = stage.clock.metre.place(round(stage.transport.place * PPQ))
+    beat = ticks * stage.clock.metre.denominator // (4 * PPQ)
+    seats = sorted(dict(stage.players.seats).items())
+    players = " ".join(f"{n}:{seat.mode}" for n, seat in seats if seat.mode != "off") or "none"
     late = stage.lateness
     return (f"{float(stage.clock.tempo):.1f} bpm  bar {bar + 1} beat {beat + 1}  players {players}  "
-            f"notes {stage.notes_in} in {stage.notes_out} out  late {late.quantile(0.5) / 1e6:.2f} ms "
+            f"notes {stage.player.notes_in} in {stage.notes.count} out  late {late.quantile(0.5) / 1e6:.2f} ms "
             f"(worst {late.worst / 1e6:.1f}, dropped {late.dropped})")  # fmt: skip
 
 
@@ -106,15 +146,33 @@ def add_synth(stage: Stage) -> str:
         try:
             stage.add_output(SynthOut(font))
         except OSError as error:
-            print(f"Sound none ({error})", flush=True)
+            say(f"Sound none ({error})")
 
     threading.Thread(target=begin, name="synth", daemon=True).start()
     return f"Sound fluidsynth, {Path(font).name}, where it finds a sound card"
 
 
+def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callable[[], None]:
+    """Start the web process, which prints what it serves once it does; returns a function that ends it."""
+    from rnnmuse.web.process import Report, WebProcess
+
+    def report(report: Report) -> None:
+        lines = [f"HTTP  none ({problem})" for problem in report.problems]
+        if report.query is not None:
+            lines.append(f"HTTP  OSCQuery {host}:{report.query}")
+        if report.discovery:
+            lines.append("mDNS  advertised")
+        over = "\r\033[K" if sys.stdout.isatty() else ""  # the line that each beat renews
+        say(over + "\n".join(lines))
+
+    return WebProcess(host, port, query, discovery=discovery, report=report).join
+
+
 def add_recorder(stage: Stage, path: Path) -> str:
     """Record into a MIDI file; returns the line that says so."""
+    from rnnmuse.bridges.output import RECORDING
     from rnnmuse.bridges.recorder import Recorder
 
-    stage.add_output(Recorder(path, float(stage.clock.tempo)))
+    name = RECORDING + path.name
+    stage.add_output(Recorder(path, float(stage.clock.tempo), lambda why: stage.lose(name, why)))
     return f"Record {path}"

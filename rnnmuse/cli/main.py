@@ -21,6 +21,7 @@ from rnnmuse.cli import (
     models,
     phrases,
     play,
+    ports,
     rig,
     screen,
     show,
@@ -50,6 +51,7 @@ app.command("map")(phrases.map_)
 app.command("demo")(demo.demo)
 app.command("live")(live.live)
 app.command("play")(play.play)
+app.command("ports")(ports.ports)
 app.command("screen")(screen.screen)
 app.command("show")(show.show)
 app.command("listen")(listen.listen)

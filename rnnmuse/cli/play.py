@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnmuse.cli.live import add_recorder, add_synth, serve
+from rnnmuse.cli.live import add_recorder, add_synth, say, serve
+from rnnmuse.clock import FASTEST, PPQ, SLOWEST
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # they are loaded by the command
+    from rnnmuse.bridges.midi import Ports
     from rnnmuse.music.piece import Piece
     from rnnmuse.realtime.stage import Stage
 
@@ -27,11 +30,10 @@ def play(
     sound: Annotated[bool, typer.Option(help="Sound by fluidsynth, where it is installed.")] = False,
 ) -> None:
     """Play a file or a model to a MIDI port, until its end or Ctrl-C."""
-    from rnnmuse.bridges.midi import Ports
-    from rnnmuse.clock import PPQ
+    from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.models.bundle import find
-    from rnnmuse.realtime.seats import Settings
-    from rnnmuse.realtime.stage import Stage
+    from rnnmuse.realtime.rig import open_ports
+    from rnnmuse.realtime.stage import Settings, Stage
 
     if (file is None) == (model is None):
         raise ValueError("play: give a file or --model NAME, one of them")
@@ -46,70 +48,71 @@ def play(
         find(model)
     stage = Stage(Settings(tempo=tempo or _tempo(piece), model=model or "", engine=model is not None, osc=False))
     sys.setswitchinterval(0.0002)
-    ports = Ports(stage)
+    ports = open_ports(stage, MidiSystem())
     lines = []
-    if port is not None:
-        lines.append(_port(ports, port, clock))
-    elif ports.virtual(clock):
-        lines.append("MIDI  rnnmuse out")
-    elif record is None and not sound:
-        stage.close()
-        raise ValueError(f"play: there is no MIDI port ({ports.reason}); give --record FILE or --sound")
-    if sound:
-        lines.append(add_synth(stage))
-    if record is not None:
-        lines.append(add_recorder(stage, record))
-    print("\n".join([*lines, "Ctrl-C ends."]), flush=True)
-    stage.open()
     try:
-        end = bars * 4 * PPQ if bars else None
+        if port is not None:
+            lines.append(_port(ports, port, clock))
+        else:
+            _, out = ports.virtual(clock)
+            if out.state == "open":
+                lines.append(f"MIDI  {out.name}")
+            elif record is None and not sound:
+                raise ValueError(f"play: there is no MIDI port ({out.detail}); give --record FILE or --sound")
+        if sound:
+            lines.append(add_synth(stage))
+        if record is not None:
+            lines.append(add_recorder(stage, record))
+        say("\n".join([*lines, "Ctrl-C ends."]))
+        stage.open()
+        end = bars * stage.clock.metre.ticks if bars else None
         if piece is not None:
+            if piece.metres:
+                stage.take("/rnnmuse/transport/metre", piece.metres[0].numerator, piece.metres[0].denominator)
+                end = bars * stage.clock.metre.ticks if bars else None
             end = min(end or 1 << 60, _plan(stage, piece, follow=tempo is None))
         else:
-            stage.desk.local("/rnnmuse/player/1/param/key", key)
-            stage.desk.local("/rnnmuse/transport/play")
-            stage.desk.local("/rnnmuse/player/1/mode", "free")
-            stage.desk.local("/rnnmuse/player/1/start")
+            stage.take("/rnnmuse/player/1/param/key", key)
+            stage.take("/rnnmuse/player/1/mode", "free")
+            stage.take("/rnnmuse/transport/play")
+            stage.take("/rnnmuse/player/1/start")
         if end is not None:
-            stage.scheduler.plan(end, stage.leave, sure=True)
+            with stage.lock:
+                stage.scheduler.lanes[0].plan(end, stage.leave, ends=True)
         serve(stage)
     finally:
         stage.close()
-    print(f"{stage.notes_out} notes played")
+    say(f"{stage.notes.count} notes played")
 
 
 def _tempo(piece: Piece | None) -> float:
     return min(999.0, max(20.0, piece.tempos[0].bpm)) if piece is not None and piece.tempos else 120.0
 
 
-def _port(ports: object, name: str, clock: bool) -> str:
-    from rnnmuse.bridges.midi import Ports
-
-    assert isinstance(ports, Ports)
-    if name.lower() not in " ".join(ports.names()[1]).lower():
-        known = ", ".join(ports.names()[1]) or "none is there"
-        raise ValueError(f"port: {name!r}; must be part of one of: {known}")
+def _port(ports: Ports, name: str, clock: bool) -> str:
+    known = ports.names()[1]
+    if not any(name.lower() in one.lower() for one in known):
+        raise ValueError(f"port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
     ports.output(name, clock)
     return f"MIDI  to {name}"
 
 
 def _plan(stage: Stage, piece: Piece, follow: bool) -> int:
     """Plan every note and tempo of a piece; returns the tick at which all is over."""
-    from rnnmuse.clock import FASTEST, PPQ, SLOWEST
-
-    stage.desk.local("/rnnmuse/transport/play")
-    for tempo in piece.tempos[1:] if follow else ():
-        bpm = min(float(FASTEST), max(float(SLOWEST), tempo.bpm))
-        stage.scheduler.plan(round(tempo.beat * PPQ),
-                             lambda bpm=bpm: stage.desk.local("/rnnmuse/transport/tempo", bpm), sure=True)  # type: ignore[misc]  # fmt: skip
+    stage.take("/rnnmuse/transport/play")
     melodic = [i for i, part in enumerate(piece.parts) if not part.drum]
-    for note in piece.notes:
-        drum = piece.parts[note.part].drum
-        player = 10 if drum else melodic.index(note.part) % 15 + 1
-        player += not drum and player >= 10  # channel 10 is the drums'
-        start, stop = round(note.start * PPQ), round(note.end * PPQ)
-        stage.plan_note(player, start, note.pitch, note.velocity, drum)
-        if not drum:
-            stage.plan_off(player, max(stop, start + 1), note.pitch)
+    with stage.lock:
+        for tempo in piece.tempos[1:] if follow else ():
+            bpm = min(float(FASTEST), max(float(SLOWEST), tempo.bpm))
+            set_tempo = partial(stage.transport.set_tempo, bpm)
+            stage.scheduler.lanes[0].plan(round(tempo.beat * PPQ), set_tempo, ends=True)
+        for note in piece.notes:
+            drum = piece.parts[note.part].drum
+            player = 10 if drum else melodic.index(note.part) % 15 + 1
+            player += not drum and player >= 10  # channel 10 is the drums'
+            begin, end = round(note.start * PPQ), round(note.end * PPQ)
+            stage.notes.plan_on(player, begin, note.pitch, note.velocity, 0, drum)
+            if not drum:
+                stage.notes.plan_off(player, max(end, begin + 1), note.pitch)
     last = max((note.end for note in piece.notes), default=0.0)
     return round(last * PPQ) + PPQ // 4

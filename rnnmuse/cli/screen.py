@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +19,6 @@ def screen(
     page: Annotated[Path | None, typer.Option(help="A folder with a page of your own, served under /own/.")] = None,
 ) -> None:  # fmt: skip
     """Show words, pictures and notes of rnnmuse live in a browser, with controls."""
-    from rnnmuse.errors import MissingExtraError
-
-    if any(find_spec(name) is None for name in ("starlette", "uvicorn", "websockets")):
-        raise MissingExtraError("rnnmuse screen", "web")
     from rnnmuse.web.relay import Relay
     from rnnmuse.web.server import bind, serve
 
@@ -32,10 +27,13 @@ def screen(
             raise ValueError(f"{name}: {value}; must be {least} to 65535")
     if page is not None and not (page / "index.html").is_file():
         raise ValueError(f"page: {page}; must be a folder with an index.html")
-    told = {True: f"rnnmuse live is there, on port {osc_port}",
+    there = {True: f"rnnmuse live is there, on port {osc_port}",
             False: f"Waiting for rnnmuse live on port {osc_port}: start it with rnnmuse live"}  # fmt: skip
-    relay = Relay(told=lambda live: print(told[live], flush=True))
-    sock = bind(host, port)
+    relay = Relay(changed=lambda live: print(there[live], flush=True))
+    try:
+        sock = bind(host, port)
+    except OSError as error:
+        raise OSError(f"{error}; --host and --port name another") from None
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{sock.getsockname()[1]}/"
     lines = [f"Screen {address}", f"For a projector: {address}?show=words, cover, roll or all"]
@@ -43,7 +41,7 @@ def screen(
         lines.append(f"Your page: {address}own/")
     if not _is_loopback(sock.getsockname()[0]):
         lines.append(f"Whoever can reach {host} can play, and stop the music")
-    print("\n".join([*lines, told[False]]), flush=True)
+    print("\n".join([*lines, there[False]]), flush=True)
     serve(relay, sock, osc_port, host, page)
 
 

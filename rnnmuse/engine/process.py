@@ -1,224 +1,315 @@
-"""The engine: players and their models in a process of their own, driven by messages over a pipe.
+"""The engine: players and their models, driven by the messages of `rnnmuse.session.messages`, ahead of the beat.
 
-Messages in: ("clock", Clock, seconds ahead), ("hear" | "overhear", player, beat, pitch, velocity), ("mode" | "model",
-player, value, beat), ("load", player, model), ("set", player, name, value, beat), ("start" | "stop" | "reset", player,
-beat), ("generate", player, beats, seed or None, job, beat), ("latent", player, what, values, beat), ("models",),
-("alive",), ("bye",); for text players ("text_generate", player, chunks, seed or None, job, beat), ("text_prompt",
-player, text), ("text_mix", player, model, weight), ("text_bind", player, other), ("text_set", player, name, value,
-beat), ("text_stop" | "text_reset", player, beat).
-Messages out: the orders of `rnnmuse.session.stream` and `rnnmuse.session.text`, ("ready",), ("models", names by kind),
-("latent", player, state), ("error" | "text_error", player, text), ("alive",), ("failed", text) as its last word.
+`Engine` is the players by number and what each message does to them. `main` serves it over a pipe, in a process of its
+own. A message that cannot be acted on changes nothing and is answered; a player whose model fails is stopped, and the
+others play on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterable
+from functools import singledispatchmethod
 from multiprocessing.connection import Connection
-from typing import Any
 
 from rnnmuse.clock import Clock
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import bundles, load_player, load_text
 from rnnmuse.models.phrase import PhraseModel
-from rnnmuse.models.stream import StreamModel
+from rnnmuse.models.stream import START_EVENT, StreamModel
 from rnnmuse.models.text import TextModel
+from rnnmuse.music.piece import Piece
+from rnnmuse.play.sampler import Frame
+from rnnmuse.session import messages as m
 from rnnmuse.session.phrase import MODES, PhrasePlayer
-from rnnmuse.session.stream import REACTION, LivePlayer, Order
+from rnnmuse.session.stream import REACTION, StreamPlayer
 from rnnmuse.session.text import TextPlayer
+
+log = logging.getLogger("rnnmuse.engine")
+
+Model = StreamModel | PhraseModel
+Player = StreamPlayer | PhrasePlayer
 
 DEFAULT_MODEL = "lieder"
 AT_ONCE = 64
-"""Moves of a pad or a fader that are taken at most before the players play on: of many, the last counts."""
+"""Messages that are taken at most before the players play on."""
 
-Model = StreamModel | PhraseModel
-AnyPlayer = LivePlayer | PhrasePlayer
+SLOW, MOST_HEARD = 0.005, 8
+"""After a note heard the players play on, so that its answer leaves; where that took longer than ``SLOW`` seconds the
+last time, only after so many notes, so that messages do not pile up behind the players."""
 
 
 class Engine:
-    """Players by number; ``send`` takes each message out, ``now`` reads the monotonic clock in nanoseconds."""
+    """Players by number. ``send`` takes each message out; ``now`` reads the monotonic clock in nanoseconds; ``load``
+    returns a model by name."""
 
     def __init__(
         self,
-        send: Callable[[tuple[Any, ...]], None],
+        send: Callable[[m.FromEngine], None],
         now: Callable[[], int] = time.monotonic_ns,
         default: str = DEFAULT_MODEL,
+        load: Callable[[str], Model] = load_player,
     ) -> None:
-        self.send, self.now, self.default = send, now, default
+        self.send, self.now, self.default, self._load = send, now, default, load
         self.clock = Clock()
-        self.players: dict[int, AnyPlayer] = {}
+        self.players: dict[int, Player] = {}
         self.texts: dict[int, TextPlayer] = {}
         self._models: dict[str, Model] = {}
         self._text_models: dict[str, TextModel] = {}
         self._ahead = 0.0
-
-    def model(self, name: str) -> Model:
-        """A loaded model; players of the same name share its weights."""
-        if name not in self._models:
-            self._models[name] = load_player(name)
-        return self._models[name]
-
-    def player(self, number: int) -> AnyPlayer:
-        """The player, made with the default model when it is first spoken of."""
-        if number not in self.players:
-            self.players[number] = self._seat(number, self.model(self.default))
-        return self.players[number]
-
-    def text_model(self, name: str) -> TextModel:
-        """A loaded text model, shared likewise."""
-        if name not in self._text_models:
-            self._text_models[name] = load_text(name)
-        return self._text_models[name]
-
-    def text_player(self, number: int) -> TextPlayer:
-        """The text player, made when it is first spoken of."""
-        if number not in self.texts:
-            self.texts[number] = TextPlayer(number, self.text_model)
-            self.texts[number].reaction = self._reaction()
-        return self.texts[number]
-
-    def _reaction(self) -> float:
-        return REACTION + max(0.0, self._ahead) * float(self.clock.tempo) / 60
-
-    def _seat(self, number: int, model: Model) -> AnyPlayer:
-        made = PhrasePlayer(number, model) if isinstance(model, PhraseModel) else LivePlayer(number, model)
-        self._set_time(made)
-        made.reset(self.beat)
-        if isinstance(made, PhrasePlayer):
-            self.send(("latent", number, made.state()))
-        return made
-
-    def _swap(self, player: AnyPlayer, model: Model, beat: float) -> None:
-        """Another model for a player from ``beat`` on; one of another kind is another player in its place."""
-        if isinstance(player, LivePlayer) and isinstance(model, StreamModel):
-            self._send(player.swap(model, beat))
-        elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):
-            self._send(player.swap(model, beat))
-            self.send(("latent", player.number, player.state()))
-        else:
-            self._send(player.stop(beat))
-            made = self._seat(player.number, model)
-            for name, value in player.parameters.items():
-                with contextlib.suppress(ValueError):  # a length that the new model does not know
-                    made.change(name, value, beat)
-            if isinstance(made, LivePlayer) or player.mode in MODES:
-                made.set_mode(player.mode, beat)
-            if player.playing:
-                self._send(made.start(beat))
-            self.players[player.number] = made
-
-    def _set_time(self, player: AnyPlayer) -> None:
-        player.tempo = float(self.clock.tempo)
-        player.reaction = self._reaction()
+        self._jumps = 0
 
     @property
     def beat(self) -> float:
+        """Where the clock is."""
         return self.clock.beat_at(self.now())
 
-    def take(self, message: tuple[Any, ...]) -> None:
-        """Act on one message; a mistake in it is sent back as an error."""
-        kind, *rest = message
-        if kind == "clock":
-            self._follow(*rest)
-            return
-        if kind == "alive":
-            self.send(("alive",))
-            return
-        if kind == "models":
-            names: dict[str, list[str]] = {}
-            for name, bundle in sorted(bundles().items()):
-                names.setdefault(str(bundle.about.get("kind")), []).append(name)
-            self.send(("models", names))
-            return
-        number = rest[0]
+    def model(self, name: str) -> Model:
+        """Return a model, loaded once for all players; BundleError where it cannot be played."""
+        if name not in self._models:
+            self.send(m.Loading(name))
+            self._models[name] = probed(self._load(name))
+        return self._models[name]
+
+    def text_model(self, name: str) -> TextModel:
+        """Return a text model, loaded once for all text players."""
+        if name not in self._text_models:
+            self.send(m.Loading(name))
+            self._text_models[name] = load_text(name)
+        return self._text_models[name]
+
+    def player(self, number: int) -> Player:
+        """Return the player; it is made with the default model when it is first addressed."""
+        if number not in self.players:
+            self._seat(number, self.model(self.default))
+        return self.players[number]
+
+    def text_player(self, number: int) -> TextPlayer:
+        """Return the text player; it is made when it is first addressed."""
+        if number not in self.texts:
+            self.texts[number] = TextPlayer(number, self.text_model)
+            self._set_time(self.texts[number])
+        return self.texts[number]
+
+    def _seat(self, number: int, model: Model) -> Player:
+        made = PhrasePlayer(number, model) if isinstance(model, PhraseModel) else StreamPlayer(number, model)
+        self._set_time(made)
+        made.reset(self.beat)
+        self.players[number] = made
+        self._announce(made)
+        return made
+
+    def _announce(self, player: Player) -> None:
+        self.send(m.Parts(player.number, player.parts))
+        self.send(m.LatentState(player.number, player.state() if isinstance(player, PhrasePlayer) else {}))
+
+    def _set_time(self, player: Player | TextPlayer) -> None:
+        if isinstance(player, TextPlayer):
+            player.metre = self.clock.metre
+        else:
+            player.tempo = float(self.clock.tempo)
+            player.set_metre(self.clock.metre)
+        player.reaction = REACTION + max(0.0, self._ahead) * float(self.clock.tempo) / 60
+
+    # -- messages in ----------------------------------------------------------------------------------------
+
+    def take(self, message: m.ToEngine) -> None:
+        """Act on one message. A mistake in it is answered with `Refused`, or `Mistake` where it has no ticket."""
+        ticket = getattr(message, "ticket", 0)
         try:
-            if kind.startswith("text_"):
-                self._write(kind, self.text_player(number), rest[1:])
-            else:
-                self._act(kind, number, rest[1:])
+            self._take(message)
         except (ValueError, RnnmuseError) as error:
-            self.send(("text_error" if kind.startswith("text_") else "error", number, str(error)))
+            if ticket:
+                self.send(m.Refused(ticket, str(error)))
+            else:
+                self.send(m.Mistake(getattr(message, "player", 0), str(error), type(message).__name__[:4] == "Text"))
+        except Exception as error:  # a model's own: its player is stopped, the others play on
+            of_text = type(message).__name__.startswith("Text")
+            player = None if of_text else self.players.get(getattr(message, "player", 0))
+            if player is None:
+                raise
+            if ticket:
+                self.send(m.Refused(ticket, f"{player.model.name} failed ({first_line(error)})"))
+            self._stop_failed(player, error)
+        else:
+            if ticket:
+                self.send(m.Accepted(ticket))
 
-    def _act(self, kind: str, number: int, rest: list[Any]) -> None:
-        player = self.player(number)
-        match kind, rest:
-            case (("hear" | "overhear"), [beat, pitch, velocity]):
-                self._send(player.hear(beat, pitch, velocity, player_heard=kind == "overhear"))
-            case "mode", [mode, beat]:
-                self._send(player.set_mode(mode, beat))
-                if mode in ("free", "loop") and self.clock.running:
-                    self._send(player.start(beat))
-            case "model", [name, beat]:
-                self._swap(player, self.model(name), beat)
-            case "load", [name]:
-                self.model(name)
-            case "generate", [beats, seed, job, beat]:
-                self._send(player.generate(beats, seed, job, beat))
-            case "set", [name, value, beat]:
-                self._send(player.change(name, value, beat))
-            case "start", [beat]:
-                self._send(player.start(beat))
-            case "stop", [beat]:
-                self._send(player.stop(beat))
-            case "reset", [beat]:
-                self._send(player.reset(beat))
-            case "latent", [what, values, beat]:
-                if not isinstance(player, PhrasePlayer):
-                    raise ValueError(
-                        f"latent: {player.model.name} has no latent space; phrase models have, such as phrases"
-                    )
-                player.move(what, values, beat)
-                self.send(("latent", number, player.state()))
-            case _:
-                raise ValueError(f"message: {kind!r} is not known")
+    @singledispatchmethod
+    def _take(self, message: m.ToEngine) -> None:
+        raise TypeError(f"message: {type(message).__name__}; must be one of rnnmuse.session.messages")
 
-    def _write(self, kind: str, player: TextPlayer, rest: list[Any]) -> None:
-        match kind, rest:
-            case "text_generate", [chunks, seed, job, beat]:
-                self._send(player.generate(chunks, seed, job, beat))
-            case "text_prompt", [text]:
-                player.prompt(text)
-            case "text_mix", [name, weight]:
-                player.mix(name, weight)
-            case "text_bind", [other]:
-                player.bind(other)
-            case "text_set", [name, value, beat]:
-                player.change(name, value, beat)
-            case "text_stop", [beat]:
-                self._send(player.stop(beat))
-            case "text_reset", [beat]:
-                self._send(player.reset(beat))
-            case _:
-                raise ValueError(f"message: {kind!r} is not known")
+    @_take.register
+    def _(self, message: m.Ping) -> None:
+        """`Handled` is the answer."""
 
-    def _follow(self, clock: Clock, ahead: float) -> None:
-        """The stage's clock started, stopped, moved or changed its tempo; notes are wanted ``ahead`` seconds early."""
-        moved = abs(clock.beat_at(self.now()) - self.beat) > 0.25 or clock.running != self.clock.running
-        self.clock, self._ahead = clock, ahead
+    @_take.register
+    def _(self, message: m.Sync) -> None:
+        self.send(m.Synced(message.number))
+
+    @_take.register
+    def _(self, message: m.ListModels) -> None:
+        names: dict[str, list[str]] = {}
+        for name, bundle in sorted(bundles().items()):
+            names.setdefault(str(bundle.about.get("kind")), []).append(name)
+        self.send(m.Models({kind: tuple(found) for kind, found in names.items()}))
+
+    @_take.register
+    def _(self, message: m.SetClock) -> None:
+        jumped, self._jumps = message.jumps != self._jumps, message.jumps
+        self.clock, self._ahead = message.clock, message.ahead
         for text in self.texts.values():
-            text.reaction = self._reaction()
-            if moved:
+            self._set_time(text)
+            if jumped:
                 text.moved(self.beat)
         for player in self.players.values():
             self._set_time(player)
-            if moved:
-                playing = player.playing
+            if jumped:
                 self._send(player.reset(self.beat))
-                if playing and clock.running:
-                    self._send(player.start(self.beat))
-            elif clock.running and player.mode == "free" and not player.playing:
-                self._send(player.start(self.beat))
+        if jumped and self.clock.running:
+            for number in sorted(message.started):
+                self._start(self.player(number), self.beat)
+
+    @_take.register
+    def _(self, message: m.Hear) -> None:
+        player = self.player(message.player)
+        self._send(player.hear(message.beat, message.pitch, message.velocity, message.source))
+
+    @_take.register
+    def _(self, message: m.SetParameter) -> None:
+        self._send(self.player(message.player).change(message.name, message.value, message.beat))
+
+    @_take.register
+    def _(self, message: m.SetMode) -> None:
+        player = self.player(message.player)
+        self._send(player.set_mode(message.mode, message.beat))
+        if message.mode in ("free", "loop") and self.clock.running:
+            self._send(player.start(message.beat))
+        self.send(m.ModeOf(message.player, player.mode))
+
+    @_take.register
+    def _(self, message: m.LoadModel) -> None:
+        self.model(message.model)
+
+    @_take.register
+    def _(self, message: m.SetModel) -> None:
+        model = self.model(message.model)
+        player = self.players.get(message.player)
+        if player is None:
+            self._seat(message.player, model)
+        elif isinstance(player, StreamPlayer) and isinstance(model, StreamModel):  # noqa: SIM114
+            self._swapped(player, player.swap(model, message.beat))
+        elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):
+            self._swapped(player, player.swap(model, message.beat))
+        else:
+            self._replace(player, model, message.beat)
+
+    def _swapped(self, player: Player, orders: list[m.Order]) -> None:
+        self._send(orders)
+        self._announce(player)
+
+    def _replace(self, player: Player, model: Model, beat: float) -> None:
+        """Put a player of the other kind in the place of ``player``."""
+        self._send(player.stop(beat))
+        made = self._seat(player.number, model)
+        for name, value in player.parameters.items():
+            with contextlib.suppress(ValueError):  # a number of bars that the new model does not know
+                made.change(name, value, beat)
+        if isinstance(made, StreamPlayer) or player.mode in MODES:
+            made.set_mode(player.mode, beat)
+        if player.playing:
+            self._send(made.start(beat))
+        self.send(m.ModeOf(made.number, made.mode))
+
+    @_take.register
+    def _(self, message: m.Start) -> None:
+        self._start(self.player(message.player), message.beat)
+
+    def _start(self, player: Player, beat: float) -> None:
+        before = player.mode
+        self._send(player.start(beat))
+        self._tell_mode(player, before)
+
+    def _tell_mode(self, player: Player, before: str) -> None:
+        """What begins to play has a mode from then on."""
+        if player.mode != before:
+            self.send(m.ModeOf(player.number, player.mode))
+
+    @_take.register
+    def _(self, message: m.Stop) -> None:
+        if message.player in self.players:
+            self._send(self.players[message.player].stop(message.beat))
+
+    @_take.register
+    def _(self, message: m.Reset) -> None:
+        player = self.player(message.player)
+        goes_on = player.playing and player.mode in ("free", "loop")
+        self._send(player.reset(message.beat))
+        if goes_on:  # it was started, and nobody stopped it
+            self._send(player.start(message.beat))
+
+    @_take.register
+    def _(self, message: m.Generate) -> None:
+        player = self.player(message.player)
+        before = player.mode
+        self._send(player.generate(message.beats, message.seed, message.job, message.beat))
+        self._tell_mode(player, before)
+
+    @_take.register
+    def _(self, message: m.MoveLatent) -> None:
+        player = self.player(message.player)
+        if not isinstance(player, PhrasePlayer):
+            raise ValueError(f"latent: {player.model.name} has no latent space; phrase models have, such as phrases")
+        player.move(message.act, message.values, message.beat)
+        self.send(m.LatentState(message.player, player.state()))
+
+    @_take.register
+    def _(self, message: m.TextGenerate) -> None:
+        text = self.text_player(message.player)
+        self._send(text.generate(message.chunks, message.seed, message.job, message.beat))
+
+    @_take.register
+    def _(self, message: m.TextPrompt) -> None:
+        self.text_player(message.player).prompt(message.text)
+
+    @_take.register
+    def _(self, message: m.TextMix) -> None:
+        self.text_player(message.player).mix(message.model, message.weight)
+
+    @_take.register
+    def _(self, message: m.TextBind) -> None:
+        self.text_player(message.player).bind(message.bound)
+
+    @_take.register
+    def _(self, message: m.TextSet) -> None:
+        self.text_player(message.player).change(message.name, message.value, message.beat)
+
+    @_take.register
+    def _(self, message: m.TextStop) -> None:
+        if message.player in self.texts:
+            self._send(self.texts[message.player].stop(message.beat))
+
+    @_take.register
+    def _(self, message: m.TextReset) -> None:
+        self._send(self.text_player(message.player).reset(message.beat))
+
+    # -- playing --------------------------------------------------------------------------------------------
 
     def advance(self) -> bool:
-        """Play a little ahead for every player; False when nothing is left to do for now."""
+        """Play a little ahead for every player; False when there is nothing left to do for now."""
         busy = False
         if self.clock.running:
-            for player in self.players.values():
-                orders = player.advance(self.beat, 1)  # sent at once: the first may be an answer
-                self._send(orders)
+            for player in list(self.players.values()):
+                try:
+                    orders = player.advance(self.beat, 1)  # sent at once: the first may be an answer
+                    self._send(orders)
+                except Exception as error:  # as in `take`
+                    self._stop_failed(player, error)
+                    continue
                 busy = busy or bool(orders)
             for text in self.texts.values():
                 said = text.advance(self.beat, 1)
@@ -227,66 +318,104 @@ class Engine:
         return busy
 
     def prepare(self) -> None:
-        """Nothing is left to do for now: compute what the next note heard will need."""
-        for player in self.players.values():
-            player.prepare()
+        """Compute what the next note heard will need; called while there is nothing else to do."""
+        for player in list(self.players.values()):
+            try:
+                player.prepare()
+            except Exception as error:  # as in `take`
+                self._stop_failed(player, error)
         for text in self.texts.values():
             text.prepare()
 
     def wait(self) -> float | None:
-        """Seconds until there is something to do; None while nothing is."""
+        """Seconds until there is something to do; None while there is nothing."""
         if not self.clock.running:
             return None
         beat = self.beat
-        players: list[AnyPlayer | TextPlayer] = [*self.players.values(), *self.texts.values()]
+        players: list[Player | TextPlayer] = [*self.players.values(), *self.texts.values()]
         due = min((player.wake(beat) for player in players), default=float("inf"))
         if due == float("inf"):
             return None
         return max(0.0, (due - beat) * 60 / float(self.clock.tempo))
 
-    def _send(self, orders: Iterable[tuple[Any, ...]]) -> None:
+    def _stop_failed(self, player: Player, error: Exception) -> None:
+        """End a player whose model raised; the stage gives it the last model that worked."""
+        log.warning("player %d: %s failed", player.number, player.model.name, exc_info=error)
+        name, number = player.model.name, player.number
+        self._models.pop(name, None)
+        self._send([m.Recall(number, 0), m.EndNotes(number)])
+        del self.players[number]
+        self.send(m.PlayerFailed(number, name, f"{type(error).__name__}: {first_line(error)}"))
+
+    def _send(self, orders: Iterable[m.Order | m.TextOrder]) -> None:
         for order in orders:
             self.send(order)
-            if order[0] in ("on", "recall"):
-                self._sung(order)
+            if isinstance(order, m.NoteOn):
+                self._syllables(order.player, lambda text, tick=order.tick: text.with_note(tick))  # type: ignore[misc]
+            elif isinstance(order, m.Recall):
+                self._syllables(order.player, lambda text, tick=order.tick: text.taken_back(tick))  # type: ignore[misc]
 
-    def _sung(self, order: Order) -> None:
+    def _syllables(self, player: int, orders_of: Callable[[TextPlayer], list[m.TextOrder]]) -> None:
         """A player's note is planned, or its notes are recalled: so are the syllables of the text bound to it."""
         for text in self.texts.values():
-            if text.bound == order[1]:
-                self._send(text.with_note(order[2]) if order[0] == "on" else text.taken_back(order[2]))
+            if text.bound == player:
+                self._send(orders_of(text))
+
+
+def probed(model: Model) -> Model:
+    """Return the model after one step; RnnmuseError where its graph does not fit its weights."""
+    try:
+        if isinstance(model, StreamModel):
+            model.step(model.start(), START_EVENT, Frame(Piece()).at(0))
+        else:
+            space = model.space(model.bars[0])
+            model.decode(space.examples[0], bars=model.bars[0])
+    except Exception as error:  # onnxruntime and numpy raise their own kinds
+        text = f"model {model.name}: cannot be played, its graph does not fit its weights ({first_line(error)})"
+        raise RnnmuseError(text) from None
+    return model
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, cut to 160 characters."""
+    return (str(error).strip().splitlines() or [""])[0][:160]
 
 
 def main(connection: Connection, preload: str = DEFAULT_MODEL) -> None:
-    """Serve until the other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage decides when it is over
+    """Serve an engine until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage decides when the engine ends
     engine = Engine(connection.send, default=preload)
     with contextlib.suppress(EOFError, OSError):
         try:
-            _serve(engine, connection)
+            serve(engine, connection)
         except Exception as error:  # the stage starts another
-            connection.send(("failed", f"{type(error).__name__}: {error}"))
+            log.exception("the engine failed")
+            connection.send(m.Failed(f"{type(error).__name__}: {first_line(error)}"))
 
 
-def _serve(engine: Engine, connection: Connection) -> None:
+def serve(engine: Engine, connection: Connection) -> None:
+    """Take messages and play ahead until `Bye`."""
     try:
         engine.model(engine.default)
     except RnnmuseError as error:
-        connection.send(("error", 0, str(error)))
-    connection.send(("ready",))
-    gc.freeze()  # what is loaded stays: no collection walks through it in the middle of an answer
+        connection.send(m.Mistake(0, str(error)))
+    connection.send(m.Ready())
+    gc.freeze()  # no collection walks through what is loaded in the middle of an answer
     while True:
+        began = time.perf_counter()
         busy = engine.advance()
+        most = MOST_HEARD if time.perf_counter() - began > SLOW else 1
         timeout = 0.0 if busy else engine.wait()
         if not busy and (timeout is None or timeout > 0.001):
             engine.prepare()
-        for _ in range(AT_ONCE):
-            if not connection.poll(timeout):
-                break
+        handled = heard = 0
+        while handled < AT_ONCE and heard < most and connection.poll(timeout):
             message = connection.recv()
-            if message[0] == "bye":
+            if isinstance(message, m.Bye):
                 return
             engine.take(message)
-            if message[0] not in ("latent", "set"):
-                break
+            handled += 1
+            heard += isinstance(message, m.Hear)
             timeout = 0.0
+        if handled:
+            connection.send(m.Handled(handled))

@@ -1,9 +1,6 @@
 """The jobs' process: covers are drawn and the live picture moves here, at the lowest priority, touching nothing else.
 
-Messages in: ("cover", job, settings, notes, tempo), ("stream", pictures a second, settings), ("heard", pitch,
-velocity), ("tempo", bpm), ("bye",). ``settings`` are fields of `rnnmuse.cover.picture.Design` by name, and ``model``,
-``size``; ``notes`` are (beat, pitch, velocity). Messages out: ("progress", job, share), ("done", job, file name),
-("failed", job, text), ("frame", number, JPEG).
+It is driven by the messages of `rnnmuse.jobs.messages`.
 """
 
 from __future__ import annotations
@@ -23,18 +20,18 @@ from rnnmuse.cover.live import LivePicture
 from rnnmuse.cover.picture import Design, described, design_for, draw, write
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
+from rnnmuse.jobs import messages as m
 from rnnmuse.models.bundle import load_cover, user_folder
 from rnnmuse.models.cover import CoverModel, single_threaded
 from rnnmuse.music.piece import Part, Piece, Tempo
 
-Message = tuple[Any, ...]
 STEP = 0.05  # share of a cover between two reports
 
 
 class Jobs:
     """Takes messages; ``send`` takes each answer out and may be called from two threads."""
 
-    def __init__(self, send: Callable[[Message], None], folder: Path | None = None,
+    def __init__(self, send: Callable[[m.FromJobs], None], folder: Path | None = None,
                  now: Callable[[], float] = time.monotonic) -> None:  # fmt: skip
         self.send, self.now = send, now
         self.folder = folder or covers_folder()
@@ -50,27 +47,27 @@ class Jobs:
             self._models[name] = load_cover(name)
         return self._models[name]
 
-    def take(self, message: Message) -> None:
-        """Act on one message; what is wrong with it is sent back."""
-        kind, *rest = message
-        job = rest[0] if kind == "cover" else 0
+    def take(self, message: m.ToJobs) -> None:
+        """Act on one message; a mistake in it is answered with `JobFailed`."""
         try:
-            match kind, rest:
-                case "cover", [_, settings, notes, tempo]:
+            match message:
+                case m.DrawCover(job, settings, notes, tempo):
                     self.cover(job, settings, notes, tempo)
-                case "stream", [rate, settings]:
+                case m.Stream(rate, settings):
                     self.stream(rate, settings)
-                case "heard", [pitch, velocity]:
+                case m.Heard(pitch, velocity):
                     if self._live is not None:
                         self._live.hear(self.now(), pitch, velocity)
-                case "tempo", [bpm]:
+                case m.Tempo(bpm):
                     self._tempo = bpm
                     if self._live is not None:
                         self._live.tempo = bpm
-        except (ValueError, RnnmuseError, OSError) as error:
-            self.send(("failed", job, str(error)))
+                case m.Ping():
+                    self.send(m.Pong())
+        except (ValueError, RnnmuseError, OSError, MemoryError) as error:
+            self.send(m.JobFailed(getattr(message, "job", 0), str(error) or type(error).__name__))
 
-    def cover(self, job: int, settings: dict[str, Any], notes: list[tuple[float, int, int]], tempo: float) -> None:
+    def cover(self, job: int, settings: dict[str, Any], notes: tuple[m.HeardNote, ...], tempo: float) -> None:
         """Draw a cover of what was played, or of the seed where nothing was, into the folder."""
         settings = dict(settings)
         model, size, seed = self.model(settings.pop("model")), settings.pop("size"), settings.pop("seed")
@@ -81,12 +78,12 @@ class Jobs:
             nonlocal told
             if share - told >= STEP:
                 told = share
-                self.send(("progress", job, share))
+                self.send(m.Progress(job, share))
 
         image, _ = draw(model, design, size, size, 1, progress)
         path = fresh(self.folder, f"cover-{design.seed}")
         write(image, path, described(model, design))
-        self.send(("done", job, path.name))
+        self.send(m.CoverDone(job, path.name))
 
     def stream(self, rate: float, settings: dict[str, Any]) -> None:
         """Send so many pictures a second from now on; 0 ends it."""
@@ -106,14 +103,14 @@ class Jobs:
         if not self._rate or self._live is None or self.now() < self._due:
             return
         self._number += 1
-        self.send(("frame", self._number, self._live.jpeg(self.now())))
+        self.send(m.Frame(self._number, self._live.jpeg(self.now())))
         self._due = max(self._due + 1 / self._rate, self.now())
 
 
-def played(notes: list[tuple[float, int, int]], tempo: float) -> Piece:
+def played(notes: tuple[m.HeardNote, ...], tempo: float) -> Piece:
     """What was heard as a piece: half a beat a note, from the first note on."""
-    first = notes[0][0]
-    heard = sorted(Note(max(0.0, beat - first), pitch, 0.5, velocity) for beat, pitch, velocity in notes)
+    first = notes[0].beat
+    heard = sorted(Note(max(0.0, note.beat - first), note.pitch, 0.5, note.velocity) for note in notes)
     return Piece([Part("heard", notes=heard)], [Tempo(0.0, tempo)])
 
 
@@ -138,11 +135,11 @@ def main(connection: Connection) -> None:
     single_threaded()  # for good: numpy's threads wait by spinning, on processors that the notes need
     lock = threading.Lock()
 
-    def send(message: Message) -> None:
+    def send(message: m.FromJobs) -> None:
         with lock, contextlib.suppress(OSError):
             connection.send(message)
 
-    jobs, covers = Jobs(send), SimpleQueue[Message]()
+    jobs, covers = Jobs(send), SimpleQueue[m.ToJobs]()
 
     def draw_covers() -> None:
         while True:
@@ -153,8 +150,8 @@ def main(connection: Connection) -> None:
         while True:
             if connection.poll(jobs.wait()):
                 message = connection.recv()
-                if message[0] == "bye":
+                if isinstance(message, m.Bye):
                     break
-                (covers.put if message[0] == "cover" else jobs.take)(message)
+                (covers.put if isinstance(message, m.DrawCover) else jobs.take)(message)
             jobs.advance()
     os._exit(0)  # a cover that is being drawn is given up: its threads would be waited for

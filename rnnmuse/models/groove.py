@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmuse.models.runtime import session
 from rnnmuse.models.sampling import sample
 from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES, Grid
 
@@ -75,15 +76,10 @@ class GrooveModel:
     """A loaded groove model."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]], reader: bytes, step: bytes) -> None:
-        import onnxruntime
-
         if (found := weights["velocity.bias"].size) != (wanted := len(DRUMS) * LOUD):
             raise ValueError(f"velocity.bias: {found} numbers; must be {wanted}: trained by an older rnnmuse")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._reader = onnxruntime.InferenceSession(reader, options, providers=["CPUExecutionProvider"])
-        self._step = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
+        self._reader = session(reader)
+        self._step = session(step)
         self._w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         self.hidden = self._w["trunk.weight_hh_l0"].shape[1]
         self._usual = self._w["usual"]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.models.groove import GrooveModel
+from rnnmuse.models.runtime import session
 from rnnmuse.models.sampling import sample
 from rnnmuse.music.attributes import axes_of
 from rnnmuse.music.phrases import (
@@ -62,14 +63,9 @@ class PhraseModel:
         self, name: str, drum: bool, bars: tuple[int, ...], weights: Mapping[str, NDArray[Any]], encoder: bytes,
         step: bytes,
     ) -> None:  # fmt: skip
-        import onnxruntime
-
         self.name, self.drum, self.bars = name, drum, bars
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._encoder = onnxruntime.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
-        self._step = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
+        self._encoder = session(encoder)
+        self._step = session(step)
         w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         self._w = w
         self.hidden = w["trunk.weight_hh_l0"].shape[1]

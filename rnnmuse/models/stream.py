@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.models.memory import Memory, Slots
+from rnnmuse.models.runtime import session
 from rnnmuse.music.codec import (
     BAR_LENGTH,
     BEATS,
@@ -202,16 +203,11 @@ class StreamModel:
         pitches: Sequence[Sequence[int]] = (),
         top_p: float = 0.96,
     ) -> None:
-        import onnxruntime
-
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score, self.top_p = forms, minor, score, top_p
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
+        self._session = session(step)
         w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         sizes = field_sizes(len(parts))
         count = len(sizes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmuse.models.runtime import session
 from rnnmuse.text.alphabet import START, UNKNOWN, Alphabet
 
 if TYPE_CHECKING:
@@ -61,13 +62,8 @@ class TextModel:
         about: Mapping[str, Any] | None = None,
         training: Fingerprint | None = None,
     ) -> None:
-        import onnxruntime
-
         self.name, self.alphabet, self.about, self.training = name, alphabet, dict(about or {}), training
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(step, options, providers=["CPUExecutionProvider"])
+        self._session = session(step)
         self.classes = len(alphabet)
         w = {k: np.ascontiguousarray(weights[k], np.float32) for k in weights if not k.startswith("trunk")}
         self._characters = w["embedding.weight"]

@@ -1,4 +1,4 @@
-"""The ledger: every note that sounds is entered, and whatever happens, ended."""
+"""The ledger of sounding notes: every note-on is entered, and whatever happens, ended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Ledger:
         return True
 
     def end(self, owner: int | None = None, output: Hashable | None = None) -> int:
-        """End every note, or those of one owner, or on one output; returns how many."""
+        """End every note, or those of one owner, or on one output; returns their number."""
         keys = [
             key for key, by in self.sounding.items()
             if (owner is None or by == owner) and (output is None or key[0] == output)
@@ -47,7 +47,7 @@ class Ledger:
         return len(keys)
 
     def forget(self, output: Hashable) -> int:
-        """Strike out the notes of an output that is gone; there is nobody to send their ends to."""
+        """Remove the notes of an output that is gone, and return their number; their ends have nowhere to go."""
         keys = [key for key in self.sounding if key[0] == output]
         for key in keys:
             del self.sounding[key]

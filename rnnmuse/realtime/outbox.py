@@ -1,6 +1,6 @@
-"""The outbox: what is due within the next moment is made ready first, then sent, each thing at its time.
+"""The outbox: what is due within the next moment is prepared first, then sent, each thing at its time.
 
-Making ready and sending apart, a chord of twenty notes leaves in the time of a few system calls.
+With preparing and sending apart, a chord of twenty notes leaves in the time of a few system calls.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from rnnmuse.clock import Nanoseconds
-from rnnmuse.realtime.scheduler import Lateness
+from rnnmuse.realtime.lanes import Lateness
 
 MOST_EARLY: Nanoseconds = 200_000
 """So much before its time a chord begins at most: sending takes a while, and its middle is to be on time."""
@@ -28,10 +28,11 @@ Send = Callable[[], object]
 
 
 class Outbox:
-    """Sends at once what is put in, unless it is gathering; ``now`` reads the clock that times are given by.
+    """Sends at once what is put in, unless it is gathering. ``now`` reads the clock that times are given by; ``wait``
+    waits until a time of it.
 
-    The things of one chord are sent inside ``together``. What says that it is ``held`` leaves only when that ends, and
-    is called before its time.
+    The things of one chord are sent inside ``together``. What is ``held`` is called before its time and leaves only
+    when ``together`` ends.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class Outbox:
         lateness: Lateness,
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
+        wait: Callable[[Nanoseconds], None] | None = None,
     ) -> None:
-        self._lateness, self._now, self._together = lateness, now, together
+        self.lateness, self._now, self._together = lateness, now, together
+        self._wait_until = wait or self._sleep_until
         self._gathered: list[tuple[Nanoseconds, Send, bool]] | None = None
         self._cost = 2_000.0  # nanoseconds for each thing sent, as last seen
 
@@ -81,11 +84,15 @@ class Outbox:
         over = self._now()
         off = max(abs(began - due), abs(over - due))  # no thing of the chord left earlier or later than that
         for _ in chord:
-            self._lateness.add(off)
+            self.lateness.add(off)
         self._cost += 0.1 * (max(0, over - began - BEGIN) / len(chord) - self._cost)
 
     def _wait(self, until: Nanoseconds) -> Nanoseconds:
+        if until > self._now():
+            self._wait_until(until)
+        return self._now()
+
+    def _sleep_until(self, until: Nanoseconds) -> None:
         while (left := until - self._now()) > 0:
             if left > AWAKE:
                 time.sleep((left - AWAKE) / 1e9)
-        return self._now()

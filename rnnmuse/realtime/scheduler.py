@@ -1,174 +1,131 @@
-"""The scheduler: actions on ticks, done on time by a thread, recalled while they have not sounded."""
+"""The scheduler: one thread that does what is due, of notes, commands and pulses."""
 
 from __future__ import annotations
 
-import contextlib
-import heapq
 import logging
-import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 
 from rnnmuse.clock import Clock, Nanoseconds
+from rnnmuse.realtime.commands import Act, Commands
+from rnnmuse.realtime.lanes import Lane, Lateness
+from rnnmuse.realtime.outbox import Outbox
+from rnnmuse.realtime.priority import realtime_priority
+from rnnmuse.realtime.pulses import Pulse
 
 log = logging.getLogger("rnnmuse.stage")
 
-TOO_LATE = 100_000_000
-"""Late policy: a note-on that is 100 ms later than its own time is dropped and counted; a note-off is always sent."""
+READY: tuple[Nanoseconds, Nanoseconds] = (1_000_000, 60_000)
+"""How long before their time notes are prepared: so much for all, and so much for each note at one tick."""
 
-
-@dataclass(slots=True, eq=False)
-class Planned:
-    """An action at a tick. ``owner`` is the player it came from; ``sure`` ones (note-offs) are not recalled, unless
-    the note-on they come ``after`` is."""
-
-    tick: int
-    action: Callable[[], None]
-    owner: int = 0
-    sure: bool = False
-    after: Planned | None = None
-    recalled: bool = False
-
-
-BIN: Nanoseconds = 10_000
-
-
-@dataclass(slots=True)
-class Lateness:
-    """How late actions were done: a histogram in steps of 10 microseconds up to 100 ms, in bounded memory."""
-
-    count: int = 0
-    dropped: int = 0
-    worst: Nanoseconds = 0
-    _bins: list[int] = field(default_factory=lambda: [0] * (TOO_LATE // BIN + 1))
-
-    def add(self, late: Nanoseconds) -> None:
-        self.count += 1
-        self.worst = max(self.worst, late)
-        self._bins[min(late, TOO_LATE) // BIN] += 1
-
-    def quantile(self, share: float) -> Nanoseconds:
-        """The lateness that this share (0-1) did not exceed, to 10 microseconds."""
-        wanted, seen = share * self.count, 0
-        for at, number in enumerate(self._bins):
-            seen += number
-            if seen >= wanted and seen:
-                return min((at + 1) * BIN, self.worst)
-        return 0
+GIVE_WAY = 0.0001
 
 
 class Scheduler:
-    """A heap of planned actions over a clock. Thread-safe; done ``ahead`` ns before their time, for slow outputs.
+    """Does what is planned over one clock. All its parts are guarded by ``lock``; ``changed`` wakes the thread.
 
-    Actions are begun ``early`` ns before they are due, and ``each`` ns more for every one at the same tick, to make
-    ready what is then sent on time.
-
-    At one tick note-offs come before note-ons, and actions of equal rank in the order they were planned. Schedulers
-    that share a thread share its condition ``changed`` and may share their ``lateness``.
+    ``lanes`` holds the notes by look-ahead, ``commands`` what waits for a line or a time, ``pulses`` what the clock
+    itself brings. ``failed`` is told of an act that raised; the music goes on.
     """
 
     def __init__(
-        self,
-        clock: Clock,
-        changed: threading.Condition | None = None,
-        ahead: Nanoseconds = 0,
-        lateness: Lateness | None = None,
-        early: Nanoseconds = 0,
-        each: Nanoseconds = 0,
+        self, clock: Clock, now: Callable[[], Nanoseconds], outbox: Outbox, failed: Callable[[Exception], None]
     ) -> None:
-        self.clock = clock
-        self.changed = changed or threading.Condition(threading.RLock())
-        self.lateness = lateness or Lateness()
-        self.ahead = ahead
-        self.early, self.each = early, each
-        self._heap: list[tuple[int, int, int, Planned]] = []  # by tick, note-offs first, then as planned
-        self._number = 0
+        self.clock, self.now, self.outbox, self._failed = clock, now, outbox, failed
+        self.lateness: Lateness = outbox.lateness
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.lanes: dict[Nanoseconds, Lane] = {}
+        self.commands = Commands(clock)
+        self.pulses: list[Pulse] = []
+        self._wanted: Nanoseconds | None = None
+        self._closed = False
+        self.add_lane(0)
 
-    def plan(
-        self, tick: int, action: Callable[[], None], owner: int = 0, sure: bool = False, after: Planned | None = None
-    ) -> Planned:
-        """Do ``action`` at ``tick``; at once if that is over."""
+    def start(self) -> None:
+        """Run in a thread until `close`."""
+        threading.Thread(target=self._run, name="scheduler", daemon=True).start()
+
+    def close(self) -> None:
+        """Let the thread end; nothing more is done."""
         with self.changed:
-            self._number += 1
-            planned = Planned(tick, action, owner, sure, after)
-            heapq.heappush(self._heap, (tick, 0 if sure else 1, self._number, planned))
-            if self._heap[0][3] is planned:
-                self.changed.notify()
-            return planned
+            self._closed = True
+            self.forget_notes()
+            self.changed.notify_all()
 
-    def recall(self, owner: int | None = None, after: int = -1) -> int:
-        """Take back what is planned after a tick and not sure, of one owner or of all; returns how many."""
+    def wake(self) -> None:
+        """Look again at what is due; after a change that makes something due sooner."""
         with self.changed:
-            taken = 0
-            for *_, planned in self._heap:
-                if not planned.sure and planned.tick > after and (owner is None or planned.owner == owner):
-                    planned.recalled = True
-                    taken += 1
-            if taken:  # the end of a note that never began would cut the one played in its place
-                self._heap = [e for e in self._heap if not (e[3].recalled or (e[3].after and e[3].after.recalled))]
-                heapq.heapify(self._heap)
-                self.changed.notify()
-            return taken
+            self.changed.notify()
 
-    def clear(self) -> None:
-        """Forget everything, note-offs too; for when the ledger ends every note itself."""
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The lock, for a thread that works through many things: where notes are due, the scheduler goes first."""
+        if self._wanted is not None and self._wanted <= self.now():
+            time.sleep(GIVE_WAY)
+        with self.lock:
+            yield
+
+    def add_lane(self, ahead: Nanoseconds) -> Lane:
+        """The lane of a look-ahead; made if there is none. Notes that are planned already stay out of it."""
+        with self.lock:
+            if ahead not in self.lanes:
+                self.lanes = {**self.lanes, ahead: Lane(self.clock, ahead, self.lateness, *READY)}
+            return self.lanes[ahead]
+
+    def remove_lane(self, ahead: Nanoseconds) -> None:
+        """Let a lane go that no output uses; lane 0 always stays."""
+        with self.lock:
+            if ahead:
+                self.lanes = {key: lane for key, lane in self.lanes.items() if key != ahead}
+
+    def forget_notes(self) -> None:
+        """Forget every planned note, ends too; the caller ends what sounds by the ledger."""
+        with self.lock:
+            for lane in self.lanes.values():
+                lane.clear()
+
+    def jumped(self) -> None:
+        """The clock started, stopped or went to another place: re-time the commands."""
         with self.changed:
-            self._heap.clear()
+            self._do(self.commands.jumped(self.now()))
+            self.changed.notify()
 
-    def __len__(self) -> int:
-        return len(self._heap)
-
-    def run_due(self, now: Nanoseconds) -> Nanoseconds | None:
-        """Do what is due at ``now``; returns when the next is due, None if nothing waits or the clock stands."""
+    def run_due(self) -> Nanoseconds | None:
+        """Do everything that is due now, and send it; returns when the next thing is due."""
         with self.changed:
-            tick, early = -1, 0
-            while self._heap and self.clock.running:
-                first = self._heap[0][3]
-                due = self.clock.time_at(self.clock.swung(first.tick)) - self.ahead
-                if first.tick != tick:
-                    tick, early = first.tick, self.early + self.each * self._together()
-                if due - early > now:
-                    return due - early
-                heapq.heappop(self._heap)
-                # what is sent ahead may still be in time
-                if now - due > TOO_LATE + max(0, self.ahead) and not first.sure:
-                    self.lateness.dropped += 1
-                    continue
-                first.action()
-            return None
+            self.outbox.gather()
+            try:
+                now = self.now()
+                self._do(self.commands.take_due(now))
+                dues = [pulse.run_due(now) for pulse in list(self.pulses)]
+                for lane in self.lanes.values():
+                    dues.append(self._guarded(lane.run_due, now))
+            finally:
+                self.outbox.flush()
+            dues.append(self.commands.next_due())
+            return min((due for due in dues if due is not None), default=None)
 
-    def _together(self) -> int:
-        """How many actions are planned for the first tick: they are the top of the heap."""
-        count, places = 0, [0]
-        while places:
-            place = places.pop()
-            if place < len(self._heap) and self._heap[place][0] == self._heap[0][0]:
-                count += 1
-                places += (2 * place + 1, 2 * place + 2)
-        return count
+    def _do(self, acts: list[Act]) -> None:
+        for act in acts:
+            try:
+                act()
+            except Exception as error:  # one bad act must not end the music
+                self._failed(error)
 
+    def _guarded(self, run: Callable[[Nanoseconds], Nanoseconds | None], now: Nanoseconds) -> Nanoseconds | None:
+        try:
+            return run(now)
+        except Exception as error:  # as above; what is left is done in the next round
+            self._failed(error)
+            return now
 
-def realtime_priority(level: int = 10) -> bool:
-    """Ask for SCHED_FIFO for the calling thread; False, and a word in the log, where it is refused."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(level))
-    except (AttributeError, OSError) as error:
-        log.info("no realtime priority: %s", error)
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def ordinary_priority() -> Iterator[None]:
-    """While it lasts the calling thread is like any other program's; threads and processes inherit what they find."""
-    held = None
-    with contextlib.suppress(AttributeError, OSError):
-        held = os.sched_getscheduler(0), os.sched_getparam(0)
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    try:
-        yield
-    finally:
-        if held is not None:
-            with contextlib.suppress(OSError):
-                os.sched_setscheduler(0, *held)
+    def _run(self) -> None:
+        realtime_priority()
+        with self.changed:
+            while not self._closed:
+                due = self.run_due()
+                self._wanted = due
+                self.changed.wait(None if due is None else max(0.0, (due - self.now()) / 1e9))

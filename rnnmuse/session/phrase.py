@@ -1,8 +1,9 @@
-"""A player of a phrase model on stage: it loops the phrase at a point that moves. Over 500 lines: one state machine.
+"""A live player of a phrase model: it loops the phrase at a point of the latent space that moves.
 
-A move is heard from the next sixteenth: what was planned from there on is recalled and planned anew from the new
-phrase, what sounds keeps its end. Many moves between two sixteenths cost one decoding. Beats are the stage's; the
-phrase lies on them so that it begins at a multiple of its length.
+A move is heard from the next sixteenth: notes planned from there on are recalled and planned again from the new phrase;
+notes that sound keep their end. Many moves between two sixteenths cost one decoding. Beats are the stage's. The phrase
+begins at a bar line, and a multiple of its length after the first one; in a metre whose bars are not four beats long,
+each of its bars is cut short or begun again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnmuse.clock import COMMON, PPQ, Metre
 from rnnmuse.events import Note
 from rnnmuse.models.groove import blended, level_of
 from rnnmuse.models.latent import Floats, along, mean, neighbour, over_pad, place_of, slerp
@@ -34,12 +36,15 @@ from rnnmuse.music.phrases import (
 from rnnmuse.music.piece import ChordSymbol, Key, Piece
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.protocol import PARAMETERS, SLOTS
-from rnnmuse.session.stream import AHEAD, REACTION, Order, tick_of
+from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
+from rnnmuse.session.stream import AHEAD, REACTION, tick_of
 
 MODES = ("off", "free", "hold", "loop")
 MAP_SLOTS = "slots"
 FURTHEST = 8.0  # a coordinate of a point, in standard deviations
 HEARD = 4096  # notes of the performer that are kept
+STEP = PPQ // STEPS_A_BEAT
+"""Clock ticks in a sixteenth."""
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class PhrasePlayer:
     mode: str = "off"
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
     tempo: float = 120.0
+    metre: Metre = COMMON
     reaction: float = REACTION
     playing: bool = False
     point: Floats = field(init=False)
@@ -107,7 +113,7 @@ class PhrasePlayer:
 
     # -- what the performer does ----------------------------------------------------------------------------
 
-    def hear(self, beat: float, pitch: int, velocity: int, player_heard: bool = False) -> list[Order]:
+    def hear(self, beat: float, pitch: int, velocity: int, source: int = 0) -> list[Order]:
         """Remember a note of the performer (velocity 0 ends it), for `capture`."""
         if pitch in self._down:
             self._down.pop(pitch)[3] = beat
@@ -126,8 +132,8 @@ class PhrasePlayer:
         if mode in ("loop", "free"):
             return self.start(beat) if before not in ("loop", "free") or not self.playing else []
         self.playing = False
-        recall: list[Order] = [("recall", self.number, tick_of(beat))]
-        return recall if mode == "hold" else [*recall, ("end", self.number)]
+        orders: list[Order] = [Recall(self.number, tick_of(beat)), *self._job_over()]
+        return orders if mode == "hold" else [*orders, EndNotes(self.number)]
 
     def start(self, beat: float) -> list[Order]:
         """Play from the next beat on; `loop` if it had no mode."""
@@ -141,7 +147,12 @@ class PhrasePlayer:
 
     def stop(self, beat: float) -> list[Order]:
         self.playing = False
-        return [("recall", self.number, tick_of(beat)), ("end", self.number)]
+        return [Recall(self.number, tick_of(beat)), EndNotes(self.number), *self._job_over()]
+
+    def _job_over(self) -> list[Order]:
+        """The job of `generate` is done, or was cut short."""
+        job, self._job = self._job, 0
+        return [Done(self.number, job, self._count)] if job else []
 
     def reset(self, beat: float) -> list[Order]:
         """Forget what was heard; the point and the slots stay."""
@@ -150,7 +161,7 @@ class PhrasePlayer:
         return self.stop(beat)
 
     def generate(self, beats: float, seed: int | None, job: int, beat: float) -> list[Order]:
-        """A new phrase, drawn from the prior, for ``beats`` beats; then ("done", player, job, notes)."""
+        """A new phrase, drawn from the prior, for ``beats`` beats; then `Done`."""
         if seed is not None:
             self._random.seed(seed)
         drawn = self.model.draw(self._bars, self._random, min(1.5, float(self.parameters["temperature"])))
@@ -179,7 +190,7 @@ class PhrasePlayer:
 
     def swap(self, model: PhraseModel, beat: float) -> list[Order]:
         """Another phrase model from ``beat`` on, at its own first phrase."""
-        orders: list[Order] = [("recall", self.number, tick_of(beat)), ("end", self.number)]
+        orders: list[Order] = [Recall(self.number, tick_of(beat)), EndNotes(self.number)]
         self.model = model
         if int(self.parameters["bars"]) not in model.spaces:
             self.parameters["bars"] = model.bars[0]
@@ -187,6 +198,17 @@ class PhrasePlayer:
         self._next = ceil(beat * STEPS_A_BEAT - 1e-6)
         self._sent.clear()
         return orders
+
+    @property
+    def parts(self) -> tuple[PartInfo, ...]:
+        """Its one part."""
+        return (PartInfo("drums" if self.model.drum else "melody", 0, self.model.drum),)
+
+    def set_metre(self, metre: Metre) -> None:
+        """Count bars of another metre from now on."""
+        if metre != self.metre:
+            self.metre = metre
+            self._moved = self.playing
 
     # -- the latent space -----------------------------------------------------------------------------------
 
@@ -198,6 +220,8 @@ class PhrasePlayer:
             "axis": self._axis,
             "map": self._map,
             "xy": self._xy,
+            "x": lambda x: self._xy(x, self.xy[1]),
+            "y": lambda y: self._xy(self.xy[0], y),
             "store": self._store,
             "recall": self._recall,
             "morph": self._morph,
@@ -308,8 +332,9 @@ class PhrasePlayer:
         if not self._heard:
             raise ValueError("capture: nothing was played; play a phrase while the clock runs")
         last = max(note[0] for note in self._heard)
-        end = (floor(last / 4 + 0.03) + 1) * 4.0  # a note just before the bar line belongs to the next bar
-        start = end - 4 * self._bars
+        # a note just before the bar line belongs to the next bar
+        end = self.metre.next_bar(tick_of(last + 0.03 * self.metre.beats)) / PPQ
+        start = end - self.metre.beats * self._bars
         notes = [
             Note(on - start, int(pitch), max(0.05, min(off, beat, end) - on), int(velocity))
             for on, pitch, velocity, off in self._heard
@@ -351,17 +376,14 @@ class PhrasePlayer:
             orders += self._again(now)
             self._moved = False
         while self._next < (now + AHEAD) * STEPS_A_BEAT:
-            length = self._bars * BAR
             if self._next / STEPS_A_BEAT >= self._until:
                 self.playing = False
-                orders.append(("off_all", self.number, tick_of(self._until)))
-                if self._job:
-                    orders.append(("done", self.number, self._job, self._count))
-                    self._job = 0
+                orders += [AllOff(self.number, tick_of(self._until)), *self._job_over()]
                 break
-            if self._next % length == 0 and self._breathes:
+            place, _ = self._place(self._next)
+            if place == 0 and self._breathes:
                 self._played_anew()  # a drummer plays no bar twice alike
-            for note in self._at(self._next % length):
+            for note in self._at(place):
                 orders += self._plan(self._next, note)
             self._next += 1
         while self._sent and self._sent[0].off < tick_of(now - 4):
@@ -408,11 +430,19 @@ class PhrasePlayer:
     def _at(self, step: int) -> list[Note]:
         return [note for at, note in self._notes if at == step]
 
+    def _place(self, step: int) -> tuple[int, int]:
+        """The phrase's step at a sixteenth of the clock, and the tick at which the phrase's bar has its step 0."""
+        number, within = self.metre.place(step * STEP)
+        at = within // STEP
+        return number % self._bars * BAR + at % BAR, step * STEP - at % BAR * STEP
+
     def _plan(self, step: int, note: Note, earliest: int = 0) -> list[Order]:
         """Orders for a note of the phrase at a step; one that is early for its step waits for tick ``earliest``."""
-        length = self._bars * BAR
-        base = (step - step % length) / STEPS_A_BEAT
+        place, bar_start = self._place(step)
+        base = bar_start / PPQ - place // BAR * BAR / STEPS_A_BEAT
         on, off = max(earliest, tick_of(base + note.start)), tick_of(base + note.start + note.duration)
+        if self.metre.beats != BAR / STEPS_A_BEAT:  # the bar is cut: so is a note that would sound on
+            off = min(off, self.metre.next_bar(step * STEP))
         sounding = [s for s in self._sent if s.pitch == note.pitch and s.on < on < s.off] if not self.model.drum else []
         if sounding:  # the same pitch still sounds: the new note follows when it ends
             on = max(s.off for s in sounding)
@@ -423,8 +453,8 @@ class PhrasePlayer:
         return self._played(self._sent[-1])
 
     def _played(self, sent: _Sent) -> list[Order]:
-        begin: Order = ("on", self.number, sent.on, sent.pitch, sent.velocity, self.model.drum)
-        return [begin] if self.model.drum else [begin, ("off", self.number, sent.off, sent.pitch)]
+        begin = NoteOn(self.number, sent.on, sent.pitch, sent.velocity, 0, self.model.drum)
+        return [begin] if self.model.drum else [begin, NoteOff(self.number, sent.off, sent.pitch)]
 
     def _again(self, now: float) -> list[Order]:
         """Take back what is planned from the next sixteenth on; play on from there with the phrase as it is now."""
@@ -433,15 +463,14 @@ class PhrasePlayer:
         if step >= self._next:  # nothing was planned beyond it
             return []
         recall = tick_of(at)
-        orders: list[Order] = [("recall", self.number, recall)]
+        orders: list[Order] = [Recall(self.number, recall)]
         begun = [s for s in self._sent if s.on < recall]
         late = [s for s in self._sent if s.on >= recall and s.step < step]  # of the sixteenth that is sounding
         for sent in late:
             orders += self._played(sent)
         self._sent = deque(begun + late)
-        length = self._bars * BAR
         early = {s.pitch for s in begun if s.step >= step}  # struck before its sixteenth, by the phrase before
-        for note in self._at(step % length):
+        for note in self._at(self._place(step)[0]):
             if not early or (self.model.drum and note.pitch not in early):
                 orders += self._plan(step, note, recall)
         start = step / STEPS_A_BEAT
@@ -452,8 +481,7 @@ class PhrasePlayer:
 
     def _held(self, step: int) -> list[Order]:
         """What is left of a note that the phrase holds at ``step``, so that a move is heard at once."""
-        length = self._bars * BAR
-        place = (step % length) / STEPS_A_BEAT
+        place = self._place(step)[0] / STEPS_A_BEAT
         for _, note in self._notes:
             if note.start < place - 1e-6 and note.end >= place + 0.25 - 1e-6:
                 return self._plan(step, Note(place, note.pitch, note.end - place, note.velocity))

@@ -1,17 +1,19 @@
-"""A player on stage: hears the performer, plays by its mode, takes back what has not sounded.
+"""A live player of a stream model: hears the performer, plays by its mode, takes back what has not sounded.
 
-It plays ahead of the beat into a queue; a snapshot of the model's state is kept for each event that may still be
+It plays ahead of the beat into a queue and keeps a snapshot of the model's state for each event that may still be
 recalled. Beats are those of the stage's clock; the player's grid positions are the same beats in 24ths.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from random import Random
 from typing import Any
 
+from rnnmuse import clock
+from rnnmuse.clock import PPQ
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import (
     GRID,
@@ -34,6 +36,7 @@ from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
 from rnnmuse.protocol import PARAMETERS
+from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
 
 AHEAD = 2.0
 """Beats that are played ahead."""
@@ -51,18 +54,29 @@ LONGEST_MEMORY = 64.0
 """Beats of the past that are kept."""
 
 FOREVER = 1 << 60
-TICKS = 40  # clock ticks in a grid step (960 and 24 to a beat)
+TICKS = PPQ // GRID
+"""Clock ticks in a grid step."""
 
-Order = tuple[Any, ...]
-"""For the realtime process: ("on", player, tick, pitch, velocity, drum), ("off", player, tick, pitch),
-("off_all", player, tick), ("recall", player, tick) for what is planned at or after a tick, ("end", player) at once."""
+LONGEST_LOOP = 64
+"""Bars that are kept for the mode `loop`."""
 
-Heard = tuple[float, int, int, int, bool, bool]
-"""Beat, ON or OFF, pitch, velocity, whether a drum stroke, whether somebody else's."""
+Note = NoteOn | NoteOff
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A note that began or ended. ``kind`` is ON or OFF; ``foreign`` notes are not the player's own."""
+
+    beat: float
+    kind: int
+    pitch: int
+    velocity: int
+    drum: bool
+    foreign: bool
 
 
 @dataclass(slots=True)
-class LivePlayer:
+class StreamPlayer:
     """Player ``number`` (1-16) of a stage, with one model.
 
     Modes: ``free`` plays once started. ``accompany`` plays along and hears each note as it happens. ``continue``
@@ -78,6 +92,7 @@ class LivePlayer:
     mode: str = "off"
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
     tempo: float = 120.0
+    metre: clock.Metre = clock.COMMON
     player: Player = field(init=False)
     playing: bool = False
     _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
@@ -89,7 +104,7 @@ class LivePlayer:
     _held: dict[int, int] = field(default_factory=dict)
     _phrase: float | None = None
     _last: float = 0.0
-    _loop: deque[tuple[int, Order]] = field(default_factory=deque)
+    _loop: deque[Note] = field(default_factory=deque)
     _past: deque[Heard] = field(default_factory=deque)
     _loop_from: int = 0
     _tries: int = 0
@@ -103,11 +118,11 @@ class LivePlayer:
 
     # -- what the performer does ----------------------------------------------------------------------------
 
-    def hear(self, beat: float, pitch: int, velocity: int, player_heard: bool = False) -> list[Order]:
+    def hear(self, beat: float, pitch: int, velocity: int, source: int = 0) -> list[Order]:
         """The performer starts (or, velocity 0, ends) a note at ``beat``.
 
-        Another player's notes (``player_heard``) are listened to, but not each is answered on the spot: two players
-        that hear each other would never end.
+        The notes of another player (``source``) are heard, but not answered one by one: two players that hear each
+        other would never end.
         """
         orders: list[Order] = []
         if velocity:
@@ -129,11 +144,11 @@ class LivePlayer:
             self._listen(beat, ON, part, pitch, velocity)
         else:
             self._listen(beat, OFF, self._held.pop(pitch), pitch, 0)
-        if velocity and self.mode == "accompany" and (not player_heard or not self.playing):
+        if velocity and self.mode == "accompany" and (not source or not self.playing):
             self.playing = True
             self._earliest = self.player.grid
-            self._owed, self._tries = None if player_heard else beat, 0
-        if self.mode == "harmonise" and not player_heard:
+            self._owed, self._tries = None if source else beat, 0
+        if self.mode == "harmonise" and not source:
             if velocity and beat - self._chorded > TOGETHER:
                 orders += self._harmonised(beat, pitch)
             elif not self._held:
@@ -145,9 +160,10 @@ class LivePlayer:
         if mode == self.mode:
             return []
         keep = mode in ("hold", "loop")
-        orders: list[Order] = [("recall", self.number, tick_of(beat))] if keep else self._hush(beat)
+        orders: list[Order] = [Recall(self.number, tick_of(beat))] if keep else self._hush(beat)
         if keep:
             self._rewind(beat)
+            orders += self._job_over()
         if mode == "loop":
             self._begin_loop(beat)
         self.mode = mode
@@ -176,7 +192,7 @@ class LivePlayer:
         return orders
 
     def generate(self, beats: float, seed: int | None, job: int, beat: float) -> list[Order]:
-        """Play for ``beats`` beats from the next beat on, then say ("done", player, job, notes)."""
+        """Play for ``beats`` beats from the next beat on, then send `Done`."""
         orders = self._hush(beat)
         if seed is not None:
             self.player.random.seed(seed)
@@ -201,17 +217,29 @@ class LivePlayer:
             self.player.random.seed(value)
         return orders
 
+    @property
+    def parts(self) -> tuple[PartInfo, ...]:
+        """The parts that its model plays."""
+        return tuple(PartInfo(part.name, part.program, part.drum) for part in self.model.parts)
+
+    def set_metre(self, metre: clock.Metre) -> None:
+        """Count bars of another metre from now on; what was drawn ahead stays."""
+        if metre != self.metre:
+            self.metre = metre
+            self.player.rules, self.player.frame = self._rules(), self._frame()
+
     def swap(self, model: StreamModel, beat: float) -> list[Order]:
         """Another model from ``beat`` on, which first hears what was played in the last ``memory`` beats."""
-        orders = [*self._back_to(beat), ("off_all", self.number, tick_of(beat))]
+        orders: list[Order] = [*self._back_to(beat), AllOff(self.number, tick_of(beat))]
         first = max(0.0, beat - float(self.parameters["memory"]))
         self.model = model
         self.player = self._made(to_grid(first)[0])
         self._held = dict.fromkeys(self._held, self._hearing())
-        for at, kind, pitch, velocity, drum, foreign in sorted(self._past, key=lambda heard: heard[0]):
+        for heard in sorted(self._past, key=lambda heard: heard.beat):
+            drum, foreign = heard.drum, heard.foreign
             part = model.drums if drum else next((i for i in self._pitched() if foreign or i in self._own()), -1)
-            if first <= at < beat and part >= 0:
-                self._told(at, (kind, part, pitch, velocity), foreign)
+            if first <= heard.beat < beat and part >= 0:
+                self._told(heard.beat, (heard.kind, part, heard.pitch, heard.velocity), foreign)
         for part, pitch in sorted(self.player.started):
             self._told(beat, (OFF, part, pitch, 0))
         self.player.started.clear()
@@ -235,9 +263,9 @@ class LivePlayer:
                     event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
                     assert event is not None
                     order = self._order(self.player.grid, event)
-                    tick = min(order[2], tick_of(self._owed))
+                    tick = min(order.tick, tick_of(self._owed))
                     self._sent.append((tick, saved))
-                    orders.append((*order[:2], tick, *order[3:]))
+                    orders.append(replace(order, tick=tick))
                     self._tries += 1
                     if event[KIND] == ON or self._tries == MOST_ENDED:  # first others may have to end for it
                         self._owed = None
@@ -253,7 +281,7 @@ class LivePlayer:
                 break
             self._queue.popleft()
             order = self._order(grid, event)
-            self._sent.append((order[2], saved))
+            self._sent.append((order.tick, saved))
             orders.append(order)
         while self._sent and self._sent[0][0] < tick_of(now - 1):
             self._sent.popleft()
@@ -285,14 +313,15 @@ class LivePlayer:
             start = self._turn_from(self._phrase)
             if now >= start - self.reaction - 1e-6:
                 self._play_from(start)
-                self._until, self._phrase = start + 4 * self._turn, None
+                self._until, self._phrase = start + self.metre.beats * self._turn, None
             return
         if self._held:
             return
         if now < self._last + float(self.parameters["silence"]) - 1e-6:
             return
         start = ceil(now + self.reaction)
-        length = max(1.0, ceil((self._last - self._phrase) / 4 - 1e-6)) * 4
+        bar = self.metre.beats
+        length = max(1.0, ceil((self._last - self._phrase) / bar - 1e-6)) * bar
         self._play_from(start)
         self._until = start + length if self.mode == "answer" else float("inf")
         self._phrase = None
@@ -303,7 +332,7 @@ class LivePlayer:
 
     def _turn_from(self, phrase: float) -> float:
         """The bar line at which the performer's turn that began at ``phrase`` is over."""
-        return (phrase // 4 + self._turn) * 4
+        return self.metre.bar_start(tick_of(phrase)) / PPQ + self._turn * self.metre.beats
 
     def _play_from(self, beat: float) -> None:
         self.playing, self._earliest, self._until = True, round(beat * GRID), float("inf")
@@ -311,9 +340,14 @@ class LivePlayer:
         self._queue.clear()
 
     def _hush(self, beat: float) -> list[Order]:
-        orders: list[Order] = [*self._back_to(beat), ("end", self.number)]
+        orders: list[Order] = [*self._back_to(beat), EndNotes(self.number), *self._job_over()]
         self._silence(beat)
         return orders
+
+    def _job_over(self) -> list[Order]:
+        """The job of `generate` is done, or was cut short."""
+        job, self._job = self._job, 0
+        return [Done(self.number, job, self._notes)] if job else []
 
     def _finish(self, beat: float) -> list[Order]:
         """Its turn is over at ``beat``, which is yet to come."""
@@ -321,11 +355,7 @@ class LivePlayer:
         self._queue.clear()
         self._silence(beat)
         self._ends = beat
-        orders: list[Order] = [("off_all", self.number, tick_of(beat))]
-        if self._job:
-            orders.append(("done", self.number, self._job, self._notes))
-            self._job = 0
-        return orders
+        return [AllOff(self.number, tick_of(beat)), *self._job_over()]
 
     def _silence(self, beat: float) -> None:
         for part, pitch in sorted(self.player.started):
@@ -335,7 +365,7 @@ class LivePlayer:
 
     def _back_to(self, beat: float) -> list[Order]:
         """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""
-        return [("recall", self.number, tick_of(beat))] if self._rewind(beat) else []
+        return [Recall(self.number, tick_of(beat))] if self._rewind(beat) else []
 
     def _rewind(self, beat: float) -> bool:
         found = None
@@ -351,20 +381,20 @@ class LivePlayer:
 
     def _unremember(self, beat: float) -> None:
         """Forget what the player itself played from ``beat`` on: of both memories only the end is looked at."""
-        tick, loop, past = tick_of(beat), list[tuple[int, Order]](), list[Heard]()
-        while self._loop and self._loop[-1][0] >= tick - GRID * TICKS:  # close together they may be out of order
+        tick, loop, past = tick_of(beat), list[Note](), list[Heard]()
+        while self._loop and self._loop[-1].tick >= tick - PPQ:  # close together they may be out of order
             loop.append(self._loop.pop())
-        self._loop.extend(entry for entry in reversed(loop) if entry[0] < tick)
-        while self._past and (self._past[-1][-1] or self._past[-1][0] >= beat):
+        self._loop.extend(order for order in reversed(loop) if order.tick < tick)
+        while self._past and (self._past[-1].foreign or self._past[-1].beat >= beat):
             past.append(self._past.pop())
-        self._past.extend(heard for heard in reversed(past) if heard[-1])
+        self._past.extend(heard for heard in reversed(past) if heard.foreign)
 
     def _listen(self, beat: float, kind: int, part: int, pitch: int, velocity: int) -> None:
         if self._queue:  # what was drawn ahead did not know of this note
             self.player.restore(self._queue[0][2])
             self._queue.clear()
         self._told(beat, (kind, part, pitch, velocity), foreign=True)
-        self._remember(beat, kind, pitch, velocity, part == self.model.drums, True)
+        self._remember(Heard(beat, kind, pitch, velocity, part == self.model.drums, True))
 
     def _told(self, beat: float, what: tuple[int, int, int, int], foreign: bool = False) -> None:
         kind, part, pitch, velocity = what
@@ -375,30 +405,32 @@ class LivePlayer:
         (self.player.listen if foreign else self.player.hear)(event)
         self.player.grid = max(self.player.grid, grid)
 
-    def _remember(self, *heard: Any) -> None:
+    def _remember(self, heard: Heard) -> None:
         self._past.append(heard)
-        while self._past[0][0] < heard[0] - LONGEST_MEMORY:
+        while self._past[0].beat < heard.beat - LONGEST_MEMORY:
             self._past.popleft()
 
-    def _order(self, grid: int, event: Event) -> Order:
+    def _order(self, grid: int, event: Event) -> Note:
         tick = grid * TICKS + round((event[MICROTIME] - 10) * TICKS / MICRO * float(self.parameters["humanise"]))
         drum = event[PART] == self.model.drums
+        velocity = 0
+        order: Note
         if event[KIND] == OFF:
-            order: Order = ("off", self.number, tick, event[PITCH])
+            order = NoteOff(self.number, tick, event[PITCH], event[PART])
         else:
             velocity = round(velocity_of(event[VELOCITY]) * float(self.parameters["velocity"]))
-            order = ("on", self.number, tick, event[PITCH], max(1, min(127, velocity)), drum)
+            velocity = max(1, min(127, velocity))
+            order = NoteOn(self.number, tick, event[PITCH], velocity, event[PART], drum)
             self._notes += 1
-        velocity = 0 if event[KIND] == OFF else order[4]
-        self._remember(grid / GRID, event[KIND], event[PITCH], velocity, drum, False)
-        self._loop.append((tick, order))
-        while self._loop and self._loop[0][0] < tick - 64 * 4 * GRID * TICKS:
+        self._remember(Heard(grid / GRID, event[KIND], event[PITCH], velocity, drum, False))
+        self._loop.append(order)
+        while self._loop and self._loop[0].tick < tick - LONGEST_LOOP * self.metre.ticks:
             self._loop.popleft()
         return order
 
     def _harmonised(self, beat: float, top: int | None) -> list[Order]:
         """The chord beneath the note ``top`` instead of the one that sounds; none where the melody rests."""
-        orders, played = list[Order](), self.player
+        orders, played = list[Note](), self.player
         for part, pitch in sorted(played.started):
             end = (0, 0, OFF, part, pitch, 0, max(10, played.micro))
             played.hear(end)
@@ -407,31 +439,32 @@ class LivePlayer:
             self._chorded = beat
             voices = int(self.parameters["polyphony"]) or VOICES
             orders += [self._order(played.grid, event) for event in chord_beneath(played, top, voices)]
-        return [(*order[:2], tick_of(beat), *order[3:]) for order in orders]  # at once, not on the grid
+        return [replace(order, tick=tick_of(beat)) for order in orders]  # at once, not on the grid
 
     # -- the loop -------------------------------------------------------------------------------------------
 
     def _begin_loop(self, beat: float) -> None:
-        length = int(self.parameters["bars"]) * 4
         now = tick_of(beat)
-        first = now - length * GRID * TICKS
-        kept = [(tick, order) for tick, order in self._loop if first <= tick < now]
-        self._loop = deque(kept)
-        self._loop_from = ceil(beat)
+        first = now - self._loop_ticks
+        self._loop = deque(order for order in self._loop if first <= order.tick < now)
+        self._loop_from = ceil(beat) * PPQ
+
+    @property
+    def _loop_ticks(self) -> int:
+        return int(self.parameters["bars"]) * self.metre.ticks
 
     def _looped(self, now: float) -> list[Order]:
-        """The next round of the loop, when the one before is nearly over."""
-        length = int(self.parameters["bars"]) * 4
+        """The next pass of the loop, when the one before is nearly over."""
+        length = self._loop_ticks
         orders: list[Order] = []
-        while self._loop_from < now + AHEAD:
-            shift_to = self._loop_from
-            ticks = length * GRID * TICKS
-            for tick, order in self._loop:
-                moved = shift_to * GRID * TICKS + (tick - shift_to * GRID * TICKS) % ticks
-                orders.append((order[0], order[1], moved, *order[3:]))
-            orders.append(("off_all", self.number, (shift_to + length) * GRID * TICKS - 1))
+        while self._loop_from < tick_of(now + AHEAD):
+            begin = self._loop_from
+            notes: list[Note] = [replace(note, tick=begin + (note.tick - begin) % length) for note in self._loop]
+            notes.sort(key=lambda note: (note.tick, isinstance(note, NoteOn)))
+            orders += notes
+            orders.append(AllOff(self.number, begin + length - 1))
             self._loop_from += length
-        return sorted(orders, key=lambda order: (order[2], order[0] != "off"))
+        return orders
 
     # -- model and rules ------------------------------------------------------------------------------------
 
@@ -464,7 +497,7 @@ class LivePlayer:
         return made
 
     def _frame(self) -> Frame:
-        piece = Piece(tempos=[Tempo(0.0, self.tempo)], metres=[Metre(0.0, 4, 4)])
+        piece = Piece(tempos=[Tempo(0.0, self.tempo)], metres=[_metre(self.metre)])
         if self.parameters["key"]:
             piece.keys = [parse_key(self.parameters["key"])]
         elif self.parameters["scale"]:
@@ -504,6 +537,12 @@ class LivePlayer:
         )
 
 
+def _metre(metre: clock.Metre) -> Metre:
+    """The clock's metre as a piece has it, from the last bar line at or before the start."""
+    first = metre.origin - metre.ticks if metre.origin else 0
+    return Metre(first / PPQ, metre.numerator, metre.denominator)
+
+
 def tick_of(beat: float) -> int:
     """The clock tick of a beat."""
-    return round(beat * GRID * TICKS)
+    return round(beat * PPQ)

@@ -1,4 +1,4 @@
-"""A text player on stage: writes ahead of the beat, in chunks that leave on time, alone or with a player's notes."""
+"""A live text player: writes ahead of the beat, in chunks that leave on time, alone or with a player's notes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from math import ceil
 from random import Random
 from typing import Any
 
+from rnnmuse.clock import COMMON, PPQ, Metre
 from rnnmuse.models.text import TextModel
 from rnnmuse.protocol import TEXT_PARAMETERS
-from rnnmuse.session.stream import AHEAD, REACTION, Order, tick_of
+from rnnmuse.session.messages import Chunk, TextOrder, Unsay
+from rnnmuse.session.stream import AHEAD, REACTION, tick_of
 from rnnmuse.text.alphabet import ascii_of
 from rnnmuse.text.chunks import Chunker
 from rnnmuse.text.mixture import Mixture
@@ -24,11 +26,7 @@ MOST_CHARACTERS = 400
 
 @dataclass(slots=True)
 class TextPlayer:
-    """Text player ``number`` (1-16). ``load`` gives a model by name.
-
-    Orders for the realtime process: ("text", number, tick, job, index, text, last), ("unsay", number, tick) to take
-    back what is planned at or after a tick.
-    """
+    """Text player ``number`` (1-16). ``load`` returns a model by name."""
 
     number: int
     load: Callable[[str], TextModel]
@@ -38,6 +36,7 @@ class TextPlayer:
     mixture: Mixture | None = None
     random: Random = field(default_factory=lambda: Random(1))
     reaction: float = REACTION
+    metre: Metre = COMMON
     _weights: dict[str, float] = field(default_factory=dict)
     _chunker: Chunker = field(default_factory=Chunker)
     _ready: deque[tuple[str, float]] = field(default_factory=deque)
@@ -51,7 +50,7 @@ class TextPlayer:
     def writing(self) -> bool:
         return self._left > 0
 
-    def generate(self, chunks: int, seed: int | None, job: int, beat: float) -> list[Order]:
+    def generate(self, chunks: int, seed: int | None, job: int, beat: float) -> list[TextOrder]:
         """Say so many chunks (0: until stopped), from ``beat`` on or, as ``when`` has it, the next beat or bar."""
         orders = self.stop(beat)
         if seed is not None:
@@ -62,13 +61,13 @@ class TextPlayer:
         self._at = self._start(beat)
         return orders
 
-    def stop(self, beat: float) -> list[Order]:
+    def stop(self, beat: float) -> list[TextOrder]:
         """Say no more; what was written ahead is forgotten."""
         was, self._left = self.writing, 0
         self._said.clear()
-        return [("unsay", self.number, tick_of(beat))] if was else []
+        return [Unsay(self.number, tick_of(beat))] if was else []
 
-    def reset(self, beat: float) -> list[Order]:
+    def reset(self, beat: float) -> list[TextOrder]:
         """Forget the prompt and what was written."""
         self.mixture = None
         self._ready.clear()
@@ -114,9 +113,9 @@ class TextPlayer:
         if player:
             self.change("unit", "syllable", 0.0)
 
-    def advance(self, now: float, limit: int = 1) -> list[Order]:
+    def advance(self, now: float, limit: int = 1) -> list[TextOrder]:
         """Up to ``limit`` chunks for what is due AHEAD beats after the earliest that can still be said."""
-        orders: list[Order] = []
+        orders: list[TextOrder] = []
         while self.writing and not self.bound and len(orders) < limit and self._at <= now + self.reaction + AHEAD:
             text, length = self._next()
             self._at = max(self._at, now)  # what comes late, as after a model was loaded, is said at once
@@ -146,13 +145,13 @@ class TextPlayer:
         while self.bound and self.writing and len(self._ready) < 4:
             self._write()
 
-    def with_note(self, tick: int) -> list[Order]:
+    def with_note(self, tick: int) -> list[TextOrder]:
         """A note of the player it is bound to begins at ``tick``: its syllable. Notes at one tick share one."""
         if not self.writing or (self._said and self._said[-1][0] == tick):
             return []
         return [self._order(tick, self._next())]
 
-    def taken_back(self, tick: int) -> list[Order]:
+    def taken_back(self, tick: int) -> list[TextOrder]:
         """The player's notes from ``tick`` on are recalled: their syllables come with later ones."""
         back: list[tuple[str, float]] = []
         while self._said and self._said[-1][0] >= tick:
@@ -160,18 +159,19 @@ class TextPlayer:
         self._ready.extendleft(reversed(back))
         self._index -= len(back)
         self._left += len(back)
-        return [("unsay", self.number, tick)] if back else []
+        return [Unsay(self.number, tick)] if back else []
 
     def _start(self, beat: float) -> float:
         when = self.parameters["when"]
         if when == "now":
             return beat
-        unit = 4 if when == "bar" else 1
-        return float(ceil((beat + self.reaction - 1e-9) / unit) * unit)
+        if when == "bar":
+            return self.metre.next_bar(tick_of(beat + self.reaction) - 1) / PPQ
+        return float(ceil(beat + self.reaction - 1e-9))
 
-    def _order(self, tick: int, chunk: tuple[str, float]) -> Order:
+    def _order(self, tick: int, chunk: tuple[str, float]) -> TextOrder:
         self._left -= 1
-        order = ("text", self.number, tick, self._job, self._index, self._written(chunk[0]), int(self._left == 0))
+        order = Chunk(self.number, tick, self._job, self._index, self._written(chunk[0]), self._left == 0)
         self._index += 1
         self._said.append((tick, chunk))
         return order

@@ -29,6 +29,8 @@ from rnnmuse.train.stream.recipe import Recipe
 VERSION = 4  # raise it when reading or encoding changes, so that old shards are not reused
 SPLITS = ("train", "validation", "test")
 MIN_EVENTS = 8
+TEMPI = (55.0, 67.0, 82.0, 97.0, 112.0, 130.0, 155.0, 185.0, 120.0)
+"""The middle of each of the codec's tempo classes, in bpm."""
 
 Progress = Callable[[int, int], None]
 

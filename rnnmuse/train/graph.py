@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from rnnmuse.models.runtime import onnxruntime
 from rnnmuse.music.phrases import STEPS_A_BEAT
 
 Weights = dict[str, NDArray[Any]]
@@ -74,6 +75,7 @@ def graph_of(
 
 def quantised(model: onnx.ModelProto) -> bytes:
     """The graph with int8 weights, one scale a column, and activations scaled as they come."""
+    onnxruntime()  # before its parts, so that its telemetry is off
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     logging.getLogger().setLevel(logging.ERROR)  # it warns of a preparation that this graph does not need

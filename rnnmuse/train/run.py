@@ -101,7 +101,7 @@ class Training(ABC, Generic[R]):
         """Read the files; a line for each that could not be read."""
 
     @abstractmethod
-    def told(self) -> str:
+    def summary(self) -> str:
         """What was read, in a line or two."""
 
     def missing(self, sources: Sequence[Path], start: str) -> list[str]:
@@ -120,9 +120,13 @@ class Training(ABC, Generic[R]):
     def train(self, recipe: R, run: Run) -> Progress:
         """Train, resumed from the run's folder; leaves the best network."""
 
+    def held_out(self) -> bool:
+        """Whether validation is of files that are not trained on."""
+        return True
+
     def result(self, before: float, now: Progress, start: str) -> str:
         """Before and after of fine-tuning, in words."""
-        return in_words(before, now.best, start, self.unit)
+        return in_words(before, now.best, start, self.unit, self.held_out())
 
     @abstractmethod
     def export(self, recipe: R, folder: Path, start: str | None) -> Bundle | Path:
@@ -132,8 +136,8 @@ class Training(ABC, Generic[R]):
 def trained(training: Training[Any], sources: Sequence[Path], name: str, options: Options) -> Bundle | Path | None:
     """Train or fine-tune on ``sources`` and write the bundle ``name`` into the user's models.
 
-    Returns None in every process but the first. An interrupted run goes on where it was when called again. ValueError
-    and RnnmuseError say what is wrong with an argument or with every file.
+    Returns None in every process but the first. An interrupted run resumes when called again. ValueError and
+    RnnmuseError name the argument, or the files, at fault.
     """
     start, minutes, epochs = options.get("start"), options.get("minutes"), options.get("epochs")
     check_name(name, options.get("replace", False))
@@ -143,7 +147,8 @@ def trained(training: Training[Any], sources: Sequence[Path], name: str, options
     recipe = _recipe(training, sources, name, start, options.get("recipe"))
     if minutes is None and epochs is None:
         minutes = training.minutes(start is not None)
-    changes = {"seed": options.get("seed"), "epochs": epochs}
+    if (seed := options.get("seed")) is not None:
+        recipe = recipe.changed(seed=seed)
     folder = options.get("work") or user_folder().parent / "runs" / name
     run = Run(
         folder, console, first, minutes, options.get("devices", 1), options.get("nodes", 1),
@@ -154,16 +159,16 @@ def trained(training: Training[Any], sources: Sequence[Path], name: str, options
     if start is not None and first:
         for line in training.missing(sources, start):
             console.print(line, markup=False, style="yellow")
-    recipe = recipe.changed(**{key: value for key, value in changes.items() if value is not None and key == "seed"})
     unread = training.read(sources, recipe, run)
     recipe = training.fitted(recipe)
-    recipe = recipe.changed(**{key: value for key, value in changes.items() if value is not None})
+    if epochs is not None:
+        recipe = recipe.changed(epochs=epochs)
     if first:
         for line in unread[:SHOWN]:
             console.print(f"skipped {line}", markup=False)
         if len(unread) > SHOWN:
             console.print(f"skipped {len(unread) - SHOWN} more")
-        console.print(training.told(), markup=False)
+        console.print(training.summary(), markup=False)
         if (folder / LAST).exists():
             console.print("resuming an earlier run (--again starts over)")
     before = training.before(recipe) if start is not None and first else math.nan
@@ -210,14 +215,19 @@ def about_of(learned: str, start: str | None) -> str:
     return f"Trained on {learned}" + (f", from {start}." if start else ".")
 
 
-def in_words(before: float, after: float, start: str, unit: str) -> str:
-    """Before and after, for somebody who has not met nats."""
+def in_words(before: float, after: float, start: str, unit: str, held_out: bool = True) -> str:
+    """Before and after, for somebody who has not met nats; ``unit`` ends with what is counted, such as an event."""
     if math.isnan(before):
         return f"After training: {after:.2f} {unit}."
-    figures = f"({before:.2f} before, {after:.2f} after, in {unit} of files that were held out; lower is better)"
+    where = "of files that were held out" if held_out else "of the files themselves: there are too few to hold any out"
+    figures = f"({before:.2f} before, {after:.2f} after, in {unit} {where}; lower is better)"
     if after < before - 0.005:
         times = math.exp(min(50.0, before - after))
-        return f"It learned from your files: it now finds them {times:.1f} times as likely as {start} does {figures}."
+        each = unit.rsplit(maxsplit=1)[-1]
+        return (
+            f"It learned from your files: it now finds each {each} of them {times:.1f} times as likely as {start} does "
+            f"{figures}."
+        )
     return (
         f"It did not get better at your files than {start} is {figures}. More files may help, or more --minutes; "
         f"or keep {start}."

@@ -1,18 +1,16 @@
-"""The screen's web server: the page's files, a WebSocket for each page, and a line to the stage (TCP, SLIP frames)."""
+"""The screen's web server: the page's files, a WebSocket for each page, and the connection to the stage."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import uvicorn
@@ -20,13 +18,16 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from rnnmuse.bridges import osc, slip
-from rnnmuse.web.relay import MOST_CHARACTERS, Page, Relay
+from rnnmuse.web.connection import carry, is_own
+from rnnmuse.web.relay import MOST_CHARACTERS, Relay
 
 PAGES = 32
 """Pages at once."""
+REQUESTS = 128
+"""Connections and requests of one server at once."""
 AGAIN = 0.5
 """Seconds between two tries to reach the stage, and between two ticks of the relay."""
 UNSENT = 1 << 16
@@ -35,7 +36,7 @@ HERE = Path(__file__).parent
 
 
 class Files(StaticFiles):
-    """Files that a browser asks for anew after each update of rnnmuse."""
+    """Files that a browser asks for again after each update of rnnmuse."""
 
     def file_response(self, *args: Any, **more: Any) -> Response:
         response = super().file_response(*args, **more)
@@ -43,13 +44,19 @@ class Files(StaticFiles):
         return response
 
 
-def application(relay: Relay, osc_port: int, host: str = "127.0.0.1", own: Path | None = None) -> Starlette:
-    """The screen as an ASGI application. ``own`` is a folder with a page of the user's, served under /own/."""
+def application(
+    relay: Relay, host: str = "127.0.0.1", own: Path | None = None, follow: Callable[[], Any] | None = None
+) -> Starlette:
+    """The screen as an ASGI application.
+
+    ``own`` is a folder with a page of the user's, served under /own/; ``follow`` is a task that runs beside it.
+    """
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as group:
-            group.start_soon(follow, relay, osc_port)
+            if follow is not None:
+                group.start_soon(follow)
             yield
             relay.close()
             group.cancel_scope.cancel()
@@ -61,10 +68,8 @@ def application(relay: Relay, osc_port: int, host: str = "127.0.0.1", own: Path 
         await web.accept()
         joined = relay.join()
         try:
-            async with anyio.create_task_group() as group:
-                for work in (_out(web, joined), _in(web, joined, relay), joined.slow.wait()):
-                    group.start_soon(_until_over, work, group.cancel_scope)
-        finally:  # one that is slow is not told so: it does not read
+            await carry(web, joined, lambda message: relay.take(joined, message if isinstance(message, str) else ""))
+        finally:  # one that is slow gets no message about it: it does not read
             relay.leave(joined)
 
     folders = {"/own": own, "/fonts": HERE.parent / "cover" / "fonts", "/": HERE / "page"}
@@ -72,43 +77,11 @@ def application(relay: Relay, osc_port: int, host: str = "127.0.0.1", own: Path 
     return Starlette(routes=[WebSocketRoute("/socket", page), *files], lifespan=life)
 
 
-def is_own(headers: Mapping[str, str], host: str) -> bool:
-    """Whether a page of this server asks for a WebSocket.
-
-    Its origin must be the host that it asks: an IP address, localhost or the host that is served. Another name could
-    be made to point here (DNS rebinding).
-    """
-    scheme, _, asked = headers.get("origin", "").partition("://")
-    if scheme != "http" or asked != headers.get("host"):
-        return False
-    with contextlib.suppress(ValueError):
-        name = urlsplit(f"//{asked}").hostname or ""
-        return name in ("localhost", host) or bool(ipaddress.ip_address(name))
-    return False
-
-
-async def _out(web: WebSocket, page: Page) -> None:
-    while True:
-        message = await page.take()
-        await (web.send_text(message) if isinstance(message, str) else web.send_bytes(message))
-
-
-async def _in(web: WebSocket, page: Page, relay: Relay) -> None:
-    while (message := await web.receive())["type"] == "websocket.receive":
-        relay.take(page, message.get("text") or "")
-
-
-async def _until_over(work: Awaitable[Any], all_of_it: anyio.CancelScope) -> None:
-    with contextlib.suppress(WebSocketDisconnect):
-        await work
-    all_of_it.cancel()
-
-
-async def follow(relay: Relay, port: int) -> None:
-    """Keep a line to the stage, at a port of this machine, for ever."""
+async def follow(relay: Relay, host: str, port: int) -> None:
+    """Keep a connection to the stage for ever."""
     while True:
         with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(host, port)
             with contextlib.closing(writer):
                 await _listen(relay, reader, writer)
         await asyncio.sleep(AGAIN)
@@ -131,6 +104,11 @@ async def _listen(relay: Relay, reader: asyncio.StreamReader, writer: asyncio.St
         relay.lost()
 
 
+def reachable(host: str) -> str:
+    """The address at which a server that listens on ``host`` is reached from this machine."""
+    return "127.0.0.1" if host in ("", "0.0.0.0", "::") else host
+
+
 def bind(host: str, port: int) -> socket.socket:
     """The socket to serve on; OSError names what could not be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -143,17 +121,31 @@ def bind(host: str, port: int) -> socket.socket:
         made.listen()
     except OSError as error:
         made.close()
-        raise OSError(f"{host} port {port}: {error.strerror}; --host and --port name another") from None
+        raise OSError(f"{host} port {port}: {error.strerror}") from None
     return made
 
 
+def server(app: Starlette) -> uvicorn.Server:
+    """A server for an application, on the terms of this process: no compression, no log, few connections."""
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # a client's damaged frame is no news
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            ws_max_size=4 * MOST_CHARACTERS,
+            ws_per_message_deflate=False,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            limit_concurrency=REQUESTS,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
 def serve(relay: Relay, sock: socket.socket, osc_port: int, host: str, own: Path | None = None) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # a page's damaged frame is no news
-    config = uvicorn.Config(
-        application(relay, osc_port, host, own), ws="websockets-sansio", ws_max_size=4 * MOST_CHARACTERS,
-        ws_per_message_deflate=False, access_log=False, log_config=None, server_header=False,
-        timeout_graceful_shutdown=1)  # fmt: skip
+    """Serve the screen until Ctrl-C or SIGTERM."""
+    app = application(relay, host, own, lambda: follow(relay, "127.0.0.1", osc_port))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # which uvicorn calls when it has ended all
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+        server(app).run(sockets=[sock])

@@ -2,15 +2,50 @@
 
 import socket
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
-from echo import until
-from test_stage import serving
 
 from rnnmuse.bridges import ardour, osc
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+
+
+def until(test, patience=15.0):
+    end = time.monotonic() + patience
+    while not test():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+class Clock:
+    """The clock that Ardour's transport is tied to; its owner tells its outputs when it starts and stops."""
+
+    def __init__(self):
+        self.leader, self.runs, self.outputs = "internal", False, []
+
+    def source(self):
+        return self.leader
+
+    def running(self):
+        return self.runs
+
+    def resume(self):
+        self.runs = True
+
+    def halt(self):
+        self.runs = False
+
+    def play(self):
+        self.runs = True
+        self.tell([0xFA])
+
+    def stop(self):
+        self.runs = False
+        self.tell([0xFC])
+
+    def tell(self, data):
+        for output in self.outputs:
+            output.transport(data)
 
 
 class Host(threading.Thread):
@@ -60,27 +95,29 @@ def host(*words):
 
 
 @pytest.fixture
-def stage(monkeypatch):
+def clock(monkeypatch):
     monkeypatch.setattr(ardour, "PATIENCE", 0.3)
     monkeypatch.setattr(ardour, "AGAIN", 0.1)
-    with serving(Stage(Settings(port=0, engine=False))) as made:
-        yield made
+    made = Clock()
+    yield made
+    for output in made.outputs:
+        output.close()
 
 
-def output(stage, port):
-    link = ardour.ArdourOut(stage, "ardour", "127.0.0.1", port)
-    stage.add_output(link)
+def output(clock, port):
+    link = ardour.ArdourOut(clock, "ardour", "127.0.0.1", port)
+    clock.outputs.append(link)
     return link
 
 
-def test_it_rolls_and_stops_with_the_stage(stage):
+def test_it_rolls_and_stops_with_the_clock(clock):
     with host() as made:
-        link = output(stage, made.port)
+        link = output(clock, made.port)
         until(lambda: link.there)
         assert not link.rolls
-        stage.desk.local("/rnnmuse/transport/play")
+        clock.play()
         until(lambda: link.rolls)
-        stage.desk.local("/rnnmuse/transport/stop")
+        clock.stop()
         until(lambda: not link.rolls)
         assert [word for word in made.said if word != "/set_surface"] == [
             "/goto_start",
@@ -89,32 +126,32 @@ def test_it_rolls_and_stops_with_the_stage(stage):
         ]
 
 
-def test_gone_and_back_it_rolls_again(stage):
+def test_gone_and_back_it_rolls_again(clock):
     with host() as made:
-        link = output(stage, made.port)
-        stage.desk.local("/rnnmuse/transport/play")
+        link = output(clock, made.port)
+        clock.play()
         until(lambda: link.rolls)
     until(lambda: not link.there and not link.rolls)
     with host(made.port):
         until(lambda: link.rolls)
 
 
-def test_one_that_rolls_already_is_not_told_to(stage):
+def test_one_that_rolls_already_is_not_told_to(clock):
     """Play said to an Ardour that rolls would end its recording."""
-    stage.desk.local("/rnnmuse/transport/play")
+    clock.play()
     with host(0, True) as made:
-        link = output(stage, made.port)
+        link = output(clock, made.port)
         until(lambda: link.rolls)
         until(lambda: link._wanted is None)
         assert set(made.said) == {"/set_surface"}
 
 
-def test_its_transport_starts_and_stops_a_stage_that_follows(stage):
-    stage.desk.local("/rnnmuse/transport/source", "osc")
+def test_its_transport_starts_and_stops_a_clock_that_follows(clock):
+    clock.leader = "osc"
     with host() as made:
-        link = output(stage, made.port)
+        link = output(clock, made.port)
         until(lambda: link.there)
         for rolls in (True, False):
             made.rolls = rolls
             link._say("/ask")  # it tells its state
-            until(lambda: stage.clock.running == rolls)  # noqa: B023
+            until(lambda: clock.runs == rolls)  # noqa: B023

@@ -73,7 +73,7 @@ def test_every_file_is_there_and_every_address_is_known(name):
 
 def checked(address, *values):
     """ProtocolError where rnnmuse would refuse the message."""
-    row, _ = KNOWN[address]
+    row = KNOWN[address].row
     return row.check(address, () if not row.arguments and values in ((1,), (1.0,)) else values)
 
 
@@ -145,7 +145,7 @@ def test_the_rack_list_has_its_columns():
     assert {row["direction"] for row in rows} == {"in", "out"}
     for row in rows:
         assert 1 <= int(row["channel"]) <= 16
-        access = KNOWN[row["address"]][0].access
+        access = KNOWN[row["address"]].row.access
         assert (access == "r") == (row["direction"] == "in")
 
 
@@ -259,11 +259,12 @@ def test_check_waits_for_a_note_where_there_are_no_probes():
     with echo() as stage:
         assert hosts.check(ALL["link"], stage.port) == [f"rnnmuse {__version__} answers on port {stage.port}"]
         assert hosts.check(ALL["fluidsynth"], stage.port)[-1] == "MIDI out: tally"
-        stage.stage.outputs.pop("tally")
+        stage.stage.outputs.take("tally")
         with pytest.raises(hosts.HostError, match="no MIDI ports are open"):
             hosts.check(ALL["fluidsynth"], stage.port)
         client = Client("127.0.0.1", 9)
-        played = threading.Timer(0.3, stage.stage.desk.handle, (osc.build("/rnnmuse/player/1/note", (60, 90)), client))
+        packet = osc.build("/rnnmuse/player/1/note", (60, 90))
+        played = threading.Timer(0.3, stage.stage.control.handle, (packet, client))
         played.start()
         assert hosts.check(ALL["tidal"], stage.port)[-1] == "a note came from TidalCycles"
         with pytest.raises(hosts.HostError, match="no note came from TidalCycles"):

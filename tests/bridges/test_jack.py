@@ -14,8 +14,8 @@ from echo import JackError
 from echo import jack as jack_server
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.output import Sent
 from rnnmuse.bridges.synth import SynthOut, soundfont
-from rnnmuse.realtime.seats import Sent
 
 rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 TOOLS = ("jackd", "jack_lsp", "jack_connect")
@@ -87,13 +87,16 @@ def test_a_midi_note_in_is_midi_notes_out(jack):
         for pitch in (60, 64, 67):
             player.process.stdin.write(f"144 {pitch} 90\n")
             player.process.stdin.flush()
-            line = player.until(lambda text: text.startswith("heard 144"))
-            sounding.add(int(line.split()[2]))
+            line = player.until(lambda text: text.startswith("heard 14"))  # the parts have channels of their own
+            sounding.add(tuple(line.split()[1:3]))
         player.process.stdin.write("176 123 0\n")
         player.process.stdin.flush()
         while sounding:
-            words = player.until(lambda text: text.startswith("heard")).split()
-            (sounding.discard if words[1] == "128" else sounding.add)(int(words[2]))
+            status, pitch = player.until(lambda text: text.startswith(("heard 12", "heard 13", "heard 14"))).split()[
+                1:3
+            ]
+            begins = int(status) >= 144
+            (sounding.add if begins else sounding.discard)((str(int(status) | 16), pitch))
         assert live.end() == 0
     finally:
         player.process.stdin.close()  # it then closes its ports, without which the server would not end
@@ -192,7 +195,7 @@ def test_a_port_that_vanishes_is_told_and_opened_again(jack, tmp_path):
             player.timer.cancel()
             while (message := osc.parse(udp.recv(4096))[0]).address != "/rnnmuse/error":
                 pass
-            assert message.arguments[1:] == ("port", "tester is gone")
+            assert message.arguments[1:] == ("port", "tester is gone: its port vanished")
         player = Lines([sys.executable, "-c", PLAYER], jack)
         player.until(lambda line: line.startswith("heard 144"))
         assert live.end() == 0

@@ -27,14 +27,13 @@ def in_a_network(code):
 LINK = """
 import asyncio, json, time
 from aalink import Link
-from rnnmuse.bridges.link import LinkLeader
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.lead.link import LinkLeader
+from rnnmuse.realtime.stage import Settings, Stage
 
 async def main():
     stage = Stage(Settings(engine=False, osc=False))
-    stage.desk.local("/rnnmuse/transport/source", "link")
-    leader = LinkLeader(stage)
+    stage.take("/rnnmuse/transport/source", "link")
+    leader = LinkLeader(stage.transport)
     leader.open()
     peer = Link(97.0, asyncio.get_running_loop())
     peer.enabled = True
@@ -47,8 +46,8 @@ async def main():
     peer.tempo = 141.0
     followed = await until(lambda: abs(float(stage.clock.tempo) - 141) < 0.01)
     await peer.sync(1); await peer.sync(1)
-    away = abs(stage.beat - peer.beat)
-    stage.desk.local("/rnnmuse/transport/tempo", 100.0)
+    away = abs(stage.transport.place - peer.beat)
+    stage.take("/rnnmuse/transport/tempo", 100.0)
     led = await until(lambda: abs(peer.tempo - 100) < 0.01)
     print(json.dumps([met, followed, away * 60000 / 141, led]))
     leader.close()
@@ -132,7 +131,7 @@ import json, threading
 from zeroconf import ServiceBrowser, Zeroconf
 from rnnmuse.bridges.discovery import advertise
 
-take_back = advertise("127.0.0.1", 7707, 7807)
+withdraw = advertise("127.0.0.1", 7707, 7807)
 found, both = {}, threading.Event()
 class Listener:
     def add_service(self, zeroconf, kind, name):
@@ -145,7 +144,7 @@ class Listener:
 looking = Zeroconf(interfaces=["127.0.0.1"])
 ServiceBrowser(looking, ["_osc._udp.local.", "_oscjson._tcp.local."], Listener())
 both.wait(20)
-take_back()
+withdraw()
 looking.close()
 print(json.dumps(found))
 """
@@ -157,3 +156,41 @@ def test_zeroconf_tells_the_ports():
         "_osc._udp.local.": [7707, ["127.0.0.1"]],
         "_oscjson._tcp.local.": [7807, ["127.0.0.1"]],
     }
+
+
+ZEROCONF_WEB = """
+import json, queue, threading
+from zeroconf import ServiceBrowser, Zeroconf
+from rnnmuse.web.process import WebProcess
+
+reports, found, both, none = queue.Queue(), {}, threading.Event(), threading.Event()
+class Listener:
+    def add_service(self, zeroconf, kind, name):
+        found[kind] = zeroconf.get_service_info(kind, name).port
+        if len(found) == 2:
+            both.set()
+    def update_service(self, *_): pass
+    def remove_service(self, zeroconf, kind, name):
+        found.pop(kind)
+        if not found:
+            none.set()
+looking = Zeroconf(interfaces=["127.0.0.1"])
+ServiceBrowser(looking, ["_osc._udp.local.", "_oscjson._tcp.local."], Listener())
+web = WebProcess("127.0.0.1", 7707, 0, discovery=True, report=reports.put)
+report = reports.get(timeout=30)
+both.wait(20)
+said = dict(found)
+web.join()
+gone = none.wait(20)
+looking.close()
+print(json.dumps([report.query, report.discovery, report.problems, said, gone]))
+"""
+
+
+def test_the_web_process_advertises_what_it_serves_and_withdraws_it():
+    pytest.importorskip("zeroconf", reason="zeroconf is not installed")
+    query, discovery, problems, said, gone = in_a_network(ZEROCONF_WEB)
+    assert discovery
+    assert not problems
+    assert said == {"_osc._udp.local.": 7707, "_oscjson._tcp.local.": query}
+    assert gone

@@ -116,15 +116,17 @@ def synth() -> None:
     """JACK MIDI into fluidsynth, as it counts its notes and voices; then the error of its onsets in recorded sound."""
     from test_fluidsynth import recorded
 
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.bridges.synth import soundfont
+    from rnnmuse.realtime.rig import open_ports
 
     font = soundfont()
     if font is None:
         row("fluidsynth", "", None, "no SoundFont here")
         return
     with jack(), echo() as stage:
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with fluidsynth(font) as made:
             stage.plan(NOTES)
             stage.over()
@@ -168,7 +170,7 @@ def tidal() -> None:
     from test_tidal import tidal as boot
 
     with tempfile.TemporaryDirectory() as folder, echo() as stage, boot(stage.port, Path(folder)) as made:
-        stage.stage.desk.local("/rnnmuse/transport/play")
+        stage.stage.take("/rnnmuse/transport/play")
         made.say("setcps 4")
         time.sleep(2)  # Tidal leaves out events amid a change of tempo
         made.say("d1 $ pitch (fastcat (map pure [40..71])) # player 1 # beats 0.01")
@@ -177,7 +179,7 @@ def tidal() -> None:
         while len(stage.when) < NOTES and time.monotonic() < end:
             time.sleep(0.1)
         made.say("hush")
-        pitches = [m[3] for m in stage.told if m[0] == "hear" and m[4]][:NOTES]
+        pitches = [hear.pitch for hear in stage.heard()][:NOTES]
         gaps = np.abs(np.diff(np.array(stage.when)) / 1e6 - 1000 / 128)
     lost = sum((b - a - 1) % 32 for a, b in itertools.pairwise(pitches))
     result = Result(len(pitches) + lost, len(pitches), float("nan"), float("nan"), 0)

@@ -80,9 +80,11 @@ def connected(stage, made):
 
 def record(stage, folder, count, ticks=20):
     """Play notes into the armed track, and what Ardour then has in its own files."""
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
-    assert Ports(stage.stage).virtual()
+    ports = open_ports(stage.stage, MidiSystem()).virtual()
+    assert all(state.state == "open" for state in ports), ports
     with ardour(folder) as made:
         link = connected(stage, made)
         surface = Surface(link.port)
@@ -91,11 +93,11 @@ def record(stage, folder, count, ticks=20):
         surface.say("/rec_enable_toggle")
         with contextlib.suppress(AssertionError):  # it may roll at once, and a second play would end the recording
             until(lambda: link.rolls, 4)
-        stage.stage.desk.local("/rnnmuse/transport/play")
-        until(lambda: link.rolls and stage.stage.beat > 4, 20, "Ardour does not roll with us")
+        stage.stage.take("/rnnmuse/transport/play")
+        until(lambda: link.rolls and stage.stage.transport.place > 4, 20, "Ardour does not roll with us")
         stage.plan(count, ticks=ticks, afresh=False)
         stage.over()
-        stage.stage.desk.local("/rnnmuse/transport/stop")
+        stage.stage.take("/rnnmuse/transport/stop")
         for _ in range(10):  # what was captured is written some time after the stop
             surface.say("/save_state")
             with contextlib.suppress(AssertionError):
@@ -111,26 +113,30 @@ def test_it_records_every_note_and_rolls_with_us(tmp_path):
 
 
 def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(), echo() as stage:
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         s = stage.stage
-        s.desk.local("/rnnmuse/transport/source", "midi")
-        s.desk.local("/rnnmuse/transport/tempo", 77)
+        s.take("/rnnmuse/transport/source", "midi")
+        s.take("/rnnmuse/transport/tempo", 77)
         with ardour(tmp_path) as made:
             surface = Surface(connected(stage, made).port)
             jack_connect("ardour:MIDI Clock out", "rnnmuse in")
             surface.press("/transport_play", lambda: s.clock.running)
-            until(lambda: abs(float(s.clock.tempo) - 120) < 1.5 and s.beat > 4)
+            until(lambda: abs(float(s.clock.tempo) - 120) < 1.5 and s.transport.place > 4)
             surface.press("/transport_stop", lambda: not s.clock.running)
 
 
 def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(wait=False), echo() as stage:  # a killed client stops a server that waits for it
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with ardour(tmp_path) as made:
             link = connected(stage, made)
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)
@@ -146,7 +152,7 @@ def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
             jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
             Surface(link.port).insist("/strip/monitor_input", 1, 1.0)
             until(lambda: len(on(dump)) > 20, 30, "no notes go through its track")
-            stage.stage.desk.local("/rnnmuse/transport/stop")
+            stage.stage.take("/rnnmuse/transport/stop")
             until(lambda: not link.rolls, 20, "Ardour does not stop with us")
             until(lambda: not on(dump, sounding=True), 20, "notes hang in its track")
 
@@ -182,9 +188,9 @@ def test_the_plugin_sits_in_its_track_and_its_transport_leads(tmp_path):
             stage.reached(60)
             assert stage.probe(4) == "lv2"
             s = stage.stage
-            until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
+            until(lambda: s.control.value("/rnnmuse/transport/source") == "osc")
             surface = Surface(osc_port(made))
             surface.press("/transport_play", lambda: s.clock.running)
-            until(lambda: s.beat > 2)
+            until(lambda: s.transport.place > 2)
             assert abs(float(s.clock.tempo) - 120) < 0.5
             surface.press("/transport_stop", lambda: not s.clock.running)

@@ -14,7 +14,8 @@ from echo import echo, jack, jack_connect, note, program, until
 from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers, osc_port
 from test_ardour import Surface
 
-from rnnmuse.bridges.midi import Ports
+from rnnmuse.bridges.ports import MidiSystem
+from rnnmuse.realtime.rig import open_ports
 
 pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 SCANNER = "/usr/lib/ardour7/ardour-vst3-scanner"
@@ -52,15 +53,16 @@ def scanned(folder: Path) -> None:
 def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
     scanned(tmp_path)
     with jack(), echo() as stage:
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))) as made:
             stage.reached(60)  # on its port: the state came back
             assert stage.probe(4) == "lv2"
             s = stage.stage
-            until(lambda: s.desk.value("/rnnmuse/transport/source") == "osc")
+            until(lambda: s.control.value("/rnnmuse/transport/source") == "osc")
             surface = Surface(osc_port(made))
             surface.press("/transport_play", lambda: s.clock.running)
-            until(lambda: s.beat > 2)
+            until(lambda: s.transport.place > 2)
             assert abs(float(s.clock.tempo) - 120) < 0.5
             surface.insist("/strip/monitor_input", 1, 1.0)
             jack_connect("rnnmuse out", "ardour:Muse/midi_in 1", 60)  # what the track gets, the player hears
@@ -68,7 +70,8 @@ def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
                 jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input")
                 notes_go_both_ways(stage, dump)
                 notes_lie_on_the_beat(stage, dump)
-                s.plan_note(1, s.clock.tick_at(s.now()) + 480, 100, 90)
+                with s.lock:
+                    s.notes.plan_on(1, s.clock.tick_at(s.now()) + 480, 100, 90)
                 until(lambda: (100, 90) in played(dump, "9"))
                 stage.crash()
                 until(lambda: (100, 0) in played(dump, "8"), 20, "the note hangs")
@@ -92,8 +95,9 @@ def notes_lie_on_the_beat(stage, dump):
     s = stage.stage
     begin = (s.clock.tick_at(s.now()) // 960 + 2) * 960
     for number in range(8):
-        s.plan_note(1, begin + 480 * number, 40 + number, 77)
-        s.plan_off(1, begin + 480 * number + 100, 40 + number)
+        with s.lock:
+            s.notes.plan_on(1, begin + 480 * number, 40 + number, 77)
+            s.notes.plan_off(1, begin + 480 * number + 100, 40 + number)
     until(lambda: len([line for line in dump.lines if line.endswith("velocity  77")]) == 8)
     frames = [int(line.split(":")[0]) for line in dump.lines if line.endswith("velocity  77")]
     apart = [b - a for a, b in itertools.pairwise(frames)]

@@ -53,7 +53,8 @@ def test_notes_go_both_ways_and_end_when_rnnmuse_is_gone(host):
         assert stage.probe(4) == "lv2"
         result = stage.play(200)
         assert (result.sent, result.lost, result.open) == (200, 0, 0)
-        stage.stage.plan_note(1, stage.stage.clock.tick_at(stage.stage.now()) + 480, 60, 90)
+        with stage.stage.lock:
+            stage.stage.notes.plan_on(1, stage.stage.clock.tick_at(stage.stage.now()) + 480, 60, 90)
         until(lambda: 60 in stage.sounding)
         made.until("connected 1")
         stage.crash()
@@ -68,8 +69,8 @@ def test_a_host_that_is_held_up_loses_no_note(host):
         stage.plan(300)
         until(lambda: len(stage.came) > 20)
         made.process.send_signal(signal.SIGSTOP)
-        since = stage.stage.beat
-        until(lambda: stage.stage.beat > since + 1.7)  # 0.85 s: what waits would not fit into the usual buffer
+        since = stage.stage.transport.place
+        until(lambda: stage.stage.transport.place > since + 1.7)  # what waits would not fit the usual buffer
         made.process.send_signal(signal.SIGCONT)
         stage.wait(300)
         assert (stage.result().sent, stage.result().lost, stage.result().open) == (300, 0, 0)
@@ -80,7 +81,7 @@ def test_its_transport_leads_without_a_lock(host):
     with echo() as stage, program(host(stage.port, 800, 1)) as made:
         clock = stage.stage.clock
         until(lambda: clock.running)
-        until(lambda: stage.stage.beat > 1)
+        until(lambda: stage.stage.transport.place > 1)
         assert abs(float(clock.tempo) - 120) < 0.01
         until(lambda: not clock.running)
         assert CLEAN in made.until("blocks", 40)

@@ -16,18 +16,21 @@ pytestmark = pytest.mark.skipif(
 
 def recorded(folder, notes=12, period=256):
     """Eighths at 120 bpm, two beats in; onsets in seconds and the sound."""
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(period, realtime=True), echo() as stage:
-        assert Ports(stage.stage).virtual()
+        ports = open_ports(stage.stage, MidiSystem()).virtual()
+        assert all(state.state == "open" for state in ports), ports
         with fluidsynth(soundfont()) as synth:
             seconds = str(notes // 4 + 3)
             with program(["jack_rec", "-f", folder / "synth.wav", "-d", seconds, "-b", "16", "synth:left"]) as recorder:
                 until(lambda: (folder / "synth.wav").exists())
-                stage.stage.desk.local("/rnnmuse/transport/play")
+                stage.stage.take("/rnnmuse/transport/play")
                 for number in range(notes):
-                    stage.stage.plan_note(1, 1920 + 480 * number, 60 + number % 24, 110)
-                    stage.stage.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
+                    with stage.stage.lock:
+                        stage.stage.notes.plan_on(1, 1920 + 480 * number, 60 + number % 24, 110)
+                        stage.stage.notes.plan_off(1, 1920 + 480 * number + 100, 60 + number % 24)
                 until(lambda: recorder.process.poll() is not None, 60)
             assert heard(synth) == notes
             until(lambda: voices(synth) == 0, 20)
@@ -43,10 +46,11 @@ def test_the_recording_has_the_notes_that_were_sent(tmp_path):
 
 
 def test_the_synth_killed_and_started_again():
-    from rnnmuse.bridges.midi import Ports
+    from rnnmuse.bridges.ports import MidiSystem
+    from rnnmuse.realtime.rig import open_ports
 
     with jack(512, realtime=True, wait=False), echo() as stage:
-        Ports(stage.stage).output("synth")  # as the rig does
+        open_ports(stage.stage, MidiSystem()).output("synth")  # as the rig does
         with fluidsynth(soundfont(), connect=False) as synth:
             until(lambda: "synth" in stage.stage.outputs, 20, "its port is not found")
             stage.plan(3000, ticks=20)
@@ -55,5 +59,5 @@ def test_the_synth_killed_and_started_again():
         until(lambda: "synth" not in stage.stage.outputs, 20, "its port is not missed")
         with fluidsynth(soundfont(), connect=False) as synth:
             until(lambda: heard(synth) > 20, 20, "no notes came again")
-            stage.stage.desk.local("/rnnmuse/transport/stop")
+            stage.stage.take("/rnnmuse/transport/stop")
             until(lambda: voices(synth) == 0, 20, "voices hang")

@@ -48,8 +48,8 @@ def test_every_note_goes_through_the_host_and_back(plugin):
     with jack(), echo() as stage, jalv(stage.port, plugin, temperature=0.7) as made:
         stage.reached()
         assert stage.probe(3) == "lv2"
-        until(lambda: abs(stage.stage.desk.value("/rnnmuse/player/1/param/temperature") - 0.7) < 1e-6)
-        assert stage.stage.desk.value("/rnnmuse/player/1/mode") == "accompany"
+        until(lambda: abs(stage.stage.control.value("/rnnmuse/player/1/param/temperature") - 0.7) < 1e-6)
+        assert stage.stage.control.value("/rnnmuse/player/1/mode") == "accompany"
         result = stage.play(60)
         assert (result.sent, result.lost, result.open) == (60, 0, 0)
         assert made.process.poll() is None
@@ -61,8 +61,9 @@ def test_the_host_goes_on_without_rnnmuse_and_ends_its_notes(plugin):
     with jack(), echo() as stage, jalv(stage.port, plugin) as made, program(*dump_command) as dump:
         jack_connect("muse:out", "midi-monitor:input")
         stage.reached()
-        stage.stage.desk.local("/rnnmuse/transport/play")
-        stage.stage.plan_note(1, 960, 60, 90)
+        stage.stage.take("/rnnmuse/transport/play")
+        with stage.stage.lock:
+            stage.stage.notes.plan_on(1, 960, 60, 90)
         until(lambda: any("90 3c 5a" in line.lower() for line in dump.lines))
         stage.crash()
         until(lambda: any("80 3c 00" in line.lower() for line in dump.lines))
@@ -84,7 +85,7 @@ def test_the_host_killed_and_started_again(plugin):
         seen = len(stage.came)
         with jalv(stage.port, plugin, "again"):
             until(lambda: len(stage.came) > seen + 20)
-            stage.stage.desk.local("/rnnmuse/transport/stop")
+            stage.stage.take("/rnnmuse/transport/stop")
             until(lambda: not stage.sounding)
 
 
@@ -92,7 +93,7 @@ def test_the_host_killed_and_started_again(plugin):
 def test_the_hosts_transport_leads(plugin):
     with jack(), echo() as stage, jalv(stage.port, plugin, lead=1), program(["jack_transport"]) as transport:
         stage.reached()
-        desk = stage.stage.desk
+        desk = stage.stage.control
         until(lambda: desk.value("/rnnmuse/transport/source") == "osc")
         for word in ("master", "tempo 96", "play"):
             transport.say(word)
@@ -115,14 +116,15 @@ def test_notes_lie_on_the_hosts_own_timeline_to_the_sample(plugin):
     ):
         jack_connect("muse:out", "midi-monitor:input")
         stage.reached()
-        until(lambda: stage.stage.desk.value("/rnnmuse/transport/source") == "osc")
+        until(lambda: stage.stage.control.value("/rnnmuse/transport/source") == "osc")
         for word in ("master", "tempo 120", "play"):
             transport.say(word)
-        until(lambda: stage.stage.clock.running and stage.stage.beat > 1)
+        until(lambda: stage.stage.clock.running and stage.stage.transport.place > 1)
         begin = (stage.stage.clock.tick_at(stage.stage.now()) // 960 + 2) * 960
         for number in range(12):
-            stage.stage.plan_note(1, begin + 480 * number, 60 + number, 90)
-            stage.stage.plan_off(1, begin + 480 * number + 100, 60 + number)
+            with stage.stage.lock:
+                stage.stage.notes.plan_on(1, begin + 480 * number, 60 + number, 90)
+                stage.stage.notes.plan_off(1, begin + 480 * number + 100, 60 + number)
         until(lambda: len([line for line in dump.lines if ": 90" in line]) == 12)
         frames = [int(line.split(":")[0]) for line in dump.lines if ": 90" in line]
         transport.say("exit")

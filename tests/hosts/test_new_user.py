@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from echo import ROOT, free_port, jack, jack_connect, program, until
+from jackd import jack_rtmidi
 from programs import QUIET, SONIC_PI, ardour, in_full, missing, osc_port, sonic_pi, voices
 from typer.testing import CliRunner
 
@@ -88,7 +89,7 @@ def test_supercollider(live, tmp_path):
 
 @pytest.mark.skipif(bool(missing("fluidsynth", "jackd")) or not soundfont(), reason="no fluidsynth, JACK or SoundFont")
 def test_fluidsynth(tmp_path):
-    pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+    pytest.importorskip("rtmidi2", reason="rtmidi2 is not installed")
     export("fluidsynth", tmp_path)
     *command, _font = shlex.split(hosts.find("fluidsynth").steps[1], comments=True)
     with jack(), program([*command, soundfont()]) as made, started(tmp_path / "fluidsynth.toml") as live:
@@ -116,7 +117,7 @@ def test_sonic_pi(live, tmp_path):
     reason="jackd or Ardour 7 is not installed",
 )
 def test_ardour(tmp_path):
-    rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
+    pytest.importorskip("rtmidi2", reason="rtmidi2 is not installed")
     export("ardour", tmp_path)
     with jack(), started(tmp_path / "ardour.toml") as live, ardour(tmp_path) as made:
         port = osc_port(made)  # once the session is loaded: what was connected before, it takes back
@@ -128,14 +129,15 @@ def test_ardour(tmp_path):
             with suppress(AssertionError):
                 until(lambda: position(live) > 2, patience)
         assert position(live) > 2, "its clock does not lead"
-        keyboard, done = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name="keyboard"), threading.Event()
+        rtmidi2 = jack_rtmidi()
+        keyboard, done = rtmidi2.MidiOut("keyboard", rtmidi2.API_UNIX_JACK), threading.Event()
         keyboard.open_virtual_port("keys")
         jack_connect("keyboard:keys", "rnnmuse in")  # as a track would be
 
         def play():
             while not done.wait(0.25):
-                keyboard.send_message([0x90, 60, 100])
-                keyboard.send_message([0x80, 60, 0])
+                keyboard.send_raw(0x90, 60, 100)
+                keyboard.send_raw(0x80, 60, 0)
 
         threading.Thread(target=play, daemon=True).start()
         try:
@@ -144,7 +146,6 @@ def test_ardour(tmp_path):
         finally:
             done.set()
             keyboard.close_port()
-            keyboard.delete()
 
 
 @pytest.mark.skipif(bool(missing("make", "gcc", "pkg-config")), reason="no compiler")

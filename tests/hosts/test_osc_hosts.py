@@ -28,8 +28,9 @@ def test_rnnmuse_gone_ends_the_notes_and_is_found_again(host):
     _, start = host
     with echo() as stage, start(stage.port) as made:
         stage.reached()
-        stage.stage.desk.local("/rnnmuse/transport/play")
-        stage.stage.plan_note(1, 0, 60, 90)
+        stage.stage.take("/rnnmuse/transport/play")
+        with stage.stage.lock:
+            stage.stage.notes.plan_on(1, 0, 60, 90)
         until(lambda: still_open(made) == 1)
         stage.crash()
         until(lambda: still_open(made) == 0)
@@ -50,5 +51,5 @@ def test_the_host_killed_and_started_again(host):
         seen = len(stage.came)
         with start(stage.port) as made:
             until(lambda: len(stage.came) > seen + 20)
-            stage.stage.desk.local("/rnnmuse/transport/stop")
+            stage.stage.take("/rnnmuse/transport/stop")
             until(lambda: still_open(made) == 0 and not stage.sounding)

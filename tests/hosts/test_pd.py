@@ -14,10 +14,11 @@ pytestmark = pytest.mark.skipif(shutil.which("pd") is None, reason="Pure Data is
 def test_its_synth_sounds_on_the_beat(tmp_path):
     with jack(), echo() as stage, pure_data(stage.port, tmp_path, "-jack", "-r", "48000"):
         stage.reached()
-        stage.stage.desk.local("/rnnmuse/transport/play")
+        stage.stage.take("/rnnmuse/transport/play")
         for number in range(10):
-            stage.stage.plan_note(1, 960 + 480 * number, 60 + number, 120)
-            stage.stage.plan_off(1, 960 + 480 * number + 200, 60 + number)
+            with stage.stage.lock:
+                stage.stage.notes.plan_on(1, 960 + 480 * number, 60 + number, 120)
+                stage.stage.notes.plan_off(1, 960 + 480 * number + 200, 60 + number)
         until(lambda: len(stage.came) == 10 and not stage.sounding)
     samples = read(tmp_path / "pd.wav")
     begins = onsets(samples)[:8]  # the last may not have been written yet

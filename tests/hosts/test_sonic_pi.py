@@ -14,7 +14,7 @@ def test_every_cue_comes_and_goes_back(tmp_path):
     with jack(), echo() as stage, sonic_pi(tmp_path) as host:
         sonic_pi_echo(host, stage.port)
         stage.reached(30)
-        until(lambda: stage.stage.seats.get(1) is not None and stage.stage.seats[1].started)  # its last line
+        until(lambda: stage.stage.players.look(1).started)  # its last line
         assert stage.probe(5) == "sonic-pi"
         result = stage.play(40, ticks=50)
         assert (result.lost, result.open) == (0, 0)
@@ -36,5 +36,5 @@ def test_killed_and_started_again_it_plays_when_the_buffer_is_run(tmp_path):
                     host.kill()
                     stage.sounding.clear()  # what a dead host began, it cannot end
                     continue
-                stage.stage.desk.local("/rnnmuse/transport/stop")
+                stage.stage.take("/rnnmuse/transport/stop")
                 until(lambda: not stage.sounding, 20, "notes hang")

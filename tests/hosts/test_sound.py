@@ -16,10 +16,11 @@ def recorded(stage, folder, port):
     with program(["jack_rec", "-f", wav, "-d", str(NOTES // 4 + 3), "-b", "16", port]) as recorder:
         until(wav.exists)
         s = stage.stage
-        s.desk.local("/rnnmuse/transport/play")
+        s.take("/rnnmuse/transport/play")
         for number in range(NOTES):
-            s.plan_note(1, 1920 + 480 * number, 60 + number, 120)
-            s.plan_off(1, 1920 + 480 * number + 200, 60 + number)
+            with s.lock:
+                s.notes.plan_on(1, 1920 + 480 * number, 60 + number, 120)
+                s.notes.plan_off(1, 1920 + 480 * number + 200, 60 + number)
         until(lambda: recorder.process.poll() is not None, 60)
     return read(wav)
 
@@ -60,6 +61,6 @@ def test_sonic_pi(tmp_path):
     with jack(512, realtime=True), echo() as stage, sonic_pi(tmp_path) as host:
         host.run_bridge(stage.port)
         stage.reached(30)
-        until(lambda: stage.stage.seats.get(1) is not None and stage.stage.seats[1].started)  # its last line
+        until(lambda: stage.stage.players.look(1).started)  # its last line
         samples = recorded(stage, tmp_path, "SuperCollider:out_1")
     check(samples, attacks(samples), 0.12, 40)

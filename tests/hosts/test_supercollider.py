@@ -19,11 +19,12 @@ def recorded(folder, notes=24, seconds=12):
     with jack(512, realtime=True), echo() as stage, supercollider(stage.port, folder, "sound.scd", **more) as made:
         stage.reached()
         s = stage.stage
-        s.desk.local("/rnnmuse/transport/play")
+        s.take("/rnnmuse/transport/play")
         for number in range(2 * notes):
             player, pitch_ = (1, 60 + number % 12) if number < notes else (2, 72 + number % 5)
-            s.plan_note(player, 1920 + 480 * number, pitch_, 100)
-            s.plan_off(player, 1920 + 480 * number + 200, pitch_)
+            with s.lock:
+                s.notes.plan_on(player, 1920 + 480 * number, pitch_, 100)
+                s.notes.plan_off(player, 1920 + 480 * number + 200, pitch_)
         made.until("recorded", seconds + 30)
         assert "open: 0" in made.lines
         assert not [line for line in made.lines if line.startswith("late")]

@@ -29,10 +29,11 @@ def test_superdirt_plays_each_note_at_its_time(tmp_path):
         port = int(made.until("ready:", 60).split()[-1])
         s = stage.stage
         s.add_output(DirtOut("dirt", "127.0.0.1", port, round(AHEAD * 1e9), "rnnclick", "rnnclick", lambda: 120.0))
-        s.desk.local("/rnnmuse/transport/play")
+        s.take("/rnnmuse/transport/play")
         for number in range(24):
-            s.plan_note(1, 1920 + 480 * number, 60 + number % 12, 127)
-            s.plan_off(1, 1920 + 480 * number + 200, 60 + number % 12)
+            with s.lock:
+                s.notes.plan_on(1, 1920 + 480 * number, 60 + number % 12, 127)
+                s.notes.plan_off(1, 1920 + 480 * number + 200, 60 + number % 12)
         until(lambda: "recorded" in made.lines, 40)
     samples = read(tmp_path / "dirt.wav")
     begins = onsets(samples, 0.02, 0.05)

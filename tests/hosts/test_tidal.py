@@ -41,16 +41,16 @@ def tidal(port, folder, superdirt=57120):
 
 def test_a_pattern_drives_players_and_parameters(tmp_path):
     with echo() as stage, tidal(stage.port, tmp_path) as made:
-        desk = stage.stage.desk
+        desk = stage.stage.control
         made.say("setcps 2")
         made.say('d1 $ pitch "60 64 67 72" # player 3 # vel 80 # beats 0.1')
         made.say('d2 $ temperature "0.5" # player 2')
         made.say('once $ mode "accompany" # player 4 # key (pure "D minor") # lowest 40')
         made.say("once $ bpm 97")
-        heard = lambda: [m for m in stage.told if m[0] == "hear" and m[4]]  # noqa: E731
+        heard = stage.heard
         until(lambda: len(heard()) > 40)
-        assert {m[1] for m in heard()} == {3}
-        pitches = [m[3] for m in heard()]
+        assert {hear.player for hear in heard()} == {3}
+        pitches = [hear.pitch for hear in heard()]
         first = pitches.index(60)
         assert pitches[first : first + 32] == [60, 64, 67, 72] * 8
         until(lambda: desk.value("/rnnmuse/player/2/param/temperature") == 0.5)
@@ -64,7 +64,7 @@ def test_a_pattern_drives_players_and_parameters(tmp_path):
 
 def test_its_time_tags_are_the_times_of_the_notes(tmp_path):
     with echo() as stage, tidal(stage.port, tmp_path) as made:
-        stage.stage.desk.local("/rnnmuse/transport/play")
+        stage.stage.take("/rnnmuse/transport/play")
         made.say("setcps 2")
         made.say('d1 $ pitch "60 64 67 72" # player 1 # beats 0.1')
         until(lambda: len(stage.when) > 50)
@@ -79,9 +79,9 @@ def test_dirt_play_is_heard_and_superdirt_gets_its_own(tmp_path):
         superdirt.settimeout(20)
         with echo() as stage, tidal(stage.port, tmp_path, superdirt.getsockname()[1]) as made:
             made.say('d1 $ note "0 3 7" # s "superpiano" # orbit 4 # hear 1')
-            until(lambda: len([m for m in stage.told if m[0] == "hear" and m[4]]) >= 6)
-            assert {m[1] for m in stage.told if m[0] == "hear"} == {5}
-            assert {m[3] for m in stage.told if m[0] == "hear"} == {60, 63, 67}
+            until(lambda: len(stage.heard()) >= 6)
+            assert {hear.player for hear in stage.heard()} == {5}
+            assert {hear.pitch for hear in stage.heard()} == {60, 63, 67}
             tags = []
             while len(tags) < 6:
                 message = osc.parse(superdirt.recv(65536))[0]
@@ -94,7 +94,7 @@ def test_dirt_play_is_heard_and_superdirt_gets_its_own(tmp_path):
 
 def test_tidal_killed_and_started_again(tmp_path):
     with echo() as stage:
-        stage.stage.desk.local("/rnnmuse/transport/play")
+        stage.stage.take("/rnnmuse/transport/play")
         for _ in range(2):
             with tidal(stage.port, tmp_path) as made:
                 seen = len(stage.when)

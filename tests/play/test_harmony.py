@@ -12,6 +12,7 @@ from rnnmuse.music.piece import Piece
 from rnnmuse.play.harmony import APART, DEEPEST, VOICES, chord_beneath
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.sampler import Frame, Player
+from rnnmuse.session.messages import NoteOff, NoteOn
 
 G_MAJOR = {0, 2, 4, 6, 7, 9, 11}
 MELODY = [67, 71, 74, 72, 71, 69, 67, 66, 67, 62, 64, 66, 67, 71, 79, 74]
@@ -53,12 +54,13 @@ def test_chords_begin_with_the_note_and_end_with_the_next(model):
     made = stage(model, "harmonise", seed=2)
     made.run(1)
     made.obey(made.player.hear(1.0, 72, 90))
-    first = {order[3] for order in made.planned}
-    assert [order[:3] for order in made.planned] == [("on", 1, 960)] * VOICES
+    first = {order.pitch for order in made.planned}
+    assert all(isinstance(order, NoteOn) and order.tick == 960 for order in made.planned)
+    assert len(made.planned) == VOICES
     made.run(1.5)
     made.obey(made.player.hear(1.5, 77, 90))  # legato: the second begins before the first is let go
     made.obey(made.player.hear(1.52, 72, 0))
-    ended = [order[3] for order in made.planned if order[0] == "off"]
+    ended = [order.pitch for order in made.planned if isinstance(order, NoteOff)]
     assert sorted(ended) == sorted(first)
     made.run(2)
     assert len(made.sounding) == VOICES
@@ -80,7 +82,7 @@ def test_a_chord_of_the_performers_is_answered_once_and_voices_may_be_asked_for(
 def test_it_waits_for_a_melody_and_answers_no_other_player(model):
     made = stage(model, "harmonise", seed=2)
     made.obey(made.player.start(0.0))
-    made.obey(made.player.hear(0.5, 72, 90, player_heard=True))
+    made.obey(made.player.hear(0.5, 72, 90, source=2))
     made.run(9)
     assert made.played == []
 

@@ -1,12 +1,12 @@
-"""Ledger and scheduler under every order of events: no note hangs."""
+"""Ledger and lane under every order of events: no note hangs."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rnnmuse.clock import PPQ, Clock
+from rnnmuse.realtime.lanes import TOO_LATE, Lane, Lateness
 from rnnmuse.realtime.ledger import Ledger
-from rnnmuse.realtime.scheduler import TOO_LATE, Scheduler
 
 KEYS = st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 1), st.integers(60, 62))
 
@@ -20,7 +20,7 @@ class Stage(RuleBasedStateMachine):
         self.clock = Clock()
         self.clock.start(0)
         self.ledger = Ledger(self.send)
-        self.scheduler = Scheduler(self.clock)
+        self.lane = Lane(self.clock, 0, Lateness())
 
     def send(self, key, velocity, owner):
         """The synthesiser at the other end: it would sound twice, or end what does not sound, only if told so."""
@@ -37,35 +37,35 @@ class Stage(RuleBasedStateMachine):
 
         def on():
             self.ledger.on(key, 80, owner)
-            self.scheduler.plan(tick + length, lambda: self.ledger.off(key, owner), owner, sure=True)
+            self.lane.plan(tick + length, lambda: self.ledger.off(key, owner), owner, ends=True)
 
-        self.scheduler.plan(tick, on, owner)
+        self.lane.plan(tick, on, owner)
 
     @rule(key=KEYS, wait=st.integers(-10, 3 * PPQ), length=st.integers(1, PPQ), owner=st.integers(1, 2))
     def planned_note(self, key, wait, length, owner):
         """As the engine orders it: the end is planned with the beginning, and recalled with it."""
         tick = self.clock.tick_at(self.now) + wait
-        on = self.scheduler.plan(tick, lambda: self.ledger.on(key, 80, owner), owner)
-        self.scheduler.plan(tick + length, lambda: self.ledger.off(key, owner), owner, True, on)
+        on = self.lane.plan(tick, lambda: self.ledger.on(key, 80, owner), owner)
+        self.lane.plan(tick + length, lambda: self.ledger.off(key, owner), owner, True, on)
 
     @rule(step=st.integers(1, 3 * TOO_LATE))
     def time_passes(self, step):
         self.now += step
-        self.scheduler.run_due(self.now)
+        self.lane.run_due(self.now)
 
     @rule(owner=st.integers(1, 2))
     def mode_change(self, owner):
-        self.scheduler.recall(owner, self.clock.tick_at(self.now))
+        self.lane.recall(owner, self.clock.tick_at(self.now))
         self.ledger.end(owner)
         assert owner not in self.ledger.sounding.values()
 
     @rule()
     def recall_all(self):
-        self.scheduler.recall()
+        self.lane.recall()
 
     @rule()
     def panic(self):
-        self.scheduler.clear()
+        self.lane.clear()
         self.ledger.end()
         assert not self.heard
 
@@ -90,9 +90,9 @@ class Stage(RuleBasedStateMachine):
         assert set(self.ledger.sounding) == self.heard
 
     def teardown(self):
-        self.scheduler.recall()
+        self.lane.recall()
         self.now += 10**12
-        self.scheduler.run_due(self.now)
+        self.lane.run_due(self.now)
         assert not self.heard, "a note hangs"
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnmuse.realtime import outbox
+from rnnmuse.realtime.lanes import Lateness
 from rnnmuse.realtime.outbox import MOST_EARLY, Outbox
-from rnnmuse.realtime.scheduler import Lateness
 
 
 class Bench:

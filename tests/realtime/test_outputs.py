@@ -1,148 +1,94 @@
-"""Outputs that want notes early, MIDI clock out, and changes at the bar, on a manual clock."""
-
-import threading
+"""Outputs that want notes early, MIDI clock out, and lanes, with the clocks in the test's hands."""
 
 import pytest
 
 from rnnmuse.bridges import dirt
 from rnnmuse.clock import PPQ, Clock
 from rnnmuse.protocol import ProtocolError
-from rnnmuse.realtime.scheduler import TOO_LATE, Scheduler
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.lanes import TOO_LATE, Lane, Lateness
+from rnnmuse.realtime.stage import Settings
+from rnnmuse.session import messages as m
+from rnnmuse.testing import RecordingOutput, StageClient
 
-
-class Port:
-    def __init__(self, table, name="port", ahead=0, clock=False):
-        self.name, self.ahead, self.clock, self.table = name, ahead, clock, table
-        self.notes, self.data = [], []
-        self.broken = False
-
-    def prepare(self, sent):
-        def send():
-            if self.broken:
-                raise RuntimeError("gone")
-            self.notes.append((self.table.now, sent))
-
-        return send
-
-    def transport(self, data):
-        if self.broken:
-            raise RuntimeError("gone")
-        self.data.append((self.table.now, data))
-
-    def close(self):
-        pass
-
-
-class Table:
-    def __init__(self):
-        self.now = 0
-        self.stage = Stage(Settings(engine=False, osc=False), now=lambda: self.now)
-
-    def until(self, seconds, step=1_000_000):
-        while self.now < seconds * 1e9:
-            for lane in list(self.stage.lanes.values()):
-                lane.early = lane.each = 0  # there is no outbox here that waits for the time
-                lane.run_due(self.now)
-            self.now += step
-
-    def port(self, **options):
-        port = Port(self, **options)
-        self.stage.add_output(port)
-        return port
+P1, T = "/rnnmuse/player/1", "/rnnmuse/transport"
 
 
 @pytest.fixture
-def table():
-    return Table()
+def stage():
+    """A stage without an engine; the tests plan the notes."""
+    made = StageClient(Settings(port=0, engine=False))
+    yield made
+    assert not made.hung()
+    made.close()
 
 
-def test_each_output_gets_its_notes_as_early_as_it_wants(table):
-    slow, fast = table.port(name="slow", ahead=100_000_000), table.port(name="fast")
-    late = table.port(name="late", ahead=-50_000_000)
-    table.stage.desk.local("/rnnmuse/transport/play")
-    table.stage.plan_note(1, PPQ, 60, 90)
-    table.stage.plan_off(1, 2 * PPQ, 60)
-    table.until(1.5)
-    for port, early in ((slow, 0.1), (fast, 0.0), (late, -0.05)):
-        assert [at / 1e9 for at, _ in port.notes] == pytest.approx([0.5 - early, 1.0 - early], abs=0.002)
-        assert [sent.due / 1e9 for _, sent in port.notes] == pytest.approx([0.5, 1.0], abs=0.001)
-        assert [sent.velocity for _, sent in port.notes] == [90, 0]
-        assert port.notes[0][1].beats == 1.0
-    assert not table.stage.ledger.sounding
+def port(stage, name, **options):
+    made = RecordingOutput(lambda: stage.time, name, **options)
+    stage.stage.add_output(made)
+    return made
 
 
-def test_a_recalled_note_takes_its_end_with_it(table):
-    port = table.port()
-    stage = table.stage
-    stage.desk.local("/rnnmuse/transport/play")
-    stage.plan_note(1, PPQ, 60, 90)
-    stage.plan_off(1, 2 * PPQ, 60)
-    stage._order(("recall", 1, 0))
-    stage.plan_note(1, PPQ, 60, 80)
-    stage.plan_off(1, 4 * PPQ, 60)
-    table.until(2.5)
-    assert [(round(s.beat), s.velocity) for _, s in port.notes] == [(1, 80), (4, 0)]
+def plan(stage, player, begins, ends, velocity=90, pitch=60):
+    stage.stage.notes.plan_on(player, round(begins * PPQ), pitch, velocity)
+    stage.stage.notes.plan_off(player, round(ends * PPQ), pitch)
 
 
-def test_a_port_that_is_gone_is_let_go_and_the_others_play_on(table):
-    broken, good = table.port(name="broken", clock=True), table.port(name="good")
-    table.stage.desk.local("/rnnmuse/transport/play")
-    table.stage.plan_note(1, PPQ, 60, 90)
-    table.until(0.6)
-    broken.broken = True
-    table.stage.plan_off(1, 2 * PPQ, 60)
-    table.until(1.2)
-    assert "broken" not in table.stage.outputs
-    assert [s.velocity for _, s in good.notes] == [90, 0]
-    assert not table.stage.ledger.sounding
+def seconds(stage, since, output):
+    return [(at - since) / 1e9 for at, _ in output.events]
 
 
-def test_clock_goes_out_in_time_and_follows_start_stop_and_position(table):
-    port = table.port(clock=True)
-    desk = table.stage.desk
-    desk.local("/rnnmuse/transport/play")
-    table.until(2.0)
-    pulses = [at for at, data in port.data if data == [0xF8]]
-    assert port.data[0][1] == [0xFA]
+def test_each_output_gets_its_notes_as_early_as_it_wants(stage):
+    slow, fast = port(stage, "slow", ahead=100_000_000), port(stage, "fast")
+    late = port(stage, "late", ahead=-50_000_000)
+    stage.send(f"{T}/play")
+    began = stage.time
+    plan(stage, 1, 1, 2)
+    stage.run(1.5)
+    for output, early in ((slow, 0.1), (fast, 0.0), (late, -0.05)):
+        assert seconds(stage, began, output) == pytest.approx([0.5 - early, 1.0 - early], abs=0.0005)
+        assert [(sent.due - began) / 1e9 for _, sent in output.events] == pytest.approx([0.5, 1.0])
+        assert [sent.velocity for _, sent in output.events] == [90, 0]
+        assert output.events[0][1].beats == 1.0
+    assert not stage.stage.notes.ledger.sounding
+
+
+def test_a_recalled_note_takes_its_end_with_it(stage):
+    stage.send(f"{T}/play")
+    plan(stage, 1, 1, 2)
+    stage.stage.orders.order(m.Recall(1, 0))
+    plan(stage, 1, 1, 4, velocity=80)
+    stage.run(2.5)
+    assert [(round(s.beat), s.velocity) for s in stage.notes()] == [(1, 80), (4, 0)]
+
+
+def test_clock_goes_out_in_time_and_follows_start_stop_and_position(stage):
+    output = port(stage, "port", clock=True)
+    stage.send(f"{T}/play")
+    began = stage.time
+    stage.run(1.99)
+    pulses = [at - began for at, data in output.data if data == [0xF8]]
+    assert output.data[0][1] == [0xFA]
     assert len(pulses) == 96
-    assert max(abs(at - i * 500e6 / 24) for i, at in enumerate(pulses)) <= 1_000_000
-    desk.local("/rnnmuse/transport/stop")
-    assert port.data[-1][1] == [0xFC]
-    desk.local("/rnnmuse/transport/position", 6.1)
-    before = len(port.data)
-    desk.local("/rnnmuse/transport/continue")
-    table.until(3.0)
-    said = [data for _, data in port.data[before:]]
+    assert max(abs(at - i * 500e6 / 24) for i, at in enumerate(pulses)) <= 250_000
+    stage.send(f"{T}/stop")
+    assert output.data[-1][1] == [0xFC]
+    stage.send(f"{T}/position", 6.1)
+    before, again = len(output.data), stage.time
+    stage.send(f"{T}/continue")
+    stage.run(1.0)
+    said = [data for _, data in output.data[before:]]
     assert said[:3] == [[0xF2, 25, 0], [0xFB], [0xF8]]  # the next sixteenth is 6.25 beats
-    assert port.data[before + 1][0] / 1e9 == pytest.approx(2.0 + 0.15 * 0.5, abs=0.002)
+    assert (output.data[before + 1][0] - again) / 1e9 == pytest.approx(0.15 * 0.5, abs=0.0005)
 
 
-def test_changes_come_at_the_bar_when_that_is_asked(table):
-    stage = table.stage
-    told = []
-    stage.tell = lambda *message: told.append((table.now, message))
-    stage.desk.local("/rnnmuse/transport/play")
-    stage.desk.local("/rnnmuse/player/1/when", "bar")
-    table.until(0.3)
-    stage.desk.local("/rnnmuse/player/1/param/density", 3)
-    table.until(2.5)
-    ((at, _),) = [(at, m) for at, m in told if m[0] == "set"]
-    assert at / 1e9 == pytest.approx(2.0, abs=0.003)
-
-
-def test_an_action_that_fails_does_not_end_the_music():
-    stage = Stage(Settings(engine=False, osc=False))
-    stage.open()
-    later = threading.Event()
-    try:
-        stage.desk.local("/rnnmuse/transport/play")
-        stage.scheduler.plan(0, lambda: 1 / 0)
-        stage.scheduler.plan(10, later.set)
-        assert later.wait(10)
-    finally:
-        stage.close()
+def test_an_action_that_fails_does_not_end_the_music(stage):
+    stage.send(f"{T}/play")
+    stage.stage.scheduler.commands.at(stage.time, lambda: 1 / 0)
+    stage.stage.scheduler.lanes[0].plan(10, lambda: 1 / 0)
+    plan(stage, 1, 1, 2)
+    stage.run(1.5)
+    assert [code for _, code, _ in stage.errors()] == ["internal", "internal"]
+    assert len(stage.notes()) == 2
 
 
 def test_tidal_events_are_notes():
@@ -154,58 +100,118 @@ def test_tidal_events_are_notes():
             dirt.note_of(wrong, 120)
 
 
-def test_a_note_struck_again_ends_where_the_next_begins(table):
-    port = table.port()
-    table.stage.desk.local("/rnnmuse/transport/play")
+def test_a_note_struck_again_ends_where_the_next_begins_and_the_next_has_its_own_end(stage):
+    stage.send(f"{T}/play")
     for player, begins, ends in ((1, 1, 4), (2, 2, 3)):
-        table.stage.desk.local(f"/rnnmuse/player/{player}/channel", 1)
-        table.stage.plan_note(player, begins * PPQ, 60, 90)
-        table.stage.plan_off(player, ends * PPQ, 60)
-    table.until(2.5)
-    assert [(sent.beat, sent.velocity, sent.due / 5e8) for _, sent in port.notes] == [
-        (1, 90, 1), (2, 0, 2), (2, 90, 2), (3, 0, 3)]  # fmt: skip
+        stage.send(f"/rnnmuse/player/{player}/channel", 1)
+        plan(stage, player, begins, ends)
+    stage.run(2.5)
+    assert [(sent.beat, sent.velocity, sent.player) for sent in stage.notes()] == [
+        (1, 90, 1), (2, 0, 1), (2, 90, 2), (3, 0, 2)]  # fmt: skip
 
 
-def test_a_late_end_does_not_cut_the_next_note_of_its_pitch(table):
-    port, stage = table.port(), table.stage
-    stage.desk.local("/rnnmuse/transport/play")
-    stage.plan_note(1, PPQ, 60, 90)
-    stage.plan_off(1, 3 * PPQ, 60)
-    table.until(0.75)
-    stage._order(("off_all", 1, 2 * PPQ))
-    stage.plan_note(1, 2 * PPQ, 60, 80)
-    stage.plan_off(1, 4 * PPQ, 60)
-    table.until(2.5)
-    assert [(round(sent.beat), sent.velocity) for _, sent in port.notes] == [(1, 90), (2, 0), (2, 80), (4, 0)]
+def test_each_note_is_of_its_part_though_it_is_struck_again(stage):
+    stage.send(f"{T}/play")
+    for part, begins in ((0, 1), (1, 2), (0, 3)):
+        stage.stage.notes.plan_on(1, begins * PPQ, 60, 90, part)
+        stage.stage.notes.plan_off(1, (begins + 4) * PPQ, 60, part)
+    stage.run(5.0)
+    assert [(sent.beat, sent.velocity, sent.part) for sent in stage.notes()] == [
+        (1, 90, 0), (2, 0, 0), (2, 90, 1), (3, 0, 1), (3, 90, 0), (7, 0, 0)]  # fmt: skip
 
 
-def test_a_player_with_a_target_plays_to_it_and_to_the_recording(table):
-    synth, other, take = table.port(name="My Synth"), table.port(name="other"), table.port(name="record take.mid")
-    table.stage.desk.local("/rnnmuse/transport/play")
-    table.stage.desk.local("/rnnmuse/player/2/target", "synth")
-    table.stage.plan_note(2, PPQ, 60, 90)
-    table.stage.plan_off(2, 2 * PPQ, 60)
-    table.until(1.5)
-    assert [len(port.notes) for port in (synth, other, take)] == [2, 0, 2]
-    assert table.stage.desk.value("/rnnmuse/player/2/target") == "synth"
+def test_a_late_end_does_not_cut_the_next_note_of_its_pitch(stage):
+    stage.send(f"{T}/play")
+    plan(stage, 1, 1, 3)
+    stage.run(0.75)
+    stage.stage.orders.order(m.AllOff(1, 2 * PPQ))
+    plan(stage, 1, 2, 4, velocity=80)
+    stage.run(1.75)
+    assert [(round(sent.beat), sent.velocity) for sent in stage.notes()] == [(1, 90), (2, 0), (2, 80), (4, 0)]
 
 
-def test_a_note_heard_while_the_clock_stands_ends_at_once():
-    stage, told = Stage(Settings(engine=False, osc=False)), []
-    stage.tell = lambda *message: told.append(message)
-    stage.desk.local("/rnnmuse/player/1/note", 60, 90, 2.0)
-    assert [message[3:] for message in told] == [(60, 90), (60, 0)]
+def test_a_player_with_a_target_plays_to_it_and_to_the_recording(stage):
+    synth, other, take = port(stage, "My Synth"), port(stage, "other"), port(stage, "record take.mid")
+    stage.send(f"{T}/play")
+    stage.send("/rnnmuse/player/2/target", "synth")
+    plan(stage, 2, 1, 2)
+    stage.run(1.5)
+    assert [len(output.events) for output in (synth, other, take)] == [2, 0, 2]
+    assert stage.ask("/rnnmuse/player/2/target") == ("synth",)
+
+
+def test_a_change_of_channel_while_a_note_sounds_ends_it_there(stage):
+    stage.send(f"{T}/play")
+    plan(stage, 1, 1, 4)
+    plan(stage, 1, 3, 4, pitch=64)
+    stage.run(1.0)
+    stage.send(f"{P1}/channel", 5)
+    stage.run(1.5)
+    assert [(sent.channel, sent.pitch, sent.velocity) for sent in stage.notes()] == [
+        (0, 60, 90), (0, 60, 0), (4, 64, 90), (4, 64, 0)]  # fmt: skip
+
+
+def test_a_note_with_a_length_ends_by_itself_and_at_once_while_the_clock_stands():
+    stage = StageClient()
+    stage.send(f"{P1}/note", 60, 90, 2.0)
+    stage.settle()
+    heard = [message for message in stage.engine.taken if isinstance(message, m.Hear)]
+    assert [(hear.pitch, hear.velocity) for hear in heard] == [(60, 90), (60, 0)]
+    stage.send(f"{T}/play")
+    stage.send(f"{P1}/note", 62, 90, 2.0)
+    stage.run(0.99)
+    heard = [message for message in stage.engine.taken if isinstance(message, m.Hear)][2:]
+    assert [(hear.pitch, hear.velocity) for hear in heard] == [(62, 90)]
+    stage.run(0.02)
+    heard = [message for message in stage.engine.taken if isinstance(message, m.Hear)][2:]
+    assert [(hear.pitch, hear.velocity) for hear in heard] == [(62, 90), (62, 0)]
+    assert heard[1].beat == pytest.approx(2.0, abs=0.01)
+    stage.close()
 
 
 def test_a_note_that_leaves_ahead_is_dropped_by_its_own_time():
     clock = Clock()
     clock.start(0)
-    ahead = 100_000_000
-    lane, done = Scheduler(clock, ahead=ahead), []
+    lateness, done = Lateness(), []
+    lane = Lane(clock, 100_000_000, lateness)
     for tick in (PPQ, 2 * PPQ):
         lane.plan(tick, lambda tick=tick: done.append(tick))
     beat = 500_000_000
     lane.run_due(beat + TOO_LATE - 1)  # 200 ms after it was to leave, but not yet 100 ms after its own time
     lane.run_due(2 * beat + TOO_LATE + 1)
     assert done == [PPQ]
-    assert lane.lateness.dropped == 1
+    assert lateness.dropped == 1
+
+
+def test_a_note_that_is_dropped_takes_its_end_with_it_and_the_end_of_one_that_sounds_is_always_sent():
+    clock = Clock()
+    clock.start(0)
+    lateness, done = Lateness(), []
+    lane = Lane(clock, 0, lateness)
+    sounding = lane.plan(0, lambda: done.append("begin"))
+    lane.plan(PPQ, lambda: done.append("end"), ends=True, after=sounding)
+    late = lane.plan(PPQ, lambda: done.append("late"))
+    lane.plan(2 * PPQ, lambda: done.append("end of late"), ends=True, after=late)
+    lane.run_due(0)
+    lane.run_due(10**10)
+    assert done == ["begin", "end"]
+    assert lateness.dropped == 1
+    assert len(lane) == 0
+
+
+def test_at_one_tick_ends_come_first_and_a_lane_says_when_it_is_due():
+    clock = Clock()
+    clock.start(0)
+    lane, done = Lane(clock, 0, Lateness(), early=1_000, each=100), []
+    for name in "ab":
+        lane.plan(PPQ, lambda name=name: done.append(name))
+    lane.plan(PPQ, lambda: done.append("end"), ends=True)
+    assert lane.run_due(0) == 500_000_000 - 1_000 - 3 * 100
+    assert lane.run_due(500_000_000 - 1_301) == 500_000_000 - 1_300
+    assert done == []
+    assert lane.run_due(500_000_000 - 1_300) is None
+    assert done == ["end", "a", "b"]
+    lane.plan(2 * PPQ, lambda: done.append("later"))
+    clock.stop(600_000_000)
+    assert lane.run_due(10**10) is None
+    assert done[-1] == "b"

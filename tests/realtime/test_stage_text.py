@@ -1,108 +1,104 @@
-"""Words over real sockets, from the real engine with a shipped model."""
+"""Words: the stage, its engine and a shipped text model."""
 
 import pytest
 from pythonosc.osc_bundle import OscBundle
-from test_stage import Client, serving
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.osc_server import Client
 from rnnmuse.protocol import TEXT_PARAMETERS
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings
+from rnnmuse.testing import StageClient
 
-
-@pytest.fixture(scope="module")
-def stage():
-    with serving(Stage(Settings(port=0, tempo=300))) as made:
-        assert made.engine_ready.wait(60)
-        yield made
+AHEAD = Client("127.0.0.1", 50_001)
 
 
 @pytest.fixture
-def client(stage):
-    made = Client(stage.port)
-    made.send("/rnnmuse/subscribe", 60)
-    made.ask("/rnnmuse/sync", 1, answer="/rnnmuse/synced")
+def stage():
+    made = StageClient(Settings(port=0, tempo=300))
     yield made
-    made.send("/rnnmuse/transport/panic")
-    made.send("/rnnmuse/unsubscribe")
-    made.ask("/rnnmuse/sync", 2, answer="/rnnmuse/synced")
-    made.socket.close()
+    assert not made.hung()
+    made.close()
 
 
-def test_models_are_listed_by_kind(client):
-    assert "tang" in client.ask("/rnnmuse/text/models")
-    assert "tang" not in client.ask("/rnnmuse/models")
+def test_models_are_listed_by_kind(stage):
+    assert "tang" in stage.ask("/rnnmuse/text/models")
+    assert "tang" not in stage.ask("/rnnmuse/models")
 
 
-def test_getters_answer_what_was_set(client):
+def test_getters_answer_what_was_set(stage):
     for name, (_, default, _) in TEXT_PARAMETERS.items():
-        (value,) = client.ask(f"/rnnmuse/text/9/{name}")
+        (value,) = stage.ask(f"/rnnmuse/text/9/{name}")
         assert value == (pytest.approx(default) if isinstance(default, float) else default)
-    client.send("/rnnmuse/text/9/rate", 3.5)
-    assert client.ask("/rnnmuse/text/9/rate") == (3.5,)
-    client.send("/rnnmuse/text/9/bind", 4)
-    assert client.ask("/rnnmuse/text/9/bind") == (4,)
-    client.send("/rnnmuse/text/9/bind", 0)
+    stage.send("/rnnmuse/text/9/rate", 3.5)
+    assert stage.ask("/rnnmuse/text/9/rate") == (3.5,)
+    stage.send("/rnnmuse/text/9/bind", 4)
+    assert stage.ask("/rnnmuse/text/9/bind") == (4,)
 
 
-def test_chunks_come_in_order_and_the_last_says_so(client):
-    client.send("/rnnmuse/text/1/mix", "tang", 1.0)
-    client.send("/rnnmuse/text/1/unit", "character")
-    (job,) = client.ask("/rnnmuse/text/1/generate", 5, 3)
-    chunks = [client.wait("/rnnmuse/out/text/1").arguments for _ in range(5)]
+def test_chunks_come_in_order_on_their_beats_and_the_last_says_so(stage):
+    stage.send("/rnnmuse/text/1/mix", "tang", 1.0)
+    stage.send("/rnnmuse/text/1/unit", "character")
+    (job,) = stage.ask("/rnnmuse/text/1/generate", 5, 3)
+    stage.run(4.0)
+    chunks = [message.arguments for message in stage.received("/rnnmuse/out/text/1")]
     assert [(c[0], c[1], c[3]) for c in chunks] == [(job, i, int(i == 4)) for i in range(5)]
     assert any("\u4e00" <= c <= "\u9fff" for chunk in chunks for c in chunk[2])
 
 
-def test_ascii_is_ascii(client):
-    client.send("/rnnmuse/text/2/mix", "tang", 1.0)
-    client.send("/rnnmuse/text/2/ascii", 1)
-    client.send("/rnnmuse/text/2/generate", 3, 3)
-    assert all(client.wait("/rnnmuse/out/text/2").arguments[2].isascii() for _ in range(3))
+def test_ascii_is_ascii(stage):
+    stage.send("/rnnmuse/text/2/mix", "tang", 1.0)
+    stage.send("/rnnmuse/text/2/ascii", 1)
+    stage.send("/rnnmuse/text/2/generate", 3, 3)
+    stage.run(4.0)
+    chunks = stage.received("/rnnmuse/out/text/2")
+    assert len(chunks) == 3
+    assert all(message.arguments[2].isascii() for message in chunks)
 
 
-def test_stopped_it_says_no_more(client, stage):
-    client.send("/rnnmuse/text/3/mix", "tang", 1.0)
-    client.send("/rnnmuse/text/3/generate", 0)
-    client.wait("/rnnmuse/out/text/3")
-    client.send("/rnnmuse/text/3/stop")
-    client.ask("/rnnmuse/sync", 5, answer="/rnnmuse/synced")
-    beat = stage.beat
-    client.wait("/rnnmuse/beat", lambda m: m.arguments[0] > beat + 5)  # nothing but beats in between
-    client.send("/rnnmuse/sync", 6)
-    while (message := client.next()).address != "/rnnmuse/synced":
-        assert message.address != "/rnnmuse/out/text/3"
+@pytest.mark.parametrize("silencer", ["/rnnmuse/text/3/stop", "/rnnmuse/transport/panic"])
+def test_stopped_it_says_no_more(stage, silencer):
+    stage.send("/rnnmuse/text/3/mix", "tang", 1.0)
+    stage.send("/rnnmuse/text/3/generate", 0)
+    stage.run(2.0)
+    said = len(stage.received("/rnnmuse/out/text/3"))
+    assert said
+    stage.send(silencer)
+    stage.send("/rnnmuse/transport/tempo", 200)
+    stage.run(3.0)
+    assert len(stage.received("/rnnmuse/out/text/3")) == said
 
 
-def test_syllables_come_with_notes(client):
-    client.send("/rnnmuse/text/5/mix", "tang", 1.0)
-    client.send("/rnnmuse/text/5/bind", 6)
-    client.send("/rnnmuse/text/5/generate", 0)
-    client.send("/rnnmuse/player/6/mode", "free")
-    client.send("/rnnmuse/player/6/start")
-    seen, words = set(), 0
-    while words < 3:
-        message = client.next()
-        if message.address == "/rnnmuse/out/6/note" and message.arguments[1]:
-            seen.add(message.arguments[3])
-        words += message.address == "/rnnmuse/out/text/5"
-    assert len(seen) >= words - 1
-    client.send("/rnnmuse/player/6/stop")
-    client.send("/rnnmuse/text/5/bind", 0)
+def test_syllables_come_with_notes(stage):
+    stage.send("/rnnmuse/text/5/mix", "tang", 1.0)
+    stage.send("/rnnmuse/text/5/bind", 6)
+    stage.send("/rnnmuse/text/5/generate", 0)
+    stage.send("/rnnmuse/player/6/mode", "free")
+    stage.send("/rnnmuse/player/6/start")
+    stage.run(3.0)
+    order = [
+        (message.address, message.arguments)
+        for message in stage.received()
+        if message.address in ("/rnnmuse/out/6/note", "/rnnmuse/out/text/5")
+    ]
+    begins = {values[3] for address, values in order if address.endswith("note") and values[1]}
+    words = [values for address, values in order if address.endswith("text/5")]
+    assert len(words) > 3
+    assert len(words) <= len(begins)
+    assert [values[1] for values in words] == list(range(len(words)))
 
 
-def test_look_ahead_gets_bundles_with_their_time(client):
-    client.send("/rnnmuse/subscribe", 60, 0.5)
-    client.send("/rnnmuse/text/7/mix", "tang", 1.0)
-    client.send("/rnnmuse/text/7/generate", 2)
-    client.socket.settimeout(20)
-    while True:
-        data = client.socket.recv(65536)
-        (message,) = osc.parse(data)
-        if message.address == "/rnnmuse/out/text/7" and data.startswith(b"#bundle"):
-            break
-    assert OscBundle(data).timestamp > 0
-    client.send("/rnnmuse/subscribe", 60, 0.0)
+def test_look_ahead_gets_bundles_with_their_time(stage):
+    stage.send("/rnnmuse/subscribe", 60, 0.5, client=AHEAD)
+    stage.send("/rnnmuse/text/7/mix", "tang", 1.0)
+    stage.send("/rnnmuse/text/7/generate", 2)
+    for _ in range(40):
+        wall, seen = stage.wall, len(stage.stage.server.sent)
+        stage.run(0.1)
+        for to, packet in stage.stage.server.sent[seen:]:
+            if to == AHEAD and b"/rnnmuse/out/text/7" in packet:
+                assert OscBundle(packet).timestamp == pytest.approx(osc.seconds_of(osc.parse(packet)[0].tag), abs=0.001)
+                assert wall + 0.4 < OscBundle(packet).timestamp < wall + 0.7
+    assert len(stage.received("/rnnmuse/out/text/7", AHEAD)) == 2
 
 
 @pytest.mark.parametrize(
@@ -116,5 +112,9 @@ def test_look_ahead_gets_bundles_with_their_time(client):
         ("/rnnmuse/text/17/stop", (), "address"),
     ],
 )
-def test_mistakes_are_answered(client, address, values, code):
-    assert client.ask(address, *values, answer="/rnnmuse/error")[1] == code
+def test_mistakes_are_answered_and_change_nothing(stage, address, values, code):
+    stage.send(address, *values)
+    stage.settle()
+    assert [found for _, found, _ in stage.errors()] == [code]
+    assert stage.ask("/rnnmuse/text/1/unit") == ("word",)
+    assert not stage.stage.players.texts.get(1) or not stage.stage.players.texts[1].mix

@@ -8,6 +8,7 @@ import pytest
 from rnnmuse.models.bundle import load_phrase
 from rnnmuse.models.latent import slerp
 from rnnmuse.music.phrases import STEPS_A_BEAT, melody_grid, melody_notes
+from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer, places
 from rnnmuse.session.stream import AHEAD, tick_of
 
@@ -36,15 +37,15 @@ class Stage:
     def obey(self, orders) -> None:
         for order in orders:
             match order:
-                case ("on", _, tick, pitch, velocity, drum):
+                case NoteOn(_, tick, pitch, velocity, _, drum):
                     note = {"on": tick, "off": tick + 120 if drum else None, "pitch": pitch, "velocity": velocity}
                     self.planned.append(note)
                     self.open[pitch] = note
-                case ("off", _, tick, pitch):
+                case NoteOff(_, tick, pitch):
                     self.open.pop(pitch)["off"] = tick
-                case ("recall", _, tick):
+                case Recall(_, tick):
                     self.planned = [n for n in self.planned if n["on"] < tick]
-                case ("end", _) | ("off_all", _, _):
+                case EndNotes() | AllOff():
                     self.cut += [n for n in self.sounding.values() if n["off"] > tick_of(self.beat)]
                     self.sounding.clear()
 
@@ -245,7 +246,9 @@ def test_generate_plays_a_new_phrase_for_its_beats_and_says_so(model):
         every += (orders := made.player.advance(made.beat))
         made.obey(orders)
         made.beat += 0.01
-    assert next(o for o in every if o[0] == "done")[:3] == ("done", 1, 3)
+    done = next(o for o in every if isinstance(o, Done))
+    assert (done.player, done.job) == (1, 3)
+    assert done.notes > 0
     assert not made.player.playing
 
 
@@ -271,7 +274,7 @@ def test_a_move_of_drums_strikes_nothing_before_now(beats):
         made.player.move("recall", (1 + index % 16,), made.beat)
         orders = made.player.advance(made.beat)
         made.obey(orders)
-        assert all(o[2] >= tick_of(made.beat) for o in orders if o[0] == "on")
+        assert all(o.tick >= tick_of(made.beat) for o in orders if isinstance(o, NoteOn))
 
 
 def test_modes_of_a_stream_model_are_refused(model):

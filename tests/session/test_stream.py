@@ -4,7 +4,8 @@ import pytest
 
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.protocol import MODES
-from rnnmuse.session.stream import AHEAD, LivePlayer, tick_of
+from rnnmuse.session.messages import AllOff, EndNotes, NoteOff, NoteOn, Recall
+from rnnmuse.session.stream import AHEAD, StreamPlayer, tick_of
 
 
 @pytest.fixture(scope="module")
@@ -15,15 +16,15 @@ def model():
 class Stage:
     """Obeys orders as the realtime process does: keeps what is planned, recalls it, counts what sounds."""
 
-    def __init__(self, player: LivePlayer) -> None:
+    def __init__(self, player: StreamPlayer) -> None:
         self.player, self.planned, self.sounding, self.played, self.beat = player, [], set(), [], 0.0
 
     def obey(self, orders) -> None:
         for order in orders:
             match order:
-                case ("recall", _, tick):
-                    self.planned = [p for p in self.planned if p[0] != "on" or p[2] < tick]
-                case ("end", _):
+                case Recall():
+                    self.planned = [p for p in self.planned if not isinstance(p, NoteOn) or p.tick < order.tick]
+                case EndNotes():
                     self.sounding.clear()
                 case _:
                     self.planned.append(order)
@@ -36,15 +37,16 @@ class Stage:
                     break
             self.beat = round(self.beat + step, 6)
             now = tick_of(self.beat)  # what is planned for just now can still be taken back
-            due = sorted((o for o in self.planned if o[2] < now), key=lambda o: (o[2], o[0] == "on"))
-            self.planned = [o for o in self.planned if o[2] >= now]
+            due = sorted((o for o in self.planned if o.tick < now), key=lambda o: (o.tick, isinstance(o, NoteOn)))
+            self.planned = [o for o in self.planned if o.tick >= now]
             for order in due:
-                if order[0] == "on":
-                    self.sounding.add(order[3])
-                    self.played.append((order[2] / 960, order[3]))
-                elif order[0] == "off":
-                    self.sounding.discard(order[3])
+                if isinstance(order, NoteOn):
+                    self.sounding.add(order.pitch)
+                    self.played.append((order.tick / 960, order.pitch))
+                elif isinstance(order, NoteOff):
+                    self.sounding.discard(order.pitch)
                 else:
+                    assert isinstance(order, AllOff)
                     self.sounding.clear()
 
     def between(self, first: float, last: float) -> list[tuple[float, int]]:
@@ -52,7 +54,7 @@ class Stage:
 
 
 def stage(model, mode, **parameters) -> Stage:
-    player = LivePlayer(1, model)
+    player = StreamPlayer(1, model)
     made = Stage(player)
     for name, value in parameters.items():
         made.obey(player.change(name, value, 0.0))
@@ -77,7 +79,7 @@ def test_it_plays_no_more_than_a_little_ahead(model):
     made = stage(model, "free")
     made.obey(made.player.start(0.0))
     made.run(8)
-    assert all(order[2] <= tick_of(8 + AHEAD + 0.1) for order in made.planned)
+    assert all(order.tick <= tick_of(8 + AHEAD + 0.1) for order in made.planned)
 
 
 def phrase(made: Stage, start: float, notes: int = 4) -> None:
@@ -137,7 +139,7 @@ def test_what_is_recalled_is_forgotten_by_the_model(model):
     made.run(4)
     made.obey(made.player.change("temperature", 0.9, made.beat))
     assert made.player.player.grid <= made.beat * 24 + 1
-    late = [order for order in made.planned if order[0] == "on" and order[2] >= tick_of(made.beat)]
+    late = [order for order in made.planned if isinstance(order, NoteOn) and order.tick >= tick_of(made.beat)]
     assert late == []
 
 

@@ -16,7 +16,7 @@ from rnnmuse.train.checkpoint import Budget, load
 from rnnmuse.train.device import started
 from rnnmuse.train.groove.network import GrooveNet, GrooveShape
 from rnnmuse.train.groove.objective import GrooveObjective
-from rnnmuse.train.loop import Schedule, Step, fit
+from rnnmuse.train.loop import Schedule, Step, _Run, fit
 from rnnmuse.train.phrase.network import PhraseNet
 from rnnmuse.train.phrase.objective import PhraseObjective
 from rnnmuse.train.phrase.recipe import PhraseRecipe
@@ -209,3 +209,16 @@ def test_a_budget_ends_by_time_or_by_steps():
     for minutes, steps in ((0, None), (float("inf"), None), (None, 0)):
         with pytest.raises(ValueError, match="must be"):
             Budget(minutes, steps)
+
+
+def test_the_first_process_alone_decides_when_to_save_and_to_stop():
+    class Second:
+        world_size = 2
+
+        def broadcast(self, decision):
+            assert decision == (0.9, False, True)
+            return 0.25, True, False  # what the first process sent
+
+    run = object.__new__(_Run)
+    run.fabric = Second()
+    assert run._agreed((0.9, False, True)) == (0.25, True, False)

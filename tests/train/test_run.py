@@ -85,13 +85,14 @@ def test_a_run_and_its_fine_tuning_say_what_came_of_them(band, models, tmp_path,
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (2.0, 1.0, "2.7 times as likely as lieder does (2.00 before, 1.00 after"),
+        (2.0, 1.0, "finds each event of them 2.7 times as likely as lieder does (2.00 before, 1.00 after"),
         (1.0, 1.2, "did not get better at your files than lieder is (1.00 before, 1.20 after"),
         (math.nan, 1.2, "After training: 1.20"),
     ],
 )
 def test_before_and_after_are_told_in_words(before, after, said):
     assert said in in_words(before, after, "lieder", "nats an event")
+    assert "too few to hold any out" in in_words(2.0, 1.0, "lieder", "nats an event", held_out=False)
 
 
 def test_a_shipped_name_needs_leave(models):

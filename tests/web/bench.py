@@ -7,15 +7,11 @@ import re
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 
+from fake_stage import FakeStage
 from websockets.sync.client import connect
-
-from rnnmuse.bridges import osc
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
 
 COUNT = 500
 ECHO = """
@@ -42,9 +38,7 @@ def timed(name: str, once: Callable[[int], object]) -> None:
 
 
 def main() -> None:
-    stage = Stage(Settings(port=0, engine=False))
-    stage.open()
-    threading.Thread(target=stage.serve, daemon=True).start()
+    stage = FakeStage()
     words = ["screen", "--port", "0", "--osc-port", str(stage.port)]
     screen = subprocess.Popen([sys.executable, "-m", "rnnmuse.cli.main", *words], stdout=subprocess.PIPE, text=True)
     echo = subprocess.Popen([sys.executable, "-c", ECHO], stdout=subprocess.PIPE, text=True)
@@ -64,9 +58,7 @@ def main() -> None:
                     pass
 
             def note(number: int) -> None:
-                packet = osc.build("/rnnmuse/out/1/note", (60 + number % 12, 90, 0.5, float(number)))
-                with stage.lock:
-                    stage.server.broadcast(packet)
+                stage.say("/rnnmuse/out/1/note", 60 + number % 12, 90, 0.5, float(number))
                 until("/rnnmuse/out/1/note")
 
             def ping(number: int) -> None:
@@ -88,7 +80,6 @@ def main() -> None:
         for made in (screen, echo):
             made.terminate()
             made.wait(20)
-        stage.leave()
         stage.close()
 
 

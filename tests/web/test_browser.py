@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 
 from rnnmuse.bridges import hosts, osc
 from rnnmuse.cli.main import app
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.session.messages import MoveLatent
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="chromium is not installed")
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ class NoJobs:
     def send(self, *message):
         pass
 
-    def close(self):
+    def close(self, patience=0.0):
         pass
 
 
@@ -73,7 +73,7 @@ class NoJobs:
 def stage():
     """A stage without an engine and without pictures of its own: what it says is up to the test."""
     made = Stage(Settings(port=0, engine=False))
-    made.desk.covers._link = NoJobs()
+    made.covers._link = NoJobs()
     with serving(made):
         yield made
 
@@ -87,7 +87,7 @@ def address(stage):
 @pytest.fixture
 def page(tab, address, stage):
     """The whole page, and the stage at rest."""
-    stage.desk.local("/rnnmuse/transport/stop")
+    stage.take("/rnnmuse/transport/stop")
     tab.go(address)
     tab.until(THERE)
     yield tab
@@ -182,13 +182,15 @@ def test_chunks_join_to_lines_in_any_script_and_are_never_html(page, stage):
 
 
 def test_every_note_ends_on_the_page(page, stage):
-    stage.desk.local("/rnnmuse/transport/play")
+    stage.take("/rnnmuse/transport/play")
     for pitch in range(40, 90):
-        stage.plan_note(1 + pitch % 3, 0, pitch, 90)
+        with stage.lock:
+            stage.notes.plan_on(1 + pitch % 3, 0, pitch, 90)
     page.until(f"{SOUNDING} === 50")
-    stage.end(1)
+    with stage.lock:
+        stage.notes.end(1)
     page.until(f"{SOUNDING} === {sum(pitch % 3 != 0 for pitch in range(40, 90))}")
-    stage.desk.local("/rnnmuse/transport/panic")
+    stage.take("/rnnmuse/transport/panic")
     page.until(f"{SOUNDING} === 0")
     assert "Sounding notes: 0" in page.run("document.getElementById('roll').getAttribute('aria-label')")
 
@@ -207,7 +209,7 @@ def test_the_beat_is_shown_and_space_plays_and_stops(page, stage):
     page.press(" ")
     until(lambda: stage.clock.running)
     page.until("document.querySelectorAll('#beats .on').length === 1")
-    stage.desk.local("/rnnmuse/transport/position", 4 * 41 + 1.5)
+    stage.take("/rnnmuse/transport/position", 4 * 41 + 1.5)
     page.until("document.getElementById('bar').textContent === '42'")
     page.press(" ")
     until(lambda: not stage.clock.running)
@@ -217,7 +219,7 @@ def test_the_beat_is_shown_and_space_plays_and_stops(page, stage):
 def test_controls_set_and_show_what_the_stage_knows(page, stage):
     value = "document.querySelector('[data-to=\"{}\"]').value"
     page.until(f"{value.format('/rnnmuse/transport/tempo')} === '{float(stage.clock.tempo):g}'")
-    stage.desk.local("/rnnmuse/player/2/norm/density", 0.75)
+    stage.take("/rnnmuse/player/2/norm/density", 0.75)
     page.run("document.querySelector('[aria-label=\"Faders for player 2\"]').click()")
     page.until(f"{value.format('/rnnmuse/player/{p}/norm/density')} === '0.75'")
     for control, shown in (("/rnnmuse/player/{p}/norm/velocity", "0.25"), ("/rnnmuse/text/{v}/rate", "4")):
@@ -226,15 +228,20 @@ def test_controls_set_and_show_what_the_stage_knows(page, stage):
     for control, shown in (("/rnnmuse/player/3/mode", "answer"), ("/rnnmuse/text/{v}/unit", "line")):
         page.run(f"(e => {{ e.value = '{shown}'; e.dispatchEvent(new Event('change', {{bubbles: true}})); }})"
                  f"(document.querySelector('[data-to=\"{control}\"]'))")  # fmt: skip
-    until(lambda: stage.desk.value("/rnnmuse/player/2/norm/velocity") == pytest.approx(0.25))
-    until(lambda: stage.desk.value("/rnnmuse/text/1/rate") == 4.0)
-    until(lambda: stage.desk.value("/rnnmuse/player/3/mode") == "answer")
-    until(lambda: stage.desk.value("/rnnmuse/text/1/unit") == "line")
+    until(lambda: stage.control.value("/rnnmuse/player/2/norm/velocity") == pytest.approx(0.25))
+    until(lambda: stage.control.value("/rnnmuse/text/1/rate") == 4.0)
+    until(lambda: stage.control.value("/rnnmuse/player/3/mode") == "answer")
+    until(lambda: stage.control.value("/rnnmuse/text/1/unit") == "line")
 
 
 def test_the_pad_moves_by_finger_and_by_keys(page, stage, monkeypatch):
     moves = []
-    monkeypatch.setattr(stage, "tell", lambda *message: message[2:3] == ("xy",) and moves.append(message[1::2]))
+
+    def heard(message):
+        if isinstance(message, MoveLatent) and message.act == "xy":
+            moves.append((message.player, message.values))
+
+    monkeypatch.setattr(stage.tickets, "send", heard)
     page.click("#pad")
     player, (x, y) = until(lambda: moves and moves[-1])
     assert (player, x, y) == (1, pytest.approx(0.5, abs=0.01), pytest.approx(0.5, abs=0.01))
@@ -304,13 +311,14 @@ def test_the_p5_sketch_plays_and_shows(tab, tmp_path, stage):
         tab.until("live && frameCount > 2")
         assert "10 of 10 probes" in hosts.check(hosts.find("p5js"), stage.port)[1]
         tab.press(" ")
-        until(lambda: stage.seats[1].started)
-        stage.desk.local("/rnnmuse/transport/play")
-        stage.plan_note(2, 0, 64, 90)
+        until(lambda: stage.players.look(1).started)
+        stage.take("/rnnmuse/transport/play")
+        with stage.lock:
+            stage.notes.plan_on(2, 0, 64, 90)
         tab.until("sounding.get('2 64') === 90")
         tab.press("Escape")
         tab.until("sounding.size === 0")
-        assert not stage.ledger.sounding
+        assert not stage.notes.ledger.sounding
         say(stage, 1, "שלום ")
         say(stage, 1, "moon", 1, 1)
         tab.until("lines.get('1') === 'שלום moon'")

@@ -8,19 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("starlette", reason="the extra 'web' is not installed")
-
+from fake_stage import stage
 from websockets.sync.client import connect
 
-from rnnmuse.bridges import osc
 from rnnmuse.cli import main as command
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
@@ -76,12 +70,6 @@ def test_a_port_that_is_taken_is_one_line(run):
     assert f"127.0.0.1 port {port}: Address already in use" in error
 
 
-@pytest.mark.parametrize("name", ["starlette", "uvicorn", "websockets"])
-def test_a_missing_extra_is_named(run, monkeypatch, name):
-    monkeypatch.setattr("rnnmuse.cli.screen.find_spec", lambda asked: None if asked == name else asked)
-    assert run() == (2, "rnnmuse: rnnmuse screen needs the 'web' extra: pip install 'rnnmuse[web]'\n")
-
-
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_without_a_stage_it_waits_says_so_and_ends_when_told(sign):
     with socket.socket() as none:
@@ -106,35 +94,25 @@ def test_other_addresses_come_with_a_warning():
 
 def test_a_page_that_does_not_read_is_let_go():
     """A socket that is never read, while more is said than it, the system and the screen may hold."""
-    stage = Stage(Settings(port=0, engine=False))
-    stage.open()
-    thread = threading.Thread(target=stage.serve, daemon=True)
-    thread.start()
     chunk, count = "x" * 7900, 800
-    try:
-        with screen("--port", 0, "--osc-port", stage.port) as made, socket.socket() as web:
-            port = int(re.search(r":(\d+)/", made.stdout.readline())[1])
-            while "is there" not in made.stdout.readline():
-                pass
-            web.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            web.settimeout(PATIENCE)
-            web.connect(("127.0.0.1", port))
-            here, key = f"127.0.0.1:{port}", base64.b64encode(bytes(16)).decode()
-            web.sendall(f"GET /socket HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}\r\nUpgrade: websocket\r\n"
-                        f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-                        .encode())  # fmt: skip
-            assert web.recv(12) == b"HTTP/1.1 101"
-            with connect(f"ws://{here}/socket", origin=f"http://{here}", compression=None) as other:  # one that reads
-                for number in range(count):
-                    with stage.lock:
-                        stage.server.broadcast(osc.build("/rnnmuse/out/text/1", (1, number, chunk, 0)))
-                    while f", {number}, " not in other.recv(PATIENCE):
-                        pass
-            got = 0
-            while data := web.recv(1 << 20):  # until the screen closes
-                got += len(data)
-            assert 0 < got < count * len(chunk)
-    finally:
-        stage.leave()
-        thread.join(5)
-        stage.close()
+    with stage() as fake, screen("--port", 0, "--osc-port", fake.port) as made, socket.socket() as web:
+        port = int(re.search(r":(\d+)/", made.stdout.readline())[1])
+        while "is there" not in made.stdout.readline():
+            pass
+        web.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        web.settimeout(PATIENCE)
+        web.connect(("127.0.0.1", port))
+        here, key = f"127.0.0.1:{port}", base64.b64encode(bytes(16)).decode()
+        web.sendall(f"GET /socket HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}\r\nUpgrade: websocket\r\n"
+                    f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+                    .encode())  # fmt: skip
+        assert web.recv(12) == b"HTTP/1.1 101"
+        with connect(f"ws://{here}/socket", origin=f"http://{here}", compression=None) as other:  # one that reads
+            for number in range(count):
+                fake.say("/rnnmuse/out/text/1", 1, number, chunk, 0)
+                while f", {number}, " not in other.recv(PATIENCE):
+                    pass
+        got = 0
+        while data := web.recv(1 << 20):  # until the screen closes
+            got += len(data)
+        assert 0 < got < count * len(chunk)

@@ -36,7 +36,7 @@ def test_every_control_has_an_address_that_takes_what_it_sends():
     found = Controls()
     assert len(found.to) > 20
     for address, (tag, attributes) in found.to.items():
-        row, _ = KNOWN[address]
+        row = KNOWN[address].row
         if tag == "button":
             row.check(address, eval(attributes.get("data-values", "[]")))
         elif attributes.get("type") in ("range", "number"):

@@ -15,11 +15,17 @@ class Bench:
     def __init__(self):
         self.time = 100.0
         self.sent = []
-        self.told = []
-        self.relay = Relay(lambda: self.time, self.told.append)
+        self.changes = []
+        self.relay = Relay(lambda: self.time, self.changes.append)
 
     def connect(self):
         self.relay.connected(lambda packet: self.sent.extend((m.address, *m.arguments) for m in osc.parse(packet)))
+
+    @property
+    def commands(self):
+        """What was sent, without the relay's own questions."""
+        own = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/sync")
+        return [message for message in self.sent if message[0] not in own]
 
     def say(self, address, *values):
         self.relay.packet(osc.build(address, values))
@@ -56,7 +62,7 @@ def came(page):
 def bench():
     made = Bench()
     made.connect()
-    made.say("/rnnmuse/subscribed", LEASE)
+    made.say("/rnnmuse/synced", 0)
     return made
 
 
@@ -65,14 +71,63 @@ def test_a_page_is_told_at_once_whether_the_stage_is_there(bench):
     assert came(Bench().relay.join()) == [["live", 0]]
 
 
+ALIVE, SUBSCRIBE, UNSUBSCRIBE = ("/rnnmuse/sync", 0), ("/rnnmuse/subscribe", LEASE), ("/rnnmuse/unsubscribe",)
+
+
 def test_the_lease_is_renewed_before_it_ends(bench):
-    assert bench.sent == [("/rnnmuse/subscribe", LEASE)]
+    page = bench.join()
+    assert bench.sent == [ALIVE, SUBSCRIBE]
     assert RENEW < SILENCE < LEASE
     for _ in range(20):
         bench.time += 0.5
         bench.relay.tick()
         bench.say("/rnnmuse/subscribed", LEASE)
-    assert bench.sent == [("/rnnmuse/subscribe", LEASE)] * (1 + int(10 / RENEW))
+    assert bench.sent == [ALIVE] + [SUBSCRIBE] * (1 + int(10 / RENEW))
+    assert came(page) == []
+
+
+def test_without_clients_it_only_asks_whether_the_stage_is_there(bench):
+    for _ in range(20):
+        bench.time += 0.5
+        bench.relay.tick()
+        bench.say("/rnnmuse/synced", 0)
+    assert bench.relay.live
+    assert bench.sent == [ALIVE] * (1 + int(10 / RENEW))
+
+
+def test_the_first_client_subscribes_and_the_last_one_unsubscribes(bench):
+    first, second = bench.join(), bench.join()
+    heard = []
+
+    def hear(address, arguments):
+        heard.append((address, *arguments))
+
+    bench.relay.watch(hear)
+    for page in (first, second):
+        bench.relay.leave(page)
+    bench.say("/rnnmuse/beat", 1, 120.0)
+    bench.say("/rnnmuse/synced", 0)
+    bench.say("/rnnmuse/synced", 7)
+    assert heard == [("/rnnmuse/beat", 1, 120.0), ("/rnnmuse/synced", 7)]
+    bench.relay.unwatch(hear)
+    assert bench.sent == [ALIVE, SUBSCRIBE, UNSUBSCRIBE]
+    bench.relay.watch(hear)
+    assert bench.sent == [ALIVE, SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE]
+    bench.relay.lost()
+    bench.connect()
+    assert bench.sent[4:] == [SUBSCRIBE]
+
+
+def test_watchers_hear_what_pages_set_and_pages_what_watchers_send(bench):
+    heard = []
+    bench.relay.watch(lambda address, arguments: heard.append((address, *arguments)))
+    page = bench.join()
+    bench.send(page, "/rnnmuse/transport/tempo", 96)
+    bench.send(page, "/rnnmuse/transport/tempo")
+    assert heard == [("/rnnmuse/transport/tempo", 96.0)]
+    bench.relay.pass_on(osc.build("/rnnmuse/transport/tempo", (80.0,)))
+    assert came(page) == [["/rnnmuse/transport/tempo", 80.0]]
+    assert bench.commands[-1] == ("/rnnmuse/transport/tempo", 80.0)
 
 
 def test_a_silent_stage_is_away_and_comes_back_by_its_first_word(bench):
@@ -85,7 +140,7 @@ def test_a_silent_stage_is_away_and_comes_back_by_its_first_word(bench):
     assert came(page) == [["live", 0]]
     bench.say("/rnnmuse/beat", 5, 120.0)
     assert came(page) == [["live", 1], ["/rnnmuse/beat", 5, 120.0]]
-    assert bench.told == [True, False, True]
+    assert bench.changes == [True, False, True]
 
 
 def test_a_line_that_is_lost_is_told_once_and_taken_up_again(bench):
@@ -99,7 +154,7 @@ def test_a_line_that_is_lost_is_told_once_and_taken_up_again(bench):
     bench.connect()
     bench.say("/rnnmuse/subscribed", LEASE)
     assert came(page) == [["live", 1]]
-    assert bench.sent == [("/rnnmuse/subscribe", LEASE)] * 2
+    assert bench.sent == [ALIVE, SUBSCRIBE, SUBSCRIBE]
 
 
 @pytest.mark.parametrize("text", ["夜 moon\n", "שלום עולם", "مرحبا", "e\u0301🎵", "</script>\u2028", ""])
@@ -113,7 +168,7 @@ def test_text_goes_to_the_stage_as_it_was_typed(bench):
     page = bench.join()
     bench.send(page, "/rnnmuse/text/1/prompt", "שלום 夜 🎵")
     bench.relay.take(page, '["/rnnmuse/text/1/prompt", "half \\ud83c"]')  # a lone surrogate, which is no UTF-8
-    assert bench.sent[1:] == [
+    assert bench.commands == [
         ("/rnnmuse/text/1/prompt", "שלום 夜 🎵"),
         ("/rnnmuse/text/1/prompt", "half ?"),
     ]
@@ -126,7 +181,7 @@ def test_messages_are_sent_in_the_tables_types(bench):
     bench.send(page, "/rnnmuse/player/1/mode", "free")
     bench.send(page, "/rnnmuse/player/1/latent", 0.5, -1)
     bench.send(page, "/rnnmuse/player/1/mode")
-    assert bench.sent[1:] == [
+    assert bench.commands == [
         ("/rnnmuse/transport/tempo", 96.0),
         ("/rnnmuse/player/2/param/low", 40),
         ("/rnnmuse/player/1/mode", "free"),
@@ -172,7 +227,7 @@ def test_what_the_stage_would_not_take_is_answered_with_one_error_and_sent_nowhe
     assert (address, code) == ("/rnnmuse/error", WRONG[text])
     assert "\n" not in said
     assert len(said) < 400
-    assert len(bench.sent) == 1
+    assert not bench.commands
     bench.say("/rnnmuse/beat", 1, 120.0)
     assert came(other) == [["/rnnmuse/beat", 1, 120.0]], "the others are not told"
 
@@ -200,12 +255,12 @@ def test_pictures_end_with_the_last_page_if_a_page_asked_for_them(bench):
     first, second = bench.join(), bench.join()
     bench.send(first, "/rnnmuse/cover/stream", 8)
     bench.relay.leave(first)
-    assert bench.sent[-1] == ("/rnnmuse/cover/stream", 8.0)
+    assert bench.commands[-1] == ("/rnnmuse/cover/stream", 8.0)
     bench.relay.leave(second)
-    assert bench.sent[-1] == ("/rnnmuse/cover/stream", 0.0)
-    count = len(bench.sent)
+    assert bench.commands[-1] == ("/rnnmuse/cover/stream", 0.0)
+    count = len(bench.commands)
     bench.relay.leave(bench.join())  # one that did not
-    assert len(bench.sent) == count
+    assert len(bench.commands) == count
 
 
 def test_closed_it_leaves_the_stage_as_without_it(bench):

@@ -1,53 +1,34 @@
-"""Pages by Starlette's test client, a stage over TCP: the real one without its engine, or a program that is none."""
+"""Pages by Starlette's test client, and over TCP a stage of the real OSC sockets, or a program that is no stage."""
 
 import contextlib
 import json
 import socket
-import threading
-
-import pytest
-
-pytest.importorskip("starlette", reason="the extra 'web' is not installed")
 
 import anyio
+import pytest
+from fake_stage import stage
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from rnnmuse.bridges import osc, slip
-from rnnmuse.realtime.seats import Settings
-from rnnmuse.realtime.stage import Stage
+from rnnmuse.web.connection import is_own
 from rnnmuse.web.relay import Relay
-from rnnmuse.web.server import application, bind, is_own
+from rnnmuse.web.server import application, bind, follow
 
 OWN = {"origin": "http://testserver", "host": "testserver"}
 
 
-class Running:
-    """A stage in threads of its own."""
-
-    def __init__(self, port=0):
-        self.stage = Stage(Settings(port=port, engine=False))
-        self.stage.open()
-        self.port = self.stage.port
-        self.thread = threading.Thread(target=self.stage.serve, daemon=True)
-        self.thread.start()
-
-    def close(self):
-        self.stage.leave()
-        self.thread.join(5)
-        self.stage.close()
-
-
 @pytest.fixture
 def running():
-    made = Running()
-    yield made
-    made.close()
+    with stage() as made:
+        yield made
 
 
 @contextlib.contextmanager
 def screen(port, **more):
-    with TestClient(application(Relay(), port, "testserver", **more)) as client:
+    relay = Relay()
+    app = application(relay, "testserver", follow=lambda: follow(relay, "127.0.0.1", port), **more)
+    with TestClient(app) as client:
         yield client
 
 
@@ -76,15 +57,12 @@ def send(web, *message):
 def test_notes_come_from_the_stage_and_panic_goes_to_it(running):
     with screen(running.port) as client, page(client) as web:
         until(web, "live", 1)
-        send(web, "/rnnmuse/transport/play")
         send(web, "/rnnmuse/sync", 1)
         until(web, "/rnnmuse/synced", 1)
-        running.stage.plan_note(2, 0, 64, 90)
+        running.say("/rnnmuse/out/2/note", 64, 90, 0.5, 4.0)
         assert until(web, "/rnnmuse/out/2/note")[1:3] == [64, 90]
-        assert running.stage.ledger.sounding
         send(web, "/rnnmuse/transport/panic")
-        assert until(web, "/rnnmuse/out/2/note")[1:3] == [64, 0]
-        assert not running.stage.ledger.sounding
+        running.wait(lambda: ("/rnnmuse/transport/panic",) in running.received)
 
 
 def test_a_getter_is_answered_and_a_setter_set(running):
@@ -104,43 +82,24 @@ def test_the_stage_ends_and_another_is_found(running):
         until(web, "live", 1)
         running.close()
         until(web, "live", 0)
-        again = Running(running.port)
-        try:
+        with stage(running.port) as again:
             until(web, "live", 1)
-            again.stage.desk.local("/rnnmuse/transport/play")
-            until(web, "/rnnmuse/beat")
-        finally:
-            again.close()
+            send(web, "/rnnmuse/sync", 1)
+            until(web, "/rnnmuse/synced", 1)
+            again.say("/rnnmuse/beat", 3, 120.0)
+            until(web, "/rnnmuse/beat", 3)
 
 
-def test_the_last_page_ends_the_pictures_and_the_screen_its_lease(running):
+def test_the_last_page_ends_the_pictures_and_the_lease(running):
     with screen(running.port) as client:
         with page(client) as web:
             until(web, "live", 1)
-            running.stage.desk.covers.rate = 8.0  # as if they came: the jobs' process is not needed here
-            running.stage.desk.covers._jobs = lambda: Silent()
             send(web, "/rnnmuse/cover/stream", 8)
-            send(web, "/rnnmuse/sync", 1)
-            until(web, "/rnnmuse/synced")
-            assert running.stage.desk.covers.rate == 8.0
-        with page(client) as web:
-            until(web, "live", 1)
-            send(web, "/rnnmuse/sync", 2)
-            until(web, "/rnnmuse/synced")
-            assert running.stage.desk.covers.rate == 0.0
-        assert len(list(running.stage.server.leased())) == 1
-    with contextlib.closing(socket.create_connection(("127.0.0.1", running.port))) as line:
-        line.sendall(slip.encode(osc.build("/rnnmuse/sync", (3,))))
-        line.recv(100)  # what came before it has been dealt with
-    assert not list(running.stage.server.leased())
-
-
-class Silent:
-    """A jobs' process that does nothing."""
-
-    def send(self, *message): ...
-
-    def close(self): ...
+            running.wait(lambda: ("/rnnmuse/cover/stream", 8.0) in running.received)
+            assert len(running.server.subscribers) == 1
+        running.wait(lambda: ("/rnnmuse/unsubscribe",) in running.received)
+        assert ("/rnnmuse/cover/stream", 0.0) in running.received
+        assert not running.server.subscribers
 
 
 def test_a_program_that_is_no_stage_is_not_taken_for_one():
@@ -212,7 +171,7 @@ def test_a_port_that_is_taken_is_named():
     with bind("127.0.0.1", 0) as sock:
         assert sock.proto == socket.IPPROTO_TCP, "else asyncio leaves Nagle's delay on: notes come 40 ms late"
         port = sock.getsockname()[1]
-        with pytest.raises(OSError, match=f"127.0.0.1 port {port}: .*in use; --host and --port"):
+        with pytest.raises(OSError, match=f"127.0.0.1 port {port}: .*in use"):
             bind("127.0.0.1", port)
     with pytest.raises(OSError, match=r"no\.such\.host port 7808: "):
         bind("no.such.host", 7808)

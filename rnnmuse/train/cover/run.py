@@ -32,7 +32,7 @@ MOST = 12_000  # training pictures held in memory
 MEASURE_EVERY = 1800.0  # seconds
 WEIGHTS = "weights.safetensors"
 OPPONENT = "opponent.safetensors"
-"""The discriminator's weights, in a bundle so that fine-tuning can go on from them."""
+"""The discriminator's weights, in a bundle so that fine-tuning can start from them."""
 
 
 def train_cover(
@@ -87,7 +87,7 @@ class CoverTraining(Training[CoverRecipe]):
         self._images = read_images(sources, recipe, run.console)
         return self._images.unread
 
-    def told(self) -> str:
+    def summary(self) -> str:
         return ", ".join(
             f"{self._images.works(split)} works in {len(self._images.of(split))} squares to {split}"
             for split in ("train", "test")
@@ -119,8 +119,8 @@ class CoverTraining(Training[CoverRecipe]):
                 console.print(f"step {trainer.now.step}: distance to held-out pictures {found}", markup=False)
                 return {"distance": found}
 
-            told = measure if len(held) > 1 and recipe.side >= 32 else None
-            trainer.run(run.minutes, self.steps, report, pictures, told, MEASURE_EVERY)
+            found = measure if len(held) > 1 and recipe.side >= 32 else None
+            trainer.run(run.minutes, self.steps, report, pictures, found, MEASURE_EVERY)
         pictures()
         return Outcome(step=trainer.now.step, seconds=trainer.now.seconds)
 

@@ -24,7 +24,7 @@ from rnnmuse.train.phrase.data import Windows
 KEPT = 2  # kick and snare stay when the rest is filled in
 TASKS = (0.6, 0.2, 0.2)  # shares of quantised drums, of taps, of kick and snare, in training
 HIDE = 0.1
-LEVEL = 0.75  # share of the quantised drums whose levels are told
+LEVEL = 0.75  # share of the quantised drums whose levels are given
 CHECKS = 384  # phrases that validation looks at
 
 
@@ -37,7 +37,7 @@ def levels(windows: Windows) -> NDArray[np.float32]:
     return out
 
 
-def told(grid: Tensor, task: Tensor, tempo: Tensor, level: Tensor | None = None) -> Tensor:
+def given_to(grid: Tensor, task: Tensor, tempo: Tensor, level: Tensor | None = None) -> Tensor:
     """What is given of phrases (B, T, 9, 3) for each one's ``task`` (B,): as `rnnmuse.models.groove.given_of`."""
     hit = grid[..., 0].float()
     velocity = hit * grid[..., 1].float() / (VELOCITIES - 1)
@@ -61,7 +61,7 @@ def groove_loss(
     net: GrooveNet, grid: Tensor, task: Tensor, tempo: Tensor, hidden: Tensor, level: Tensor | None = None
 ) -> Tensor:
     """Nats a phrase (B,) of what was not given."""
-    given = told(grid, task, tempo, level)
+    given = given_to(grid, task, tempo, level)
     hits, velocity, micro, _ = net(grid, given, hidden)
     known = given[..., : len(DRUMS)]
     kept = torch.tensor([1.0] * KEPT + [0.0] * (len(DRUMS) - KEPT), device=grid.device)

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from rnnmuse.events import Note
 from rnnmuse.music.codec import BAR_BEAT, BAR_LENGTH, BAR_SUB, BEATS, GRID, KEY, ROOT, SUB, TEMPO, decode
 from rnnmuse.music.phrases import BAR, ONSET, REST, STEPS_A_BEAT, UNKNOWN, Grid, drum_grid, melody_grid
-from rnnmuse.train.corpus import Item, split
+from rnnmuse.train.corpus import TEMPI, Item, split
 
 BAR_GRID = 4 * GRID
 FOUR_FOUR, TWO_FOUR = 8, 4  # lengths of a bar in eighths, as the codec's context has them
-TEMPI = (55.0, 67.0, 82.0, 97.0, 112.0, 130.0, 155.0, 185.0, 120.0)  # the middle of each of the codec's classes
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class PhraseTraining(Training[PhraseRecipe]):
         self._held = held if any(len(w) for w in held.values()) else self._data["train"]
         return unread
 
-    def told(self) -> str:
+    def summary(self) -> str:
         counts = (
             f"{split}: " + ", ".join(f"{len(w)} phrases of {bars} bars" for bars, w in by_bars.items())
             for split, by_bars in self._data.items()

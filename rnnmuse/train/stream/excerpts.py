@@ -10,13 +10,12 @@ import numpy as np
 from rnnmuse.events import Note
 from rnnmuse.music.codec import BAR_BEAT, BAR_LENGTH, BAR_SUB, BEATS, GRID, SUB, TEMPO, PartClass, decode
 from rnnmuse.music.piece import Metre, Part, Piece, Tempo
-from rnnmuse.train.corpus import Item
+from rnnmuse.train.corpus import TEMPI, Item
 
 PROMPT = 8
 """Bars of a prompt."""
 HOPS = (16, 8, 4, 2, 1)  # bars between two excerpts of a piece; the widest that gives enough is taken
 LEAST = 16  # notes in the real bars
-TEMPI = (55.0, 67.0, 82.0, 97.0, 112.0, 130.0, 155.0, 185.0, 120.0)  # the middle of each of the codec's classes
 
 
 @dataclass(frozen=True, slots=True)

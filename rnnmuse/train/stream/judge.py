@@ -282,7 +282,7 @@ def silent(made: Sequence[Window], excerpts: Sequence[Excerpt], classes: Sequenc
 
 
 def continued(prompt: Piece, continuation: Piece, excerpt: Excerpt) -> Piece:
-    """A prompt and a window that goes on from it, as one piece."""
+    """A prompt and its continuation as one piece."""
     offset = PROMPT * excerpt.metre.bar_beats
     parts = [Part(part.name, part.program, part.drum, list(part.notes)) for part in prompt.parts]
     by_name = {part.name.lower(): part for part in parts}

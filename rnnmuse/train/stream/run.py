@@ -79,7 +79,7 @@ class StreamTraining(Training[Recipe]):
     def _of(self, split: str) -> list[Encoded]:
         return [item.encoded for item in self._corpus.of(split)]
 
-    def told(self) -> str:
+    def summary(self) -> str:
         counts = ", ".join(f"{len(self._of(split))} {split}" for split in ("train", "validation", "test"))
         events = sum(len(item.encoded) for item in self._corpus.items)
         names = ", ".join(part.name for part in self._parts)
@@ -95,6 +95,9 @@ class StreamTraining(Training[Recipe]):
         if self._start is not None:
             net.load_state_dict(self._start)
         return StreamObjective(recipe, self._training, self._held).validate(net)[0]
+
+    def held_out(self) -> bool:
+        return bool(self._corpus.of("train")) and bool(self._held)
 
     def train(self, recipe: Recipe, run: Run) -> Progress:
         with run.bar() as bar:

@@ -54,7 +54,7 @@ class TextTraining(Training[TextRecipe]):
         self._known = self._alphabet or alphabet_for(self._texts, recipe)
         return self._texts.unread
 
-    def told(self) -> str:
+    def summary(self) -> str:
         texts = self._texts
         counts = ", ".join(f"{len(getattr(texts, split))} {split}" for split in ("train", "validation", "test"))
         size, different = sum(map(len, texts.train)), len(self._known.characters)

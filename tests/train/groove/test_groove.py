@@ -9,7 +9,7 @@ import torch
 from rnnmuse.models.groove import APART, GrooveModel, blended, given_of, level_of, taps_of
 from rnnmuse.train.groove.export import write_groove
 from rnnmuse.train.groove.network import GrooveNet, GrooveShape
-from rnnmuse.train.groove.objective import groove_loss, levels, told, train_groove
+from rnnmuse.train.groove.objective import given_to, groove_loss, levels, train_groove
 
 SMALL = GrooveShape(embed=12, encoder=10, features=8, hidden=14, head=12)
 
@@ -33,7 +33,7 @@ def test_what_is_given_is_the_same_in_numpy_and_in_torch(phrases):
     grid = torch.from_numpy(data.grids).long()
     tempo = torch.tensor([60.0, 120.0, 200.0])
     level = torch.from_numpy(levels(data)).masked_fill(torch.tensor([[False], [True], [True]]), torch.nan)
-    rows = told(grid, torch.tensor([0, 1, 2]), tempo, level).numpy()
+    rows = given_to(grid, torch.tensor([0, 1, 2]), tempo, level).numpy()
     own = level_of(data.grids[0])
     one, none, two = np.ones(9), np.zeros(9), np.array([1, 1, 0, 0, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(rows[0], given_of(data.grids[0], one, none, None, 60, own), atol=1e-6)
@@ -61,7 +61,7 @@ def test_a_drum_is_struck_as_loud_as_its_level_says(phrases, tmp_path):
     net = train_groove({2: data}, {2: data}, tmp_path, shape=SMALL, epochs=50, batch=32, learning_rate=0.02)
     grid = torch.from_numpy(data.grids).long()
     level = torch.from_numpy(levels(data))
-    given = told(grid, torch.zeros(64, dtype=torch.long), torch.full((64,), 120.0), level)
+    given = given_to(grid, torch.zeros(64, dtype=torch.long), torch.full((64,), 120.0), level)
     with torch.no_grad():
         _, velocity, _, _ = net(torch.zeros_like(grid) + grid[..., :1] * torch.tensor([1, 0, 0]), given,
                                 torch.ones(64, 32, dtype=torch.bool))  # fmt: skip
@@ -77,7 +77,7 @@ def test_the_likeliest_human_is_torchs(pair, phrases):
     for index in range(3):
         made = model.humanise(data.grids[index], Random(1), 100.0, temperature=0.0)
         grid = torch.from_numpy(made[None]).long()
-        given = told(torch.from_numpy(data.grids[index][None]).long(), torch.tensor([0]), torch.tensor([100.0]))
+        given = given_to(torch.from_numpy(data.grids[index][None]).long(), torch.tensor([0]), torch.tensor([100.0]))
         with torch.no_grad():
             _, velocity, micro, _ = net(grid, given, torch.zeros(1, 32, dtype=torch.bool))
         hit = made[..., 0] > 0

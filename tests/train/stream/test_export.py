@@ -4,12 +4,12 @@ import json
 import shutil
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
 from rnnmuse.errors import BundleError
 from rnnmuse.models.bundle import bundles, find, load_stream
+from rnnmuse.models.runtime import session
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import PartClass, encode
 from rnnmuse.train.stream.export import export, network_of, step_graph, stepped_nll
@@ -36,11 +36,11 @@ def bundle(models, piece):
 def test_the_step_graph_equals_torch(piece, bundle):
     net, _ = network_of(bundle)
     weights = {key: value.numpy() for key, value in net.state_dict().items()}
-    session = onnxruntime.InferenceSession(step_graph(weights).SerializeToString())
+    step = session(step_graph(weights).SerializeToString())
     x, state = np.random.default_rng(1).normal(size=(2, 1, 16)), np.zeros((1, 24), np.float32)
     x, state = x.astype(np.float32), np.random.default_rng(2).uniform(-1, 1, (1, 24)).astype(np.float32)
     for row in x:
-        new, heads = session.run(None, {"x": row, "state": state})
+        new, heads = step.run(None, {"x": row, "state": state})
         with torch.no_grad():
             out, want = net.trunk(torch.from_numpy(row).unsqueeze(0), torch.from_numpy(state).unsqueeze(0))
             np.testing.assert_allclose(new, want[0], atol=1e-5)

@@ -12,6 +12,7 @@ import torch
 from rnnmuse.events import Note
 from rnnmuse.music.codec import Encoded, PartClass, encode
 from rnnmuse.music.piece import Part, Piece
+from rnnmuse.train.checkpoint import load
 from rnnmuse.train.stream import objective as stream
 from rnnmuse.train.stream.data import Lanes
 from rnnmuse.train.stream.network import StreamNet
@@ -129,6 +130,14 @@ def test_only_the_first_process_reports_and_both_return_the_best_network(runs):
     assert len((two / "log.jsonl").read_text().splitlines()) == RECIPE.epochs
     assert ranks[0]["best"] == ranks[1]["best"] == pytest.approx(now.best, rel=1e-4)
     assert ranks[0]["weights"] == ranks[1]["weights"] == pytest.approx(weights_sum(net), rel=1e-4)
+
+
+def test_the_checkpoint_of_the_first_process_holds_the_reading_of_both(runs):
+    each = load(runs[1] / "last.ckpt")["processes"]
+    assert len(each) == 2
+    assert [len(one["reading"]["lanes"]) for one in each] == [2, 2]
+    assert each[0]["reading"]["lanes"] != each[1]["reading"]["lanes"]
+    assert len(load(runs[0] / "last.ckpt")["processes"]) == 1
 
 
 def test_lanes_that_do_not_divide_are_refused(runs):

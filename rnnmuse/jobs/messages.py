@@ -1,0 +1,138 @@
+"""The messages between the realtime process and the jobs' process, one frozen dataclass each.
+
+They queue as `rnnmuse.session.messages` describes: `key`, ``droppable``, ``moves_back``, ``share``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class ToJobs:
+    """A message to the jobs' process."""
+
+    __slots__ = ()
+    droppable = True
+    moves_back = False
+    share: Hashable | None = None
+
+    @property
+    def key(self) -> Hashable | None:
+        """What the message is the value of; None for an event of its own."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class HeardNote:
+    """A note that was heard: its beat, pitch and velocity."""
+
+    beat: float
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawCover(ToJobs):
+    """Draws a cover of ``notes``, or of the seed where there are none. ``settings`` are fields of
+    `rnnmuse.cover.picture.Design` by name, and ``model``, ``size``, ``seed``."""
+
+    job: int
+    settings: dict[str, Any]
+    notes: tuple[HeardNote, ...]
+    tempo: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(ToJobs):
+    """Sends ``rate`` pictures a second from now on; 0 ends it. ``settings`` as in `DrawCover`."""
+
+    rate: float
+    settings: dict[str, Any]
+    droppable = False
+
+    @property
+    def key(self) -> Hashable:
+        return "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(ToJobs):
+    """The picture moves with a note."""
+
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo(ToJobs):
+    """The picture moves at this tempo, in bpm."""
+
+    bpm: float
+    droppable = False
+
+    @property
+    def key(self) -> Hashable:
+        return "tempo"
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(ToJobs):
+    """Asks for a `Pong`."""
+
+    droppable = False
+
+    @property
+    def key(self) -> Hashable:
+        return "ping"
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(ToJobs):
+    """The process ends."""
+
+    droppable = False
+
+
+class FromJobs:
+    """A message from the jobs' process."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pong(FromJobs):
+    """The process is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(FromJobs):
+    """A share (0-1) of a job is done."""
+
+    job: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoverDone(FromJobs):
+    """A cover is written; ``name`` is the file's, in the covers' folder."""
+
+    job: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed(FromJobs):
+    """A job (0: the stream of pictures) could not be done."""
+
+    job: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame(FromJobs):
+    """A picture of the stream, JPEG."""
+
+    number: int
+    picture: bytes = field(repr=False)

@@ -1,0 +1,146 @@
+"""MIDI: what an input's messages mean, the controllers that are learned, and the ports' messages."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rnnmuse.clock import Nanoseconds
+from rnnmuse.protocol import Entry, ProtocolError
+from rnnmuse.realtime.control.call import Call
+from rnnmuse.realtime.control.player import PlayerControl
+from rnnmuse.realtime.control.preset import PresetControl
+from rnnmuse.realtime.lead.midi_clock import MidiClockLeader
+from rnnmuse.realtime.transport import Transport
+
+Learned = dict[tuple[int, int], tuple[str, float, float]]
+"""Channel (from 0) and controller, to address, value at 0 and value at 127."""
+
+MOST_LEARNED = 256
+
+
+class MidiControl:
+    """Rows of /rnnmuse/midi, and the handler of every MIDI input: it calls the other controls directly."""
+
+    def __init__(
+        self,
+        addresses: Callable[[], dict[str, Entry]],
+        take: Callable[..., None],
+        broadcast: Callable[..., None],
+        players: PlayerControl,
+        presets: PresetControl,
+        transport: Transport,
+    ) -> None:
+        self._addresses, self._take, self._broadcast = addresses, take, broadcast
+        self._players, self._presets, self._transport = players, presets, transport
+        self.leader = MidiClockLeader(transport)
+        self.learned: Learned = {}
+        self.learning: tuple[str, float, float] | None = None
+        self.open_outputs: Callable[[], list[str]] = list
+        self.open_inputs: Callable[[], list[str]] = list
+        self.available_ports: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
+        self._listing = threading.Lock()
+
+    # -- the ports' rows ------------------------------------------------------------------------------------
+
+    def ports(self, call: Call) -> None:
+        call.answer(*self.open_inputs(), *self.open_outputs())
+
+    def available(self, call: Call) -> None:
+        """A driver may take its time: it is asked in a thread of its own, once at a time."""
+        if not self._listing.acquire(blocking=False):
+            raise ProtocolError("limit", f"{call.address}: the ports are being listed already")
+
+        def answer() -> None:
+            try:
+                inputs, outputs = self.available_ports()
+            finally:
+                self._listing.release()
+            for way, names in (("in", inputs), ("out", outputs)):
+                for name in names:
+                    call.answer(way, name)
+            call.answer()
+
+        threading.Thread(target=answer, name="list ports", daemon=True).start()
+
+    def learn(self, call: Call, address: str, *limits: float) -> None:
+        entry = self._addresses().get(address)
+        if entry is None or entry.row.access == "r" or len(entry.row.arguments) > 1 or entry.row.free:
+            text = f"{call.address} address: {address[:80]!r}; must be an address with one number or none"
+            raise ProtocolError("address", text)
+        low, high = 0.0, 1.0
+        if entry.row.arguments:
+            argument = entry.row.arguments[0]
+            if argument.kind == "s" or argument.low is None or argument.high is None:
+                raise ProtocolError("address", f"{call.address} address: {address}; it takes no number")
+            low, high = argument.low, argument.high
+        low, high = (limits[0], limits[1]) if len(limits) == 2 else (low, high)
+        self.learning = (address, low, high)
+
+    def unlearn(self, call: Call, address: str) -> None:
+        self.learned = {key: to for key, to in self.learned.items() if to[0] != address}
+
+    def map(self, call: Call) -> None:
+        for (channel, number), (address, low, high) in sorted(self.learned.items()):
+            call.answer(channel + 1, number, address, low, high)
+        call.answer()
+
+    # -- the handler of an input: `rnnmuse.bridges.midi_in.MidiHandler` -------------------------------------
+
+    def now(self) -> Nanoseconds:
+        """The time, of the monotonic clock."""
+        return self._transport.now()
+
+    def note(self, channel: int, pitch: int, velocity: int) -> None:
+        """A note begins, or ends where ``velocity`` is 0."""
+        with self._transport.scheduler.lock:
+            self._players.played(channel, pitch, velocity)
+
+    def control(self, channel: int, number: int, value: float) -> None:
+        """A controller moved to ``value`` (0-1): it sets what it is learned for, or is learned."""
+        with self._transport.scheduler.lock:
+            if self.learning is not None and len(self.learned) < MOST_LEARNED:
+                address, low, high = self.learning
+                self.learned[channel, number], self.learning = (address, low, high), None
+                self._broadcast("/rnnmuse/midi/map", channel + 1, number, address, float(low), float(high))
+            if (channel, number) in self.learned:
+                address, low, high = self.learned[channel, number]
+                if self._addresses()[address].row.arguments:
+                    self._take(address, low + value * (high - low))
+                elif value >= 0.5:
+                    self._take(address)
+
+    def wants_fine(self, channel: int, coarse: int) -> bool:
+        """Whether a controller's finer half belongs to one that is learned."""
+        return (channel, coarse) in self.learned
+
+    def program(self, channel: int, number: int) -> None:
+        """A program change recalls a preset; one without a preset is ignored."""
+        with self._transport.scheduler.lock:
+            self._presets.recall_program(number + 1)
+
+    def all_sound_off(self, channel: int) -> None:
+        """Controller 120: as `all_notes_off`."""
+        self.all_notes_off(channel)
+
+    def all_notes_off(self, channel: int) -> None:
+        """Controllers 123 to 127: what the players that hear the channel play ends. They go on to their next notes."""
+        with self._transport.scheduler.lock:
+            self._players.end_notes(channel)
+
+    def transport(self, command: str) -> None:
+        """MIDI Machine Control: "stop" or "continue"."""
+        if command == "stop":
+            self._transport.stop()
+        else:
+            self._transport.resume(as_asked=True)
+
+    def clock(self, status: int, now: Nanoseconds, sixteenths: int = 0) -> None:
+        """Clock, start, continue, stop and song position."""
+        self.leader.message(status, now, sixteenths)
+
+
+def learned_of(tables: tuple[dict[str, Any], ...]) -> Learned:
+    """Learned controllers from a rig's ``[[learn]]`` tables."""
+    return {(k["channel"] - 1, k["controller"]): (k["address"], k["low"], k["high"]) for k in tables}

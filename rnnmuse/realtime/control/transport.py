@@ -1,0 +1,69 @@
+"""The transport's messages: play, stop, panic, tempo, position, metre, swing, and who leads the clock."""
+
+from __future__ import annotations
+
+from rnnmuse.clock import PPQ
+from rnnmuse.protocol import ProtocolError
+from rnnmuse.realtime.control.call import Call
+from rnnmuse.realtime.control.player import PlayerControl
+from rnnmuse.realtime.control.text import TextControl
+from rnnmuse.realtime.lead.osc import OscLeader
+from rnnmuse.realtime.transport import Transport
+
+
+class TransportControl:
+    """Rows of /rnnmuse/transport."""
+
+    def __init__(self, transport: Transport, players: PlayerControl, texts: TextControl, leader: OscLeader) -> None:
+        self._transport, self._players, self._texts, self._leader = transport, players, texts, leader
+
+    def play(self, call: Call) -> None:
+        self._transport.start(0, as_asked=True)
+
+    def resume(self, call: Call) -> None:
+        self._transport.resume(as_asked=True)
+
+    def stop(self, call: Call) -> None:
+        self._transport.stop()
+
+    def panic(self, call: Call) -> None:
+        """End every note at once; players stay silent until they or the transport are started again."""
+        self._players.panic()
+        self._texts.stop_all()
+
+    def tempo(self, call: Call, bpm: float) -> None:
+        self._transport.set_tempo(bpm)
+
+    def get_tempo(self, call: Call) -> None:
+        call.answer(float(self._transport.clock.tempo))
+
+    def position(self, call: Call, beat: float) -> None:
+        self._transport.locate(round(beat * PPQ))
+
+    def get_position(self, call: Call) -> None:
+        call.answer(self._transport.place)
+
+    def source(self, call: Call, source: str) -> None:
+        self._transport.source = source
+
+    def get_source(self, call: Call) -> None:
+        call.answer(self._transport.source)
+
+    def swing(self, call: Call, place: float) -> None:
+        self._transport.set_swing(place)
+
+    def get_swing(self, call: Call) -> None:
+        call.answer(self._transport.clock.swing)
+
+    def metre(self, call: Call, numerator: int, denominator: int, beat: float | None = None) -> None:
+        try:
+            self._transport.set_metre(numerator, denominator, None if beat is None else round(beat * PPQ))
+        except ValueError as error:
+            raise ProtocolError("range", f"{call.address} {error}") from None
+
+    def get_metre(self, call: Call) -> None:
+        metre = self._transport.clock.metre
+        call.answer(metre.numerator, metre.denominator)
+
+    def lead(self, call: Call, beat: float, bpm: float | None = None) -> None:
+        self._leader.heard(beat, bpm)

@@ -1,0 +1,162 @@
+"""Sets a stage up as its rig says, and writes the rig as the stage is now."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rnnmuse.bridges.dirt import AHEAD, DirtOut
+from rnnmuse.bridges.midi import Ports, PortState
+from rnnmuse.bridges.midi_in import Echoes, MidiReceiver
+from rnnmuse.bridges.ports import System
+from rnnmuse.config import Rig, write
+from rnnmuse.realtime.control.midi import learned_of
+from rnnmuse.realtime.lead.ardour import ardour
+from rnnmuse.realtime.stage import Stage
+
+
+def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
+    """Open what the rig names, and seat its players; returns a line for each thing that is open or is not.
+
+    ``midi`` is the machine's MIDI system; None opens no MIDI port. ProtocolError where a learned address is none.
+    """
+    settings = rig.stage
+    lines = [f"OSC   udp and tcp {stage.settings.host}:{stage.port}"]
+    ports = open_ports(stage, midi) if midi is not None else None
+    if ports is not None and settings["virtual"]:
+        lines.append(_virtual(ports, rig))
+    lines += [_output(stage, ports, table) for table in rig.outputs if table["kind"] != "midi" or ports is not None]
+    for table in rig.inputs if ports is not None else ():
+        assert ports is not None
+        lines.append(port_line("from", ports.input(table["port"], table["mpe"])))
+    if settings["source"] == "link":
+        lines.append(_link(stage))
+    for table in rig.learned:
+        stage.control.check(table["address"], table["low"])
+    with stage.lock:
+        stage.players.presets = {n: dict(seats) for n, seats in rig.presets.items()}
+        stage.midi.learned = learned_of(rig.learned)
+    stage.take("/rnnmuse/transport/swing", settings["swing"])
+    stage.take("/rnnmuse/transport/metre", rig.metre.numerator, rig.metre.denominator)
+    for number, seat in sorted(rig.players.items()):  # before anything plays: the first note is the rig's model's
+        stage.presets.seat(number, replace(seat, started=False))
+    stage.take("/rnnmuse/transport/source", settings["source"])
+    if settings["play"]:
+        stage.take("/rnnmuse/transport/play")
+    for number, seat in sorted(rig.players.items()):
+        if seat.started:
+            start(stage, number)
+    return lines
+
+
+def start(stage: Stage, player: int) -> None:
+    """Let a player begin as soon as the clock runs; the clock is not set going."""
+    with stage.lock:
+        stage.player.arm(player)
+
+
+def open_ports(stage: Stage, system: System) -> Ports:
+    """The MIDI ports of a stage: none is open yet."""
+
+    def receiver(mpe: bool, echoes: Echoes) -> MidiReceiver:
+        return MidiReceiver(stage.midi, mpe, echoes)
+
+    ports = Ports(
+        system,
+        stage.add_output,
+        lambda output, why: stage.lose(output.name, why),
+        receiver,
+        lambda text: stage.error("/rnnmuse/midi/ports", "port", text),
+    )
+    stage.midi.open_inputs = lambda: [
+        state.name for state in ports.state() if state.state == "open" and state.direction == "in"
+    ]
+    stage.midi.available_ports = ports.names
+    stage.closers.append(ports.close)
+    ports.open()
+    return ports
+
+
+def port_line(way: str, state: PortState) -> str:
+    """A line for people: a port that is open, or why it is not."""
+    return f"MIDI  {way} {state.detail if state.state == 'open' else f'{state.name} ({state.detail})'}"
+
+
+def save_rig(stage: Stage, rig: Rig, path: Path) -> Callable[[], str]:
+    """Take down players, presets and learned controllers as they are; returns what writes the rig and names the file.
+
+    The file is replaced whole or not at all: the new one is written beside it under a name that nobody has.
+    """
+    with stage.lock:
+        learned = tuple(
+            {"channel": channel + 1, "controller": number, "address": address, "low": low, "high": high}
+            for (channel, number), (address, low, high) in sorted(stage.midi.learned.items())
+        )
+        clock = stage.clock
+        settings = rig.stage | {
+            "tempo": float(clock.tempo),
+            "swing": clock.swing,
+            "metre": f"{clock.metre.numerator}/{clock.metre.denominator}",
+            "source": stage.transport.source,
+        }
+        seats = {number: seat.copy() for number, seat in stage.players.seats.items()}
+        text = write(replace(rig, stage=settings, players=seats, presets=dict(stage.players.presets), learned=learned))
+
+    def save() -> str:
+        number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(OSError):
+                os.chmod(beside, path.stat().st_mode & 0o777)
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+        return path.name
+
+    return save
+
+
+def _virtual(ports: Ports, rig: Rig) -> str:
+    settings = rig.stage
+    into, out = ports.virtual(settings["clock"], round(settings["latency"] * 1e6), settings["mpe"], settings["kit"])
+    if out.state == into.state == "open":
+        return f"MIDI  {into.name}, {out.name}"
+    return f"MIDI  none ({out.detail if out.state != 'open' else into.detail})"
+
+
+def _output(stage: Stage, ports: Ports | None, table: dict[str, object]) -> str:
+    ahead = round(float(str(table["latency"])) * 1e6)
+    host, number = str(table["host"]), int(str(table["number"]))
+    name = f"{table['kind']} {host}:{number}"
+    if table["kind"] == "dirt":
+        ahead += round(AHEAD * 1e9)
+        sounds = str(table["sound"]), str(table["drum"])
+        stage.add_output(DirtOut(name, host, number, ahead, *sounds, lambda: float(stage.clock.tempo)))
+        return f"OSC   to {name}"
+    if table["kind"] == "ardour":
+        stage.add_output(ardour(stage.transport, name, host, number))
+        return f"OSC   to {name}"
+    assert ports is not None
+    state = ports.output(str(table["port"]), bool(table["clock"]), ahead, str(table["kit"]))
+    return port_line("to", state)
+
+
+def _link(stage: Stage) -> str:
+    try:
+        from rnnmuse.realtime.lead.link import LinkLeader
+    except ImportError:
+        return "Link  none (aalink is not installed: pip install 'rnnmuse[link]')"
+    leader = LinkLeader(stage.transport)
+    with contextlib.suppress(RuntimeError):
+        leader.open()
+    stage.closers.append(leader.close)
+    return "Link  open"

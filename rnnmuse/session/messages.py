@@ -1,0 +1,537 @@
+"""The messages between the realtime process and the engine: one frozen dataclass each.
+
+`ToEngine` messages say what the performer does and wants; `FromEngine` messages say what is to be played and what was
+accepted. Beats are positions of the stage's clock in quarter notes, ticks the same in `PPQ` a beat. Players are
+numbered from 1 to 16. A ``ticket`` is a number that the sender chooses; the engine answers it with `Accepted` or
+`Refused`.
+
+How a message behaves in a full queue is a property of its type: see `ToEngine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rnnmuse.clock import Clock
+
+
+class ToEngine:
+    """A message to the engine.
+
+    Two messages in a queue with the same `key` are one value: the later replaces the earlier, in its place or, if it
+    ``moves_back``, at the end. A message without a key keeps its order. A ``droppable`` one is refused by a full queue,
+    and where too many of its `share` wait.
+    """
+
+    __slots__ = ()
+    droppable = False
+    moves_back = False
+
+    @property
+    def share(self) -> Hashable | None:
+        """Which part of the queue a droppable message counts to; None for the whole."""
+        return None
+
+    @property
+    def key(self) -> Hashable | None:
+        """What the message is the value of; None for a message that is an event of its own."""
+        return None
+
+
+class FromEngine:
+    """A message from the engine."""
+
+    __slots__ = ()
+
+
+# -- to the engine: the link itself ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(ToEngine):
+    """Asks for a `Handled`, which shows that the engine is alive."""
+
+    @property
+    def key(self) -> Hashable:
+        return "ping"
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(ToEngine):
+    """The engine ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync(ToEngine):
+    """Asks for a `Synced` with the same number after everything before it was handled."""
+
+    number: int
+    droppable = True
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels(ToEngine):
+    """Asks for `Models`."""
+
+    @property
+    def key(self) -> Hashable:
+        return "list models"
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock(ToEngine):
+    """The stage's clock as it is now, and how many seconds ahead of their time the outputs want notes.
+
+    ``jumps`` counts the starts, stops and changes of position. When it has grown, the players begin again from the new
+    place, and those in ``started`` play. What the engine sent before it accepted the ``ticket`` belongs to the old
+    place.
+    """
+
+    clock: Clock
+    ahead: float
+    jumps: int = 0
+    started: frozenset[int] = frozenset()
+    ticket: int = 0
+
+    @property
+    def key(self) -> Hashable:
+        return "clock"
+
+
+# -- to the engine: note players ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hear(ToEngine):
+    """``player`` hears a note begin, or end where ``velocity`` is 0. ``source`` is the player that played it; 0 is the
+    performer."""
+
+    player: int
+    beat: float
+    pitch: int
+    velocity: int
+    source: int = 0
+
+    @property
+    def share(self) -> Hashable:
+        return "hear", self.player
+
+    @property
+    def droppable(self) -> bool:  # type: ignore[override]
+        return self.velocity > 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetParameter(ToEngine):
+    """A parameter of `rnnmuse.protocol.PARAMETERS` takes a value from ``beat`` on."""
+
+    ticket: int
+    player: int
+    name: str
+    value: Any
+    beat: float
+
+    @property
+    def key(self) -> Hashable:
+        return "parameter", self.player, self.name, self.ticket == 0  # a new engine's set-up is not replaced
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode(ToEngine):
+    """The player's mode changes at ``beat``."""
+
+    ticket: int
+    player: int
+    mode: str
+    beat: float
+    moves_back = True
+
+    @property
+    def key(self) -> Hashable:
+        return "mode", self.player, self.ticket == 0  # as above
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel(ToEngine):
+    """Loads a model for a later `SetModel`; refused where it cannot be played.
+
+    Not a value: one that is refused must not have replaced one that is accepted.
+    """
+
+    ticket: int
+    player: int
+    model: str
+    droppable = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetModel(ToEngine):
+    """The player plays another model from ``beat`` on. Not a value, as `LoadModel`."""
+
+    ticket: int
+    player: int
+    model: str
+    beat: float
+    droppable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Start(ToEngine):
+    """The player begins to play at the next beat."""
+
+    ticket: int
+    player: int
+    beat: float
+    moves_back = True
+
+    @property
+    def key(self) -> Hashable:
+        return "start", self.player
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(ToEngine):
+    """The player falls silent. What the engine sent for it before it accepted the ticket is void."""
+
+    ticket: int
+    player: int
+    beat: float
+    moves_back = True
+
+    @property
+    def key(self) -> Hashable:
+        return "stop", self.player
+
+
+@dataclass(frozen=True, slots=True)
+class Reset(ToEngine):
+    """The player forgets what it heard and played."""
+
+    player: int
+    beat: float
+    moves_back = True
+
+    @property
+    def key(self) -> Hashable:
+        return "reset", self.player
+
+
+@dataclass(frozen=True, slots=True)
+class Generate(ToEngine):
+    """The player plays for ``beats`` beats from the next beat on; `Done` names the job when the last note is
+    planned."""
+
+    player: int
+    beats: float
+    seed: int | None
+    job: int
+    beat: float
+    droppable = True
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLatent(ToEngine):
+    """One act on the latent space of a phrase model, such as ``xy`` or ``recall``; see `rnnmuse.protocol`."""
+
+    ticket: int
+    player: int
+    act: str
+    values: tuple[Any, ...]
+    beat: float
+
+    @property
+    def droppable(self) -> bool:  # type: ignore[override]
+        return self.key is None
+
+    @property
+    def key(self) -> Hashable | None:
+        if self.act == "dimension":
+            return "latent", self.player, self.values[0]
+        if self.act == "axis":
+            return "axis", self.player, self.values[0]
+        return (self.act, self.player) if self.act in ("xy", "x", "y", "latent", "morph", "map", "restore") else None
+
+
+# -- to the engine: text players ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextGenerate(ToEngine):
+    """The text player says ``chunks`` chunks, 0 for without end."""
+
+    player: int
+    chunks: int
+    seed: int | None
+    job: int
+    beat: float
+    droppable = True
+
+
+@dataclass(frozen=True, slots=True)
+class TextPrompt(ToEngine):
+    """The text player reads ``text`` as what came before."""
+
+    player: int
+    text: str
+    droppable = True
+
+    @property
+    def share(self) -> Hashable:
+        return "prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class TextMix(ToEngine):
+    """The fader of one model in a text player's mixture."""
+
+    ticket: int
+    player: int
+    model: str
+    weight: float
+
+    @property
+    def key(self) -> Hashable:
+        return "mix", self.player, self.model
+
+
+@dataclass(frozen=True, slots=True)
+class TextBind(ToEngine):
+    """The text player says a syllable with each note of player ``bound``; 0 for by the beat."""
+
+    ticket: int
+    player: int
+    bound: int
+
+    @property
+    def key(self) -> Hashable:
+        return "bind", self.player
+
+
+@dataclass(frozen=True, slots=True)
+class TextSet(ToEngine):
+    """A parameter of `rnnmuse.protocol.TEXT_PARAMETERS` takes a value."""
+
+    ticket: int
+    player: int
+    name: str
+    value: Any
+    beat: float
+
+    @property
+    def key(self) -> Hashable:
+        return "text parameter", self.player, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class TextStop(ToEngine):
+    """The text player says no more. What the engine sent for it before it accepted the ticket is void."""
+
+    ticket: int
+    player: int
+    beat: float
+    moves_back = True
+
+    @property
+    def key(self) -> Hashable:
+        return "text stop", self.player
+
+
+@dataclass(frozen=True, slots=True)
+class TextReset(ToEngine):
+    """The text player forgets its prompt and what it wrote."""
+
+    player: int
+    beat: float
+    droppable = True
+
+
+# -- from the engine ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(FromEngine):
+    """The engine takes messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handled(FromEngine):
+    """So many more messages were handled; the link may send as many again."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loading(FromEngine):
+    """A model is being loaded: the next answer may take its time."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(FromEngine):
+    """The engine's last message before it ends by itself."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(FromEngine):
+    """The message with this ticket holds now."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(FromEngine):
+    """The message with this ticket changed nothing; the text says why."""
+
+    ticket: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake(FromEngine):
+    """A message without a ticket could not be acted on; ``of_text`` where it was a text player's."""
+
+    player: int
+    text: str
+    of_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerFailed(FromEngine):
+    """The player's model raised an error while it played; the player is gone until it gets a model."""
+
+    player: int
+    model: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Synced(FromEngine):
+    """The answer to `Sync`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Models(FromEngine):
+    """The names of the models by kind."""
+
+    names: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PartInfo:
+    """A part that a model plays: its name, General MIDI program (0-127) and whether it is the drums."""
+
+    name: str
+    program: int = 0
+    drum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts(FromEngine):
+    """The parts of the model that a player has now; notes name them by index."""
+
+    player: int
+    parts: tuple[PartInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModeOf(FromEngine):
+    """The mode that a player has now."""
+
+    player: int
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatentState(FromEngine):
+    """Where a phrase player is in its latent space: ``latent``, ``xy``, ``map``, ``axes``, ``slots``; empty without."""
+
+    player: int
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOn(FromEngine):
+    """A note of ``part`` (an index into `Parts`) begins at ``tick``. A drum stroke ends by itself."""
+
+    player: int
+    tick: int
+    pitch: int
+    velocity: int
+    part: int = 0
+    drum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOff(FromEngine):
+    """The last note of this part and pitch ends at ``tick``."""
+
+    player: int
+    tick: int
+    pitch: int
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AllOff(FromEngine):
+    """Every note of the player ends at ``tick``."""
+
+    player: int
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recall(FromEngine):
+    """What is planned for the player at or after ``tick`` is taken back."""
+
+    player: int
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndNotes(FromEngine):
+    """Every note of the player ends at once."""
+
+    player: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done(FromEngine):
+    """The job of a `Generate` is over; ``notes`` were played."""
+
+    player: int
+    job: int
+    notes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(FromEngine):
+    """A chunk of text is said at ``tick``; ``index`` counts the job's chunks, ``last`` marks the final one."""
+
+    player: int
+    tick: int
+    job: int
+    index: int
+    text: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unsay(FromEngine):
+    """What the text player was to say at or after ``tick`` is taken back."""
+
+    player: int
+    tick: int
+
+
+Order = NoteOn | NoteOff | AllOff | Recall | EndNotes | Done
+"""What a note player sends."""
+
+TextOrder = Chunk | Unsay
+"""What a text player sends."""

@@ -1,0 +1,307 @@
+"""A stage for tests: its engine in this process, its clocks in the test's hands, every packet and note on record.
+
+    stage = StageClient()
+    stage.send("/rnnmuse/player/1/start")
+    stage.run(4.0)                            # four seconds of the injected clocks
+    assert stage.notes("on") and not stage.hung()
+
+Nothing here sleeps, opens a socket or starts a process. The queue to the engine is the real one, so what a slow or hung
+engine does to it happens here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from rnnmuse.bridges import osc
+from rnnmuse.bridges.osc_server import Client, OscServer
+from rnnmuse.bridges.output import Program, Send, Sent
+from rnnmuse.clock import Nanoseconds
+from rnnmuse.engine.process import Engine, Model, first_line
+from rnnmuse.models.bundle import load_player
+from rnnmuse.realtime.outgoing import Outgoing
+from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.realtime.supervisor import CREDIT
+from rnnmuse.session import messages as m
+
+LOOK: Nanoseconds = 250_000_000
+WALL = 1_800_000_000.0
+"""The wall clock, in seconds since 1970, at which a stage client begins."""
+
+MOST_ROUNDS = 100_000
+ME = Client("127.0.0.1", 50_000)
+
+shared_model: Callable[[str], Model] = cache(load_player)
+"""Loads a model once for all engines of the tests."""
+
+
+class Tap(OscServer):
+    """A server without sockets: packets that leave are kept by client."""
+
+    def open(self, selector: Any) -> None:
+        self.port = self.port or 7707
+
+    def _send(self, client: Client, packet: bytes) -> None:
+        self._send_all(client, [packet])
+
+    def _send_all(self, client: Client, packets: list[bytes]) -> None:
+        self.sent: list[tuple[Client, bytes]]
+        self.__dict__.setdefault("sent", []).extend((client, packet) for packet in packets)
+
+
+@dataclass
+class RecordingOutput:
+    """An output that keeps what it is given, with its own ledger of note-ons and note-offs."""
+
+    now: Callable[[], Nanoseconds]
+    name: str = "recording output"
+    ahead: Nanoseconds = 0
+    clock: bool = False
+    events: list[tuple[Nanoseconds, Sent]] = field(default_factory=list)
+    programs: list[Program] = field(default_factory=list)
+    data: list[tuple[Nanoseconds, list[int]]] = field(default_factory=list)
+    sounding: dict[tuple[int, int], Sent] = field(default_factory=dict)
+    twice: list[Sent] = field(default_factory=list)
+    """Note-ons of what sounded already, and note-offs of what did not."""
+    broken: bool = False
+    closed: bool = False
+
+    def prepare(self, sent: Sent) -> Send:
+        def send() -> None:
+            self._check()
+            key = (sent.channel, sent.pitch)
+            if (key in self.sounding) == bool(sent.velocity):
+                self.twice.append(sent)
+            if sent.velocity:
+                self.sounding[key] = sent
+            else:
+                self.sounding.pop(key, None)
+            self.events.append((self.now(), sent))
+
+        return send
+
+    def program(self, program: Program) -> Send:
+        def send() -> None:
+            self._check()
+            self.programs.append(program)
+
+        return send
+
+    def transport(self, data: list[int]) -> None:
+        self._check()
+        self.data.append((self.now(), data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _check(self) -> None:
+        if self.broken:
+            raise OSError("the port is gone")
+
+
+class LocalEngine:
+    """An engine in this process behind the real queue. ``frozen`` it takes nothing, as a stopped process would."""
+
+    pid = None
+
+    def __init__(
+        self,
+        received: Callable[[m.FromEngine], None],
+        lost: Callable[[], None],
+        now: Callable[[], Nanoseconds],
+        model: str,
+        load: Callable[[str], Model],
+    ) -> None:
+        self.received, self.lost = received, lost
+        self.engine = Engine(self._say, now, model, load)
+        self.queue: Outgoing[m.ToEngine] = Outgoing()
+        self.queue.grant(CREDIT)
+        self.frozen = self.closed = self.begun = False
+        self.taken: list[m.ToEngine] = []
+
+    def send(self, message: m.ToEngine) -> bool:
+        return self.queue.put(message)
+
+    def grant(self, count: int) -> None:
+        self.queue.grant(count)
+
+    def close(self, patience: float = 1.0) -> list[m.ToEngine]:
+        self.closed = True
+        return self.queue.close()
+
+    def join(self, patience: float = 2.0) -> None:
+        self.close()
+
+    def _say(self, message: m.FromEngine) -> None:
+        if not self.closed:
+            self.received(message)
+
+    def work(self) -> bool:
+        """Take what waits and play ahead; False if there was nothing to do."""
+        if self.frozen or self.closed:
+            return False
+        if not self.begun:
+            self.begun = True
+            self._say(m.Ready())
+        busy = False
+        while not self.closed and (message := self.queue.get(wait=False)) is not None:
+            busy = True
+            self.taken.append(message)
+            try:
+                self.engine.take(message)
+            except Exception as error:  # as `rnnmuse.engine.process.main` does
+                self._say(m.Failed(f"{type(error).__name__}: {first_line(error)}"))
+                return True
+            self._say(m.Handled(1))
+        for _ in range(MOST_ROUNDS):
+            if self.closed or not self.engine.advance():
+                break
+            busy = True
+        return busy
+
+
+class StageClient:
+    """A stage, an OSC client of it that has subscribed, and an output that records; see the module's docstring."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        load: Callable[[str], Model] = shared_model,
+        subscribe: bool = True,
+    ) -> None:
+        self.time: Nanoseconds = 1_000_000_000
+        self.wall = WALL
+        self._looked = self.time
+        self.engines: list[LocalEngine] = []
+        settings = settings or Settings(port=0)
+        self.stage = Stage(
+            settings,
+            now=lambda: self.time,
+            wall=lambda: self.wall,
+            connect=lambda received, lost: self._connect(received, lost, settings.model, load),
+            server=Tap,
+            wait=self._wait,
+        )
+        self.output = RecordingOutput(lambda: self.time)
+        self.stage.open(thread=False)
+        self.stage.add_output(self.output)
+        self._read = 0
+        self._received: dict[Client, list[osc.Message]] = {}
+        self.settle()
+        if subscribe:
+            self.send("/rnnmuse/subscribe", 3600)
+
+    def _connect(self, received: Any, lost: Any, model: str, load: Any) -> LocalEngine:
+        self.engines.append(LocalEngine(received, lost, lambda: self.time, model, load))
+        return self.engines[-1]
+
+    def _wait(self, until: Nanoseconds) -> None:
+        self._go_to(until)
+
+    def _go_to(self, time: Nanoseconds) -> None:
+        if time > self.time:
+            self.wall += (time - self.time) / 1e9
+            self.time = time
+
+    # -- the client's side ----------------------------------------------------------------------------------
+
+    def send(self, address: str, *values: Any, due: float | None = None, client: Client = ME) -> None:
+        """Send a message; with ``due`` in a bundle whose time tag is so many seconds from now."""
+        packet = osc.build(address, values)
+        if due is not None:
+            packet = osc.bundle(osc.tag_of(self.wall + due), [packet])
+        self.send_packet(packet, client)
+
+    def send_packet(self, packet: bytes, client: Client = ME) -> None:
+        """Send a packet as it is."""
+        self.stage.control.handle(packet, client)
+
+    def received(self, address: str | None = None, client: Client = ME) -> list[osc.Message]:
+        """Every message that came to the client, or those of an address."""
+        packets = self.stage.server.__dict__.get("sent", [])
+        for to, packet in packets[self._read :]:
+            self._received.setdefault(to, []).extend(osc.parse(packet))
+        self._read = len(packets)
+        messages = self._received.get(client, [])
+        return [message for message in messages if address is None or message.address == address]
+
+    def ask(self, address: str, *values: Any, answer: str | None = None) -> tuple[Any, ...]:
+        """Send a message, let the engine work, and return the arguments of the answer."""
+        before = len(self.received(answer or address))
+        self.send(address, *values)
+        self.settle()
+        found = self.received(answer or address)[before:]
+        assert found, f"{address} {values}: no answer; errors: {self.errors()[-3:]}"
+        return found[0].arguments
+
+    def errors(self) -> list[tuple[Any, ...]]:
+        """Address, code and text of every error that the client got."""
+        return [message.arguments for message in self.received("/rnnmuse/error")]
+
+    # -- time -----------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> LocalEngine:
+        """The engine that is in use; there is none where the settings say so."""
+        return self.engines[-1]
+
+    def settle(self) -> None:
+        """Let the engine do everything that it can do now."""
+        for _ in range(MOST_ROUNDS):
+            if not (self.engines and self.engine.work()):
+                return
+        raise AssertionError("the engine does not come to rest")
+
+    def run(self, seconds: float) -> None:
+        """Let time pass: everything that is due is done at its time."""
+        end = self.time + round(seconds * 1e9)
+        for _ in range(MOST_ROUNDS):
+            self.settle()
+            due = self.stage.scheduler.run_due()
+            self.settle()
+            times = [self._looked + LOOK, *([] if due is None else [due])]
+            if self.engines and not self.engine.frozen and (wait := self.engine.engine.wait()) is not None:
+                times.append(self.time + max(1, round(wait * 1e9)))
+            self._go_to(min(end, max(self.time, min(times))))
+            if self.time - self._looked >= LOOK:
+                self._looked = self.time
+                self.stage.supervisor.watch()
+                self.stage.supervisor.also_watch()
+            if self.time >= end:
+                self.settle()
+                return
+        raise AssertionError("the stage does not come to rest")
+
+    # -- faults ---------------------------------------------------------------------------------------------
+
+    def kill_engine(self) -> None:
+        """The engine's process dies."""
+        engine = self.engine
+        engine.frozen = True
+        engine.lost()
+
+    def freeze_engine(self) -> None:
+        """The engine's process is stopped: it takes nothing, and does not end."""
+        self.engine.frozen = True
+
+    # -- the record -----------------------------------------------------------------------------------------
+
+    def notes(self, kind: str = "") -> list[Sent]:
+        """What the output was given: all, the note-ons ("on") or the note-offs ("off")."""
+        events = [sent for _, sent in self.output.events]
+        return [s for s in events if not kind or bool(s.velocity) == (kind == "on")]
+
+    def hung(self) -> list[tuple[int, int]]:
+        """Channels and pitches that sound though the stage was stopped; panics first."""
+        self.send("/rnnmuse/transport/panic")
+        self.send("/rnnmuse/transport/stop")
+        self.run(0.3)
+        ledger = [key[1:] for key in self.stage.notes.ledger.sounding]
+        return sorted({*self.output.sounding, *ledger})
+
+    def close(self) -> None:
+        """End the stage."""
+        self.stage.close()
