@@ -22,12 +22,19 @@ Chords = Annotated[str | None, typer.Option(help='Chords, one a bar, such as "Am
 Metre = Annotated[str | None, typer.Option(help="Time signature such as 3/4.")]
 Density = Annotated[float | None, typer.Option(help="Notes a beat to aim at, 0.05 to 24.")]
 Temperature = Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")]
-TopP = Annotated[float, typer.Option(help="Draw from the likeliest classes that hold this share, above 0 to 1.")]
+TopP = Annotated[
+    float | None, typer.Option(help="Draw from the likeliest classes that hold this share; the model's own without.")
+]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
 Players = Annotated[str | None, typer.Option(help='How many parts play, or which: 2, or "voice,piano".')]
 Low = Annotated[int, typer.Option(help="Lowest MIDI note.")]
 High = Annotated[int, typer.Option(help="Highest MIDI note.")]
 Polyphony = Annotated[int | None, typer.Option(help="Most notes at once in one part.")]
+Repeat = Annotated[float | None, typer.Option(help="How much is restated: 0 nothing, 0.5 as in real pieces, 1 all.")]
+Expression = Annotated[
+    float | None, typer.Option(help="Dynamics, tempo and pedal of a performer, 0 to 2; 1 for models of scores.")
+]
+Ending = Annotated[bool, typer.Option("--ending", help="End the piece: a cadence and a long last note.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
 Wav = Annotated[Path | None, typer.Option(help="Write the sound too.")]
 Roll = Annotated[Path | None, typer.Option(help="Write the piano roll too (.png or .svg).")]
@@ -44,12 +51,15 @@ def generate(
     metre: Metre = None,
     density: Density = None,
     temperature: Temperature = 1.0,
-    top_p: TopP = 0.96,
+    top_p: TopP = None,
     seed: Seed = None,
     players: Players = None,
     low: Low = 0,
     high: High = 127,
     polyphony: Polyphony = None,
+    repeat: Repeat = None,
+    expression: Expression = None,
+    ending: Ending = False,
     out: Out = None,
     wav: Wav = None,
     roll: Roll = None,
@@ -61,14 +71,17 @@ def generate(
     _check(out, wav, roll)
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
-        temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony
-    )
+        temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony,
+        repeat, expression, ending,
+    )  # fmt: skip
     if prompt is not None:
         _continue(prompt, model, bars, settings, out, wav, roll, False, force)
         return
     from rnnmuse.compose.muse import load
 
-    piece = load(model).generate(bars, settings)
+    muse = load(model)
+    piece = muse.generate(bars, settings)
+    _name_silent(muse.silent(piece, players))
     _write(piece, out or Path(f"{model}-{seed}.mid"), wav, roll, None, seed, force)
 
 
@@ -82,12 +95,15 @@ def continue_(
     chords: Chords = None,
     density: Density = None,
     temperature: Temperature = 1.0,
-    top_p: TopP = 0.96,
+    top_p: TopP = None,
     seed: Seed = None,
     players: Players = None,
     low: Low = 0,
     high: High = 127,
     polyphony: Polyphony = None,
+    repeat: Repeat = None,
+    expression: Expression = None,
+    ending: Ending = False,
     out: Out = None,
     wav: Wav = None,
     roll: Roll = None,
@@ -99,8 +115,9 @@ def continue_(
 
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
-        temperature, top_p, seed, key, scale, chords, density, tempo, None, players, low, high, polyphony
-    )
+        temperature, top_p, seed, key, scale, chords, density, tempo, None, players, low, high, polyphony,
+        repeat, expression, ending,
+    )  # fmt: skip
     _continue(file, model, bars, settings, out, wav, roll, as_written, force)
 
 
@@ -121,11 +138,19 @@ def _continue(
     assert isinstance(settings, Settings)
     _check(out, wav, roll)
     piece = read_music(file, as_written)
-    new = load(model).continue_(piece, bars, settings)
+    muse = load(model)
+    new = muse.continue_(piece, bars, settings)
+    _name_silent(muse.silent(new, settings.players))
     notes = new.notes
     mark = piece.bar_start_after(max(0.0, piece.end - 0.2))
     whole = joined(piece, new) if notes else piece
     _write(whole, out or Path(f"{file.stem}-continued.mid"), wav, roll, mark, settings.seed, force)
+
+
+def _name_silent(names: list[str]) -> None:
+    """Say which of the players that were asked for do not play."""
+    if names:
+        print(f"{', '.join(names)}: asked for, but {'does' if len(names) == 1 else 'do'} not play here")
 
 
 def _check(out: Path | None, wav: Path | None, roll: Path | None) -> None:

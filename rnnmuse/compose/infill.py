@@ -162,7 +162,7 @@ def _played(
         voices={i: 1 for i, part in enumerate(muse.model.parts) if part.sung},
     )
     seed = secrets.randbits(31) if settings.seed is None else settings.seed
-    player = constrained(muse.model, frame, rules, seed, settings.temperature, settings.top_p, settings.density)
+    player = constrained(muse.model, frame, rules, seed, settings.temperature, muse.top_p(settings), settings.density)
     rows = before.events.tolist()
     skipped = max(0, len(rows) - HEARD)
     first = min((n.start for part in parts for n in part.notes), default=start)

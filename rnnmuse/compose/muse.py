@@ -5,18 +5,37 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music import joining
-from rnnmuse.music.codec import GRID, assign, decode, drum_parts, encode
+from rnnmuse.music.codec import GRID, assign, decode, drum_parts, encode, notes_of, plan_of
+from rnnmuse.music.echo import NEW, bars_of
+from rnnmuse.music.expression import expressed
+from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
-from rnnmuse.music.theory import estimate_key, parse_key, parse_progression, scale_pitch_classes
+from rnnmuse.music.theory import (
+    PITCH_NAMES,
+    estimate_key,
+    parse_chord,
+    parse_key,
+    parse_progression,
+    scale_pitch_classes,
+)
 from rnnmuse.play.limits import Constraints
+from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, constrained, events_until
 
-MEMORY = 1000  # events of the prompt that are heard; the state has forgotten what was before
+MEMORY = 2048  # events of the prompt that are heard; the state has forgotten what was before
+GRAVITY = 2.0
+"""Nats by which pitches outside the key are less likely."""
+UNHEARD = 2
+"""Bars that drums play before what is kept."""
+SWING = 0.06
+"""Beats by which a stroke may come before its bar line."""
+LEAST_LAST = 1.0  # beats that the last notes of an ending are held at least
 MAX_BARS = 1000
 
 
@@ -24,14 +43,19 @@ MAX_BARS = 1000
 class Settings:
     """What a performer may ask for. None leaves the choice to the model, or to the piece that is continued.
 
-    ``key`` such as ``"D minor"`` keeps every note in its scale, ``scale`` (``"dorian"``) replaces the scale;
-    ``chords`` such as ``"Am F C G"``, a chord a bar, repeated; ``density`` in note-ons a beat; ``tempo`` in bpm;
+    ``key`` such as ``"D minor"`` keeps every note in its scale (in minor with the raised seventh), ``scale``
+    (``"dorian"``) replaces the scale; without both the key is inferred and held, and notes outside it are less likely.
+    ``top_p`` is the nucleus that is drawn from, by default the model's own; ``chords`` such as ``"Am F C G"``, a chord
+    a bar, repeated; ``density`` in note-ons a beat; ``tempo`` in bpm;
     ``players`` names or a number of the model's parts; ``low`` and ``high`` MIDI notes; ``polyphony`` notes at
-    once in one part; the same ``seed`` gives the same music.
+    once in one part; ``repeat`` how much is restated, 0 to 1, 0.5 as in the music that the model learned from;
+    ``expression`` 0 to 2 how much of a performer's dynamics, tempo and pedal is added, by default 1 for a model that
+    learned from scores and 0 otherwise; ``ending`` makes the last bar the end of a piece. The same ``seed`` gives the
+    same music.
     """
 
     temperature: float = 1.0
-    top_p: float = 0.96
+    top_p: float | None = None
     seed: int | None = None
     key: str | None = None
     scale: str | None = None
@@ -43,8 +67,15 @@ class Settings:
     low: int = 0
     high: int = 127
     polyphony: int | None = None
+    repeat: float | None = None
+    expression: float | None = None
+    ending: bool = False
 
     def __post_init__(self) -> None:
+        if self.repeat is not None and not 0 <= self.repeat <= 1:
+            raise ValueError(f"repeat: {self.repeat}; must be 0 to 1")
+        if self.expression is not None and not 0 <= self.expression <= 2:
+            raise ValueError(f"expression: {self.expression}; must be 0 to 2")
         if self.tempo is not None and not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo: {self.tempo}; must be 10 to 400 bpm")
         if self.density is not None and not 0.05 <= self.density <= 24:
@@ -89,29 +120,93 @@ class Muse:
         prompt = replace(out, parts=[_clipped(part, start) for part in piece.parts])
         whole = encode(prompt, self.model.parts).events.tolist()
         heard = whole[-MEMORY:]
-        first = min(
-            (n.start for part in prompt.parts if assign(part, self.model.parts) is not None for n in part.notes),
-            default=start,
-        )
+        first = min((n.start for n in notes_of(prompt, self.model.parts)), default=start)
         end = _end(out, start, bars)
         origin = int(first) * GRID + sum(row[0] * GRID + row[1] for row in whole[:-MEMORY])
         used = sorted({row[3] for row in heard})
         players = self._players(settings.players, used)
-        events = self._play(out, heard, origin, round(start * GRID), round(end * GRID), settings, players)
+        seed = secrets.randbits(31) if settings.seed is None else settings.seed
+        plan = self._plan(prompt, start, bars, settings, players, seed)
+        self._cadence(out, start, end, settings)
+        span = (origin, round(start * GRID), round(end * GRID))
+        events = self._play(out, heard, span, settings, players, plan, seed)
         notes = decode_from(events, round(start * GRID), drum_parts(self.model.parts))
-        return self._spread(notes, piece, out)
+        notes = _held(notes, end, out, settings, self.model.drums)
+        return self._expressed(self._spread(notes, piece, out), start, settings)
 
     def generate(self, bars: int = 8, settings: Settings | None = None, **changes: object) -> Piece:
         """``bars`` bars from nothing."""
         settings = replace(settings or Settings(), **changes)  # type: ignore[arg-type]
         _check_bars(bars)
+        seed = secrets.randbits(31) if settings.seed is None else settings.seed
         metre = parse_metre(settings.metre) if settings.metre else Metre(0.0, 4, 4)
         empty = Piece(tempos=[Tempo(0.0, settings.tempo or 110.0)], metres=[metre], title=f"{self.name}")
+        if not settings.key and not settings.scale and not all(part.drum for part in self.model.parts):
+            empty.keys = [_drawn_key(Random(f"key {seed}"), self.model.minor, settings.chords)]
         out = _frame(empty, 0.0, bars, settings)
         players = self._players(settings.players, [])
-        end = _end(out, 0.0, bars)
-        events = self._play(out, [], 0, 0, round(end * GRID), settings, players)
-        return self._spread(decode_from(events, 0, drum_parts(self.model.parts)), empty, out)
+        # drums alone are begun in the middle: their corpus has many fills, which begin like nothing else
+        unheard = UNHEARD if all(part.drum for part in self.model.parts) else 0
+        plan = self._plan(empty, 0.0, bars + unheard, settings, players, seed)
+        start, end = _end(out, 0.0, unheard), _end(out, 0.0, bars + unheard)
+        self._cadence(out, 0.0, end, settings)
+        events = self._play(out, [], (0, 0, round(end * GRID)), settings, players, plan, seed)
+        notes = decode_from(events, 0, drum_parts(self.model.parts))
+        if unheard:
+            notes = [replace(n, start=max(0.0, n.start - start)) for n in notes if n.start >= start - SWING]
+            notes = [n for n in notes if n.start < end - start - SWING]
+            end -= start
+        notes = _held(notes, end, out, settings, self.model.drums)
+        return self._expressed(self._spread(notes, empty, out), 0.0, settings)
+
+    def top_p(self, settings: Settings) -> float:
+        """The nucleus that is drawn from: the one that is asked for, else the model's own."""
+        return self.model.top_p if settings.top_p is None else settings.top_p
+
+    def silent(self, piece: Piece, players: str | int | None) -> list[str]:
+        """The names of the parts that were asked for as ``players`` and do not play in a piece."""
+        asked = self._players(players, []) if players is not None else None
+        playing = {note.part for note in notes_of(piece, self.model.parts)}
+        return [self.parts[i] for i in sorted(asked or ()) if i not in playing]
+
+    def _plan(
+        self, prompt: Piece, start: float, bars: int, settings: Settings, players: frozenset[int] | None, seed: int
+    ) -> Plan:
+        begun: list[list[int]] = []
+        if start > 0:
+            notes = [n for n in notes_of(prompt, self.model.parts) if n.start < start]
+            rows = plan_of(notes, prompt)[1]
+            there = len(bars_of(prompt, start)) if notes else 0
+            kept = rows[:there].tolist()
+            begun = kept + [[NEW, NEW, kept[-1][2] if kept else 0]] * (there - len(kept))
+        return Plan(
+            self.model.forms,
+            Random(f"plan {seed}"),
+            begun,
+            settings.repeat,
+            players,
+            settings.players is not None,
+            len(begun) + bars if settings.ending else None,
+        )
+
+    def _cadence(self, frame: Piece, start: float, end: float, settings: Settings) -> None:
+        """For an ending without chords of its own: the dominant before the last bar, the tonic in it."""
+        if not settings.ending or settings.chords or not frame.keys:
+            return
+        key = frame.keys[-1]
+        bar = frame.metre_at(end - 1e-3).bar_beats
+        tonic = PITCH_NAMES[key.tonic] + ("m" if key.minor else "")
+        half = bar / 2 if end - 1.5 * bar >= start else 0.0
+        frame.chords = [c for c in frame.chords if c.beat < end - bar - half]
+        if half:
+            frame.chords.append(ChordSymbol(end - bar - half, PITCH_NAMES[(key.tonic + 7) % 12] + "7"))
+        frame.chords.append(ChordSymbol(end - bar, tonic))
+
+    def _expressed(self, piece: Piece, start: float, settings: Settings) -> Piece:
+        amount = settings.expression
+        if amount is None:
+            amount = 1.0 if self.model.score else 0.0
+        return expressed(piece, amount, start, settings.ending)
 
     def _as_piece(self, notes: list[Note]) -> Piece:
         drum = all(part.drum for part in self.model.parts)
@@ -140,16 +235,20 @@ class Muse:
         self,
         frame: Piece,
         heard: Sequence[Sequence[int]],
-        origin: int,
-        start: int,
-        end: int,
+        span: tuple[int, int, int],
         settings: Settings,
         players: frozenset[int] | None,
+        plan: Plan,
+        seed: int,
     ) -> list[Event]:
+        """Events of the grid positions ``span``: where what is heard begins, start and end."""
+        origin, start, end = span
         scale = None
         if settings.key or settings.scale:
             key = frame.keys[-1]
             scale = scale_pitch_classes(key.tonic, settings.scale or ("minor" if key.minor else "major"))
+            if key.minor and not settings.scale:
+                scale |= {(key.tonic + 11) % 12}
         rules = Constraints(
             scale=scale,
             low=settings.low,
@@ -157,12 +256,14 @@ class Muse:
             polyphony=settings.polyphony,
             density=None if settings.density is None else settings.density * 1.5,
             parts=players,
-            chord_tones=settings.chords is not None,
+            chord_tones=settings.chords is not None or settings.ending,
             rest=frame.metre_at(start / GRID).bar_beats,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
+            gravity=GRAVITY if scale is None else 0.0,
         )
-        seed = secrets.randbits(32) if settings.seed is None else settings.seed
-        player = constrained(self.model, frame, rules, seed, settings.temperature, settings.top_p, settings.density)
+        player = constrained(
+            self.model, frame, rules, seed, settings.temperature, self.top_p(settings), settings.density, plan
+        )
         player.at(origin)
         for row in heard:
             player.hear(tuple(row))
@@ -231,7 +332,7 @@ def _frame(piece: Piece, start: float, bars: int, settings: Settings) -> Piece:
         out.tempos = [t for t in out.tempos if t.beat < start] + [Tempo(start, settings.tempo)]
     pitched = [n for part in piece.parts if not part.drum for n in part.notes]
     if pitched and out.keys in ([], [Key(0.0, 0)]):
-        out.keys = [estimate_key(pitched)]
+        out.keys = follow_keys(sorted(pitched))
     if settings.key:
         out.keys = [k for k in out.keys if k.beat < start] + [replace(parse_key(settings.key), beat=start)]
     elif settings.scale and not out.keys:
@@ -243,6 +344,37 @@ def _frame(piece: Piece, start: float, bars: int, settings: Settings) -> Piece:
         asked = parse_progression(settings.chords, bars, out.metre_at(start).bar_beats)
         out.chords = [c for c in known if c.beat < start] + [ChordSymbol(c.beat + start, c.text) for c in asked]
     return out
+
+
+def _drawn_key(random: Random, minor: float, chords: str | None) -> Key:
+    """A key for music from nothing: that of its ``chords``, or one drawn."""
+    if chords:
+        tones = [Note(0.0, pc, 1.0) for c in parse_progression(chords, 1) for pc in parse_chord(c.text).pitch_classes]
+        progression = [
+            Note(0.0, pc, 1.0)
+            for text in dict.fromkeys(chords.replace("|", " ").split())
+            for pc in parse_chord(text).pitch_classes
+        ]
+        return estimate_key(progression or tones)
+    is_minor = random.random() < minor
+    tonics = (9, 2, 4, 7, 0, 11, 6) if is_minor else (0, 7, 5, 2, 10, 9, 3)
+    return Key(0.0, random.choice(tonics), is_minor)
+
+
+def _held(notes: list[Note], end: float, frame: Piece, settings: Settings, drums: int) -> list[Note]:
+    """For an ending: the last note or chord of each part in the last bar is held to its end, nothing follows it."""
+    if not settings.ending:
+        return notes
+    last = end - frame.metre_at(end - 1e-3).bar_beats
+    out: list[Note] = []
+    for part in sorted({n.part for n in notes}):
+        own = [n for n in notes if n.part == part]
+        final = max((n.start for n in own if n.start <= end - LEAST_LAST + 1e-6), default=0.0)
+        if part == drums or final < last - 1e-6:
+            out += own
+            continue
+        out += [n if n.start < final - 0.05 else replace(n, duration=end - n.start) for n in own if n.start <= final]
+    return sorted(out)
 
 
 def _end(frame: Piece, start: float, bars: int) -> float:

@@ -7,6 +7,7 @@ model.toml           format, name, kind, sizes, part classes, precision of the s
 weights.safetensors  every weight, float16; of a text model the tables, int8 with a float16 scale a row
 step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; a text model's trunk is here
                      alone; none of a cover model
+forms.json           a stream model's forms of real pieces, bar by bar (`rnnmuse.play.plan`)
 alphabet.json        a text model's characters
 training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
@@ -52,6 +53,8 @@ COVER = REQUIRED[:2]
 MORE = {"phrase": ("encoder.onnx",)}
 """What a kind of model needs beyond REQUIRED."""
 GROOVE = ("groove.safetensors", "groove-reader.onnx", "groove-step.onnx")
+ALIASES = {"game": "band"}
+"""Names of the release before, each with what took its place."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -103,6 +106,7 @@ def bundles() -> dict[str, Bundle]:
 
 def find(name: str) -> Bundle:
     """The bundle called ``name``; BundleError lists near names where there is none."""
+    name = name if _is_here(name) else ALIASES.get(name, name)
     if NAME.fullmatch(name):
         for folder in (user_folder(), shipped_folder()):
             if (folder / name / "model.toml").exists():
@@ -111,6 +115,11 @@ def find(name: str) -> Bundle:
     near = get_close_matches(name, known, 3, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
     raise BundleError(f"model: {name!r} is not known; {hint}")
+
+
+def _is_here(name: str) -> bool:
+    folders = (user_folder(), shipped_folder())
+    return bool(NAME.fullmatch(name)) and any((folder / name / "model.toml").exists() for folder in folders)
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -184,12 +193,25 @@ def load_stream(name: str) -> StreamModel:
     from rnnmuse.music.codec import PartClass
 
     bundle = _checked(name, "stream")
+    if "slots" not in bundle.about.get("shape", {}):
+        raise BundleError(f"{bundle.name}: trained by an earlier version, without memory; train it again")
     weights = read_weights(bundle)
     with _fitting(name):
-        parts = tuple(
-            PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in bundle.about["parts"]
+        about = bundle.about
+        parts = tuple(PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in about["parts"])
+        forms = bundle.folder / "forms.json"
+        return StreamModel(
+            name,
+            parts,
+            weights,
+            (bundle.folder / "step.onnx").read_bytes(),
+            about["shape"]["slots"],
+            json.loads(forms.read_text("utf-8")) if forms.exists() else (),
+            float(about.get("minor", 0.3)),
+            bool(about.get("score", False)),
+            about.get("pitches", ()),
+            float(about.get("top_p", 0.96)),
         )
-        return StreamModel(name, parts, weights, (bundle.folder / "step.onnx").read_bytes())
 
 
 def load_cover(name: str) -> CoverModel:

@@ -8,6 +8,9 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+FEW = 6
+"""Classes up to which a head is drawn from without numpy."""
+
 
 def sample(
     logits: NDArray[np.float32],
@@ -23,9 +26,14 @@ def sample(
 
     ValueError if the mask allows none.
     """
+    if len(logits) <= FEW:
+        return _sample_few(logits.tolist(), random, temperature, top_p, None if mask is None else mask.tolist())
     if mask is not None:
-        if not mask.any():
-            raise ValueError("mask: allows no class")
+        allowed = mask.nonzero()[0]
+        if len(allowed) <= 1:
+            if not len(allowed):
+                raise ValueError("mask: allows no class")
+            return int(allowed[0])
         logits = np.where(mask, logits, -np.inf)
     if temperature < 1e-3:
         return int(logits.argmax())
@@ -41,6 +49,30 @@ def sample(
     while at >= len(weights) or weights[at] == 0:  # a rounding error at the very end
         at -= 1
     return at
+
+
+def _sample_few(logits: list[float], random: Random, temperature: float, top_p: float, mask: list[bool] | None) -> int:
+    """As `sample`, for a few classes without numpy."""
+    classes = [i for i in range(len(logits)) if mask is None or mask[i]]
+    if not classes:
+        raise ValueError("mask: allows no class")
+    most = max(logits[i] for i in classes)
+    if temperature < 1e-3:
+        return next(i for i in classes if logits[i] == most)
+    weights = {i: math.exp((logits[i] - most) / temperature) for i in classes}
+    if top_p < 1:
+        order = sorted(classes, key=lambda i: -weights[i])
+        left, kept = top_p * sum(weights.values()), 0
+        while kept < len(order) and left >= 0:
+            left -= weights[order[kept]]
+            kept += 1
+        classes = order[:kept]
+    at = random.random() * sum(weights[i] for i in classes)
+    for i in classes:
+        at -= weights[i]
+        if at < 0:
+            return i
+    return next(i for i in reversed(classes) if weights[i] > 0)
 
 
 def check(temperature: float, top_p: float) -> None:

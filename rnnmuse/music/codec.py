@@ -29,7 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.events import Note
-from rnnmuse.music.piece import Part, Piece
+from rnnmuse.music.drums import general_midi
+from rnnmuse.music.echo import CLASSES, bars_of, echoes, strokes
+from rnnmuse.music.piece import Metre, Part, Piece
 from rnnmuse.music.theory import QUALITIES, parse_chord
 
 GRID = 24
@@ -39,10 +41,20 @@ BEATS, SUB, KIND, PART, PITCH, VELOCITY, MICROTIME = range(7)
 FIELDS = ("beats", "sub", "kind", "part", "pitch", "velocity", "micro")
 OFF, ON, START = 0, 1, 2
 
-CONTEXT = ("bar_beat", "bar_sub", "bar_length", "key", "root", "quality", "density", "tempo")
-CONTEXT_SIZES = (17, 25, 17, 25, 13, len(QUALITIES) + 1, 9, 9)
-BAR_BEAT, BAR_SUB, BAR_LENGTH, KEY, ROOT, QUALITY, DENSITY, TEMPO = range(8)
-POSITION = (BAR_BEAT, BAR_SUB, KEY, ROOT, QUALITY)
+CONTEXT = (
+    "bar_beat", "bar_sub", "bar_length", "key", "root", "quality", "density", "tempo",
+    "groups", "echo", "echo_rest", "active", "ending",
+)  # fmt: skip
+CONTEXT_SIZES = (
+    17, 25, 17, 25, 13, len(QUALITIES) + 1, 9, 9,
+    7, CLASSES + 1, CLASSES + 1, 33, 6,
+)  # fmt: skip
+BAR_BEAT, BAR_SUB, BAR_LENGTH, KEY, ROOT, QUALITY, DENSITY, TEMPO, GROUPS, ECHO, ECHO_REST, ACTIVE, ENDING = range(13)
+PLANNED = (ECHO, ECHO_REST, ACTIVE, ENDING)
+"""Context columns of the plan: what each bar restates (part class 0, and the others), who plays, how far the end is."""
+MOST_ACTIVE = 5
+"""Part classes that the column ``active`` tells apart, one bit each."""
+POSITION = (BAR_BEAT, BAR_SUB, KEY, ROOT, QUALITY, DENSITY, ECHO, ECHO_REST, ACTIVE, ENDING)
 """Context columns that tell the heads where the event to come falls."""
 FIRST_PLACED = KIND
 """The first head that is told: those before it choose the time."""
@@ -94,7 +106,7 @@ class PartClass:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A piece as arrays: ``events`` (N, 7) and ``context`` (N, 8), int16, columns as FIELDS and CONTEXT."""
+    """A piece as arrays: ``events`` (N, 7) and ``context`` (N, 13), int16, columns as FIELDS and CONTEXT."""
 
     events: Array
     context: Array
@@ -180,23 +192,30 @@ def edges(notes: Iterable[Note], drums: frozenset[int] = frozenset()) -> list[_E
     return sorted(found)
 
 
-def encode(piece: Piece, classes: tuple[PartClass, ...]) -> Encoded:
-    """Events and context of a piece; parts without a class in the model are left out."""
+def encode(piece: Piece, classes: tuple[PartClass, ...], kit: str = "general") -> Encoded:
+    """Events and context of a piece; parts without a class in the model are left out.
+
+    Drum notes become those of General MIDI; ``kit`` names the kit they were played on (`rnnmuse.music.drums`).
+    """
+    return encode_notes(notes_of(piece, classes, kit), piece, drum_parts(classes))
+
+
+def notes_of(piece: Piece, classes: tuple[PartClass, ...], kit: str = "general") -> list[Note]:
+    """The notes of a piece that a model has a place for; each note's ``part`` is its part class."""
     places = [assign(part, classes) for part in piece.parts]
-    notes = [
-        Note(n.start, n.pitch, n.duration, n.velocity, place)
+    return [
+        Note(n.start, general_midi(n.pitch, kit) if part.drum else n.pitch, n.duration, n.velocity, place)
         for part, place in zip(piece.parts, places, strict=True)
         if place is not None
         for n in part.notes
     ]
-    return encode_notes(notes, piece, drum_parts(classes))
 
 
 def encode_notes(notes: list[Note], piece: Piece, drums: frozenset[int] = frozenset()) -> Encoded:
     """As `encode`, for notes whose ``part`` is already a class of the model; ``piece`` gives the maps."""
     stream = edges(notes, drums)
     if not stream:
-        return Encoded(np.zeros((0, 7), np.int16), np.zeros((0, 8), np.int16))
+        return Encoded(np.zeros((0, len(FIELDS)), np.int16), np.zeros((0, len(CONTEXT)), np.int16))
     events = np.zeros((len(stream), 7), np.int16)
     previous = stream[0].grid // GRID * GRID
     for row, edge in zip(events, stream, strict=True):
@@ -205,21 +224,62 @@ def encode_notes(notes: list[Note], piece: Piece, drums: frozenset[int] = frozen
         previous = edge.grid
     grids = np.array([edge.grid for edge in stream])
     onsets = grids[events[:, KIND] == ON]
-    return Encoded(events, context_of(piece, grids, onsets))
+    context = context_of(piece, grids, onsets)
+    starts, plan = plan_of(notes, piece)
+    context[:, PLANNED] = plan[np.maximum(np.searchsorted(starts, grids, side="right") - 1, 0)]
+    return Encoded(events, context)
+
+
+def plan_of(notes: list[Note], piece: Piece) -> tuple[NDArray[np.int64], Array]:
+    """Grid position of each bar (B,) and its classes of the columns PLANNED (B, 4)."""
+    bars = bars_of(piece, max((n.start for n in notes), default=0.0) + 1e-3)
+    plan = np.zeros((len(bars), len(PLANNED)), np.int16)
+    content = strokes(notes, bars)
+    for column, first in enumerate((True, False)):
+        own = [frozenset(stroke for stroke in bar if (stroke[1] == 0) == first) for bar in content]
+        plan[:, column] = echoes(own)
+    if not any(n.part for n in notes):
+        plan[:, 1] = UNKNOWN[ECHO_REST]
+    plan[:, 2] = _active(content)
+    left = len(bars) - 1 - np.arange(len(bars))
+    plan[:, 3] = ending_class(left)
+    return np.array([round(bar.start * GRID) for bar in bars], np.int64), plan
+
+
+def ending_class(bars_left: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The class of how many bars follow a bar: 0, 1, 2-3, 4-7, more."""
+    return np.searchsorted(np.array([0, 1, 3, 7]), bars_left)
+
+
+def _active(content: list[frozenset[tuple[int, int, int]]]) -> NDArray[np.int64]:
+    """A bit for each of the first part classes that plays in a bar, or rests in it between bars where it plays."""
+    plays = np.zeros((len(content), MOST_ACTIVE), np.bool_)
+    for index, bar in enumerate(content):
+        for _, part, _ in bar:
+            if part >= MOST_ACTIVE:
+                return np.full(len(content), UNKNOWN[ACTIVE])
+            plays[index, part] = True
+    between = plays.copy()
+    between[1:-1] |= plays[:-2] & plays[2:]
+    return between @ (1 << np.arange(MOST_ACTIVE))
 
 
 def context_of(piece: Piece, grids: NDArray[np.int64], onsets: NDArray[np.int64] | None = None) -> Array:
-    """Context rows (N, 8) at grid positions; density only where the ``onsets`` of the piece are given."""
+    """Context rows (N, 13) at grid positions, the columns PLANNED unknown; density only where ``onsets`` are given."""
     out = np.tile(np.array(UNKNOWN, np.int16), (len(grids), 1))
     beats = grids / GRID
     metre_starts = np.array([m.beat for m in piece.metres] or [0.0])
     lengths = np.array([m.bar_beats for m in piece.metres] or [4.0])
+    groups = np.array([beat_groups(m) for m in piece.metres] or [0])
+    if 0 < piece.pickup < lengths[0]:
+        metre_starts[0] += piece.pickup - lengths[0]
     at = np.maximum(np.searchsorted(metre_starts, beats + 1e-6, side="right") - 1, 0)
     bar_grid = np.maximum(1, np.round(lengths[at] * GRID).astype(np.int64))
     in_bar = (grids - np.round(metre_starts[at] * GRID).astype(np.int64)) % bar_grid
     out[:, BAR_BEAT] = np.minimum(in_bar // GRID, 15)
     out[:, BAR_SUB] = in_bar % GRID
     out[:, BAR_LENGTH] = np.clip(np.round(lengths[at] * 2), 1, 15)
+    out[:, GROUPS] = groups[at]
     if piece.keys:
         index = np.maximum(np.searchsorted([k.beat for k in piece.keys], beats + 1e-6, side="right") - 1, 0)
         out[:, KEY] = np.array([k.tonic + 12 * k.minor for k in piece.keys])[index]
@@ -237,6 +297,14 @@ def context_of(piece: Piece, grids: NDArray[np.int64], onsets: NDArray[np.int64]
         count = np.searchsorted(onsets, starts + bar_grid) - np.searchsorted(onsets, starts)
         out[:, DENSITY] = np.searchsorted(DENSITY_EDGES, count * GRID / bar_grid)
     return out
+
+
+def beat_groups(metre: Metre) -> int:
+    """How a metre groups its beats: 0 in twos, 1 in threes, 2 compound, 3 in five, 4 in seven, 5 otherwise."""
+    above = metre.numerator
+    if above % 3 == 0 and above > 3 and metre.denominator >= 8:
+        return 2
+    return 0 if above in (1, 2, 4, 8, 16) else 1 if above in (3, 6) else 3 if above == 5 else 4 if above == 7 else 5
 
 
 def chord_classes(text: str) -> tuple[int, int]:

@@ -139,4 +139,4 @@ def lead_sheet(piece: Piece) -> Piece:
         Part("Melody", melody.program, notes=top, lyrics=melody.lyrics),
         Part("Chords", 0, notes=block_chords(chords, max(n.end for n in top))),
     ]
-    return Piece(parts, piece.tempos, piece.metres, piece.keys, chords, piece.title, piece.ticks_per_beat)
+    return Piece(parts, piece.tempos, piece.metres, piece.keys, chords, piece.title, piece.pickup, piece.ticks_per_beat)

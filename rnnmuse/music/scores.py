@@ -1,8 +1,8 @@
 """Scores to pieces: MusicXML (plain or zipped), ABC and kern.
 
 MusicXML is read by musicxml_in.py; ABC and kern by music21, which comes with the ``scores`` extra, in a child process
-with limits (parser.py). Repeats sound unless they are to be left as written. Nothing outside the file is ever fetched:
-document types are dropped and entity declarations refused.
+with limits (parser.py). Repeats sound unless they are to be left as written; a kern file's dynamics and order of sections
+are read by kern.py. Nothing outside the file is ever fetched: document types are dropped and entity declarations refused.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rnnmuse.errors import ReadError, ReadWarning
 from rnnmuse.music import abc_tunes, charset, parser
+from rnnmuse.music.kern import as_it_sounds, outline, with_dynamics
 from rnnmuse.music.limits import check_times
 from rnnmuse.music.musicxml_in import read_musicxml
 from rnnmuse.music.piece import Piece
@@ -77,7 +78,7 @@ def _pieces(data: bytes, name: str, as_written: bool) -> Iterator[Piece]:
     elif form == "abc":
         found = _tunes(name, _text(name, data), as_written)
     else:
-        found = iter([parser.read(name, "humdrum", [("", _text(name, data))], as_written)])
+        found = iter([_kern(name, _text(name, data), as_written)])
     any_notes = False
     for piece in found:
         if any(part.notes for part in piece.parts):
@@ -86,6 +87,14 @@ def _pieces(data: bytes, name: str, as_written: bool) -> Iterator[Piece]:
             yield piece
     if not any_notes:
         raise ReadError(f"{name}: no notes in it")
+
+
+def _kern(name: str, text: str, as_written: bool) -> Piece:
+    """A kern file's piece with its dynamics; where it lists the order of its sections, they sound in that order."""
+    found = outline(text)
+    ordered = bool(found.order) and not as_written
+    piece = with_dynamics(parser.read(name, "humdrum", [("", text)], as_written or ordered), found)
+    return as_it_sounds(piece, found) if ordered else piece
 
 
 def _tunes(name: str, text: str, as_written: bool) -> Iterator[Piece]:

@@ -374,6 +374,19 @@ def estimate_key(notes: Iterable[Note]) -> Key:
     return found
 
 
+def _profiles() -> tuple[tuple[float, ...], ...]:
+    rows = []
+    for profile in (_MAJOR_PROFILE, _MINOR_PROFILE):
+        mean = sum(profile) / 12
+        norm = math.sqrt(sum((x - mean) ** 2 for x in profile))
+        rows += [tuple((profile[(pc - tonic) % 12] - mean) / norm for pc in range(12)) for tonic in range(12)]
+    return tuple(rows)
+
+
+KEY_PROFILES = _profiles()
+"""The Krumhansl-Kessler profiles of 12 major and 12 minor keys, each centred and of length 1."""
+
+
 def identify_chord(pitch_classes: Iterable[int]) -> tuple[int, str] | None:
     """Root 0-11 and quality (of QUALITIES) of the best-matching chord; None where nothing fits.
 

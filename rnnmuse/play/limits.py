@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnmuse.music.codec import GRID
 from rnnmuse.music.piece import Piece
-from rnnmuse.music.theory import parse_chord
+from rnnmuse.music.theory import parse_chord, scale_pitch_classes
 
 Mask = NDArray[np.bool_]
 
@@ -25,7 +25,8 @@ class Constraints:
     piece's chord there. ``longest``: beats after which a note is ended. ``rest``: beats of silence at most. ``ranges``:
     lowest and highest note by part. ``voices``: ``polyphony`` by part, where it differs. ``together``,
     ``sounding``: notes of all parts that start at one grid position, and that sound, at most.
-    Drums know only ``density``, ``parts`` and ``rest``.
+    ``gravity``: nats by which pitches outside the piece's key are less likely; the raised seventh of minor and the
+    tones of the chord are not. Drums know only ``density``, ``parts`` and ``rest``.
     """
 
     scale: frozenset[int] | None = None
@@ -41,6 +42,7 @@ class Constraints:
     voices: Mapping[int, int] = field(default_factory=dict)
     together: int = 16
     sounding: int = 32
+    gravity: float = 0.0
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (self.scale and all(0 <= pc <= 11 for pc in self.scale)):
@@ -65,8 +67,17 @@ class Constraints:
 class Rules:
     """Constraints made ready for one piece: masks by part and grid position."""
 
-    def __init__(self, constraints: Constraints, piece: Piece, drums: int, parts: int) -> None:
-        self.constraints, self.drums = constraints, drums
+    def __init__(
+        self,
+        constraints: Constraints,
+        piece: Piece,
+        drums: int,
+        parts: int,
+        bass: int = -1,
+        pitches: Mapping[int, frozenset[int]] | None = None,
+    ) -> None:
+        self._known = pitches or {}
+        self.constraints, self.drums, self.bass = constraints, drums, bass
         chosen = constraints.parts if constraints.parts is not None else range(parts)
         self.parts = frozenset(part for part in chosen if 0 <= part < parts)
         if not self.parts:
@@ -74,35 +85,67 @@ class Rules:
         self._free = np.ones(128, np.bool_)
         self._pitched = {part: self._pitch_mask(part) for part in self.parts}
         self._chords = (
-            [(round(c.beat * GRID), _classes(c.text)) for c in piece.chords] if constraints.chord_tones else []
+            [(round(c.beat * GRID), *_classes(c.text)) for c in piece.chords] if constraints.chord_tones else []
         )
+        self._leaning: dict[tuple[int, bool], NDArray[np.float32]] = {}
         self._piece = piece
         self._tones: dict[tuple[int, frozenset[int]], Mask] = {}
 
     def _pitch_mask(self, part: int) -> Mask:
+        known = self._free.copy()
+        if part in self._known:
+            known[:] = False
+            known[sorted(self._known[part])] = True
         if part == self.drums:
-            return self._free
+            return known
         c = self.constraints
         low, high = c.ranges.get(part, (0, 127))
         pitches = np.arange(128)
         mask = (pitches >= max(low, c.low)) & (pitches <= min(high, c.high))
         if c.scale is not None:
             mask &= np.isin(pitches % 12, list(c.scale))
-        return mask
+        return mask & known if (mask & known).any() else mask  # what is asked for outranks what is known
 
-    def pitches(self, part: int, grid: int) -> Mask:
-        """Pitches (128,) that may start in ``part`` at a grid position, whatever sounds."""
+    def pitches(self, part: int, grid: int, lowest: bool = False) -> Mask:
+        """Pitches (128,) that may start in ``part`` at a grid position, whatever sounds.
+
+        ``lowest`` says that the note will be the lowest that begins there in its part: where a chord begins, and at a
+        bar line, it is the chord's bass if the part has the bass.
+        """
         own = self._pitched[part]
-        if part == self.drums or not self._chords or not self.strong(grid):
+        if part == self.drums or not self._chords:
             return own
-        tones = self._chord_at(grid)
-        if not tones:
+        at, tones, bass = self._chord_at(grid)
+        if not tones or not (at == grid or self.strong(grid)):
             return own
+        if lowest and part == self.bass and bass >= 0 and (at == grid or self._bar_line(grid)):
+            tones = frozenset({bass})
         key = (part, tones)
         if key not in self._tones:
             both = own & np.isin(np.arange(128) % 12, list(tones))
             self._tones[key] = both if both.any() else own  # the scale outranks a chord that has none of it
         return self._tones[key]
+
+    def leaning(self, part: int, grid: int) -> NDArray[np.float32] | None:
+        """Weights (128,) in nats of the pitches of ``part`` by the piece's key; None where none is leant to."""
+        keys = self._piece.keys
+        if part == self.drums or not self.constraints.gravity or not keys:
+            return None
+        key = next((k for k in reversed(keys) if k.beat <= grid / GRID + 1e-6), keys[0])
+        name = (key.tonic, key.minor)
+        if name not in self._leaning:
+            scale = scale_pitch_classes(key.tonic, "minor" if key.minor else "major")
+            raised = {(key.tonic + 11) % 12} if key.minor else set()
+            outside = ~np.isin(np.arange(128) % 12, sorted(scale | raised))
+            self._leaning[name] = np.where(outside, -self.constraints.gravity, 0.0).astype(np.float32)
+        _, tones, _ = self._chord_at(grid) if self._chords else (0, frozenset(), -1)
+        if not tones:
+            return self._leaning[name]
+        return np.where(np.isin(np.arange(128) % 12, sorted(tones)), np.float32(0), self._leaning[name])
+
+    def _bar_line(self, grid: int) -> bool:
+        metre = self._piece.metre_at(grid / GRID)
+        return (grid - round(metre.beat * GRID)) % round(metre.bar_beats * GRID) == 0
 
     def strong(self, grid: int) -> bool:
         """Whether a grid position is a strong beat: a bar line, or the middle of a bar that halves."""
@@ -111,13 +154,14 @@ class Rules:
         place = (grid - round(metre.beat * GRID)) % bar
         return place == 0 or (metre.numerator % 2 == 0 and 2 * place == bar)
 
-    def _chord_at(self, grid: int) -> frozenset[int]:
-        tones: frozenset[int] = frozenset()
-        for at, classes in self._chords:
+    def _chord_at(self, grid: int) -> tuple[int, frozenset[int], int]:
+        """Grid position, tones and bass of the chord at a grid position; no tones without one."""
+        found: tuple[int, frozenset[int], int] = (0, frozenset(), -1)
+        for at, classes, bass in self._chords:
             if at > grid:
                 break
-            tones = classes
-        return tones
+            found = (at, classes, bass)
+        return found
 
     def room(self, sounding: Iterable[tuple[int, int]], part: int) -> bool:
         """Whether ``part`` may start another note beside what sounds."""
@@ -125,8 +169,10 @@ class Rules:
         return limit is None or part == self.drums or sum(p == part for p, _ in sounding) < limit
 
 
-def _classes(text: str) -> frozenset[int]:
+def _classes(text: str) -> tuple[frozenset[int], int]:
+    """Pitch classes of a chord symbol and its bass; none and -1 where it names no chord."""
     try:
-        return parse_chord(text).pitch_classes
+        chord = parse_chord(text)
     except ValueError:
-        return frozenset()
+        return frozenset(), -1
+    return chord.pitch_classes, chord.bass if chord.root >= 0 else -1

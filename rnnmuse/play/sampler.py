@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import exp, log
 from random import Random
 
 import numpy as np
@@ -12,16 +14,19 @@ from numpy.typing import NDArray
 from rnnmuse.models.sampling import check, sample
 from rnnmuse.models.stream import START_EVENT, Distribution, State, StreamModel
 from rnnmuse.music.codec import (
+    ACTIVE,
     BEATS,
     DENSITY,
     GRID,
     KIND,
     MAX_WAIT,
     MICROTIME,
+    MOST_ACTIVE,
     OFF,
     ON,
     PART,
     PITCH,
+    PLANNED,
     SUB,
     UNKNOWN,
     VELOCITY,
@@ -30,27 +35,70 @@ from rnnmuse.music.codec import (
 )
 from rnnmuse.music.piece import Piece
 from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.plan import Plan
 
 Event = tuple[int, ...]
+STEER = 0.6
+"""How much of the distance to the density that is asked for is corrected a bar."""
+STEEPEST = 6.0
+TOUCH = 0.99
+"""The least nucleus of velocity and micro-timing: their tails are what makes a performance."""
+SILENT_BARS = 2
+"""Bars of silence after which a part that is to play is drawn more often."""
 _BLOCK = 8 * GRID
+_WAITS = np.arange(32, dtype=np.float32)
+_PLACES = np.arange(GRID, dtype=np.float32) / GRID
 
 
 class Frame:
-    """Context rows along a piece's maps, ``density`` (note-ons a beat) asked for all along where it is given."""
+    """Context rows along a piece's maps, with the ``plan`` of its bars.
 
-    def __init__(self, piece: Piece, density: float | None = None) -> None:
-        self.piece = piece
-        self._density = UNKNOWN[DENSITY] if density is None else density_class(density)
+    ``density`` (note-ons a beat) is asked for all along where it is given.
+    """
+
+    def __init__(self, piece: Piece, density: float | None = None, plan: Plan | None = None) -> None:
+        self.piece, self.density, self.plan = piece, density, plan
+        self._class = UNKNOWN[DENSITY] if density is None else density_class(density)
         self._blocks: dict[int, list[list[int]]] = {}
+        first = piece.metre_at(0.0).bar_beats
+        self._bars = [round((piece.pickup - first) * GRID) if 0 < piece.pickup < first else 0]
 
     def at(self, grid: int) -> list[int]:
-        """The context (eight classes) at a grid position."""
+        """The context (13 classes) at a grid position."""
         block = grid // _BLOCK
         if block not in self._blocks:
-            rows = context_of(self.piece, np.arange(block * _BLOCK, (block + 1) * _BLOCK))
-            rows[:, DENSITY] = self._density
+            grids = np.arange(block * _BLOCK, (block + 1) * _BLOCK)
+            rows = context_of(self.piece, grids)
+            rows[:, DENSITY] = self._class
+            if self.plan is not None:
+                last = self.bar_of(int(grids[-1]))
+                bars = np.maximum(np.searchsorted(self._bars, grids, side="right") - 1, 0)
+                planned = np.array([self.plan.row(bar) for bar in range(bars[0], last + 1)], np.int16)
+                rows[:, PLANNED] = planned[bars - bars[0]]
             self._blocks = {block: rows.tolist()}
         return self._blocks[block][grid % _BLOCK]
+
+    def bar_of(self, grid: int) -> int:
+        """The bar that a grid position is in, counted from 0."""
+        while self._bars[-1] <= grid:
+            beat = self._bars[-1] / GRID
+            length = self.piece.metre_at(max(0.0, beat)).bar_beats
+            changes = (m.beat for m in self.piece.metres if m.beat > max(0.0, beat) + 1e-6)
+            self._bars.append(round(min(beat + length, *changes, beat + length) * GRID))
+        return bisect_right(self._bars, grid) - 1
+
+    def bar_start(self, bar: int) -> int:
+        """The grid position at which a bar begins."""
+        while len(self._bars) <= bar:
+            self.bar_of(self._bars[-1])
+        return self._bars[bar]
+
+    def ask(self, notes_per_beat: float) -> None:
+        """Ask for another density from now on."""
+        asked = density_class(notes_per_beat)
+        if asked != self._class:
+            self._class = asked
+            self._blocks = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +114,8 @@ class Saved:
     previous: tuple[Event, Sequence[int]] | None
     onsets: tuple[int, ...]
     struck: frozenset[tuple[int, int]]
+    heard: tuple[int, ...]
+    tilt: float
 
 
 @dataclass(slots=True)
@@ -91,15 +141,21 @@ class Player:
     _previous: tuple[Event, Sequence[int]] | None = None
     _onsets: list[int] = field(default_factory=list)
     _struck: set[tuple[int, int]] = field(default_factory=set)
+    _heard: list[int] = field(default_factory=list)
+    """When each part class last began a note."""
+    _tilt: float = 0.0
+    """How much shorter waits are drawn than the model would, for the density that is asked for."""
 
     def __post_init__(self) -> None:
         check(self.temperature, self.top_p)
-        self.state = self.model.start()
+        self._heard = [self.grid] * len(self.model.parts)
         self.at(self.grid)
 
     def at(self, grid: int) -> None:
         """Begin at a grid position, before anything is heard."""
         self.grid = grid
+        self.state = self.model.start(grid)
+        self._heard = [grid] * len(self.model.parts)
         self._previous = (START_EVENT, self.frame.at(grid))
 
     def hear(self, event: Event) -> None:
@@ -133,6 +189,8 @@ class Player:
             self._previous,
             tuple(self._onsets[-256:]),
             frozenset(self._struck),
+            tuple(self._heard),
+            self._tilt,
         )
 
     def restore(self, saved: Saved) -> None:
@@ -141,6 +199,7 @@ class Player:
         self.started, self.foreign = dict(saved.started), set(saved.foreign)
         self._expected, self._previous = saved.expected, saved.previous
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
+        self._heard, self._tilt = list(saved.heard), saved.tilt
 
     def next(
         self, earliest: int, end: int, at: int | None = None, pitches: Collection[int] | None = None
@@ -168,7 +227,7 @@ class Player:
 
     def _expect(self) -> Distribution:
         if self._previous is not None:
-            self._expected, self.state = self.model.step(self.state, *self._previous)
+            self._expected, self.state = self.model.step(self.state, *self._previous, grid=self.grid)
             self._previous = None
         assert self._expected is not None
         return self._expected
@@ -178,10 +237,13 @@ class Player:
         self.grid += wait
         if wait:
             self._struck.clear()
+            if self.frame.density is not None:
+                self._steer(wait)
         self.micro = event[MICROTIME]
         key = (event[PART], event[PITCH])
         if event[KIND] == ON:
             self._onsets.append(self.grid)
+            self._heard[key[0]] = self.grid
             self._struck.add(key)
             if key[0] != self.model.drums:
                 self.started[key] = self.grid
@@ -190,6 +252,18 @@ class Player:
         self._previous = (event, self.frame.at(self.grid))
         if len(self._onsets) > 512:
             del self._onsets[:256]
+
+    def _steer(self, wait: int) -> None:
+        """Where a bar line was crossed: compare the density of the last bars with what is asked for."""
+        asked = self.frame.density
+        bar = self.frame.bar_of(self.grid)
+        if asked is None or bar == self.frame.bar_of(self.grid - wait) or bar < 1:
+            return
+        since, now = self.frame.bar_start(max(0, bar - 2)), self.frame.bar_start(bar)
+        played = sum(since <= at < now for at in self._onsets) * GRID / max(1, now - since)
+        ratio = log(asked / max(played, asked / 16))
+        self._tilt = max(-STEEPEST, min(STEEPEST, self._tilt + STEER * ratio))
+        self.frame.ask(asked * exp(max(-2.0, min(2.0, self._tilt))))
 
     def _deadline(self) -> int | None:
         """Grid position by which something must happen: a note grown too long is ended, a silence broken."""
@@ -222,8 +296,8 @@ class Player:
             return self._nudged(grid, end)
         kind = self._pick(expected, KIND, np.array([bool(ending) and (full or not now), not full]))
         if kind == ON:
-            part = self._pick(expected, PART, _only(len(self.model.parts), playable))
-            pitch = self._pick(expected, PITCH, playable[part])
+            part = self._pick(expected, PART, _only(len(self.model.parts), playable), self._owed(grid, playable))
+            pitch = self._pick(expected, PITCH, playable[part], self.rules.leaning(part, grid))
             velocity = self._pick(expected, VELOCITY, None)
         else:
             part = self._pick(expected, PART, _only(len(self.model.parts), [p for p, _ in ending]))
@@ -238,25 +312,50 @@ class Player:
         """A wait of ``low`` to ``high`` grid steps; None where the model would rather wait beyond ``end``."""
         # a model that would wait past the end stops here; one that would wait past a deadline acts on it
         low, bound = min(low, MAX_WAIT), min(high, MAX_WAIT)
-        beats = self._pick(expected, BEATS, _between(32, low // GRID, bound // GRID))
+        lean = np.float32(-self._tilt) * _WAITS if self._tilt else None
+        beats = self._pick(expected, BEATS, _between(32, low // GRID, bound // GRID), lean)
         first = low - beats * GRID if beats == low // GRID else 0
         final = bound - beats * GRID if beats == bound // GRID else GRID - 1
-        sub = self._pick(expected, SUB, _between(GRID, first, final))
+        lean = np.float32(-self._tilt) * _PLACES if self._tilt else None
+        sub = self._pick(expected, SUB, _between(GRID, first, final), lean)
         wait = beats * GRID + sub
         return wait if wait < end else None
 
-    def _pick(self, expected: Distribution, head: int, mask: NDArray[np.bool_] | None) -> int:
-        value = sample(expected.logits(head), self.random, self.temperature, self.top_p, mask)
+    def _pick(
+        self,
+        expected: Distribution,
+        head: int,
+        mask: NDArray[np.bool_] | None,
+        lean: NDArray[np.float32] | None = None,
+    ) -> int:
+        logits = expected.logits(head)
+        if lean is not None:
+            logits = logits + lean
+        top_p = max(self.top_p, TOUCH) if head in (VELOCITY, MICROTIME) else self.top_p
+        value = sample(logits, self.random, self.temperature, top_p, mask)
         expected.choose(head, value)
         return value
+
+    def _owed(self, grid: int, playable: Collection[int]) -> NDArray[np.float32] | None:
+        """Weights (P,) of the parts: one that the plan has play, and that was silent for some bars, is drawn more."""
+        if len(playable) < 2 or self.frame.plan is None:
+            return None
+        active = self.frame.at(grid)[ACTIVE]
+        if active == UNKNOWN[ACTIVE]:
+            return None
+        bar = self.frame.piece.metre_at(max(0, grid) / GRID).bar_beats * GRID
+        silent = [(grid - at) / bar - SILENT_BARS if active >> part & 1 else 0.0 for part, at in enumerate(self._heard)]
+        return np.array([max(0.0, min(4.0, bars)) for bars in silent], np.float32) if max(silent) > 0 else None
 
     def _playable(self, grid: int, wait: int, pitches: Collection[int] | None = None) -> dict[int, NDArray[np.bool_]]:
         """The pitches that each part may start at ``grid``; parts without any are left out."""
         out: dict[int, NDArray[np.bool_]] = {}
-        for part in sorted(self.rules.parts):
+        playing = self._planned(grid)
+        for part in playing or sorted(self.rules.parts):
             if not self.rules.room(self.started, part):
                 continue
-            mask = self.rules.pitches(part, grid)
+            begun = any(p == part for p, _ in self._struck) and not wait
+            mask = self.rules.pitches(part, grid, lowest=not begun)
             taken = [pitch for p, pitch in (*self.started, *self.foreign) if p == part]
             if not wait:
                 taken += [pitch for p, pitch in self._struck if p == part]
@@ -268,6 +367,15 @@ class Player:
             if mask.any():
                 out[part] = mask
         return out
+
+    def _planned(self, grid: int) -> list[int]:
+        """The parts that the plan has play at a grid position, of those that may; empty where it does not say."""
+        if self.frame.plan is None:
+            return []
+        active = self.frame.at(grid)[ACTIVE]
+        if active in (0, UNKNOWN[ACTIVE]):
+            return []
+        return [part for part in sorted(self.rules.parts) if part >= MOST_ACTIVE or active >> part & 1]
 
     def _dense(self, grid: int) -> bool:
         limit = self.rules.constraints.density
@@ -320,7 +428,16 @@ def constrained(
     temperature: float,
     top_p: float,
     density: float | None,
+    plan: Plan | None = None,
 ) -> Player:
     """A player at the start of ``piece``'s maps."""
-    rules = Rules(constraints, piece, model.drums, len(model.parts))
-    return Player(model, Frame(piece, density), rules, Random(seed), temperature, top_p)
+    rules = Rules(constraints, piece, model.drums, len(model.parts), bass_of(model), model.pitches)
+    return Player(model, Frame(piece, density, plan), rules, Random(seed), temperature, top_p)
+
+
+def bass_of(model: StreamModel) -> int:
+    """The part class that has the bass of the chords, -1 for none: ``bass``, else the last one that is not sung."""
+    names = [part.name for part in model.parts]
+    if "bass" in names:
+        return names.index("bass")
+    return next((i for i in reversed(range(len(names))) if not model.parts[i].drum and not model.parts[i].sung), -1)

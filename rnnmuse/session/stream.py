@@ -33,7 +33,8 @@ from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.play.harmony import VOICES, chord_beneath
 from rnnmuse.play.limits import Constraints, Rules
-from rnnmuse.play.sampler import Event, Frame, Player, Saved
+from rnnmuse.play.plan import Plan
+from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
 from rnnmuse.protocol import PARAMETERS
 from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
 
@@ -504,7 +505,13 @@ class StreamPlayer:
         if self.parameters["chord"]:
             parse_chord(self.parameters["chord"])
             piece.chords = [ChordSymbol(0.0, self.parameters["chord"])]
-        return Frame(piece, self.parameters["density"] or None)
+        plan = Plan(
+            self.model.forms,
+            Random(self.parameters["seed"]),
+            repeat=self.parameters.get("repeat"),
+            parts=self._own(),
+        )
+        return Frame(piece, self.parameters["density"] or None, plan)
 
     def _rules(self) -> Rules:
         p = self.parameters
@@ -525,7 +532,9 @@ class StreamPlayer:
             longest=8.0,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
         )
-        return Rules(limits, frame.piece, self.model.drums, len(self.model.parts))
+        return Rules(
+            limits, frame.piece, self.model.drums, len(self.model.parts), bass_of(self.model), self.model.pitches
+        )
 
 
 def _metre(metre: clock.Metre) -> Metre:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tomli_w
+import torch
 
 from rnnmuse.models.bundle import FORMAT, SUMS, Bundle, read_about, write_sums
 from rnnmuse.train.card import first_card
@@ -65,6 +66,20 @@ def describe(partial: Path, kind: str, recipe: Any, about: dict[str, Any]) -> No
 def written(folder: Path) -> Bundle:
     """The bundle in ``folder``."""
     return Bundle(folder.name, folder, read_about(folder))
+
+
+def compact(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Vectors in float16, matrices in int8 with a float16 scale a row, half of what float16 would take."""
+    out = {}
+    for key, tensor in weights.items():
+        value = tensor.detach().float()
+        if value.ndim != 2:
+            out[key] = value.half().contiguous()
+            continue
+        scale = (value.abs().amax(1, keepdim=True) / 127).clamp(min=6e-8).half()
+        out[key] = (value / scale.float()).round().clamp(-127, 127).to(torch.int8).contiguous()
+        out[f"{key}.scale"] = scale.contiguous()
+    return out
 
 
 def smaller(exact: Any, nll: Callable[[bytes], float] | None) -> tuple[bytes, str, float]:

@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from rnnmuse.errors import MissingExtraError, ReadError, RnnmuseError
-from rnnmuse.music.codec import Encoded, encode
+from rnnmuse.music.codec import CONTEXT, Encoded, encode
 from rnnmuse.music.harmony import estimate_chords, lead_sheet
+from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import Key, Piece
 from rnnmuse.music.read import music_files, read_music
-from rnnmuse.music.theory import estimate_key
+from rnnmuse.music.roles import band_roles
 from rnnmuse.train.grouping import grouped, sketch
 from rnnmuse.train.stream.recipe import Recipe
 
-VERSION = 3  # raise it when reading or encoding changes, so that old shards are not reused
+VERSION = 4  # raise it when reading or encoding changes, so that old shards are not reused
 SPLITS = ("train", "validation", "test")
 MIN_EVENTS = 8
 TEMPI = (55.0, 67.0, 82.0, 97.0, 112.0, 130.0, 155.0, 185.0, 120.0)
@@ -117,7 +118,7 @@ def _relative(root: Path, path: Path) -> Path:
 
 
 def _key(bucket: Iterable[tuple[Path, Path]], recipe: Recipe) -> str:
-    digest = hashlib.sha256(repr((VERSION, recipe.parts, recipe.prepare)).encode())
+    digest = hashlib.sha256(repr((VERSION, recipe.parts, recipe.prepare, recipe.kit)).encode())
     for root, path in bucket:
         stat = path.stat()
         digest.update(repr((str(_relative(root, path)), stat.st_size, stat.st_mtime_ns)).encode())
@@ -134,7 +135,7 @@ def _encode_shard(job: tuple[list[tuple[Path, Path]], str, Recipe, Path]) -> int
         name = str(_relative(root, path))
         try:
             piece = prepared(read_music(path), recipe.prepare)
-            one = encode(lead_sheet(piece) if recipe.prepare == "melody" else piece, recipe.parts)
+            one = encode(lead_sheet(piece) if recipe.prepare == "melody" else piece, recipe.parts, recipe.kit)
         except MissingExtraError:
             raise
         except (RnnmuseError, ValueError) as error:
@@ -148,7 +149,7 @@ def _encode_shard(job: tuple[list[tuple[Path, Path]], str, Recipe, Path]) -> int
         sketches.append(sorted(sketch(piece)))
     whole: dict[str, Any] = {
         "events": np.concatenate([e.events for e in encoded]) if encoded else np.zeros((0, 7), np.int16),
-        "context": np.concatenate([e.context for e in encoded]) if encoded else np.zeros((0, 8), np.int16),
+        "context": np.concatenate([e.context for e in encoded]) if encoded else np.zeros((0, len(CONTEXT)), np.int16),
         "lengths": np.array([len(e) for e in encoded], np.int64),
         "text": np.array(json.dumps({"names": names, "unread": unread, "sketches": sketches})),
     }
@@ -171,16 +172,20 @@ def _read_shard(path: Path, corpus: Corpus) -> None:
 
 
 def prepared(piece: Piece, prepare: str = "estimate_chords") -> Piece:
-    """A piece as a model hears it: with a key, and as ``prepare`` says with estimated chords or as a lead sheet.
+    """A piece as a model hears it: with its keys, and as ``prepare`` says with estimated chords or as a lead sheet.
+
+    For ``band`` each part has the program of its role.
 
     For ``melody`` the whole piece with its chords is kept, so that it is known again among other models' pieces.
     """
     pitched = [n for part in piece.parts if not part.drum for n in part.notes]
     if pitched and piece.keys in ([], [Key(0.0, 0)]):  # files without a key often claim C major
-        piece.keys = [estimate_key(pitched)]
+        piece.keys = follow_keys(sorted(pitched))
+    if prepare == "band":
+        piece = band_roles(piece)
     if prepare == "lead_sheet":
         return lead_sheet(piece)
-    if prepare in ("estimate_chords", "melody") and pitched and not piece.chords:
+    if prepare in ("estimate_chords", "melody", "band") and pitched and not piece.chords:
         piece.chords = estimate_chords(piece)
     return piece
 

@@ -10,6 +10,7 @@ import rnnmuse
 from rnnmuse.compose.muse import Settings, joined, load
 from rnnmuse.errors import BundleError
 from rnnmuse.events import Note
+from rnnmuse.music.echo import bars_of, echoes, strokes
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
 
 
@@ -43,6 +44,8 @@ def test_every_note_is_in_the_key(lieder, key):
     made = lieder.generate(8, key=key, seed=3)
     tonic = made.keys[-1]
     allowed = scale_pitch_classes(tonic.tonic, "minor" if tonic.minor else "major")
+    if tonic.minor:
+        allowed |= {(tonic.tonic + 11) % 12}  # the raised seventh
     assert made.notes
     assert all(n.pitch % 12 in allowed for n in made.notes)
 
@@ -116,4 +119,59 @@ def test_the_package_names_what_it_offers():
         assert getattr(rnnmuse, name).__name__ == name
     with pytest.raises(AttributeError, match="nothing"):
         _ = rnnmuse.nothing
-    assert Settings().top_p <= 1
+    assert Settings().temperature == 1
+
+
+def test_the_bass_of_a_chord_is_the_lowest_note_at_its_bar_line(lieder):
+    made = lieder.generate(8, chords="C/E F G/B C", seed=4, players="piano")
+    wanted = [4, 5, 11, 0] * 2
+    found = 0
+    for bar, bass in enumerate(wanted):
+        first = [n.pitch for part in made.parts for n in part.notes if round(n.start * 24) == bar * 96]
+        if first:
+            found += 1
+            assert min(first) % 12 == bass, (bar, first)
+    assert found >= 4
+
+
+def test_more_repetition_can_be_asked_for():
+    grooves = load("grooves")
+
+    def returning(repeat):
+        made = grooves.generate(16, seed=5, repeat=repeat)
+        content = strokes([n for part in made.parts for n in part.notes], bars_of(made, 64.0))
+        return sum((echo - 1) % 3 == 0 for echo in echoes(content) if echo)
+
+    assert returning(1.0) > returning(0.0)
+    with pytest.raises(ValueError, match=r"repeat: 1.5"):
+        grooves.generate(2, repeat=1.5)
+
+
+def test_density_is_obeyed_over_its_range():
+    grooves = load("grooves")
+    found = [len(grooves.generate(12, seed=3, density=d).notes) / 48 for d in (0.5, 2.0, 6.0)]
+    assert found[0] < 1.2 < found[1] < 3.2 < found[2]
+
+
+def test_an_ending_is_a_long_tonic():
+    made = load("leadsheet").generate(8, seed=2, key="G major", ending=True, metre="4/4")
+    last = [n for part in made.parts for n in part.notes if n.end > 31.9]
+    assert last
+    assert all(n.duration >= 1 for n in last)
+    assert min(last, key=lambda n: n.pitch).pitch % 12 == 7
+    assert made.tempos[-1].bpm < 0.8 * made.tempos[0].bpm, "a final ritard"
+
+
+def test_notes_learned_from_scores_have_dynamics():
+    made = load("leadsheet").generate(8, seed=6)
+    for part in made.parts:
+        if len(part.notes) > 8:
+            assert len({n.velocity for n in part.notes}) > 3
+    plain = load("leadsheet").generate(8, seed=6, expression=0)
+    assert [(n.start, n.pitch) for n in plain.notes] == [(n.start, n.pitch) for n in made.notes]
+
+
+def test_players_that_do_not_play_are_named(lieder):
+    made = lieder.generate(2, seed=1, players="piano")
+    assert lieder.silent(made, "voice,piano") == ["voice"]
+    assert lieder.silent(made, "piano") == []

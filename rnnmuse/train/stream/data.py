@@ -1,215 +1,278 @@
-"""Lanes: pieces read side by side in chunks, each lane with its own place, transposition and dropped context."""
+"""Lanes: pieces read side by side in chunks, each lane with its own place, transposition and hidden context.
+
+The whole corpus lies in tensors on the device that trains; a chunk is put together there by indexing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnmuse.music.codec import (
+    ACTIVE,
     BAR_BEAT,
     BAR_LENGTH,
     BAR_SUB,
+    BEATS,
+    CONTEXT,
     DENSITY,
+    ECHO,
+    ECHO_REST,
+    ENDING,
+    GRID,
+    GROUPS,
     KEY,
     KIND,
     MICROTIME,
-    OFF,
     ON,
     PART,
     PITCH,
     QUALITY,
     ROOT,
-    START,
+    SUB,
     TEMPO,
     UNKNOWN,
     VELOCITY,
     Encoded,
-    transposed,
 )
+from rnnmuse.music.lags import last_pitches
 from rnnmuse.train.stream.network import Batch, start_row
 
 # columns that are hidden together, and how often
-DROPPED = (
-    ((BAR_BEAT, BAR_SUB, BAR_LENGTH), 0.05),
-    ((KEY,), 0.2),
+HIDDEN = (
+    ((BAR_BEAT, BAR_SUB, BAR_LENGTH, GROUPS), 0.05),
+    ((KEY,), 0.15),
     ((ROOT, QUALITY), 0.4),
     ((DENSITY,), 0.3),
     ((TEMPO,), 0.2),
+    ((ECHO, ECHO_REST), 0.2),
+    ((ECHO_REST,), 0.2),
+    ((ACTIVE,), 0.2),
+    ((ENDING,), 0.25),
 )
 PLAYED = 0.2  # how often the inputs are given a played touch, so that a performer's timing is no surprise
+UNKNOWN_BAR = 4 * GRID
+
+
+class Music:
+    """Encoded pieces as tensors on a device: every event of all pieces in one row of (N, ..) arrays."""
+
+    def __init__(self, pieces: Sequence[Encoded], parts: int, drums: int, device: torch.device) -> None:
+        self.parts, self.drums, self.device = parts, drums, device
+        self.lengths = np.array([len(piece) for piece in pieces], np.int64)
+        self.offsets = np.concatenate(([0], np.cumsum(self.lengths)[:-1])).astype(np.int64)
+        events = np.concatenate([piece.events for piece in pieces])
+        context = np.concatenate([piece.context for piece in pieces])
+        times, last = [], []
+        for piece in pieces:
+            waits = piece.events[:, BEATS].astype(np.int64) * GRID + piece.events[:, SUB]
+            times.append(np.cumsum(waits))
+            last.append(last_pitches(piece.events, parts, drums, ON))
+        self.touched = np.array([len(np.unique(p.events[p.events[:, KIND] == ON, VELOCITY])) > 2 for p in pieces])
+        self.lowest = np.zeros(len(pieces), np.int64)
+        self.highest = np.full(len(pieces), 127, np.int64)
+        for index, piece in enumerate(pieces):
+            pitches = piece.events[piece.events[:, PART] != drums, PITCH]
+            if len(pitches):
+                self.lowest[index], self.highest[index] = int(pitches.min()), int(pitches.max())
+        length = context[:, BAR_LENGTH].astype(np.int64)
+        bars = np.where(length < UNKNOWN[BAR_LENGTH], np.maximum(1, length) * (GRID // 2), UNKNOWN_BAR)
+
+        def tensor(array: NDArray[np.generic]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        self.events, self.context = tensor(events), tensor(context)
+        self.times = tensor(np.concatenate(times).astype(np.int32))
+        self.last, self.bars = tensor(np.concatenate(last)), tensor(bars.astype(np.int16))
+        self.start = torch.tensor(start_row(), device=device)
+        self.unknown = torch.tensor(UNKNOWN, device=device)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, places: Sequence[Place], chunk: int, fresh: Sequence[bool], learning: bool = True) -> Batch:
+        """The next ``chunk`` events of each place; but for ``learning`` every velocity counts."""
+        numbers = np.array(
+            [
+                (self.offsets[p.piece] + p.at, self.lengths[p.piece] - p.at, p.at, p.shift)
+                if p.piece >= 0
+                else (0, 0, 1, 0)
+                for p in places
+            ],
+            np.int64,
+        )
+        hidden = np.stack([p.hidden for p in places])
+        touch = np.array([p.touch for p in places], np.float32)
+        device = self.device
+        base, left, at, shift = torch.from_numpy(numbers).to(device).unbind(1)
+        hide = torch.from_numpy(hidden).to(device).unsqueeze(1)
+        step = torch.arange(chunk, device=device)
+        mask = step < left.unsqueeze(1)
+        index = (base.unsqueeze(1) + step).clamp(max=len(self.events) - 1)
+        index = torch.where(mask, index, base.clamp(max=len(self.events) - 1).unsqueeze(1))
+        before = index - 1
+        first = ((at == 0).unsqueeze(1) & (step == 0)) & mask
+        before = torch.where(first, index, before).clamp(min=0)
+        targets, context = self.events[index].long(), self.context[index].long()
+        inputs, input_context = self.events[before].long(), self.context[before].long()
+        last = self.last[index].long()
+        times, now = self.times[index].long(), self.times[before].long()
+        # counted from the piece's first event; the start of the piece is a little before it
+        wait = targets[..., BEATS] * GRID + targets[..., SUB]
+        now = torch.where(first, times - wait, now)
+        bars = torch.cat((self.bars[before[:, :1]], self.bars[index]), 1).long()
+        moving, moving_in = targets[..., PART] != self.drums, inputs[..., PART] != self.drums
+        up = shift.unsqueeze(1)
+        targets[..., PITCH] += up * moving
+        inputs[..., PITCH] += up * moving_in
+        last = torch.where(last >= 0, last + up, last)
+        for rows in (context, input_context):
+            key, root = rows[..., KEY], rows[..., ROOT]
+            rows[..., KEY] = torch.where(key < 24, key // 12 * 12 + (key + up) % 12, key)
+            rows[..., ROOT] = torch.where(root < 12, (root + up) % 12, root)
+        context = torch.where(hide, self.unknown, context)
+        input_context = torch.where(hide, self.unknown, input_context)
+        if (touch != 0).any():
+            played = torch.from_numpy(touch).to(device).unsqueeze(1)
+            noise = torch.randn(*inputs.shape[:2], 2, device=device)
+            micro = inputs[..., MICROTIME] + (noise[..., 0] * played[..., 0]).round().long()
+            inputs[..., MICROTIME] = micro.clamp(0, 20)
+            on = (inputs[..., KIND] == ON) & (played[..., 2] > 0)
+            velocity = inputs[..., VELOCITY] + (noise[..., 1] * played[..., 2] + played[..., 1]).round().long()
+            inputs[..., VELOCITY] = torch.where(on, velocity.clamp(0, 31), inputs[..., VELOCITY])
+        inputs = torch.where(first.unsqueeze(-1), self.start, inputs)
+        pad = ~mask.unsqueeze(-1)
+        # padding: an event that is always possible
+        silent = torch.zeros_like(targets)
+        silent[..., KIND] = ON
+        targets = torch.where(pad, silent, targets)
+        inputs = torch.where(pad, self.start, inputs)
+        return Batch(
+            inputs,
+            input_context,
+            targets,
+            context,
+            mask.float(),
+            torch.cat((now[:, :1], times), 1),
+            bars,
+            last,
+            torch.tensor(fresh, device=device),
+            torch.tensor([float(not learning or self.touched[p.piece]) for p in places], device=device),
+        )
 
 
 @dataclass(slots=True)
-class _Lane:
-    rng: np.random.Generator
-    order: list[int] = field(default_factory=list)
-    piece: Encoded | None = None
-    heard: NDArray[np.int16] | None = None
+class Place:
+    """Where a lane is: event ``at`` of ``piece`` (-1 for none), ``shift`` semitones higher, with columns hidden.
+
+    ``touch`` is the spread of the micro-timing, and the mean and spread of the velocity, of a played touch.
+    """
+
+    piece: int = -1
     at: int = 0
-    sounding: NDArray[np.bool_] | None = None
+    shift: int = 0
+    hidden: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(len(CONTEXT), np.bool_))
+    touch: tuple[float, float, float] = (0.0, 0.0, 0.0)
     drawn: dict[str, Any] = field(default_factory=dict)
-    """The generator and the order before the piece was drawn."""
+    """The lane's generator and order before the piece was drawn."""
 
 
 class Lanes:
-    """Endless chunks for training from ``pieces``.
+    """Endless chunks for training from ``music``.
 
-    Each lane has its own seeded generator, so that lanes spread over processes read the same music as lanes of
-    one process. Yields (batch, fresh): ``fresh`` (B,) is True where a lane begins a piece, and its state with it.
+    Each lane has its own seeded generator, so that lanes spread over processes read the same music as lanes of one
+    process. ``weights`` (pieces,) say how often each piece is read; without them every piece once an epoch.
     """
 
     def __init__(
         self,
-        pieces: Sequence[Encoded],
+        music: Music,
         lanes: Sequence[int],
-        parts: int,
-        drums: int,
         chunk: int,
         transpose: tuple[int, int],
         seed: int,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
-        self.pieces, self.parts, self.drums, self.chunk, self.transpose = pieces, parts, drums, chunk, transpose
-        self.lanes = [_Lane(np.random.default_rng([seed, lane])) for lane in lanes]
+        self.music, self.chunk, self.transpose = music, chunk, transpose
+        self.weights = None if weights is None else weights / weights.sum()
+        self.rngs = [np.random.default_rng([seed, lane]) for lane in lanes]
+        self.orders: list[list[int]] = [[] for _ in lanes]
+        self.places = [Place() for _ in lanes]
 
-    def __iter__(self) -> Iterator[tuple[Batch, torch.Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         while True:
             yield self.next()
 
-    def next(self) -> tuple[Batch, torch.Tensor]:
-        rows, fresh = [], []
-        for lane in self.lanes:
-            new = lane.piece is None or lane.at >= len(lane.piece)
+    def next(self) -> Batch:
+        """The next chunk of every lane."""
+        fresh = []
+        for lane, place in enumerate(self.places):
+            new = place.piece < 0 or place.at >= self.music.lengths[place.piece]
             if new:
-                self._begin(lane)
+                self.places[lane] = self._begun(self.rngs[lane], self.orders[lane])
             fresh.append(new)
-            rows.append(self._chunk(lane))
-        return stack(rows), torch.tensor(fresh)
+        batch = self.music.batch(self.places, self.chunk, fresh)
+        for place in self.places:
+            place.at += self.chunk
+        return batch
 
     def state(self) -> list[dict[str, Any]]:
         """Where each lane is, as plain values: it draws its piece again and goes on at its place."""
-        return [{**lane.drawn, "at": lane.at} for lane in self.lanes]
+        return [{**place.drawn, "at": place.at} for place in self.places]
 
     def restore(self, state: Sequence[dict[str, Any]]) -> None:
         """Go on reading where `state` was taken."""
-        for lane, held in zip(self.lanes, state, strict=True):
+        for lane, held in enumerate(state):
             if "generator" not in held:
                 continue
-            lane.rng.bit_generator.state = held["generator"]
-            lane.order = list(held["order"])
-            self._begin(lane)
-            while lane.at < held["at"]:
-                self._chunk(lane)
+            self.rngs[lane].bit_generator.state = held["generator"]
+            self.orders[lane][:] = held["order"]
+            self.places[lane] = self._begun(self.rngs[lane], self.orders[lane])
+            self.places[lane].at = held["at"]
 
-    def _begin(self, lane: _Lane) -> None:
-        lane.drawn = {"generator": lane.rng.bit_generator.state, "order": list(lane.order)}
-        if not lane.order:
-            lane.order = lane.rng.permutation(len(self.pieces)).tolist()
-        piece = self.pieces[lane.order.pop()]
-        low, high = self.transpose
-        shift = int(lane.rng.integers(low, high + 1))
-        with suppress(ValueError):  # where it would leave the keyboard it is played as it is
-            piece = transposed(piece, shift, frozenset({self.drums}))
-        context = piece.context.copy()
-        for columns, share in DROPPED:
-            if lane.rng.random() < share:
-                context[:, columns] = [UNKNOWN[c] for c in columns]
-        heard = piece.events
-        if lane.rng.random() < PLAYED:
-            heard = heard.copy()
-            touch = lane.rng.normal(0, lane.rng.uniform(0.5, 4), len(heard))
-            heard[:, MICROTIME] = np.clip(np.round(heard[:, MICROTIME] + touch), 0, 20)
-            touch = lane.rng.normal(lane.rng.uniform(-3, 3), lane.rng.uniform(0.5, 3), len(heard))
-            ons = heard[:, KIND] == ON
-            heard[ons, VELOCITY] = np.clip(np.round(heard[ons, VELOCITY] + touch[ons]), 0, 31)
-        lane.piece, lane.heard, lane.at = Encoded(piece.events, context), heard, 0
-        lane.sounding = np.zeros((self.parts, 128), np.bool_)
-
-    def _chunk(self, lane: _Lane) -> _Rows:
-        assert lane.piece is not None
-        assert lane.heard is not None
-        assert lane.sounding is not None
-        rows = rows_of(lane.piece, lane.heard, lane.at, self.chunk, lane.sounding)
-        advance(lane.sounding, rows.inputs[: int(rows.mask.sum())], self.drums)
-        lane.at += self.chunk
-        return rows
-
-
-@dataclass(slots=True)
-class _Rows:
-    inputs: NDArray[np.int64]
-    input_context: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    context: NDArray[np.int64]
-    mask: NDArray[np.float32]
-    before: NDArray[np.bool_]
-
-
-def rows_of(piece: Encoded, heard: NDArray[np.int16], at: int, chunk: int, before: NDArray[np.bool_]) -> _Rows:
-    """Rows ``at`` to ``at + chunk`` of a piece, padded at its end; the input of a row is the ``heard`` one before."""
-    size = min(chunk, len(piece) - at)
-    rows = _Rows(
-        np.zeros((chunk, 7), np.int64),
-        np.tile(np.array(UNKNOWN, np.int64), (chunk, 1)),
-        np.zeros((chunk, 7), np.int64),
-        np.tile(np.array(UNKNOWN, np.int64), (chunk, 1)),
-        np.zeros(chunk, np.float32),
-        before.copy(),
-    )
-    rows.inputs[:, KIND], rows.targets[:, KIND] = START, ON  # padding: an event that is always possible
-    first = 1 if at == 0 and size else 0
-    if first:
-        rows.inputs[0] = start_row()
-        rows.input_context[0] = piece.context[0]
-    rows.inputs[first:size] = heard[at + first - 1 : at + size - 1]
-    rows.input_context[first:size] = piece.context[at + first - 1 : at + size - 1]
-    rows.targets[:size] = piece.events[at : at + size]
-    rows.context[:size] = piece.context[at : at + size]
-    rows.mask[:size] = 1
-    return rows
-
-
-def advance(sounding: NDArray[np.bool_], inputs: NDArray[np.int64], drums: int) -> None:
-    """Bring ``sounding`` (P, 128) over the given input rows."""
-    for row in inputs.tolist():
-        if row[PART] != drums and row[KIND] in (ON, OFF):
-            sounding[row[PART], row[PITCH]] = row[KIND] == ON
-
-
-def stack(rows: Sequence[_Rows]) -> Batch:
-    def tensor(name: str) -> torch.Tensor:
-        return torch.from_numpy(np.stack([getattr(row, name) for row in rows]))
-
-    return Batch(*(tensor(name) for name in ("inputs", "input_context", "targets", "context", "mask", "before")))
+    def _begun(self, rng: np.random.Generator, order: list[int]) -> Place:
+        drawn_from = {"generator": rng.bit_generator.state, "order": list(order)}
+        count = len(self.music)
+        if not order:
+            drawn = rng.permutation(count) if self.weights is None else rng.choice(count, count, p=self.weights)
+            order.extend(drawn.tolist())
+        piece = order.pop()
+        shift = int(rng.integers(self.transpose[0], self.transpose[1] + 1))
+        if self.music.lowest[piece] + shift < 0 or self.music.highest[piece] + shift > 127:
+            shift = 0  # where it would leave the keyboard it is played as it is
+        hidden = np.zeros(len(CONTEXT), np.bool_)
+        for columns, share in HIDDEN:
+            if rng.random() < share:
+                hidden[list(columns)] = True
+        touch = (0.0, 0.0, 0.0)
+        if rng.random() < PLAYED:
+            touch = (rng.uniform(0.5, 4), rng.uniform(-3, 3), rng.uniform(0.5, 3))
+        return Place(piece, 0, shift, hidden, touch, drawn_from)
 
 
 def whole(
-    pieces: Sequence[Encoded], lanes: int, parts: int, drums: int, chunk: int
-) -> Iterator[tuple[Batch, torch.Tensor, list[int]]]:
-    """Every piece once, unchanged, for evaluation: (batch, fresh, index of each lane's piece; -1 when idle)."""
-    waiting = sorted(range(len(pieces)), key=lambda i: -len(pieces[i]))
-    empty = Encoded(np.zeros((0, 7), np.int16), np.zeros((0, 8), np.int16))
-    current, at = [-1] * min(lanes, len(pieces)), [0] * min(lanes, len(pieces))
-    sounding = [np.zeros((parts, 128), np.bool_) for _ in current]
+    music: Music, lanes: int, chunk: int, hidden: NDArray[np.bool_] | None = None
+) -> Iterator[tuple[Batch, list[int]]]:
+    """Every piece once, unchanged, for evaluation: (batch, index of each lane's piece; -1 when idle)."""
+    waiting = sorted(range(len(music)), key=lambda i: -music.lengths[i])
+    places = [Place() for _ in range(min(lanes, len(music)))]
     while True:
-        rows, fresh = [], []
-        for lane in range(len(current)):
-            new = current[lane] < 0 or at[lane] >= len(pieces[current[lane]])
+        fresh = []
+        for lane, place in enumerate(places):
+            new = place.piece < 0 or place.at >= music.lengths[place.piece]
             if new:
-                current[lane], at[lane] = (waiting.pop(0) if waiting else -1), 0
-                sounding[lane][:] = False
-            piece = pieces[current[lane]] if current[lane] >= 0 else empty
+                places[lane] = Place(waiting.pop(0) if waiting else -1)
+                if hidden is not None:
+                    places[lane].hidden = hidden
             fresh.append(new)
-            begin = at[lane] if len(piece) else 0
-            one = rows_of(piece, piece.events, begin, chunk, sounding[lane])
-            advance(sounding[lane], one.inputs[: int(one.mask.sum())], drums)
-            at[lane] += chunk
-            rows.append(one)
-        if all(index < 0 for index in current):
+        if all(place.piece < 0 for place in places):
             return
-        yield stack(rows), torch.tensor(fresh), list(current)
+        yield music.batch(places, chunk, fresh, False), [place.piece for place in places]
+        for place in places:
+            place.at += chunk

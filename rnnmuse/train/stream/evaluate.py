@@ -16,6 +16,7 @@ from rnnmuse.music.codec import (
     DENSITY,
     FIELDS,
     KEY,
+    PLANNED,
     QUALITY,
     ROOT,
     TEMPO,
@@ -42,7 +43,7 @@ from rnnmuse.train.stream.report import card, report
 from rnnmuse.train.stream.run import read_corpus
 
 ORDER = 4
-HIDDEN = (KEY, ROOT, QUALITY, DENSITY, TEMPO)
+HIDDEN = (KEY, ROOT, QUALITY, DENSITY, TEMPO, *PLANNED)
 PLAYED = (".mid", ".midi", ".kar")
 """Endings of files that hold a performance; others are scores, without velocities and timing of their own."""
 
@@ -60,7 +61,7 @@ def evaluate_stream(
 
     ``out`` is the bundle's own folder without it. ``windows`` real windows of ``bars`` bars are compared with as many
     from nothing and continued; 0 leaves that out. Likelihoods are in nats an event, without the context that is taken
-    from the music itself (key, chord, density, tempo); ``conditioned`` is with it.
+    from the music itself (key, chord, density, tempo, plan); ``conditioned`` is with it.
     """
     if windows < 0 or not 4 <= bars <= 64:
         raise ValueError(f"windows, bars: {windows}, {bars}; must be 0 or more, and 4 to 64")

@@ -1,7 +1,8 @@
-"""From a trained stream network to a bundle: half-precision weights and the step as an ONNX graph."""
+"""From a trained stream network to a bundle: int8 weights and the step as an ONNX graph."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,24 +16,81 @@ from safetensors.torch import save_file
 from rnnmuse.models.bundle import Bundle, read_weights
 from rnnmuse.models.likelihood import event_likelihoods
 from rnnmuse.models.stream import StreamModel
-from rnnmuse.music.codec import Encoded
-from rnnmuse.train.bundle import describe, new_bundle, smaller, written
+from rnnmuse.music.codec import (
+    ACTIVE,
+    BAR_BEAT,
+    BAR_LENGTH,
+    BAR_SUB,
+    BEATS,
+    ECHO,
+    ECHO_REST,
+    GRID,
+    KEY,
+    KIND,
+    ON,
+    PART,
+    PITCH,
+    SUB,
+    UNKNOWN,
+    Encoded,
+)
+from rnnmuse.music.echo import NEW
+from rnnmuse.train.bundle import compact, describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell
 from rnnmuse.train.stream.network import Shape, StreamNet
 from rnnmuse.train.stream.objective import shape_of
 from rnnmuse.train.stream.recipe import Recipe
 
+MOST_FORMS, LEAST_BARS, MOST_BARS = 96, 8, 64
+
+
+def minor_share(pieces: Sequence[Encoded]) -> float:
+    """Share of the pieces with a key that begin in minor."""
+    keys = [int(piece.context[0, KEY]) for piece in pieces if len(piece) and piece.context[0, KEY] < UNKNOWN[KEY]]
+    return sum(key >= 12 for key in keys) / len(keys) if keys else 0.0
+
+
+def pitches_of(pieces: Sequence[Encoded], parts: int, drums: int) -> list[list[int]]:
+    """The pitches that each part plays: of drums those of one stroke in a thousand, else all from low to high.
+
+    Low and high leave out one note in two hundred at each end.
+    """
+    out: list[list[int]] = []
+    for part in range(parts):
+        rows = [p.events[(p.events[:, PART] == part) & (p.events[:, KIND] == ON), PITCH] for p in pieces]
+        found = np.concatenate(rows) if rows else np.zeros(0, np.int16)
+        if not len(found):
+            out.append([])
+        elif part == drums:
+            counts = np.bincount(found, minlength=128)
+            out.append(np.flatnonzero(counts >= max(1, len(found) // 1000)).tolist())
+        else:
+            low, high = np.quantile(found, (0.005, 0.995))
+            out.append(list(range(int(low), int(high) + 1)))
+    return out
+
 
 def step_graph(weights: Weights) -> onnx.ModelProto:
-    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and the heads' inputs (1, 7 x head)."""
+    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and what is computed from it.
+
+    That is, in one row: the heads' inputs (7 x head), the key of the slot to come and the queries of both reads (R x K
+    each; the queries divided by the root of K), the gates of the copies (4) and the mixing of the heads of both reads
+    (2 x R).
+    """
     w = {key: value.astype(np.float32) for key, value in weights.items()}
     nodes, constants = gru_cell(w, 0, "x", "state", "new_state")
-    constants |= {"w_out": w["project.weight"].T, "b_out": w["project.bias"]}
+    maps = ("project", "keys", "query1", "query2", "copying")
+    root = np.float32((len(w["null_key"]) / len(w["lag_bars"])) ** 0.5)
+    for name in ("query1", "query2"):
+        w[f"{name}.weight"], w[f"{name}.bias"] = w[f"{name}.weight"] / root, w[f"{name}.bias"] / root
+    out_weight = np.concatenate([w[f"{name}.weight"] for name in maps])
+    out_bias = np.concatenate([w.get(f"{name}.bias", np.zeros(len(w[f"{name}.weight"]), np.float32)) for name in maps])
+    constants |= {"w_out": out_weight.T, "b_out": out_bias}
     nodes += [
         helper.make_node("MatMul", ["new_state", "w_out"], ["o_"]),
         helper.make_node("Add", ["o_", "b_out"], ["heads"]),
     ]
-    embed, hidden, out = (w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1], len(w["project.bias"]))
+    embed, hidden, out = (w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1], len(out_bias))
     return graph_of("step", nodes, constants, {"x": embed, "state": hidden}, {"new_state": hidden, "heads": out})
 
 
@@ -46,26 +104,59 @@ def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 400
     return total / max(1, count)
 
 
-def export(net: StreamNet, recipe: Recipe, folder: Path, check: Sequence[Encoded] = ()) -> Bundle:
+def form_of(piece: Encoded, most: int = MOST_BARS) -> list[list[int]]:
+    """The plan of up to ``most`` bars of a piece: for each its classes of the columns echo, echo_rest and active."""
+    context = piece.context.astype(np.int64)
+    at = np.cumsum(piece.events[:, BEATS].astype(np.int64) * GRID + piece.events[:, SUB])
+    lines = at - (context[:, BAR_BEAT] * GRID + context[:, BAR_SUB])
+    starts, first = np.unique(lines, return_index=True)
+    rows: list[list[int]] = []
+    for index, (start, event) in enumerate(zip(starts.tolist(), first.tolist(), strict=True)):
+        if index:
+            length = max(1, int(context[first[index - 1], BAR_LENGTH])) * (GRID // 2)
+            for _ in range(round((start - starts[index - 1]) / length) - 1):  # bars in which nothing begins
+                rows.append([NEW, NEW if rows[-1][1] != UNKNOWN[ECHO_REST] else rows[-1][1], rows[-1][2]])
+        rows.append(context[event, [ECHO, ECHO_REST, ACTIVE]].tolist())
+    return rows[:most]
+
+
+def forms_of(pieces: Sequence[Encoded], most: int = MOST_FORMS) -> list[list[list[int]]]:
+    """The forms of up to ``most`` pieces of 8 bars and more, spread over all."""
+    long = [form for form in map(form_of, pieces) if len(form) >= LEAST_BARS]
+    return long[:: max(1, -(-len(long) // most))]
+
+
+def export(
+    net: StreamNet,
+    recipe: Recipe,
+    folder: Path,
+    check: Sequence[Encoded] = (),
+    training: Sequence[Encoded] = (),
+) -> Bundle:
     """Write the bundle ``folder`` (its name is the model's) and return it.
 
     The int8 step graph is kept if it costs at most 1 % of the likelihood of the pieces in ``check``; what it costs is
-    written to model.toml.
+    written to model.toml. The forms that plans are drawn from are those of ``training``.
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
-        held = {key: value.detach().half().contiguous() for key, value in net.state_dict().items()}
-        save_file(held, partial / "weights.safetensors")
+        save_file(compact(net.state_dict()), partial / "weights.safetensors")
         weights = read_weights(Bundle(folder.name, partial, {}))
 
         def nll(graph: bytes) -> float:
-            return stepped_nll(StreamModel(folder.name, recipe.parts, weights, graph), check)
+            return stepped_nll(StreamModel(folder.name, recipe.parts, weights, graph, recipe.slots), check)
 
         graph, precision, loss = smaller(step_graph(weights), nll if check else None)
         (partial / "step.onnx").write_bytes(graph)
+        forms = json.dumps(forms_of(training), separators=(",", ":"))
+        (partial / "forms.json").write_text(forms, "utf-8")
         about = {
             "step": precision,
             "int8_loss": round(loss, 5),
+            "minor": round(minor_share(training), 3),
+            "score": recipe.score,
+            "pitches": pitches_of(training, len(recipe.parts), recipe.drums),
+            "top_p": recipe.top_p,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

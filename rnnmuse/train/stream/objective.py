@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from numpy.typing import NDArray
 from rnnmuse.music.codec import FIELDS, Encoded
 from rnnmuse.train.device import started
 from rnnmuse.train.loop import EpochEnd, Progress, Report, Schedule, Step, fit
-from rnnmuse.train.stream.data import Lanes, whole
-from rnnmuse.train.stream.network import Batch, Shape, StreamNet
+from rnnmuse.train.stream.data import Lanes, Music, whole
+from rnnmuse.train.stream.network import Shape, State, StreamNet
 from rnnmuse.train.stream.recipe import Recipe
 
 
 def shape_of(recipe: Recipe) -> Shape:
-    return Shape(len(recipe.parts), recipe.drums, recipe.embed, recipe.hidden, recipe.head)
+    return Shape(
+        len(recipe.parts), recipe.drums, recipe.embed, recipe.hidden, recipe.head, recipe.readers, slots=recipe.slots
+    )
 
 
 @torch.no_grad()
@@ -30,11 +33,11 @@ def nll_by_head(net: StreamNet, pieces: Sequence[Encoded], lanes: int = 32, chun
     net.eval()
     device = next(net.parameters()).device
     total = np.zeros((len(pieces), len(FIELDS)))
-    state: torch.Tensor | None = None
-    for batch, fresh, index in whole(pieces, lanes, net.shape.parts, net.shape.drums, chunk):
-        if state is not None:
-            state = state * (~fresh).to(state).view(1, -1, 1)
-        nll, state = net(_to(batch, device), state)
+    if not pieces:
+        return total
+    state: State | None = None
+    for batch, index in whole(Music(pieces, net.shape.parts, net.shape.drums, device), lanes, chunk):
+        nll, state = net(batch, state)
         sums = nll.double().sum(1).cpu().numpy()
         for lane, piece in enumerate(index):
             if piece >= 0:
@@ -48,43 +51,56 @@ class StreamObjective:
     Truncated back-propagation through time (Williams and Peng 1990) over chunks with carried state.
     """
 
-    def __init__(self, recipe: Recipe, training: Sequence[Encoded], validation: Sequence[Encoded]) -> None:
-        self.recipe, self.training, self.validation = recipe, training, validation
+    def __init__(
+        self,
+        recipe: Recipe,
+        training: Sequence[Encoded],
+        validation: Sequence[Encoded],
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.recipe, self.training, self.validation, self.weights = recipe, training, validation, weights
         self.steps = max(1, round(sum(len(piece) for piece in training) / (recipe.lanes * recipe.chunk)))
-        self._carried: torch.Tensor | None = None
+        self._carried: State | None = None
+        self._lanes: Lanes | None = None
 
     def begin(self, rank: int, world: int) -> None:
         recipe = self.recipe
         if recipe.lanes % world:
             raise ValueError(f"lanes: {recipe.lanes}; must be a multiple of the {world} processes")
         own = range(rank, recipe.lanes, world)
-        self._lanes = Lanes(
-            self.training, own, len(recipe.parts), recipe.drums, recipe.chunk, recipe.transpose, recipe.seed
-        )
+        self._own, self._lanes = own, None
+        self._waiting: list[dict[str, Any]] = []
         self._carried, self._share = None, len(own) * recipe.chunk
 
     def step(self, net: Any, device: torch.device) -> Step:
-        batch, fresh = self._lanes.next()
-        batch = _to(batch, device)
-        state = self._carried
-        if state is not None:
-            state = state.detach() * (~fresh).to(state).view(1, -1, 1)
-        nll, self._carried = net(batch, state)
+        batch = self._reading(device).next()
+        nll, self._carried = net(batch, self._carried)
         nats = nll.sum()
         # a constant divisor, so that processes with more padding than others weigh the same as in one process
         return Step(nats / self._share, nats, int(batch.mask.sum()))
+
+    def _reading(self, device: torch.device) -> Lanes:
+        if self._lanes is None:
+            recipe = self.recipe
+            music = Music(self.training, len(recipe.parts), recipe.drums, device)
+            self._lanes = Lanes(music, self._own, recipe.chunk, recipe.transpose, recipe.seed, self.weights)
+            if self._waiting:
+                self._lanes.restore(self._waiting)
+        return self._lanes
 
     def validate(self, net: StreamNet) -> tuple[float, dict[str, Any]]:
         events = sum(len(piece) for piece in self.validation)
         return (float(nll_by_head(net, self.validation).sum()) / events if events else math.nan), {}
 
     def state(self) -> dict[str, Any]:
-        carried = None if self._carried is None else self._carried.detach()
-        return {"lanes": self._lanes.state(), "carried": carried}
+        carried = None if self._carried is None else asdict(self._carried.detached())
+        return {"lanes": self._lanes.state() if self._lanes else [], "carried": carried}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._lanes.restore(state["lanes"])
-        self._carried = state["carried"]
+        self._waiting = state["lanes"]
+        if self._lanes is not None:
+            self._lanes.restore(self._waiting)
+        self._carried = None if state["carried"] is None else State(**state["carried"])
 
 
 def train(
@@ -93,6 +109,7 @@ def train(
     validation: Sequence[Encoded],
     folder: Path,
     *,
+    weights: NDArray[np.float64] | None = None,
     start: dict[str, torch.Tensor] | None = None,
     minutes: float | None = None,
     devices: int = 1,
@@ -105,9 +122,10 @@ def train(
 ) -> tuple[StreamNet, Progress]:
     """Train until validation stops falling for ``recipe.patience`` epochs, the epochs or ``minutes`` are over.
 
-    ``folder`` keeps ``last.ckpt`` (the run goes on from it), ``best.ckpt`` and ``log.jsonl``. ``start`` holds
-    weights to fine-tune from. Returns the best network on the CPU. Lanes are shared out over ``devices`` x
-    ``nodes`` processes whose gradients are averaged; launched by torchrun, each process finds its rank itself.
+    ``folder`` keeps ``last.ckpt`` (the run goes on from it), ``best.ckpt`` and ``log.jsonl``. ``weights``
+    (pieces,) say how often each piece is read, ``start`` holds weights to fine-tune from. Returns the best network on
+    the CPU. Lanes are shared out over ``devices`` x ``nodes`` processes whose gradients are averaged; launched by
+    torchrun, each process finds its rank itself.
     """
     if not training:
         raise ValueError("training: no pieces; the corpus needs at least one in its training split")
@@ -116,13 +134,9 @@ def train(
     net = StreamNet(shape_of(recipe), recipe.dropout)
     if start is not None:
         net.load_state_dict(start)
-    schedule = Schedule(recipe.epochs, recipe.patience, recipe.learning_rate)
-    objective = StreamObjective(recipe, training, validation)
+    schedule = Schedule(
+        recipe.epochs, recipe.patience, recipe.learning_rate, recipe.weight_decay, average=recipe.average
+    )
+    objective = StreamObjective(recipe, training, validation, weights)
     now = fit(net, objective, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)
     return net, now
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    if device.type == "cpu":
-        return batch
-    return Batch(*(getattr(batch, name).to(device) for name in Batch.__slots__))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnnmuse.music.codec import PartClass
+from rnnmuse.music.drums import KITS
 
-PREPARE = ("as_written", "estimate_chords", "lead_sheet", "melody")
+PREPARE = ("as_written", "estimate_chords", "lead_sheet", "melody", "band")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,13 @@ class Recipe:
 
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
     ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
-    in ``exclude`` in its path is left out. ``lanes`` pieces are read
-    side by side, ``chunk`` events at a time, with carried state. ``note`` says in words what a setting cannot.
+    in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are
+    drawn for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
+    ``score`` says that the pieces are scores, to which expression is added when they are played;
+    ``top_p`` is the nucleus that the model is drawn from. The
+    memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side, ``chunk`` events at a
+    time, with carried state. ``average`` is the decay at each step of the averaged weights that are kept. ``note``
+    says in words what a setting cannot.
     """
 
     name: str
@@ -28,15 +34,24 @@ class Recipe:
     prepare: str = "estimate_chords"
     splits: str = ""
     exclude: tuple[str, ...] = ()
+    beside: str = ""
+    beside_share: float = 0.0
+    kit: str = "general"
+    score: bool = False
+    top_p: float = 0.96
     data: tuple[dict[str, str], ...] = field(default=())
-    embed: int = 256
-    hidden: int = 512
+    embed: int = 192
+    hidden: int = 384
     head: int = 128
+    readers: int = 4
+    slots: int = 1024
     lanes: int = 48
     chunk: int = 128
     epochs: int = 30
     patience: int = 4
     learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    average: float = 0.998
     dropout: float = 0.1
     transpose: tuple[int, int] = (-5, 6)
     seed: int = 1
@@ -44,12 +59,20 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.prepare not in PREPARE:
             raise ValueError(f"prepare: {self.prepare!r}; use one of {', '.join(PREPARE)}")
-        for name in ("embed", "hidden", "head", "lanes", "chunk", "epochs", "patience", "seed"):
+        for name in ("embed", "hidden", "head", "readers", "slots", "lanes", "chunk", "epochs", "patience", "seed"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < (name != "seed"):
                 raise ValueError(f"{name}: {value!r}; must be a whole number of at least {int(name != 'seed')}")
         if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
             raise ValueError(f"dropout: {self.dropout!r}; must be from 0 to under 1")
+        if self.kit not in KITS:
+            raise ValueError(f"kit: {self.kit!r}; use one of {', '.join(KITS)}")
+        for name in ("beside_share", "weight_decay", "average"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value < 1):
+                raise ValueError(f"{name}: {value!r}; must be from 0 to under 1")
+        if not (isinstance(self.top_p, int | float) and 0 < self.top_p <= 1):
+            raise ValueError(f"top_p: {self.top_p!r}; must be above 0, up to 1")
         rate = self.learning_rate
         if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate: {rate!r}; must be above 0")

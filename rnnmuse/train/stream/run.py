@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Unpack, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from rnnmuse.compose.muse import Muse
@@ -20,7 +22,7 @@ from rnnmuse.music.pianoroll import save_roll
 from rnnmuse.music.piece import Part
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.sound import render, write_wav
-from rnnmuse.train.corpus import Corpus, load_corpus
+from rnnmuse.train.corpus import Corpus, Item, load_corpus
 from rnnmuse.train.loop import Progress
 from rnnmuse.train.run import Options, Run, Training, Watch, about_of, folders_of, reading, trained
 from rnnmuse.train.stream.export import export, network_of, step_graph
@@ -67,9 +69,10 @@ class StreamTraining(Training[Recipe]):
 
     def read(self, sources: Sequence[Path], recipe: Recipe, run: Run) -> list[str]:
         self._corpus = read_corpus(sources, recipe, run)
-        self._training, self._held = self._of("train"), self._of("validation")
-        if not self._training:
-            self._training = self._held = [item.encoded for item in self._corpus.items]
+        training = self._corpus.of("train") or self._corpus.items
+        self._training, self._drawing = [item.encoded for item in training], drawing(training, recipe)
+        held = [item for item in self._corpus.of("validation") if not beside(item, recipe)]
+        self._held = [item.encoded for item in held] if self._corpus.of("train") else self._training
         self._parts = recipe.parts
         return self._corpus.unread
 
@@ -100,14 +103,32 @@ class StreamTraining(Training[Recipe]):
         with run.bar() as bar:
             watch = Watch(run, bar, run.folder, self.unit, lambda net, epoch: preview(net, recipe, run.folder, epoch))
             self._net, now = train(
-                recipe, self._training, self._held, run.folder, start=self._start, minutes=run.minutes,
-                devices=run.devices, nodes=run.nodes, device=run.device, report=watch.step, epoch_end=watch.epoch,
+                recipe, self._training, self._held, run.folder, weights=self._drawing, start=self._start,
+                minutes=run.minutes, devices=run.devices, nodes=run.nodes, device=run.device, report=watch.step,
+                epoch_end=watch.epoch,
             )  # fmt: skip
         return now
 
     def export(self, recipe: Recipe, folder: Path, start: str | None) -> Bundle:
         about = recipe.about or about_of(f"{len(self._training)} pieces", start)
-        return export(self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6])
+        return export(
+            self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6], self._training
+        )
+
+
+def beside(item: Item, recipe: Recipe) -> bool:
+    """Whether a piece is for learning only."""
+    return bool(recipe.beside) and item.name.startswith(recipe.beside)
+
+
+def drawing(training: Sequence[Item], recipe: Recipe) -> NDArray[np.float64] | None:
+    """How often each piece is read, where some are for learning only; None for all alike."""
+    other = np.array([beside(item, recipe) for item in training])
+    if not other.any() or other.all():
+        return None
+    share = recipe.beside_share
+    weights: NDArray[np.float64] = np.where(other, share / other.sum(), (1 - share) / (~other).sum())
+    return weights
 
 
 def read_corpus(sources: Sequence[Path], recipe: Recipe, run: Run | None = None, cache: Path | None = None) -> Corpus:
@@ -186,7 +207,7 @@ def covers(parts: Sequence[dict[str, object]], kind: str) -> bool:
 def preview(net: StreamNet, recipe: Recipe, folder: Path, epoch: int) -> str:
     """Eight bars as the model plays them now: MIDI, sound and picture in the run's folder."""
     weights = {key: value.detach().float().cpu().numpy() for key, value in net.state_dict().items()}
-    model = StreamModel(recipe.name, recipe.parts, weights, step_graph(weights).SerializeToString())
+    model = StreamModel(recipe.name, recipe.parts, weights, step_graph(weights).SerializeToString(), recipe.slots)
     piece = Muse(model).generate(8, seed=epoch)
     base = folder / f"preview-{epoch:03d}"
     if not piece.notes:

@@ -18,7 +18,7 @@ from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.bundle import Bundle, read_weights
 from rnnmuse.models.fingerprint import Fingerprint
 from rnnmuse.models.text import TextModel
-from rnnmuse.train.bundle import describe, new_bundle, smaller, written
+from rnnmuse.train.bundle import compact, describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell
 from rnnmuse.train.text.network import TextNet, TextShape
 from rnnmuse.train.text.recipe import TextRecipe
@@ -86,7 +86,7 @@ def export_text(
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
-        parts = compact(net)
+        parts = compact(net.state_dict())
         save_file(parts, partial / "weights.safetensors")
         weights = read_weights(Bundle(folder.name, partial, {}))
 
@@ -135,17 +135,3 @@ def graph_weights(path: Path) -> Weights:
             out[f"trunk.weight_{part}_l{k}"] = found(f"l{k}_w_{part}").T
             out[f"trunk.bias_{part}_l{k}"] = found(f"l{k}_b_{part}")
     return {key: np.ascontiguousarray(value) for key, value in out.items()}
-
-
-def compact(net: TextNet) -> dict[str, torch.Tensor]:
-    """Its weights: vectors in float16, matrices in int8 with a float16 scale a row, half of what float16 would take."""
-    out = {}
-    for key, value in net.state_dict().items():
-        value = value.detach().float()
-        if value.ndim < 2:
-            out[key] = value.half().contiguous()
-            continue
-        scale = (value.abs().amax(1, keepdim=True) / 127).clamp(min=6e-8).half()
-        out[key] = (value / scale.float()).round().clamp(-127, 127).to(torch.int8).contiguous()
-        out[f"{key}.scale"] = scale.contiguous()
-    return out

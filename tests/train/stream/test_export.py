@@ -44,7 +44,9 @@ def test_the_step_graph_equals_torch(piece, bundle):
         with torch.no_grad():
             out, want = net.trunk(torch.from_numpy(row).unsqueeze(0), torch.from_numpy(state).unsqueeze(0))
             np.testing.assert_allclose(new, want[0], atol=1e-5)
-            np.testing.assert_allclose(heads, net.project(out)[0], atol=1e-5)
+            root = net.shape.key**0.5
+            maps = (net.project(out), net.keys(out), net.query1(out) / root, net.query2(out) / root, net.copying(out))
+            np.testing.assert_allclose(heads, torch.cat(maps, -1)[0], atol=1e-5)
         state = new
 
 

@@ -1,0 +1,147 @@
+"""The plan of a piece by bars: what each bar restates, who plays in it, and where the end is.
+
+It comes from the forms of real pieces that a bundle holds, so that music from nothing has their habits, or from what
+the performer asks for. `Frame` puts it into the model's context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp
+from random import Random
+
+from rnnmuse.music.codec import ACTIVE, ECHO, ECHO_REST, MOST_ACTIVE, UNKNOWN
+from rnnmuse.music.echo import EXACT, LAGS, NEW, echo_class, lag_of
+
+Form = Sequence[Sequence[int]]
+"""A row for each bar of a real piece: its classes of the columns echo, echo_rest and active."""
+
+Row = tuple[int, int, int, int]
+"""Classes of the columns echo, echo_rest, active and ending."""
+
+GOES_ON = 4
+"""The class of ``ending`` for a bar that many bars follow."""
+PHRASE = 4
+"""Bars within which the same parts play."""
+BEGUN = 16
+"""Bars of the music so far that a form is chosen by."""
+LAG_WEIGHTS = {1: 4, 2: 4, 4: 6, 8: 5, 16: 2}
+"""How often each lag is taken where the performer asks for more repetition than the form has."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """Rows for the bars of a piece, drawn as they are needed.
+
+    ``begun`` are the rows of bars that are there already. ``repeat`` is how much is restated: 0 nothing, 0.5 as much as
+    in the forms, 1 all that can be; None is 0.5. ``parts`` are the part classes that may play, all without; ``bars`` is
+    the number of bars after which the piece ends, None where it goes on.
+    """
+
+    forms: Sequence[Form]
+    random: Random
+    begun: Sequence[Sequence[int]] = ()
+    repeat: float | None = None
+    parts: frozenset[int] | None = None
+    fixed: bool = False
+    """Whether all of ``parts`` play all the time."""
+    bars: int | None = None
+    _rows: list[tuple[int, int, int]] = field(default_factory=list)
+    _form: Form = field(default_factory=list)
+    _offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.repeat is not None and not 0 <= self.repeat <= 1:
+            raise ValueError(f"repeat: {self.repeat}; must be 0 to 1")
+        self._rows = [(row[0], row[1], row[2]) for row in self.begun]
+
+    def row(self, bar: int) -> Row:
+        """The classes of a bar, counted from 0."""
+        if bar < 0:
+            return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], UNKNOWN[ACTIVE], GOES_ON
+        while len(self._rows) <= bar:
+            self._rows.append(self._drawn(len(self._rows)))
+        ending = GOES_ON
+        if self.bars is not None:
+            left = max(0, self.bars - 1 - bar)
+            ending = next(i for i, most in enumerate((0, 1, 3, 7, left)) if left <= most)
+        return (*self._rows[bar], ending)
+
+    def _drawn(self, bar: int) -> tuple[int, int, int]:
+        if not self.forms:
+            return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], self._playing(UNKNOWN[ACTIVE], bar)
+        if bar - self._offset >= len(self._form) or not self._form:
+            self._choose(bar)
+        echo, rest, active = self._form[bar - self._offset]
+        return self._repeated(echo, bar), self._repeated(rest, bar), self._playing(active, bar)
+
+    def _choose(self, bar: int) -> None:
+        """Take a form from the bar where the music stands.
+
+        Music from nothing begins with a form. What is begun may be from the middle of a piece: of all places at the
+        beginning of a phrase, those whose bars before are most like the last bars that are there.
+        """
+        if not self.begun:
+            fitting = [form for form in self.forms if len(form) > bar]
+            # longer than any form: the middle of one again
+            place = bar if fitting else bar % 8 + 8
+            fitting = fitting or [form for form in self.forms if len(form) > place] or list(self.forms)
+            self._form = self.random.choice(fitting)
+            self._offset = bar - (place if place < len(self._form) else 0)
+            return
+        places = [
+            (form, place)
+            for form in self.forms
+            for place in range(bar % PHRASE, len(form) - PHRASE, PHRASE)
+            if place >= min(bar, PHRASE)
+        ]
+        if not places:
+            self._form, self._offset = self.random.choice(self.forms), bar
+            return
+        weights = [exp(self._likeness(form, place, bar)) for form, place in places]
+        self._form, place = self.random.choices(places, weights)[0]
+        self._offset = bar - place
+
+    def _likeness(self, form: Form, place: int, bar: int) -> float:
+        """How like the bars before ``place`` of a form are to those before ``bar``, 0 to 2."""
+        alike, count = 0.0, 0
+        for back in range(1, min(BEGUN, bar, place) + 1):
+            mine, other = self._rows[bar - back], form[place - back]
+            for column in (0, 1):
+                alike += ((mine[column] == NEW) == (other[column] == NEW)) + (mine[column] == other[column])
+            count += 2
+        return alike / max(1, count)
+
+    def _repeated(self, echo: int, bar: int) -> int:
+        if echo == UNKNOWN[ECHO]:
+            return echo
+        lag, how = lag_of(echo), (echo - 1) % 3
+        if lag is not None:
+            while lag > bar and lag > 1:  # what lies too far back is asked for from nearer by
+                lag //= 2
+            echo = echo_class(lag, how) if lag <= bar else NEW
+        repeat = 0.5 if self.repeat is None else self.repeat
+        if echo == NEW and self.random.random() < 2 * repeat - 1:
+            near = [one for one in LAGS if one <= bar]
+            if near:
+                chosen = self.random.choices(near, [LAG_WEIGHTS[one] for one in near])[0]
+                return echo_class(chosen, EXACT)
+        if echo != NEW and self.random.random() < 1 - 2 * repeat:
+            return NEW
+        return echo
+
+    def _playing(self, active: int, bar: int) -> int:
+        """The bits of the parts that play in a bar; they are the same for the bars of a phrase."""
+        if active == UNKNOWN[ACTIVE] and self.parts is None:
+            return active
+        every = (1 << MOST_ACTIVE) - 1
+        allowed = every if self.parts is None else sum(1 << part for part in self.parts if part < MOST_ACTIVE)
+        if not allowed:
+            return UNKNOWN[ACTIVE]
+        if self.fixed or active == UNKNOWN[ACTIVE]:
+            return allowed
+        if bar % PHRASE and self._rows and self._rows[-1][2] != UNKNOWN[ACTIVE]:
+            before = self._rows[-1][2]
+            return (before | active) & allowed or before  # who has begun goes on until the phrase ends
+        return active & allowed or allowed

@@ -1,0 +1,56 @@
+from random import Random
+
+import pytest
+
+from rnnmuse.music.codec import ACTIVE, ECHO, UNKNOWN
+from rnnmuse.music.echo import EXACT, NEW, echo_class
+from rnnmuse.play.plan import GOES_ON, Plan
+
+FORM = (
+    [[NEW, NEW, 3]] * 4 + [[echo_class(4, EXACT), echo_class(1, EXACT), 3]] * 4 + [[echo_class(16, EXACT), NEW, 1]] * 8
+)
+
+
+def rows(count=16, **settings):
+    plan = Plan([FORM], Random(1), **settings)
+    return [plan.row(bar) for bar in range(count)]
+
+
+def test_a_piece_from_nothing_has_the_form_of_a_real_one():
+    found = rows()
+    assert [row[0] for row in found[:8]] == [row[0] for row in FORM[:8]]
+    assert found[8][0] == echo_class(8, EXACT), "what lies too far back is asked for from nearer by"
+    assert all(row[3] == GOES_ON for row in found)
+
+
+@pytest.mark.parametrize(("repeat", "low", "high"), [(0.0, 0, 0), (0.5, 12, 12), (1.0, 15, 16)])
+def test_the_performer_asks_for_more_or_less(repeat, low, high):
+    assert low <= sum(row[0] != NEW for row in rows(repeat=repeat)) <= high
+
+
+def test_the_end_comes_near():
+    assert [row[3] for row in rows(bars=16)] == [4] * 8 + [3] * 4 + [2] * 2 + [1, 0]
+
+
+def test_who_has_begun_goes_on_until_the_phrase_ends():
+    forms = [[[NEW, NEW, 3 if bar % 4 < 2 else 1] for bar in range(16)]]
+    plan = Plan(forms, Random(1), parts=frozenset({0, 1}))
+    assert [plan.row(bar)[2] for bar in range(4)] == [3, 3, 3, 3]
+
+
+def test_those_that_are_asked_for_play_all_the_time():
+    assert {row[2] for row in rows(parts=frozenset({1}), fixed=True)} == {2}
+
+
+def test_without_forms_nothing_is_asked_for():
+    plan = Plan([], Random(1))
+    assert plan.row(3) == (UNKNOWN[ECHO], UNKNOWN[ECHO], UNKNOWN[ACTIVE], GOES_ON)
+    with pytest.raises(ValueError, match="repeat: 2"):
+        Plan([], Random(1), repeat=2)
+
+
+def test_what_is_begun_stays():
+    begun = [[NEW, NEW, 1]] * 6
+    plan = Plan([FORM], Random(1), begun)
+    assert [plan.row(bar)[:3] for bar in range(6)] == [(NEW, NEW, 1)] * 6
+    assert plan.row(40)[0] in range(UNKNOWN[ECHO])
