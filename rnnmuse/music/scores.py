@@ -1,8 +1,9 @@
 """Scores to pieces: MusicXML (plain or zipped), ABC and kern.
 
 MusicXML is read by musicxml_in.py; ABC and kern by music21, which comes with the ``scores`` extra, in a child process
-with limits (parser.py). Repeats sound unless they are to be left as written; a kern file's dynamics and order of sections
-are read by kern.py. Nothing outside the file is ever fetched: document types are dropped and entity declarations refused.
+with limits (parser.py). Repeats sound unless they are to be left as written; a kern file's dynamics and order of
+sections are read by kern.py. Nothing outside the file is ever fetched: document types are dropped and entity
+declarations refused.
 """
 
 from __future__ import annotations
