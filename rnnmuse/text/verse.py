@@ -166,7 +166,7 @@ class Poet:
                 used=[line.word for line in lines],
                 opens=form.opens(at),
                 strong=[i % 2 == 1 for i in range(syllables)] if form.iambic else None,
-                final=at + 1 == len(form.syllables),
+                final=at + 1 == len(form.syllables) or at in form.breaks,
                 musts=[must] if must else () if forced else self.themed(worn),
                 forced=forced,
                 syntax=lines[-1].syntax if lines else None,
