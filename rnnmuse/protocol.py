@@ -136,10 +136,11 @@ TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "temperature": (_n("value", 0, 5), 0.8, "0 the likeliest, 1 as the models learned"),
     "top_p": (_n("value", 0.01, 1), 0.95, "draw from the likeliest characters that hold this share"),
     "rate": (_n("value", 0.1, 16, unit="syllables a beat"), 2.0, "how fast it speaks"),
-    "unit": (_s("value", "character", "syllable", "word", "line"), "word", "what a chunk is"),
+    "unit": (_s("value", "character", "syllable", "word", "line", "phrase"), "word", "what a chunk is"),
     "when": (_s("value", "now", "beat", "bar"), "beat", "when the first chunk of a request comes"),
     "mixture": (_s("value", "linear", "product"), "linear", "weighted mean of the models, or weighted product"),
     "ascii": (_n("value", 0, 1, "i"), 0, "1 sends ASCII alone, for hosts that know no UTF-8"),
+    "after": (_n("value", 0, PLAYERS, "i"), 0, "speak after this text player has ended a sentence or line; 0 for always"),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same"),
 }
 """Name, argument, default and meaning of each parameter of a text player."""

@@ -91,7 +91,7 @@ class Engine:
     def text_player(self, number: int) -> TextPlayer:
         """Return the text player; it is made when it is first addressed."""
         if number not in self.texts:
-            self.texts[number] = TextPlayer(number, self.text_model)
+            self.texts[number] = TextPlayer(number, self.text_model, others=self.texts)
             self._set_time(self.texts[number])
         return self.texts[number]
 
