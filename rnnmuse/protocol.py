@@ -140,7 +140,7 @@ TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "when": (_s("value", "now", "beat", "bar"), "beat", "when the first chunk of a request comes"),
     "mixture": (_s("value", "linear", "product"), "linear", "weighted mean of the models, or weighted product"),
     "ascii": (_n("value", 0, 1, "i"), 0, "1 sends ASCII alone, for hosts that know no UTF-8"),
-    "after": (_n("value", 0, PLAYERS, "i"), 0, "speak after this text player has ended a sentence or line; 0 for always"),
+    "after": (_n("value", 0, PLAYERS, "i"), 0, "speak once this text player has ended a sentence or line; 0 for always"),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same"),
 }
 """Name, argument, default and meaning of each parameter of a text player."""
