@@ -140,7 +140,11 @@ TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "when": (_s("value", "now", "beat", "bar"), "beat", "when the first chunk of a request comes"),
     "mixture": (_s("value", "linear", "product"), "linear", "weighted mean of the models, or weighted product"),
     "ascii": (_n("value", 0, 1, "i"), 0, "1 sends ASCII alone, for hosts that know no UTF-8"),
-    "after": (_n("value", 0, PLAYERS, "i"), 0, "speak once this text player has ended a sentence or line; 0 for always"),
+    "after": (
+        _n("value", 0, PLAYERS, "i"),
+        0,
+        "speak once this text player has ended a sentence or line; 0 for always",
+    ),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same"),
 }
 """Name, argument, default and meaning of each parameter of a text player."""
@@ -148,7 +152,17 @@ TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
 COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
     "model": (_s("name"), "covers", "which cover model draws"),
     "mood": (_s("value"), "", 'a mood such as "dark" or "calm+warm"; empty for none'),
-    "palette": (_s("value"), "", 'a palette such as "sea", or colours "#102030,#f0e0c0"; empty for the model\'s own'),
+    "look": (
+        _s("value", "screen", "riso", "lino", "geometric", "gradient", "paint"),
+        "screen",
+        "the print that draws it",
+    ),
+    "palette": (
+        _s("value"),
+        "",
+        'a palette such as "sea", inks, or colours "#102030,#f0e0c0"; "picture" for the model\'s own; empty for one '
+        "that the music asks for",
+    ),
 }
 """Name, argument, default and meaning of what covers and the live picture are drawn with."""
 

@@ -17,6 +17,7 @@ from rnnmuse.cover.picture import MOST_BYTES, Design, contact_sheet, design_for,
 from rnnmuse.cover.video import Walk, excerpt, frames, parse_size, write_loop_sound
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
+from rnnmuse.jobs import messages as m
 from rnnmuse.jobs.process import Jobs
 from rnnmuse.models.bundle import load_cover
 from rnnmuse.music.midi import write_midi
@@ -247,18 +248,21 @@ def test_jobs_draw_progress_and_answer_mistakes(covers, tmp_path):
     sent = []
     jobs = Jobs(sent.append, tmp_path / "covers", now=lambda: 1.0)
     settings = {"model": "covers", "mood": "", "palette": "", "seed": None, "size": 64, "title": "../../x"}
-    jobs.take(("cover", 1, settings, [(4.0, 60, 80), (5.0, 64, 90)], 120.0))
-    assert sent[-1][:2] == ("done", 1)
-    assert (tmp_path / "covers" / sent[-1][2]).exists()
-    jobs.take(("cover", 2, settings, [], 120.0))
-    assert sent[-1][2] != sent[0][2]
+    jobs.take(m.DrawCover(1, settings, (m.HeardNote(4.0, 60, 80), m.HeardNote(5.0, 64, 90)), 120.0))
+    first = sent[-1]
+    assert isinstance(first, m.CoverDone)
+    assert first.job == 1
+    assert (tmp_path / "covers" / first.name).exists()
+    jobs.take(m.DrawCover(2, settings, (), 120.0))
+    assert sent[-1].name != first.name
     assert len(list((tmp_path / "covers").iterdir())) == 2
-    jobs.take(("cover", 3, settings | {"model": "none"}, [], 120.0))
-    assert sent[-1][:2] == ("failed", 3)
-    jobs.take(("stream", 4.0, {"model": "covers", "mood": "", "palette": "", "seed": None}))
+    jobs.take(m.DrawCover(3, settings | {"model": "none"}, (), 120.0))
+    assert isinstance(sent[-1], m.JobFailed)
+    assert sent[-1].job == 3
+    jobs.take(m.Stream(4.0, {"model": "covers", "mood": "", "palette": "", "look": "riso", "seed": None}))
     assert jobs.wait() == 0.0
     jobs.advance()
-    assert sent[-1][0] == "frame"
+    assert isinstance(sent[-1], m.Frame)
     assert jobs.wait() == pytest.approx(0.25)
-    jobs.take(("stream", 0.0, {"model": "covers", "seed": None}))
+    jobs.take(m.Stream(0.0, {"model": "covers", "seed": None}))
     assert jobs.wait() is None
