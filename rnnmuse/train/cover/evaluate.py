@@ -347,13 +347,8 @@ def report(name: str, result: dict[str, Any]) -> str:
         f"- Diversity: mean pairwise distance {result['diversity']:.2f} of the real pictures'.",
         f"- Memory: nearest training picture of {min(NEAR, result['samples'])} samples at "
         f"{result['nearest training picture']:.2f} (median {result['median nearest']:.2f}); closest pair of different "
-<<<<<<< HEAD
         f"works {result['closest real pair']:.2f} (median {result['median real pair']:.2f}). "
         "The ten closest, samples above: nearest.png.",
-=======
-        f"works {result['closest real pair']:.2f} (median {result['median real pair']:.2f}). The ten closest, samples "
-        "above: nearest.png.",
->>>>>>> covers
     ]
     if music := result["music"]:
         lines.append(
