@@ -13,7 +13,7 @@ def test_the_wheel_has_one_top_level_name_and_the_models(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"rnnmuse"}
-    for model in ("lieder", "leadsheet", "grooves", "game", "shakespeare", "verse", "tang"):
+    for model in ("lieder", "leadsheet", "grooves", "band", "piano", "shakespeare", "verse", "tang"):
         assert f"rnnmuse/_data/models/{model}/step.onnx" in names
     assert "rnnmuse/_data/models/covers/weights.safetensors" in names
     assert "rnnmuse/cover/fonts/NotoSansCJK-Bold.otf" in names

@@ -312,11 +312,11 @@ class Player:
         """A wait of ``low`` to ``high`` grid steps; None where the model would rather wait beyond ``end``."""
         # a model that would wait past the end stops here; one that would wait past a deadline acts on it
         low, bound = min(low, MAX_WAIT), min(high, MAX_WAIT)
-        lean = np.float32(-self._tilt) * _WAITS if self._tilt else None
+        lean = (-self._tilt * _WAITS).astype(np.float32) if self._tilt else None
         beats = self._pick(expected, BEATS, _between(32, low // GRID, bound // GRID), lean)
         first = low - beats * GRID if beats == low // GRID else 0
         final = bound - beats * GRID if beats == bound // GRID else GRID - 1
-        lean = np.float32(-self._tilt) * _PLACES if self._tilt else None
+        lean = (-self._tilt * _PLACES).astype(np.float32) if self._tilt else None
         sub = self._pick(expected, SUB, _between(GRID, first, final), lean)
         wait = beats * GRID + sub
         return wait if wait < end else None
