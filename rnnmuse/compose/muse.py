@@ -29,8 +29,6 @@ from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, constrained, events_until
 
 MEMORY = 2048  # events of the prompt that are heard; the state has forgotten what was before
-GRAVITY = 2.0
-"""Nats by which pitches outside the key are less likely."""
 UNHEARD = 2
 """Bars that drums play before what is kept."""
 SWING = 0.06
@@ -259,7 +257,7 @@ class Muse:
             chord_tones=settings.chords is not None or settings.ending,
             rest=frame.metre_at(start / GRID).bar_beats,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
-            gravity=GRAVITY if scale is None else 0.0,
+            gravity=self.model.gravity if scale is None else 0.0,
         )
         player = constrained(
             self.model, frame, rules, seed, settings.temperature, self.top_p(settings), settings.density, plan

@@ -37,6 +37,9 @@ from rnnmuse.music.theory import estimate_key
 
 MAX_STEPS = 64
 CLOSER = 6
+ROLL = 0.2
+"""Beats below which two strokes of one drum belong to a roll."""
+
 BEATS_A_BAR = BAR // STEPS_A_BEAT
 
 
@@ -176,11 +179,17 @@ class Phrases:
             raise ValueError("parts: the piece has no drums")
         index = drums[0]
         source = piece.parts[index]
-        notes = source.notes if source.drum else [replace(n, pitch=DRUM_PITCHES[1]) for n in source.notes]
+        if source.drum:  # the whole kit, however many parts it is spread over
+            notes = sorted(note for i in drums for note in piece.parts[i].notes)
+        else:
+            notes = [replace(n, pitch=DRUM_PITCHES[1]) for n in source.notes]
         bars = -(-(on_step(max(n.start for n in notes))[0] + 1) // BAR)
         grid, _ = drum_grid(notes, bars)
         random = Random(secrets.randbits(31) if seed is None else seed)
         tempo = min(1000.0, max(10.0, piece.tempo_at(0.0)))
+        if taps or kept:
+            for other in drums[1:]:
+                piece = with_notes(piece, other, [])
         if taps:
             made = groove.from_taps(taps_of(grid), random, tempo)
             return with_notes(piece, index, drum_notes(made), drum=True)
@@ -193,7 +202,11 @@ class Phrases:
             old = [n for n in notes if DRUM_OF.get(n.pitch) in kept]
             return with_notes(piece, index, sorted(old + drum_notes(new)))
         human = groove.humanise(grid, random, tempo, level=level_of(grid))
-        return with_notes(piece, index, [_moved(n, human, amount, random) for n in notes])
+        rolls = _rolls(notes)
+        for i in drums:
+            moved = [_moved(n, human, amount, random, rolls) for n in piece.parts[i].notes]
+            piece = with_notes(piece, i, moved)
+        return piece
 
     def _groove(self) -> GrooveModel:
         if self.model.groove is None:
@@ -201,14 +214,31 @@ class Phrases:
         return self.model.groove
 
 
-def _moved(note: Note, human: Grid, amount: float, random: Random) -> Note:
-    """A stroke moved from where it is towards where and how loud the human strikes it."""
+def _rolls(notes: list[Note]) -> set[tuple[float, int]]:
+    """Start and pitch of the strokes that follow one another faster than sixteenths on one drum."""
+    found: set[tuple[float, int]] = set()
+    by_drum: dict[int, list[Note]] = {}
+    for note in notes:
+        line = by_drum.setdefault(DRUM_OF.get(note.pitch, -note.pitch), [])
+        if line and note.start - line[-1].start < ROLL:
+            found |= {(line[-1].start, line[-1].pitch), (note.start, note.pitch)}
+        line.append(note)
+    return found
+
+
+def _moved(note: Note, human: Grid, amount: float, random: Random, rolls: set[tuple[float, int]]) -> Note:
+    """A stroke moved from where it is towards where and how loud the human strikes it.
+
+    Strokes of ``rolls`` keep their times, so that a roll stays even.
+    """
     step, _ = on_step(note.start)
     drum = DRUM_OF.get(note.pitch)
     if drum is None or not human[step, drum, 0]:
         return note
     fine = random.random() - 0.5  # within the class: a human is on no grid of 25ths
     start = max(0.0, (step + (int(human[step, drum, 2]) - ON_GRID + fine) / MICROS) / STEPS_A_BEAT)
+    if (note.start, note.pitch) in rolls:
+        start = note.start
     velocity = velocity_of(int(human[step, drum, 1])) + random.randint(-2, 1)
     return replace(
         note,

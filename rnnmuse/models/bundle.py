@@ -211,6 +211,7 @@ def load_stream(name: str) -> StreamModel:
             bool(about.get("score", False)),
             about.get("pitches", ()),
             float(about.get("top_p", 0.96)),
+            float(about.get("gravity", 0.3)),
         )
 
 

@@ -187,7 +187,8 @@ class StreamModel:
     ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans of
     real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part
     plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
-    the nucleus that it is best drawn from.
+    the nucleus that it is best drawn from, ``gravity`` the nats by which pitches outside an inferred key are less
+    likely.
     """
 
     def __init__(
@@ -202,9 +203,11 @@ class StreamModel:
         score: bool = False,
         pitches: Sequence[Sequence[int]] = (),
         top_p: float = 0.96,
+        gravity: float = 0.3,
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
-        self.forms, self.minor, self.score, self.top_p = forms, minor, score, top_p
+        self.forms, self.minor, self.score = forms, minor, score
+        self.top_p, self.gravity = top_p, gravity
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         self._session = session(step)

@@ -29,8 +29,6 @@ def read_music(path: Path | str, as_written: bool = False) -> Piece:
         from rnnmuse.music.scores import read_score
 
         return read_score(path, as_written)
-    if not path.exists():
-        raise ReadError(f"{path}: no such file")
     raise ReadError(f"{path.name}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
 
 

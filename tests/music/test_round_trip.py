@@ -127,6 +127,8 @@ def test_the_files_of_the_repository_come_back(path):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(tracks(), min_size=1, max_size=3))
 def test_mido_reads_the_same_channel_messages(made):
+    for track in made:  # mido 1.3 loses the wait before a meta event that it does not know
+        track.events = [event for event in track.events if event[1][:2] != b"\xff\x60"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ReadWarning)
         written = midi_bytes(read_midi(serialise(1, 480, made)))

@@ -157,6 +157,7 @@ def export(
             "score": recipe.score,
             "pitches": pitches_of(training, len(recipe.parts), recipe.drums),
             "top_p": recipe.top_p,
+            "gravity": recipe.gravity,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

@@ -21,7 +21,8 @@ class Recipe:
     in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are
     drawn for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
     ``score`` says that the pieces are scores, to which expression is added when they are played;
-    ``top_p`` is the nucleus that the model is drawn from. The
+    ``top_p`` is the nucleus that the model is drawn from, ``gravity`` the nats
+    by which pitches outside an inferred key are less likely. The
     memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side, ``chunk`` events at a
     time, with carried state. ``average`` is the decay at each step of the averaged weights that are kept. ``note``
     says in words what a setting cannot.
@@ -39,6 +40,7 @@ class Recipe:
     kit: str = "general"
     score: bool = False
     top_p: float = 0.96
+    gravity: float = 0.3
     data: tuple[dict[str, str], ...] = field(default=())
     embed: int = 192
     hidden: int = 384
