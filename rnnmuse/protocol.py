@@ -127,6 +127,7 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
     "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of so many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
+    "repeat": (_n("value", 0, 1), 0.5, "how much earlier bars are restated: 0 nothing, 0.5 as in real pieces, 1 all"),
     "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
