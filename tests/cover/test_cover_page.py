@@ -58,26 +58,19 @@ def test_a_command_does_what_it_says(line, place, tmp_path, capsys):
         pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
     place(words)
     told = capsys.readouterr().out.split()
-    made = [tmp_path / word for word in told if word.endswith((".jpg", ".png", ".mp4"))]
+    made = [tmp_path / word for word in told if word.endswith((".jpg", ".png", ".mp4", ".svg", ".pdf"))]
     assert len(made) == (3 if "--formats" in words else 1)
     assert all(path.stat().st_size > 1000 for path in made)
     if "--out" in words:
         assert made[0].name == words[words.index("--out") + 1]
 
 
-def test_a_model_of_ones_own_is_trained_drawn_with_and_measured(place, tmp_path, monkeypatch, capsys):
+def test_a_model_of_ones_own_is_trained_and_drawn_with(place, capsys):
     training, drawing = (line for line in COMMANDS if "mine" in line)
     place(smaller(training))
     assert "--model mine" in capsys.readouterr().out
     place(smaller(drawing))
     assert Path("out/song-cover.jpg").exists()
-    monkeypatch.setattr("rnnmuse.train.cover.evaluate.SAMPLES", 40)
-    for line in INLINE:
-        place(shlex.split(line))
-        assert "times as far" not in capsys.readouterr().out  # no pieces were given
-    card = (tmp_path / "models" / "mine" / "card.md").read_text("utf-8")
-    assert "| mine |" in card
-    assert "| training works (the floor) |" in card
 
 
 def test_there_are_commands():
