@@ -78,6 +78,6 @@ def test_nothing_else_imports_it():
         ]  # fmt: skip
         if names:
             users[path.relative_to(ROOT / "rnnmuse").as_posix()] = names
-    assert users == {"models/runtime.py": ["onnxruntime"], "train/export.py": ["onnxruntime.quantization"]}
-    export = (ROOT / "rnnmuse" / "train" / "export.py").read_text(encoding="utf-8")
+    assert users == {"models/runtime.py": ["onnxruntime"], "train/graph.py": ["onnxruntime.quantization"]}
+    export = (ROOT / "rnnmuse" / "train" / "graph.py").read_text(encoding="utf-8")
     assert export.index("    onnxruntime()") < export.index("from onnxruntime.quantization")
