@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import threading
+import time
 from io import FileIO
 
 import mido
@@ -122,6 +123,8 @@ def record_until_full(recorder, told):
     """Play chords until the recorder refuses; returns how many notes were begun."""
     begun = 0
     for index in range(100_000):
+        while recorder._queue.qsize() > 100 and not told.is_set():  # the writing thread may get no turn
+            time.sleep(0)
         try:
             for pitch in (60, 64, 67):
                 recorder.prepare(note(index, pitch, 80, index % 3))()
