@@ -37,3 +37,9 @@ class PortError(RnnmuseError, OSError):
 
 class ReadWarning(UserWarning):
     """Something in a file was not understood and was skipped; the message is one line that names it."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of another library's error, cut to 200 characters; its type's name where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from rnnmuse.errors import ReadError
+from rnnmuse.errors import ReadError, first_line
 from rnnmuse.events import Lyric, Note
 from rnnmuse.music.chordtext import chord_text
 from rnnmuse.music.instruments import program_of
@@ -47,7 +47,7 @@ def read(form: str, texts: Sequence[tuple[str, str]], as_written: bool = False) 
                 score = next(iter(scores)) if scores is not None else stream
                 found = _Converter(score, as_written, unknown).piece
             except Exception as error:  # music21 raises whatever its parsers meet
-                raise ReadError(_first_line(error)) from None
+                raise ReadError(first_line(error)) from None
         if index == 0:
             piece = found
         else:
@@ -58,11 +58,6 @@ def read(form: str, texts: Sequence[tuple[str, str]], as_written: bool = False) 
                 part.name = name
                 part.program = program_of(name) or part.program
     return piece, unknown
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
 
 
 class _Converter:

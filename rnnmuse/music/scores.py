@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from rnnmuse.errors import ReadError, ReadWarning
+from rnnmuse.errors import ReadError, ReadWarning, first_line
 from rnnmuse.music import abc_tunes, charset, parser
 from rnnmuse.music.kern import as_it_sounds, outline, with_dynamics
 from rnnmuse.music.limits import check_times
@@ -179,12 +179,7 @@ def _unzipped(name: str, data: bytes) -> bytes:
     except ReadError:
         raise
     except Exception as error:  # zipfile and its decompressors raise a dozen kinds
-        raise ReadError(f"{name}: damaged MXL container: {_first_line(error)}") from None
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+        raise ReadError(f"{name}: damaged MXL container: {first_line(error)}") from None
 
 
 def _member(name: str, archive: zipfile.ZipFile, inner: str) -> bytes:
