@@ -62,11 +62,6 @@ class Link(Generic[T]):
         """The child's process number; None before it runs."""
         return self._process.pid if self._process is not None else None
 
-    @property
-    def waiting(self) -> int:
-        """Messages that were not sent yet."""
-        return len(self._outgoing)
-
     def send(self, message: T) -> bool:
         """Queue a message; False where the queue is full and refused it."""
         return self._outgoing.put(message)

@@ -27,9 +27,6 @@ class Outputs:
         self._by_name: dict[str, Output] = {}
         self.lost: Callable[[str, object], None] = lambda name, why: None
 
-    def __getitem__(self, name: str) -> Output:
-        return self._by_name[name]
-
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
 

@@ -28,8 +28,6 @@ class PlayerControl:
         self._commands = transport.scheduler.commands
         self._heard = heard
         self.notes_in = 0
-        self.dropped = 0
-        """Notes in that did not reach the engine because its queue was full."""
         self._held: dict[int, set[int]] = {}
         self._silenced: set[int] = set()
         self._jobs = 0
@@ -92,7 +90,6 @@ class PlayerControl:
             return True
         sent = self._tickets.send(m.Hear(player, self._transport.place, pitch, velocity, source))
         if sent is False and velocity:
-            self.dropped += 1
             return False
         (held.add if velocity else held.discard)(pitch)
         return True
