@@ -60,6 +60,8 @@ FIELDS: dict[str, dict[str, tuple[Argument, Any, str]]] = {
         "hears": (_text("hears"), "", 'MIDI channels and players it hears, such as "ch1 2"; empty for its own channel'),
         "when": (_text("when", "now", "beat", "bar"), "now", "when changes of mode and parameters come"),
         "started": (Argument("started", "b"), False, "plays as soon as the clock runs"),
+        "mute": (Argument("mute", "b"), False, "plays, but is not heard"),
+        "solo": (Argument("solo", "b"), False, "is heard, and of the others only those that are solo too"),
         **PARAMETERS,
     },
     "part": {

@@ -184,6 +184,9 @@ TABLE: tuple[Row, ...] = (
         "errors here; the lease is 60 s unless it is renewed; with ahead, notes come so early, in bundles with their "
         "time; with a port, they and all answers go to that port of the sender", "server.subscribe"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "server.unsubscribe"),
+    Row("/rnnmuse/watch", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send each value that is set "
+        "here, once it holds, and each note when it is planned; the lease is 60 s unless it is renewed, 0 ends it",
+        "watch.watch"),
     Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender",
         "server.reply_to"),
     Row("/rnnmuse/probe", "w", (_n("number", -1e9, 1e9, "i"),), "goes on to every subscriber: a bridge in another "
@@ -212,6 +215,8 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/stop", "w", (), "stand still; every note is ended", "transport.stop"),
     Row("/rnnmuse/transport/continue", "w", (), "run on", "transport.resume"),
     Row("/rnnmuse/transport/panic", "w", (), "end every note at once, never queued", "transport.panic"),
+    Row("/rnnmuse/transport/running", "rw", (_n("value", 0, 1, "i"),), "1 runs on, 0 stands still",
+        "transport.running"),
     Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "transport.tempo"),
     Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "transport.position"),
     Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "transport.source"),
@@ -226,6 +231,11 @@ TABLE: tuple[Row, ...] = (
         "the player hears a note; velocity 0 ends it, or it ends after so many beats", "player.note"),
     Row(_P + "/start", "w", (), "begin to play", "player.start"),
     Row(_P + "/stop", "w", (), "stop, and end its notes", "player.stop"),
+    Row(_P + "/started", "rw", (_n("value", 0, 1, "i"),), "1 plays whenever the clock runs, 0 is stopped",
+        "player.started"),
+    Row(_P + "/mute", "rw", (_n("value", 0, 1, "i"),), "1 plays on, but is not heard", "player.mute"),
+    Row(_P + "/solo", "rw", (_n("value", 0, 1, "i"),), "1 is heard, and of the others only those that are solo too",
+        "player.solo"),
     Row(_P + "/reset", "w", (), "forget what was heard", "player.reset"),
     Row(_P + "/hold", "w", (), "the mode hold", "player.hold"),
     Row(_P + "/generate", "w", (_n("beats", 1, 256), _n("seed", 0, 2**31 - 1, "i", optional=True)),
@@ -275,6 +285,11 @@ TABLE: tuple[Row, ...] = (
       for name, (argument, _, _) in PARAMETERS.items() if argument.kind != "s"),
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
         _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends"),
+    Row("/rnnmuse/out/{p}/planned", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beat", 0, 1e7),
+        _n("part", 1, 64, "i"), _n("channel", 1, 16, "i")), "sent to watchers: a note will begin or, velocity "
+        "0, end at this beat"),
+    Row("/rnnmuse/out/{p}/recalled", "r", (_n("beat", 0, 1e7),), "sent to watchers: what was planned from this beat "
+        "on will not be played"),
     Row("/rnnmuse/out/{p}/program", "r", (_n("part", 1, 64, "i"), _n("channel", 1, 16, "i"),
         _n("program", 1, 128, "i"), _s("name")), "sent: a part of the player has this channel and program"),
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over"),

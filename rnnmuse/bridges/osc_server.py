@@ -88,6 +88,7 @@ class OscServer:
     ) -> None:
         self.host, self.port, self._handle, self._now, self._sleep = host, port, handle, now, sleep
         self.subscribers: Subscribers[Client] = Subscribers(now)
+        self.watchers: Subscribers[Client] = Subscribers(now)
         self._inbox: Inbox[Client] = Inbox()
         self._reply_ports: OrderedDict[Client, int] = OrderedDict()
         self._udp: socket.socket | None = None
@@ -201,6 +202,7 @@ class OscServer:
             self._paused.discard(client)
             self._watch(client)
         self.subscribers.expire()
+        self.watchers.expire()
         if self._inbox:
             self._ring()
             self._sleep(REST)
@@ -344,6 +346,7 @@ class OscServer:
         self._paused.discard(client)
         self._reply_ports.pop(client, None)
         self.subscribers.remove(client)
+        self.watchers.remove(client)
 
     # -- out ------------------------------------------------------------------------------------------------
 
@@ -384,6 +387,11 @@ class OscServer:
             held, self._held = self._held, {}
             for client, packets in held.items():
                 self._send_all(client, packets)
+
+    def tell_watchers(self, packet: bytes) -> None:
+        """Send to every client that watches."""
+        for one in self.watchers.running():
+            self.send(one.client, packet)
 
     def broadcast(self, packet: bytes, ahead: int | None = None) -> None:
         """Send to every subscriber, or to those of one look-ahead in nanoseconds."""

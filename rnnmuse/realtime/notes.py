@@ -52,6 +52,8 @@ class Notes:
         self.scheduler, self.outputs, self.players, self._sounding = scheduler, outputs, players, sounding
         self.clock, self.outbox, self.now = scheduler.clock, scheduler.outbox, scheduler.now
         self.ledger = Ledger(self._send)
+        self.planned: Callable[[int, int, int, int, int, bool], None] = lambda *note: None
+        self.recalled: Callable[[int | None, int], None] = lambda player, after: None
         self.count = 0
         """Notes that began."""
         self._open: dict[tuple[int, int, int], PlayedNote] = {}
@@ -65,6 +67,7 @@ class Notes:
         for ahead, lane in self.scheduler.lanes.items():
             note.begins[ahead] = lane.plan(tick, partial(self._begin, note, ahead), player)
         self._open[player, part, pitch] = note
+        self.planned(player, tick, pitch, velocity, part, drum)
         if drum:
             self.plan_off(player, tick + STROKE, pitch, part)
         self.scheduler.wake()
@@ -75,6 +78,7 @@ class Notes:
         if note is None:
             note = PlayedNote(player, part, pitch, 0, tick)
         note.off = tick
+        self.planned(player, tick, pitch, 0, part, note.drum)
         for ahead, lane in self.scheduler.lanes.items():
             lane.plan(tick, partial(self._finish, note, ahead), player, True, note.begins.get(ahead))
         self.scheduler.wake()
@@ -89,6 +93,7 @@ class Notes:
         """Take back the notes planned after ``tick`` that did not begin, of one player or of all."""
         for lane in self.scheduler.lanes.values():
             lane.recall(player, after)
+        self.recalled(player, after)
         self.scheduler.wake()
 
     def end(self, player: int | None = None) -> None:
@@ -100,6 +105,7 @@ class Notes:
         """Forget every plan and end every note: the clock goes to another place."""
         self.scheduler.forget_notes()
         self._open.clear()
+        self.recalled(None, -1)
         self._heard.clear()  # the engine's players begin again at the new place
         self.ledger.end()
 
@@ -118,6 +124,8 @@ class Notes:
         return self.clock.time_at(self.clock.swung(tick)) if self.clock.running else self.now()
 
     def _begin(self, note: PlayedNote, ahead: Nanoseconds) -> None:
+        if not self.players.is_heard(note.player):
+            return
         channel = note.channels[ahead] = self.players.channel(note.player, note.part, note.drum)
         self._tick = note.tick
         try:

@@ -41,6 +41,7 @@ class Orders:
         self._players, self._notes, self._transport, self._tickets = players, notes, transport, tickets
         self._error, self._broadcast = error, broadcast
         self.server: ServerControl | None = None
+        self.changed: Callable[..., None] = lambda *addresses: None
         self._told_jumps = -1
         self._acts: dict[type[m.FromEngine], Callable[[Any], None]] = {
             m.NoteOn: self._note_on,
@@ -148,10 +149,12 @@ class Orders:
 
     def _mode(self, message: m.ModeOf) -> None:
         self._players.seat(message.player).mode = message.mode
+        self.changed(f"/rnnmuse/player/{message.player}/mode")
 
     def _latent(self, message: m.LatentState) -> None:
         if message.state or message.player in self._players.seats:
             self._players.seat(message.player).latent = message.state
+            self.changed(f"/rnnmuse/player/{message.player}/latent/xy", f"/rnnmuse/player/{message.player}/latent/map")
 
     def _mistake(self, message: m.Mistake) -> None:
         kind = "text" if message.of_text else "player"
@@ -173,6 +176,7 @@ class Orders:
             return
         self._error(f"/rnnmuse/player/{player}", "model", f"{text}; it plays {back} again")
         self._players.seat(player).model = back
+        self.changed(f"/rnnmuse/player/{player}/model")
         self._set_up(player)
 
     # -- a lost engine: `rnnmuse.realtime.supervisor.Handler` -----------------------------------------------
@@ -188,6 +192,7 @@ class Orders:
                 if last is not None and model != last:
                     self._error(f"/rnnmuse/player/{number}", "model", f"model {model} is given up; {last} plays")
                     seat.model = last
+                    self.changed(f"/rnnmuse/player/{number}/model")
         for player, job in sorted(self._players.jobs.items()):
             self._error(f"/rnnmuse/player/{player}/generate", "engine", f"job {job} was lost with the engine")
         self._players.jobs.clear()

@@ -72,6 +72,11 @@ class Players:
             if number != source and source in self.look(number).hearing(number):
                 yield number
 
+    def is_heard(self, player: int) -> bool:
+        """Whether the player's notes go out: it is not muted, and where some are solo it is one of them."""
+        seat = self.look(player)
+        return not seat.mute and (seat.solo or not any(one.solo for one in self.seats.values()))
+
     def plays_to(self, player: int, output: str) -> bool:
         """Whether the player's notes go to the output of this name; a recording has those of all."""
         return self.look(player).target.lower() in output.lower() or output.startswith(RECORDING)

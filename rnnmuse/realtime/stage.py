@@ -32,6 +32,7 @@ from rnnmuse.realtime.control.server import ServerControl
 from rnnmuse.realtime.control.table import Control
 from rnnmuse.realtime.control.text import TextControl
 from rnnmuse.realtime.control.transport import TransportControl
+from rnnmuse.realtime.control.watch import WatchControl
 from rnnmuse.realtime.lanes import Lateness
 from rnnmuse.realtime.lead.osc import OscLeader
 from rnnmuse.realtime.notes import Notes
@@ -113,6 +114,13 @@ class Stage:
         )
         about = ServerControl(self.server, self.tickets, lambda: self.control.addresses, self.broadcast, self._stats)
         texts = TextControl(self.players, self.transport, self.tickets, self.orders.unsay, about.ask_models)
+        self.watch = WatchControl(
+            self.server,
+            self.scheduler,
+            self.players,
+            lambda: self.control.addresses,
+            lambda: self.control.getters,
+        )
         nouns = {
             "transport": TransportControl(self.transport, self.player, texts, OscLeader(self.transport)),
             "player": self.player,
@@ -122,6 +130,7 @@ class Stage:
             "midi": self.midi,
             "preset": self.presets,
             "server": about,
+            "watch": self.watch,
         }
         self.control = Control(nouns, self.scheduler, self._reply, self._fail, wall)
 
@@ -129,7 +138,10 @@ class Stage:
         self.outputs.lost = self.lose
         self.midi.open_outputs = self.outputs.names
         self.players.announce = self._announce
-        self.transport.changed = self.orders.tell_clock
+        self.transport.changed = self._clock_changed
+        self.control.took = self.watch.took
+        self.orders.changed = self.player.changed = self.watch.changed
+        self.notes.planned, self.notes.recalled = self.watch.planned, self.watch.recalled
         self.transport.asked = self.player.forgive
         self.transport.beat = self._beat
         self.server.subscribers.on_lookaheads_changed = self._look_aheads_changed
@@ -266,6 +278,7 @@ class Stage:
         """What the watchdog looks at besides the engine."""
         self.covers.watch()
         self.server.subscribers.expire()
+        self.server.watchers.expire()
 
     # -- messages -------------------------------------------------------------------------------------------
 
@@ -298,6 +311,10 @@ class Stage:
         return self.supervisor.send(message)
 
     # -- what the parts say ---------------------------------------------------------------------------------
+
+    def _clock_changed(self) -> None:
+        self.orders.tell_clock()
+        self.watch.clock_changed()
 
     def _sounding(self, player: int, pitch: int, velocity: int) -> None:
         self.player.sounding(player, pitch, velocity)

@@ -33,6 +33,8 @@ class Seat:
     started: bool = False
     hears: str = ""
     when: str = "now"
+    mute: bool = False
+    solo: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     latent: dict[str, Any] = field(default_factory=dict)
     parts: dict[int, PartSetting] = field(default_factory=dict)

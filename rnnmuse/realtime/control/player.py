@@ -27,6 +27,8 @@ class PlayerControl:
         self._players, self._notes, self._transport, self._tickets = players, notes, transport, tickets
         self._commands = transport.scheduler.commands
         self._heard = heard
+        self.changed: Callable[..., None] = lambda *addresses: None
+        """Called with the addresses whose values the engine has accepted, or refused."""
         self.notes_in = 0
         self._held: dict[int, set[int]] = {}
         self._silenced: set[int] = set()
@@ -118,6 +120,17 @@ class PlayerControl:
         self._silenced.discard(call.player)
         self.silence(call.player)
 
+    def started(self, call: Call, value: int) -> None:
+        """Start as the clock runs, without setting it going; or stop."""
+        if value:
+            self._silenced.discard(call.player)
+            self.arm(call.player)
+        else:
+            self.stop(call)
+
+    def get_started(self, call: Call) -> None:
+        self._answer_all_settled(call, ("mode", call.player), lambda: int(self._players.look(call.player).started))
+
     def silence(self, player: int) -> None:
         """End the player's notes; it stays silent until it is started."""
         if player in self._players.seats:
@@ -177,7 +190,7 @@ class PlayerControl:
                 seat.started = False
 
         self._silenced.discard(player)
-        self._when(call, ("mode", player), message, accepted)
+        self._when(call, ("mode", player), message, accepted, "mode", "started")
 
     def hold(self, call: Call) -> None:
         self.mode(call, "hold")
@@ -207,9 +220,11 @@ class PlayerControl:
 
         def stored() -> None:
             self._players.seat(player).model = model
+            self.changed(f"/rnnmuse/player/{player}/model")
 
         def refused(text: str) -> None:
             call.fail("value", text)
+            self.changed(f"/rnnmuse/player/{player}/model")
 
         if self._plays(player):
             self._tickets.request((*key, object()), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
@@ -245,6 +260,7 @@ class PlayerControl:
             ("parameter", player, name),
             lambda ticket: m.SetParameter(ticket, player, name, value, self._transport.place),
             accepted,
+            f"param/{name}",
         )
 
     def _value(self, player: int, name: str) -> Any:
@@ -260,13 +276,29 @@ class PlayerControl:
         return clock.metre.next_bar(tick) / PPQ if self._plays(player) else self._transport.place
 
     def _when(
-        self, call: Call, key: Hashable, message_of: Callable[[int], m.ToEngine], accepted: Callable[[], None]
+        self,
+        call: Call,
+        key: Hashable,
+        message_of: Callable[[int], m.ToEngine],
+        accepted: Callable[[], None],
+        *names: str,
     ) -> None:
         """Ask the engine for a change at once, or just before the next beat or bar line as the player's ``when``
-        says."""
+        says. ``names`` are the values that it changes."""
+
+        def decided() -> None:
+            self.changed(*(f"/rnnmuse/player/{call.player}/{name}" for name in names))
+
+        def took() -> None:
+            accepted()
+            decided()
+
+        def refused(text: str) -> None:
+            call.fail("value", text)
+            decided()
 
         def ask() -> None:
-            self._tickets.request(key, message_of, accepted, lambda text: call.fail("value", text))
+            self._tickets.request(key, message_of, took, refused)
 
         unit = self._players.look(call.player).when
         if unit == "now" or not self._transport.clock.running:
@@ -298,6 +330,25 @@ class PlayerControl:
 
     def get_when(self, call: Call) -> None:
         call.answer(self._players.look(call.player).when)
+
+    def mute(self, call: Call, value: int) -> None:
+        self._players.seat(call.player).mute = bool(value)
+        self._end_unheard()
+
+    def get_mute(self, call: Call) -> None:
+        call.answer(int(self._players.look(call.player).mute))
+
+    def solo(self, call: Call, value: int) -> None:
+        self._players.seat(call.player).solo = bool(value)
+        self._end_unheard()
+
+    def get_solo(self, call: Call) -> None:
+        call.answer(int(self._players.look(call.player).solo))
+
+    def _end_unheard(self) -> None:
+        for player in list(self._players.seats):
+            if not self._players.is_heard(player):
+                self._notes.end(player)
 
     def target(self, call: Call, output: str) -> None:
         self._notes.end(call.player)
@@ -381,6 +432,9 @@ class PlayerControl:
             value = getattr(wanted, name)
             if value != getattr(now, name) and (value or name == "target"):
                 take(f"{at}/{name}", value)
+        for name in ("mute", "solo"):
+            if getattr(wanted, name) != getattr(now, name):
+                take(f"{at}/{name}", int(getattr(wanted, name)))
         if wanted.latent and wanted.latent != now.latent:
             restore(player, wanted.latent)
         if wanted.mode != now.mode or self._changing("mode", player):

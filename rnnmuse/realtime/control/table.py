@@ -43,6 +43,8 @@ class Control:
         self._scheduler, self._reply, self._fail, self._wall = scheduler, reply, fail, wall
         self.addresses = addresses()
         self._space = AddressSpace(self.addresses)
+        self.took: Callable[[Entry, str, list[Any]], None] = lambda entry, address, values: None
+        """Called after a message was acted on."""
         self.setters: dict[str, Handler] = {}
         self.getters: dict[str, Handler] = {}
         for row in TABLE:
@@ -143,6 +145,7 @@ class Control:
             arguments = ()  # a trigger works with 1 or T too
         values = list(arguments) if row.free else row.check(address, arguments)
         self.setters[row.handler](call, *values)
+        self.took(entry, address, values)
 
 
 def _method(nouns: Mapping[str, object], row: Row, prefix: str = "") -> Handler:

@@ -31,6 +31,15 @@ class TransportControl:
         self._players.panic()
         self._texts.stop_all()
 
+    def running(self, call: Call, value: int) -> None:
+        if value:
+            self._transport.resume(as_asked=True)
+        else:
+            self._transport.stop()
+
+    def get_running(self, call: Call) -> None:
+        call.answer(int(self._transport.clock.running))
+
     def tempo(self, call: Call, bpm: float) -> None:
         self._transport.set_tempo(bpm)
 
