@@ -11,7 +11,7 @@ from pythonosc.osc_packet import OscPacket
 
 
 def main(out: Path = Path("out")) -> None:
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--no-midi"]
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi"]
     live = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert live.stdout is not None
     port = int(live.stdout.readline().rsplit(":", 1)[1])  # the first line says where it listens

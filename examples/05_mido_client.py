@@ -21,7 +21,7 @@ def backend() -> mido.Backend | None:
 
 
 def main(out: Path = Path("out")) -> None:
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--mode", "accompany"]
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--mode", "accompany"]
     live = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert live.stdout is not None
     line = next(text for text in live.stdout if text.startswith("MIDI"))

@@ -10,7 +10,7 @@ from pythonosc.osc_packet import OscPacket
 
 
 def main(out: Path = Path("out"), words: int = 12) -> None:
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--no-midi"]
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi"]
     live = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert live.stdout is not None
     port = int(live.stdout.readline().rsplit(":", 1)[1])  # the first line says where it listens

@@ -18,7 +18,7 @@ def main(out: Path = Path("out"), desk: tuple[str, int] = ("127.0.0.1", 9000)) -
     scene = author("shakespeare").scene(["Ada", "Ben"], 3, seed=1)
     speeches = {cue["bar"]: cue for cue in scene.cues(tempo=300)}
     moves = {cue.bar: cue for cue in bar_cues(load("lieder").generate(BARS, seed=1))}
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--no-midi"]
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi"]
     live = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert live.stdout is not None
     port = int(live.stdout.readline().rsplit(":", 1)[1])

@@ -17,7 +17,7 @@ SECONDS = 8.0
 
 
 def main(out: Path = Path("out")) -> None:
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--no-midi"]
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi"]
     live = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert live.stdout is not None
     port = int(live.stdout.readline().rsplit(":", 1)[1])

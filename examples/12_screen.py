@@ -25,9 +25,9 @@ def main(out: Path = Path("out"), messages: int = 60) -> None:
     from websockets.sync.client import connect
 
     seen: list[str] = []
-    with rnnmuse("live", "--port", "0", "--no-midi") as line:
+    with rnnmuse("live", "--osc-port", "0", "--no-midi") as line:
         port = line.rsplit(":", 1)[1]  # the first line says where it listens
-        with rnnmuse("screen", "--port", "0", "--osc-port", port) as line:
+        with rnnmuse("screen", "--http-port", "0", "--osc-port", port) as line:
             page = line.split()[1].rstrip("/")  # http://127.0.0.1:PORT
             with connect(page.replace("http", "ws") + "/socket", origin=page) as web:
 

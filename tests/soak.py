@@ -33,7 +33,7 @@ class Live:
 
     def __init__(self, *options: str) -> None:
         self.began = time.monotonic()
-        command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--no-midi", *options]
+        command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         port = int(self.process.stdout.readline().rsplit(":", 1)[1])

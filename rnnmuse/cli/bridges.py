@@ -8,25 +8,31 @@ from typing import Annotated
 import typer
 
 from rnnmuse.bridges import hosts
+from rnnmuse.cli.command import App, Json, examples, renamed, show_json
 from rnnmuse.protocol import PORT
 
-app = typer.Typer(help="Bridges: what you install in the program that you use.", no_args_is_help=True)
+app = App(help="Bridges: what you install in the program that you use.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="HOST", help="The host's name, as `rnnmuse bridges list` has it.")]
 
 
 @app.command("list")
-def list_() -> None:
-    """Every host, how notes go, and the version its bridge was tried in."""
+@examples("rnnmuse bridges list", "rnnmuse bridges list --json")
+def list_(as_json: Json = False) -> None:
+    """List the programs that have a bridge, how notes go, and the version each was tried in."""
+    if as_json:
+        show_json([{"name": h.name, "title": h.title, "way": h.way, "tried": h.tried} for h in hosts.hosts().values()])
+        return
     for host in hosts.hosts().values():
         tried = f"tried in {host.tried}" if host.tried else "not yet tried in the host"
         print(f"{host.name:18} {host.title:22} {host.way:5} {tried}")
 
 
 @app.command()
+@examples("rnnmuse bridges export pd my-patches")
 def export(
     name: Name,
     folder: Annotated[Path, typer.Argument(help="Where to; it is made.")],
-    force: Annotated[bool, typer.Option(help="Overwrite files that differ.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ.")] = False,
 ) -> None:
     """Copy a host's files into a folder."""
     host = hosts.find(name)
@@ -35,11 +41,12 @@ def export(
 
 
 @app.command()
+@examples("rnnmuse bridges install pd --dry-run", "rnnmuse bridges install pd --folder my-patches")
 def install(
     name: Name,
     folder: Annotated[Path | None, typer.Option(help="Instead of where the host looks on this system.")] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    force: Annotated[bool, typer.Option(help="Overwrite files that differ without asking.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ without asking.")] = False,
 ) -> None:
     """Copy a host's files to where the host looks for them."""
     host = hosts.find(name)
@@ -52,15 +59,17 @@ def install(
 
 
 @app.command()
+@examples("rnnmuse bridges check pd")
+@renamed(port="--osc-port")
 def check(
     name: Name,
-    port: Annotated[int, typer.Option(help="rnnmuse live's OSC port.")] = PORT,
+    osc_port: Annotated[int, typer.Option(help="OSC port of rnnmuse live, 1 to 65535.")] = PORT,
     patience: Annotated[float, typer.Option(help="Seconds to wait for the host.")] = 5.0,
 ) -> None:
     """Try the connection, with rnnmuse live and the host running."""
-    if not 1 <= port <= 65535:
-        raise ValueError(f"port: {port}; must be 1 to 65535")
-    for line in hosts.check(hosts.find(name), port, patience):
+    if not 1 <= osc_port <= 65535:
+        raise ValueError(f"osc-port: {osc_port}; must be 1 to 65535")
+    for line in hosts.check(hosts.find(name), osc_port, patience):
         print(line)
 
 

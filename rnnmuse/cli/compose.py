@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.command import Json, examples, progress, renamed, show_json
 from rnnmuse.cli.files import SCORE_SUFFIXES, AsWritten, Force, check_suffix, target, write_piece
 
 if TYPE_CHECKING:
@@ -36,10 +38,17 @@ Expression = Annotated[
 ]
 Ending = Annotated[bool, typer.Option("--ending", help="End the piece: a cadence and a long last note.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
-Wav = Annotated[Path | None, typer.Option(help="Write the sound too.")]
-Roll = Annotated[Path | None, typer.Option(help="Write the piano roll too (.png or .svg).")]
+Audio = Annotated[
+    Path | None, typer.Option(help="Write the sound too: .wav, or with the sound extra .flac, .ogg or .mp3.")
+]
+Picture = Annotated[Path | None, typer.Option(help="Write the piano roll too (.png or .svg).")]
 
 
+@examples(
+    "rnnmuse generate --model grooves --bars 4 --tempo 96",
+    'rnnmuse generate --key "D minor" --chords "Dm Gm A Dm" --bars 4 --picture song.png',
+)
+@renamed(wav="--audio", roll="--picture")
 def generate(
     model: Model = "lieder",
     prompt: Annotated[Path | None, typer.Option(help="A piece to go on from; as `rnnmuse continue`.")] = None,
@@ -61,30 +70,37 @@ def generate(
     expression: Expression = None,
     ending: Ending = False,
     out: Out = None,
-    wav: Wav = None,
-    roll: Roll = None,
+    audio: Audio = None,
+    picture: Picture = None,
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Write new music, from nothing or from a --prompt."""
     from rnnmuse.compose.muse import Settings
 
-    _check(out, wav, roll)
+    _check(out, audio, picture)
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
         temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony,
         repeat, expression, ending,
     )  # fmt: skip
     if prompt is not None:
-        _continue(prompt, model, bars, settings, out, wav, roll, False, force)
+        _continue(prompt, model, bars, settings, out, audio, picture, False, force, as_json)
         return
     from rnnmuse.compose.muse import load
 
     muse = load(model)
-    piece = muse.generate(bars, settings)
+    with progress(f"{model} plays {bars} bars"):
+        piece = muse.generate(bars, settings)
     _name_silent(muse.silent(piece, players))
-    _write(piece, out or Path(f"{model}-{seed}.mid"), wav, roll, None, seed, force)
+    _write(piece, out or Path(f"{model}-{seed}.mid"), audio, picture, None, seed, force, as_json)
 
 
+@examples(
+    "rnnmuse continue song.mid --bars 4",
+    "rnnmuse continue song.mid --bars 4 --players 2 --seed 7 --audio song.wav --out longer.mid",
+)
+@renamed(wav="--audio", roll="--picture")
 def continue_(
     file: Annotated[Path, typer.Argument(help="A MIDI file or a score (ABC and kern with the scores extra).")],
     model: Model = "lieder",
@@ -105,10 +121,11 @@ def continue_(
     expression: Expression = None,
     ending: Ending = False,
     out: Out = None,
-    wav: Wav = None,
-    roll: Roll = None,
+    audio: Audio = None,
+    picture: Picture = None,
     as_written: AsWritten = False,
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Play on where FILE stops; the result holds the piece and its continuation."""
     from rnnmuse.compose.muse import Settings
@@ -118,7 +135,7 @@ def continue_(
         temperature, top_p, seed, key, scale, chords, density, tempo, None, players, low, high, polyphony,
         repeat, expression, ending,
     )  # fmt: skip
-    _continue(file, model, bars, settings, out, wav, roll, as_written, force)
+    _continue(file, model, bars, settings, out, audio, picture, as_written, force, as_json)
 
 
 def _continue(
@@ -127,57 +144,78 @@ def _continue(
     bars: int,
     settings: object,
     out: Path | None,
-    wav: Path | None,
-    roll: Path | None,
+    audio: Path | None,
+    picture: Path | None,
     as_written: bool,
     force: bool,
+    as_json: bool,
 ) -> None:
     from rnnmuse.compose.muse import Settings, joined, load
     from rnnmuse.music.read import read_music
 
     assert isinstance(settings, Settings)
-    _check(out, wav, roll)
+    _check(out, audio, picture)
     piece = read_music(file, as_written)
     muse = load(model)
-    new = muse.continue_(piece, bars, settings)
+    with progress(f"{model} plays {bars} bars"):
+        new = muse.continue_(piece, bars, settings)
     _name_silent(muse.silent(new, settings.players))
     notes = new.notes
     mark = piece.bar_start_after(max(0.0, piece.end - 0.2))
     whole = joined(piece, new) if notes else piece
-    _write(whole, out or Path(f"{file.stem}-continued.mid"), wav, roll, mark, settings.seed, force)
+    out = out or Path(f"{file.stem}-continued.mid")
+    _write(whole, out, audio, picture, mark, settings.seed, force, as_json)
 
 
 def _name_silent(names: list[str]) -> None:
     """Say which of the players that were asked for do not play."""
     if names:
-        print(f"{', '.join(names)}: asked for, but {'does' if len(names) == 1 else 'do'} not play here")
+        print(
+            f"{', '.join(names)}: asked for, but {'does' if len(names) == 1 else 'do'} not play here", file=sys.stderr
+        )
 
 
-def _check(out: Path | None, wav: Path | None, roll: Path | None) -> None:
+def _check(out: Path | None, audio: Path | None, picture: Path | None) -> None:
     """Refuse a wrong suffix before any work is done."""
     if out is not None:
         check_suffix(out, SCORE_SUFFIXES)
-    if wav is not None:
+    if audio is not None:
         from rnnmuse.music.sound import check_format
 
-        check_format(wav)
-    if roll is not None:
-        check_suffix(roll, (".png", ".svg"), "roll")
+        check_format(audio)
+    if picture is not None:
+        check_suffix(picture, (".png", ".svg"), "picture")
 
 
 def _write(
-    piece: Piece, out: Path, wav: Path | None, roll: Path | None, mark: float | None, seed: int | None, force: bool
+    piece: Piece,
+    out: Path,
+    audio: Path | None,
+    picture: Path | None,
+    mark: float | None,
+    seed: int | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     out = write_piece(piece, out, force)
     new = [n for n in piece.notes if mark is None or n.start >= mark - 1e-3]
-    print(f"{out}: {len(new)} new notes, {piece.seconds_at(piece.end):.0f} s in all, seed {seed}")
-    if roll:
+    if picture:
         from rnnmuse.music.pianoroll import save_roll
 
-        print(save_roll(piece, target(roll, force, "roll"), mark))
-    if wav:
+        picture = save_roll(piece, target(picture, force, "picture"), mark)
+    if audio:
         from rnnmuse.music.sound import write_sound
 
-        wav = target(wav, force, "wav")
-        write_sound(piece, wav)
-        print(wav)
+        audio = target(audio, force, "audio")
+        with progress("rendering the sound"):
+            write_sound(piece, audio)
+    seconds = piece.seconds_at(piece.end)
+    if as_json:
+        show_json(
+            {"file": out, "new_notes": len(new), "seconds": seconds, "seed": seed, "audio": audio, "picture": picture}
+        )
+        return
+    print(f"{out}: {len(new)} new notes, {seconds:.0f} s in all, seed {seed}")
+    for path in (picture, audio):
+        if path:
+            print(path)

@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+
+from rnnmuse.cli.command import App, Group, examples, renamed
 
 if TYPE_CHECKING:
     from rnnmuse.cover.picture import Design
 
 
-class _DrawFirst(TyperGroup):
+class _DrawFirst(Group):
     """`rnnmuse cover FILE` is `rnnmuse cover draw FILE`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] != "--help":
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
             args = ["draw", *args]
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(help="A cover for a piece, or loops that move with it.", cls=_DrawFirst, no_args_is_help=True)
+app = App(help="A cover for a piece, or loops that move with it.", cls=_DrawFirst, no_args_is_help=True)
 
 File = Annotated[Path | None, typer.Argument(help="The music: MIDI, MusicXML, ABC or kern. Without, the seed's own.")]
 Seed = Annotated[int | None, typer.Option(help="The same piece and seed give the same picture.")]
@@ -41,6 +42,10 @@ Strength = Annotated[float, typer.Option(help="How much the music asks for, 0 to
 
 
 @app.command()
+@examples(
+    'rnnmuse cover song.mid --title "Night Trains" --artist "Anna K." --size 300',
+    "rnnmuse cover draw --seed 4 --look riso --size 300 --out riso.png",
+)
 def draw(
     file: File = None,
     seed: Seed = None,
@@ -53,7 +58,7 @@ def draw(
     size: Annotated[int, typer.Option(help="Side of the square format in pixels, 64 to 10000.")] = 3000,
     formats: Annotated[str, typer.Option(help="square, banner, story; several with commas.")] = "square",
     grid: Annotated[
-        str | None, typer.Option(help="A sheet of so many small covers to choose from, such as 4x4.")
+        str | None, typer.Option(help="A sheet of small covers to choose from, in columns x rows such as 4x4.")
     ] = None,
     variations: Annotated[int, typer.Option(help="How many covers, of the seeds that follow.")] = 1,
     trim: Annotated[float, typer.Option(help="Width of a PDF after cutting, in mm; 3 mm of bleed are added.")] = 120.0,
@@ -130,6 +135,7 @@ def draw(
 
 
 @app.command()
+@examples("rnnmuse cover sheet song.mid beat.mid --cell 100 --columns 2")
 def sheet(
     files: Annotated[list[Path], typer.Argument(help="Pieces, up to 144; each gets a cover of its own.")],
     seed: Seed = None,
@@ -181,16 +187,18 @@ def sheet(
 
 
 @app.command()
+@examples("rnnmuse cover video song.mid --bars 1 --size 96x96 --fps 8")
+@renamed(rate="--fps", **{"from": "--from-bar"})
 def video(
     file: File = None,
     seed: Seed = None,
     model: Model = "covers",
     out: Annotated[Path | None, typer.Option(help="The file, .mp4 or .webm; else out/NAME-loop.mp4.")] = None,
     bars: Annotated[int, typer.Option(help="Length of the loop in bars of the piece, 1 to 256.")] = 8,
-    start: Annotated[int, typer.Option("--from", help="The bar that it begins with, 1 the first.")] = 1,
+    start: Annotated[int, typer.Option("--from-bar", help="The bar that it begins with, 1 the first.")] = 1,
     seconds: Annotated[float, typer.Option(help="Length without a piece, 1 to 600.")] = 12.0,
     size: Annotated[str, typer.Option(help="Width x height, even numbers.")] = "720x720",
-    rate: Annotated[float, typer.Option(help="Pictures a second, 1 to 60.")] = 24.0,
+    fps: Annotated[float, typer.Option(help="Pictures a second, 1 to 60.")] = 24.0,
     sound: Annotated[bool, typer.Option(help="With the music's sound.")] = True,
     title: Title = "",
     artist: Artist = "",
@@ -213,7 +221,7 @@ def video(
     path = out or Path("out") / f"{file.stem if file is not None else 'seed'}-loop.mp4"
     checked(path)
     width, height = parse_size(size)
-    for name, value, low, high in (("rate", rate, 1, 60), ("seconds", seconds, 1, 600)):
+    for name, value, low, high in (("fps", fps, 1, 60), ("seconds", seconds, 1, 600)):
         if not low <= value <= high:
             raise ValueError(f"{name}: {value}; must be {low} to {high}")
     piece = excerpt(read_music(file), start, bars) if file is not None else None
@@ -221,14 +229,14 @@ def video(
                      style=style, layout=layout, place=place, font=font)  # fmt: skip
     loaded = load_cover(model)
     walk = Walk(piece, design, loaded.latent, seconds)
-    count = max(2, round(walk.seconds * rate))
+    count = max(2, round(walk.seconds * fps))
     with tempfile.TemporaryDirectory() as folder, _bar() as bar:
         heard = (
             write_loop_sound(piece, walk.seconds, Path(folder) / "loop.wav") if piece is not None and sound else None
         )
         task = bar.add_task("drawing", total=1.0)
-        pictures = frames(loaded, design, walk, width, height, rate)
-        write_video(pictures, path, (width, height), rate, count, heard, lambda done: bar.update(task, completed=done))
+        pictures = frames(loaded, design, walk, width, height, fps)
+        write_video(pictures, path, (width, height), fps, count, heard, lambda done: bar.update(task, completed=done))
     print(f"{path}  {width} x {height}, {walk.seconds:.1f} s, {count} pictures, seed {design.seed}")
 
 

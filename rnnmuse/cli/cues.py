@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples
 from rnnmuse.cli.files import AsWritten, Force, check_suffix, target
 
 
+@examples("rnnmuse cues song.mid", "rnnmuse cues song.mid --out cues.json")
 def cues(
-    music: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
+    file: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
     out: Annotated[Path | None, typer.Option(help="Write to this file, .csv or .json, instead of the screen.")] = None,
     as_written: AsWritten = False,
     force: Force = False,
@@ -22,7 +24,7 @@ def cues(
 
     if out is not None:
         check_suffix(out, (".csv", ".json"))
-    rows = bar_cues(read_music(music, as_written))
+    rows = bar_cues(read_music(file, as_written))
     text = as_json(rows) if out is not None and out.suffix.lower() == ".json" else as_csv(rows)
     if out is None:
         print(text, end="")

@@ -9,14 +9,16 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples
 from rnnmuse.cli.files import Force, target
 
 
+@examples("rnnmuse demo --bars 4")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("out"),
     model: Annotated[str, typer.Option(help="Which model plays on.")] = "lieder",
     bars: Annotated[int, typer.Option(help="How many new bars.")] = 16,
-    seed: Annotated[int, typer.Option(help="Another seed, another continuation.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 1,
     soundfont: Annotated[str | None, typer.Option(help="A SoundFont to hear it with, by fluidsynth.")] = None,
     force: Force = False,
 ) -> None:
@@ -44,6 +46,6 @@ def demo(
         "Try next:\n"
         "  rnnmuse demo --seed 2\n"
         "  rnnmuse continue YOUR.mid --bars 8\n"
-        "  rnnmuse generate --model grooves --bars 4 --wav beat.wav\n"
+        "  rnnmuse generate --model grooves --bars 4 --audio beat.wav\n"
         '  rnnmuse generate --key "D minor" --chords "Dm Gm A Dm"'
     )

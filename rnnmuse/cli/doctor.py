@@ -7,7 +7,12 @@ import shutil
 import time
 from importlib import metadata, util
 
+import typer
 
+from rnnmuse.cli.command import DAMAGED, examples
+
+
+@examples("rnnmuse doctor")
 def doctor() -> None:
     """Check the installation: packages, models, speed, sound."""
     import rnnmuse
@@ -45,3 +50,5 @@ def doctor() -> None:
             _, state = model.step(state, START_EVENT, UNKNOWN)
         print(f"  ok    a step of {model.name} takes {(time.perf_counter() - began) * 5:.2f} ms")
     print("All well." if not broken else f"{broken} model(s) are damaged: install rnnmuse again.")
+    if broken:
+        raise typer.Exit(DAMAGED)

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples
 from rnnmuse.cli.train import needing_extra
 
 
+@examples("rnnmuse evaluate mine my_midi_files --quick")
 def evaluate(
     model: Annotated[str, typer.Argument(help="The model; with --benchmark shakespeare if left out.")] = "",
     folders: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,7 @@ def _either(suffixes: tuple[str, ...]) -> str:
 
 def target(path: Path, force: bool = False, field: str = "out") -> Path:
     """Where to write: ``path``, or the next free name where something is there and ``force`` is not given, which is
-    told. The folder is made. ValueError where ``path`` is a folder or cannot be written."""
+    said on stderr. The folder is made. ValueError where ``path`` is a folder or cannot be written."""
     if path.is_dir():
         raise ValueError(f"{field}: {str(path)!r} is a folder; give the name of a file")
     try:
@@ -42,7 +43,7 @@ def target(path: Path, force: bool = False, field: str = "out") -> Path:
     number = 2
     while (free := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
         number += 1
-    print(f"{path} exists; writing {free.name} (--force replaces it)")
+    print(f"{path} exists; writing {free.name} (--force replaces it)", file=sys.stderr)
     return target(free, field=field)
 
 

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples, progress, renamed
 from rnnmuse.cli.files import AsWritten, Force, target
 
 
+@examples("rnnmuse listen song.mid", "rnnmuse listen song.mid --loudness -14 --out loud.wav")
+@renamed(rate="--sample-rate")
 def listen(
     file: Annotated[Path, typer.Argument(help="The piece to hear.")],
     out: Annotated[
@@ -19,7 +22,7 @@ def listen(
         str | None,
         typer.Option(help="A SoundFont by path or name, or auto for the best that is installed; needs fluidsynth."),
     ] = None,
-    rate: Annotated[int, typer.Option(help="Samples a second, 8000 to 192000.")] = 44100,
+    sample_rate: Annotated[int, typer.Option(help="Samples a second, 8000 to 192000.")] = 44100,
     loudness: Annotated[float, typer.Option(help="Loudness in LUFS, -60 to -5.")] = -16.0,
     play: Annotated[bool, typer.Option("--play", help="Play it on the sound card instead of writing a file.")] = False,
     as_written: AsWritten = False,
@@ -38,7 +41,9 @@ def listen(
     font = find(soundfont) if soundfont is not None else None
     piece = read_music(file, as_written)
     if play:
-        print(f"{file.name}: {play_sound(piece, font, rate, loudness):.1f} s played")
+        print(f"{file.name}: {play_sound(piece, font, sample_rate, loudness):.1f} s played")
         return
     path = target(path, force)
-    print(f"{path}: {write_sound(piece, path, font, rate, loudness):.1f} s")
+    with progress("rendering the sound"):
+        seconds = write_sound(piece, path, font, sample_rate, loudness)
+    print(f"{path}: {seconds:.1f} s")

@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples, renamed
 from rnnmuse.clock import PPQ
 
 if TYPE_CHECKING:  # it is loaded by the commands that need it
     from rnnmuse.realtime.stage import Stage
 
 
+@examples("rnnmuse live --demo", "rnnmuse live --mode accompany --model lieder --tempo 96", "rnnmuse live my.toml")
+@renamed(port="--osc-port")
 def live(
     rig: Annotated[Path | None, typer.Argument(help="A rig: what is opened and who plays (rnnmuse rig new).")] = None,
     model: Annotated[str | None, typer.Option(help="The model that players begin with.")] = None,
-    port: Annotated[int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one. Else 7707.")] = None,
+    osc_port: Annotated[int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one. Else 7707.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999.")] = None,
     mode: Annotated[str, typer.Option(help="Player 1: off, free, accompany, harmonise, continue, answer.")] = "",
-    demo: Annotated[bool, typer.Option(help="Player 1 plays by itself at once, through fluidsynth if it can.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Player 1 plays by itself at once, with sound.")] = False,
     midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
 ) -> None:
@@ -37,13 +40,13 @@ def live(
     from rnnmuse.realtime.rig import open_rig, save_rig
     from rnnmuse.realtime.stage import Settings, Stage
 
-    if port is not None and not 0 <= port <= 65535:
-        raise ValueError(f"port: {port}; must be 0 to 65535")
+    if osc_port is not None and not 0 <= osc_port <= 65535:
+        raise ValueError(f"osc-port: {osc_port}; must be 0 to 65535")
     if mode and mode not in MODES:
         raise ValueError(f"mode: {mode!r}; must be one of {', '.join(MODES)}")
     setup = config.load(rig) if rig is not None else config.Rig()
     s = setup.stage
-    s.update({n: v for n, v in (("model", model), ("port", port), ("tempo", tempo)) if v is not None})
+    s.update({n: v for n, v in (("model", model), ("port", osc_port), ("tempo", tempo)) if v is not None})
     s["query"] = 0 if s["port"] == 0 else s["query"]  # a stage beside another takes no fixed port
     for name in sorted(setup.models()):
         find(name)

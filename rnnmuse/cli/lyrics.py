@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples, progress
 from rnnmuse.cli.files import SCORE_SUFFIXES, Force, check_suffix, write_piece
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 OutFile = Annotated[Path | None, typer.Option(help="The file to write: .mid, .musicxml or .mxl.")]
 
 
+@examples("rnnmuse lyrics song.mid --theme sea --seed 2")
 def lyrics(
-    melody: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
+    file: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
     model: Annotated[str, typer.Option(help="Which text model writes.")] = "verse",
     part: Annotated[int | None, typer.Option(help="Which part is sung, from 1; by itself the singer's.")] = None,
     prompt: Annotated[str, typer.Option(help="Words to set the tone; they are not sung.")] = "",
@@ -37,31 +39,33 @@ def lyrics(
     from rnnmuse.text.writer import Settings
 
     _check_out(out)
-    piece = read_music(melody)
+    piece = read_music(file)
     if part is not None and not 1 <= part <= len(piece.parts):
-        raise ValueError(f"part: {part}; {melody.name} has 1 to {len(piece.parts)}")
+        raise ValueError(f"part: {part}; {file.name} has 1 to {len(piece.parts)}")
     index = sung_part(piece) if part is None else part - 1
     seed = secrets.randbits(31) if seed is None else seed
     banned, about = (tuple(word.strip() for word in given.split(",") if word.strip()) for given in (ban, theme))
     settings = Settings(temperature, banned=banned)
-    made, words = write_lyrics(
-        author(model),
-        piece,
-        part=index,
-        prompt=prompt,
-        seed=seed,
-        settings=settings,
-        theme=about,
-        refrain=refrain,
-    )
+    with progress(f"{model} writes"):
+        made, words = write_lyrics(
+            author(model),
+            piece,
+            part=index,
+            prompt=prompt,
+            seed=seed,
+            settings=settings,
+            theme=about,
+            refrain=refrain,
+        )
     for line in words.lines:
         print(line)
     found = fit(made, index)
-    _write(made, out or melody.with_name(f"{melody.stem}-words.mid"), seed, force)
+    _write(made, out or file.with_name(f"{file.stem}-words.mid"), seed, force)
     share = found.strong / max(1, found.stressed)
     print(f"{found.notes} notes, all with a syllable or held; {share:.0%} of stressed syllables on strong beats")
 
 
+@examples('rnnmuse setting "Shall I compare thee to a summer\'s day?" --seed 2')
 def setting(
     words: Annotated[str, typer.Argument(help="The words, or a text file with them; a line is a phrase.")],
     model: Annotated[str, typer.Option(help="Which stream model sings.")] = "lieder",
@@ -79,11 +83,11 @@ def setting(
     from rnnmuse.models.bundle import load_stream
 
     _check_out(out)
-    file = Path(words)
+    path = Path(words)
     try:
-        text = file.read_text("utf-8") if len(words) < 250 and file.is_file() else words
+        text = path.read_text("utf-8") if len(words) < 250 and path.is_file() else words
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"words: {file.name}: {error}") from None
+        raise ValueError(f"words: {path.name}: {error}") from None
     seed = secrets.randbits(31) if seed is None else seed
     piece = set_words(
         load_stream(model), text, key=key, tempo=tempo, low=low, high=high, temperature=temperature, seed=seed

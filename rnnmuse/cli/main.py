@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import TextIO
+from collections.abc import Callable
+from typing import Annotated, TextIO
 
 import typer
 
+from rnnmuse import __version__
 from rnnmuse.cli import (
     bridges,
     compose,
@@ -30,64 +32,100 @@ from rnnmuse.cli import (
     text,
     train,
 )
+from rnnmuse.cli.command import (
+    EXIT_CODES,
+    INTERNAL,
+    LEARN,
+    OK,
+    PICTURES,
+    PLAY,
+    SETUP,
+    STOPPED,
+    WORDS,
+    WRITE,
+    WRONG,
+    App,
+)
 from rnnmuse.errors import ReadWarning, RnnmuseError
 
-app = typer.Typer(
-    help="A recurrent model that continues your music: MIDI in, MIDI out.",
-    no_args_is_help=True,
+app = App(
+    help="Models that play along: they continue, accompany and answer your music; MIDI in, MIDI out.",
     pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode="rich",
+    epilog="Exit codes: "
+    + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+    + "\n\nEach command has examples: rnnmuse COMMAND -h",
 )
-app.command("generate")(compose.generate)
-app.command("continue")(compose.continue_)
-app.command("text")(text.text)
-app.command("lyrics")(lyrics.lyrics)
-app.command("setting")(lyrics.setting)
-app.command("cues")(cues.cues)
-app.command("interpolate")(phrases.interpolate)
-app.command("vary")(phrases.vary)
-app.command("groove")(phrases.groove)
-app.command("infill")(phrases.infill)
-app.command("map")(phrases.map_)
-app.command("demo")(demo.demo)
-app.command("live")(live.live)
-app.command("play")(play.play)
-app.command("ports")(ports.ports)
-app.command("screen")(screen.screen)
-app.command("show")(show.show)
-app.command("listen")(listen.listen)
-app.command("evaluate")(evaluate.evaluate)
-app.command("doctor")(doctor.doctor)
-app.add_typer(bridges.app, name="bridges")
-app.add_typer(cover.app, name="cover")
-app.add_typer(models.app, name="models")
-app.add_typer(rig.app, name="rig")
-app.add_typer(train.app, name="train")
+COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    PLAY: {"live": live.live, "play": play.play, "listen": listen.listen, "screen": screen.screen},
+    WRITE: {
+        "generate": compose.generate,
+        "continue": compose.continue_,
+        "infill": phrases.infill,
+        "vary": phrases.vary,
+        "interpolate": phrases.interpolate,
+        "groove": phrases.groove,
+    },
+    WORDS: {"text": text.text, "lyrics": lyrics.lyrics, "setting": lyrics.setting},
+    PICTURES: {"show": show.show, "map": phrases.map_},
+    LEARN: {"evaluate": evaluate.evaluate},
+    SETUP: {
+        "demo": demo.demo,
+        "cues": cues.cues,
+        "ports": ports.ports,
+        "doctor": doctor.doctor,
+    },
+}
+"""The commands by the panel of the help in which they stand; groups of commands follow."""
+for panel, functions in COMMANDS.items():
+    for name, function in functions.items():
+        app.command(name, rich_help_panel=panel)(function)
+app.add_typer(cover.app, name="cover", rich_help_panel=PICTURES)
+app.add_typer(train.app, name="train", rich_help_panel=LEARN)
+app.add_typer(models.app, name="models", rich_help_panel=LEARN)
+app.add_typer(rig.app, name="rig", rich_help_panel=SETUP)
+app.add_typer(bridges.app, name="bridges", rich_help_panel=SETUP)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"rnnmuse {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def rnnmuse(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Models that play along: they continue, accompany and answer your music; MIDI in, MIDI out."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:
-    """Run the command line; exit with 2 after an error that the user can mend, 70 after one of ours."""
+    """Run the command line; `rnnmuse.cli.command.EXIT_CODES` says with which code it ends."""
     warnings.showwarning = _show_warning
     try:
-        app()
+        app(prog_name="rnnmuse")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has what it wanted
-        sys.exit(0)
+        sys.exit(OK)
     except OSError as error:
         _say(_reason(error))
-        sys.exit(2)
+        sys.exit(WRONG)
     except (RnnmuseError, ValueError) as error:
         _say(str(error) or type(error).__name__)
-        sys.exit(2)
+        sys.exit(WRONG)
     except KeyboardInterrupt:
         _say("stopped")
-        sys.exit(130)
+        sys.exit(STOPPED)
     except Exception as error:
         if os.environ.get("RNNMUSE_DEBUG"):
             raise
         _say(f"internal error: {type(error).__name__}: {error} (RNNMUSE_DEBUG=1 shows where)")
-        sys.exit(70)
+        sys.exit(INTERNAL)
 
 
 def _reason(error: OSError) -> str:

@@ -7,22 +7,28 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List, show and verify the models.", invoke_without_command=True)
+from rnnmuse.cli.command import App, Json, examples, show_json
+
+app = App(help="List, show and verify the models.", invoke_without_command=True)
 
 
 @app.callback()
-def models(context: typer.Context) -> None:
-    """List the models when no more is asked."""
+def models(context: typer.Context, as_json: Json = False) -> None:
+    """List the models, or with a command show and verify them."""
     if context.invoked_subcommand is None:
-        list_()
+        list_(as_json)
 
 
 @app.command("list")
-def list_() -> None:
-    """Every model that can be named, shipped and your own."""
+@examples("rnnmuse models", "rnnmuse models list --json")
+def list_(as_json: Json = False) -> None:
+    """List every model that can be named, shipped and your own."""
     from rnnmuse.models.bundle import bundles, user_folder
 
     found = bundles()
+    if as_json:
+        show_json([{"name": b.name, "bytes": b.bytes, "folder": b.folder, **b.about} for b in found.values()])
+        return
     for bundle in found.values():
         parts = ", ".join(part["name"] for part in bundle.about.get("parts", ())[:4]) or bundle.about.get("kind", "")
         more = len(bundle.about.get("parts", ())) - 4
@@ -35,8 +41,9 @@ def list_() -> None:
 
 
 @app.command()
+@examples("rnnmuse models show lieder")
 def show(name: Annotated[str, typer.Argument(help="The model.")]) -> None:
-    """The card of a model."""
+    """Show the card of a model: what it is, what it learned from, how well it does."""
     from rnnmuse.models.bundle import find
 
     bundle = find(name)
@@ -52,8 +59,9 @@ def show(name: Annotated[str, typer.Argument(help="The model.")]) -> None:
 
 
 @app.command()
-def verify(name: Annotated[str | None, typer.Argument(help="The model; every one without.")] = None) -> None:
-    """Check hashes, shapes and finiteness."""
+@examples("rnnmuse models verify lieder")
+def verify(name: Annotated[str | None, typer.Argument(help="The model; without it, every model.")] = None) -> None:
+    """Check the hashes, shapes and finite weights of models."""
     from rnnmuse.models.bundle import bundles, find, load_cover, load_phrase, load_stream, load_text
     from rnnmuse.models.bundle import verify as check
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples, progress
 from rnnmuse.cli.files import SCORE_SUFFIXES, AsWritten, Force, check_suffix, target, write_piece
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Picture = Annotated[Path | None, typer.Option("--picture", help="Write a picture
 A_FILE = "A MIDI file or a score (ABC and kern with the scores extra)."
 
 
+@examples("rnnmuse interpolate song.mid other.mid --steps 8")
 def interpolate(
     a: Annotated[Path, typer.Argument(help=f"Where to begin. {A_FILE}")],
     b: Annotated[Path, typer.Argument(help="Where to end.")],
@@ -53,6 +55,7 @@ def interpolate(
         )
 
 
+@examples("rnnmuse vary song.mid --amount 0.5 --seed 3")
 def vary(
     file: Annotated[Path, typer.Argument(help=A_FILE)],
     amount: Annotated[float, typer.Option(help="0 is the piece as it comes back, 1 any other phrases.")] = 0.3,
@@ -71,6 +74,7 @@ def vary(
     _write(made, out or Path(f"{file.stem}-varied.mid"), f"amount {amount:g}, seed {seed}", force)
 
 
+@examples("rnnmuse groove beat.mid --amount 0.7", "rnnmuse groove beat.mid --keep kick,snare --out kit.mid")
 def groove(
     file: Annotated[Path, typer.Argument(help=A_FILE)],
     amount: Annotated[float, typer.Option(help="How far timing and velocity move, 0 to 1.")] = 0.7,
@@ -91,6 +95,7 @@ def groove(
     _write(piece, out or Path(f"{file.stem}-groove.mid"), f"seed {seed}", force)
 
 
+@examples("rnnmuse infill song.mid --bars 2-3 --candidates 4 --seed 1")
 def infill(
     file: Annotated[Path, typer.Argument(help=A_FILE)],
     bars: Annotated[str, typer.Option(help="The bars to replace, such as 5-8, counted from 1; a pickup is bar 0.")],
@@ -104,7 +109,7 @@ def infill(
     as_written: AsWritten = False,
     force: Force = False,
 ) -> None:
-    """Make bars of FILE anew so that they fit what is before and after them."""
+    """Replace bars of FILE by new ones that fit what is before and after them."""
     from rnnmuse.compose.infill import infill as fill
     from rnnmuse.compose.muse import Settings, load
     from rnnmuse.compose.phrases import load_phrases
@@ -118,9 +123,9 @@ def infill(
     seed = secrets.randbits(31) if seed is None else seed
     guiding = load_phrases(guide) if guide else None
     settings = Settings(temperature=temperature, seed=seed)
-    made = fill(
-        load(model), read_music(file, as_written), int(first), int(last or first), guiding, settings, candidates
-    )
+    piece = read_music(file, as_written)
+    with progress(f"{model} tries {candidates} fillings"):
+        made = fill(load(model), piece, int(first), int(last or first), guiding, settings, candidates)
     _write(
         made.piece, out or Path(f"{file.stem}-filled.mid"), f"join {made.join:.2f} nats an event, seed {seed}", force
     )
@@ -130,6 +135,7 @@ def infill(
         print(save_roll(made.piece, target(picture, force, "picture"), made.start))
 
 
+@examples("rnnmuse map beats --bars 2")
 def map_(
     model: Annotated[str, typer.Argument(help="The phrase model.")] = "phrases",
     across: Annotated[str, typer.Option(help="The axis from left to right; without, the model's first.")] = "",
@@ -143,7 +149,8 @@ def map_(
     from rnnmuse.music.sheet import Cell, save_sheet
 
     phrases = load_phrases(model)
-    rows = phrases.map(bars, across, up)
+    with progress("drawing the latent space"):
+        rows = phrases.map(bars, across, up)
     axes = phrases.model.axes
     cells = [[Cell(grid) for grid in row] for row in rows]
     title = f"{model}: phrases of {bars} bars"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.command import examples, renamed
 from rnnmuse.cli.files import AsWritten, Force
 from rnnmuse.cli.live import add_recorder, add_synth, say, serve
 
@@ -15,21 +16,23 @@ if TYPE_CHECKING:  # it is loaded by the command
     from rnnmuse.bridges.midi import Ports
 
 
+@examples("rnnmuse play song.mid --record take.mid", "rnnmuse play --model grooves --midi-port IAC --bars 8")
+@renamed(port="--midi-port", **{"from": "--from-bar"})
 def play(
     file: Annotated[Path | None, typer.Argument(help="What to play: MIDI, MusicXML, ABC or kern.")] = None,
     model: Annotated[str | None, typer.Option(help="Play this model instead of a file.")] = None,
-    port: Annotated[str | None, typer.Option(help="A MIDI output whose name contains this; else one is made.")] = None,
+    midi_port: Annotated[str | None, typer.Option(help="A MIDI output whose name has this; else one is made.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999; a file's own without it.")] = None,
-    from_bar: Annotated[int | None, typer.Option("--from", help="The bar of a file to begin at.")] = None,
+    from_bar: Annotated[int | None, typer.Option("--from-bar", help="The bar of a file to begin at.")] = None,
     bars: Annotated[int, typer.Option(help="Stop after so many bars, 1 to 10000; 0 for none.")] = 0,
     key: Annotated[str, typer.Option(help='The key of what a model plays, such as "D minor".')] = "",
-    clock: Annotated[bool, typer.Option(help="Send MIDI clock too.")] = False,
+    clock: Annotated[bool, typer.Option("--clock", help="Send MIDI clock too.")] = False,
     drums: Annotated[
         str, typer.Option(help="Drum notes of a file as the kit has them: gm, roland, or a map such as 42=22,46=26.")
     ] = "",
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
     sound: Annotated[
-        bool, typer.Option(help="Sound: a file by the built-in synthesiser, a model by fluidsynth.")
+        bool, typer.Option("--sound", help="Sound: a file by the built-in synthesiser, a model by fluidsynth.")
     ] = False,
     as_written: AsWritten = False,
     force: Force = False,
@@ -45,9 +48,9 @@ def play(
     if file is not None:
         from rnnmuse.cli.play_file import FileSettings, play_file
 
-        play_file(file, FileSettings(port, tempo, bars, from_bar, clock, record, sound, drums, as_written, force))
+        play_file(file, FileSettings(midi_port, tempo, bars, from_bar, clock, record, sound, drums, as_written, force))
     elif model is not None:
-        _play_model(model, port, tempo, bars, key, clock, record, sound)
+        _play_model(model, midi_port, tempo, bars, key, clock, record, sound)
 
 
 def _play_model(
@@ -102,6 +105,6 @@ def _play_model(
 def _port(ports: Ports, name: str, clock: bool) -> str:
     known = ports.names()[1]
     if not any(name.lower() in one.lower() for one in known):
-        raise ValueError(f"port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
+        raise ValueError(f"midi-port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
     ports.output(name, clock)
     return f"MIDI  to {name}"

@@ -82,7 +82,7 @@ def stretch(piece: Piece, from_bar: int | None, bars: int) -> tuple[float, float
     count = len(piece.bar_starts(piece.end))
     if not piece.first_bar <= first < piece.first_bar + max(1, count):
         raise ValueError(
-            f"from: {first}; the piece has bars {piece.first_bar} to {piece.first_bar + max(1, count) - 1}"
+            f"from-bar: {first}; the piece has bars {piece.first_bar} to {piece.first_bar + max(1, count) - 1}"
         )
     lines = list(islice(piece.bar_lines(), first - piece.first_bar, first - piece.first_bar + bars + 1))
     return lines[0], lines[-1] if bars else piece.end
@@ -144,7 +144,7 @@ def _open_port(system: System, name: str | None) -> Port:
     known = system.names()[1]
     full = VIRTUAL_OUT if name is None else next((one for one in known if name.lower() in one.lower()), None)
     if full is None:
-        raise ValueError(f"port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
+        raise ValueError(f"midi-port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
     try:
         return system.open_output(full, lambda why: None, virtual=name is None)
     except PortError as error:

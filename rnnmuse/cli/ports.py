@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from rnnmuse.cli.command import Json, examples, show_json
 
-def ports() -> None:
-    """List the MIDI inputs and outputs, by the names that a rig and --port take."""
+
+@examples("rnnmuse ports", "rnnmuse ports --json")
+def ports(as_json: Json = False) -> None:
+    """List the MIDI inputs and outputs, by the names that a rig and --midi-port take."""
     from rnnmuse.bridges.ports import MidiSystem
 
     system = MidiSystem()
@@ -14,6 +17,9 @@ def ports() -> None:
         reason = system.reason
     finally:
         system.close()
+    if as_json:
+        show_json({"inputs": inputs, "outputs": outputs, "reason": reason})
+        return
     for title, names in (("Inputs", inputs), ("Outputs", outputs)):
         print(f"{title}:")
         for name in names:

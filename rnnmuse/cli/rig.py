@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Rig files: everything a performance is set up with.", no_args_is_help=True)
+from rnnmuse.cli.command import App, examples
+
+app = App(help="Rig files: everything a performance is set up with.", no_args_is_help=True)
 
 
 @app.command()
+@examples("rnnmuse rig new my.toml")
 def new(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("rig.toml")) -> None:
     """Write a rig with every field explained; an existing file is left alone."""
     from rnnmuse.config import template
@@ -24,6 +27,7 @@ def new(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path(
 
 
 @app.command()
+@examples("rnnmuse rig check my.toml")
 def check(path: Annotated[Path, typer.Argument(help="The rig to check.")]) -> None:
     """Say what is wrong with a rig, or what it opens."""
     from rnnmuse.config import load

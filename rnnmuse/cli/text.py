@@ -10,16 +10,23 @@ from typing import Annotated, Any
 
 import typer
 
+from rnnmuse.cli.command import examples, renamed
 from rnnmuse.errors import RnnmuseError
 
 
+@examples(
+    'rnnmuse text --prompt "O gentle night" --length 200 --seed 3',
+    "rnnmuse text --form haiku --theme sea --out haiku.srt",
+    "rnnmuse text --form jueju --seed 1",
+)
+@renamed(rate="--syllables")
 def text(
     prompt: Annotated[str, typer.Option(help="What comes before, or how a poem begins.")] = "",
     model: Annotated[str | None, typer.Option(help="Which model writes; by default the one for the form.")] = None,
     form: Annotated[
         str | None, typer.Option(help="haiku, couplet, ballad, sonnet, song, jueju, lushi or scene; plain without.")
     ] = None,
-    length: Annotated[int | None, typer.Option(help="How many units (or poems, or speeches of a scene).")] = None,
+    length: Annotated[int | None, typer.Option(help="Length in units; of a form, poems; of a scene, speeches.")] = None,
     unit: Annotated[str, typer.Option(help="characters, words, lines or poems.")] = "characters",
     cast: Annotated[str, typer.Option(help='Who speaks in a scene: "Ann,Ben,Cy".')] = "",
     width: Annotated[int, typer.Option(help="Characters a line of a jueju or lushi, 5 or 7; 0 draws one.")] = 0,
@@ -37,7 +44,7 @@ def text(
     stream: Annotated[bool, typer.Option("--stream", help="Print each piece as it is made.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file: .txt, .json, .srt or .vtt.")] = None,
     tempo: Annotated[float, typer.Option(help="Tempo in bpm, for .srt, .vtt and .json.")] = 120.0,
-    rate: Annotated[float, typer.Option(help="Syllables a beat, for the same.")] = 2.0,
+    syllables: Annotated[float, typer.Option(help="Syllables a beat, for .srt, .vtt and .json.")] = 2.0,
 ) -> None:
     """Write text: plain, in a verse form, or a scene; to the screen or to a file."""
     from rnnmuse.text.author import author
@@ -60,7 +67,15 @@ def text(
     settings = Settings(temperature, top_p, _words(ban), _words(require))
     if form == "scene":
         play = writer.scene(_words(cast), length or 8, prompt=prompt, seed=seed, settings=settings)
-        _give(play.text(), out, tempo, rate, seed, writer.model.name, {"form": form, "cues": play.cues(tempo, rate)})
+        _give(
+            play.text(),
+            out,
+            tempo,
+            syllables,
+            seed,
+            writer.model.name,
+            {"form": form, "cues": play.cues(tempo, syllables)},
+        )
     elif form is not None:
         wishes: dict[str, Any] = {
             "theme": _words(theme), "stanzas": stanzas, "device": device,
@@ -71,7 +86,7 @@ def text(
             for i in range(length or 1)
         ]
         more = {"form": form, **{name: wish for name, wish in wishes.items() if wish}}
-        _give("\n\n".join(poems), out, tempo, rate, seed, writer.model.name, more)
+        _give("\n\n".join(poems), out, tempo, syllables, seed, writer.model.name, more)
     elif stream and not writer.model.verse:
         pieces = []
         for piece in writer.stream(length or 500, unit, prompt=prompt, seed=seed, settings=settings):
@@ -80,12 +95,12 @@ def text(
             sys.stdout.flush()
         print()
         if out is not None:
-            _give("".join(pieces), out, tempo, rate, seed, writer.model.name, {})
+            _give("".join(pieces), out, tempo, syllables, seed, writer.model.name, {})
     else:
         if writer.model.verse and unit == "characters":
             length, unit = length or 1, "poems"
         made = writer.text(length or 500, unit, prompt=prompt, seed=seed, settings=settings)
-        _give(made, out, tempo, rate, seed, writer.model.name, {})
+        _give(made, out, tempo, syllables, seed, writer.model.name, {})
 
 
 def _words(given: str) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
+from rnnmuse.cli.command import App, examples
 from rnnmuse.errors import MissingExtraError
 from rnnmuse.models.bundle import Bundle, is_shipped
 
-app = typer.Typer(help="Train a model on your own files (needs the train extra).", no_args_is_help=True)
+app = App(help="Train a model on your own files (needs the train extra).", no_args_is_help=True)
 
 
 Name = Annotated[str, typer.Option(help="What to call the model.")]
@@ -32,6 +33,7 @@ Music = Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MX
 
 
 @app.command()
+@examples("rnnmuse train stream my_midi_files --name mine --from lieder --minutes 10")
 def stream(
     folders: Music, name: Name, start: Start = None, recipe: RecipeFile = None, minutes: Minutes = None,
     epochs: Epochs = None, devices: Devices = 1, nodes: Nodes = 1, device: Device = "auto", seed: Seed = None,
@@ -48,6 +50,7 @@ def stream(
 
 
 @app.command()
+@examples("rnnmuse train text my_texts --name mine --minutes 10")
 def text(
     places: Annotated[list[Path], typer.Argument(help="Text files (.txt, .jsonl, also .gz) or folders of them.")],
     name: Name, start: Start = None, recipe: RecipeFile = None, minutes: Minutes = None, epochs: Epochs = None,
@@ -65,6 +68,7 @@ def text(
 
 
 @app.command()
+@examples("rnnmuse train phrases my_midi_files --name mine --from phrases")
 def phrases(
     folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files in 4/4.")],
     name: Name, start: Start = None, recipe: RecipeFile = None,
@@ -83,6 +87,7 @@ def phrases(
 
 
 @app.command()
+@examples("rnnmuse train cover my_pictures --name mine --from covers")
 def cover(
     folders: Annotated[list[Path], typer.Argument(help="Folders of images, at any depth.")],
     name: Name, start: Start = None, recipe: RecipeFile = None,

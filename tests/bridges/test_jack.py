@@ -73,7 +73,7 @@ def ports(env):
 
 
 def test_a_midi_note_in_is_midi_notes_out(jack):
-    live = Lines([sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--mode", "accompany"], jack)
+    live = Lines([sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--mode", "accompany"], jack)
     player = Lines([sys.executable, "-c", PLAYER], jack)
     try:
         assert "rnnmuse in" in live.until(lambda line: line.startswith("MIDI"))

@@ -72,7 +72,7 @@ from rnnmuse.bridges import hosts
 
 rig = Path(tempfile.mkdtemp()) / "link.toml"
 rig.write_text((hosts.find("link").folder / "link.toml").read_text("utf-8"), "utf-8")
-words = [sys.executable, "-m", "rnnmuse.cli.main", "live", str(rig), "--no-midi", "--port"]
+words = [sys.executable, "-m", "rnnmuse.cli.main", "live", str(rig), "--no-midi", "--osc-port"]
 ports = 7731, 7732
 lives = [subprocess.Popen([*words, str(port)], stdout=subprocess.DEVNULL) for port in ports]
 

@@ -10,7 +10,20 @@ from rnnmuse.music.midi import read_midi, write_midi
 
 
 def test_generate_writes_midi_sound_and_picture(run):
-    words = ["--bars", "2", "--seed", "4", "--tempo", "90", "--out", "a/b.mid", "--wav", "b.wav", "--roll", "b.png"]
+    words = [
+        "--bars",
+        "2",
+        "--seed",
+        "4",
+        "--tempo",
+        "90",
+        "--out",
+        "a/b.mid",
+        "--audio",
+        "b.wav",
+        "--picture",
+        "b.png",
+    ]
     code, out, _ = run("generate", *words, "--expression", "0")  # which shapes the tempo
     assert code == 0
     assert "seed 4" in out
@@ -53,7 +66,7 @@ def test_show_and_listen(run, piece):
     assert "20 notes" in out
     assert "bar" in out
     assert Path("song.svg").read_text().startswith("<svg")
-    assert run("listen", "song.mid", "--rate", "16000")[0] == 0
+    assert run("listen", "song.mid", "--sample-rate", "16000")[0] == 0
     with wave.open("song.wav") as sound:
         assert sound.getframerate() == 16000
 

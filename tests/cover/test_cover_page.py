@@ -21,7 +21,7 @@ COMMANDS = [
 INLINE = [words for words in re.findall(r"`(rnnmuse [^`]+)`", PAGE) if "my_pictures" in words]
 SMALLER = {
     "cover": ["--size", "96"],
-    "video": ["--size", "96x96", "--rate", "4"],
+    "video": ["--size", "96x96", "--fps", "4"],
     "train": ["--steps", "1"],
     "sheet": [],
 }

@@ -217,7 +217,7 @@ def test_a_loop_is_a_film_with_sound(covers, piece, tmp_path, ending, video, aud
     ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
     write_midi(piece, tmp_path / "song.mid")
     out = tmp_path / f"loop.{ending}"
-    result = run("cover", "video", tmp_path / "song.mid", "--bars", 1, "--size", "96x64", "--rate", 8, "--title", "A",
+    result = run("cover", "video", tmp_path / "song.mid", "--bars", 1, "--size", "96x64", "--fps", 8, "--title", "A",
                  "--out", out)  # fmt: skip
     assert result.exit_code == 0, (result.output, result.exception)
     told = subprocess.run([ffmpeg.get_ffmpeg_exe(), "-i", str(out)], capture_output=True, text=True).stderr

@@ -22,7 +22,7 @@ from rnnmuse.cli.main import app
 @contextmanager
 def started(*words):
     """`rnnmuse live` on a free port; yields the port."""
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", *words, "--port", "0"]
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", *words, "--osc-port", "0"]
     with program(command, {"PYTHONPATH": str(ROOT)}) as made:
         yield int(made.until("OSC", 60).rsplit(":", 1)[1])
 

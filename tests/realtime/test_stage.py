@@ -197,7 +197,7 @@ ENDING = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
 
 @pytest.mark.parametrize("name", ENDING)
 def test_the_command_ends_with_every_note_ended(name):
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--port", "0", "--demo", "--no-midi"]
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--demo", "--no-midi"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     port = int(process.stdout.readline().rsplit(":", 1)[1])
     client = Client(port)

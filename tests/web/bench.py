@@ -39,7 +39,7 @@ def timed(name: str, once: Callable[[int], object]) -> None:
 
 def main() -> None:
     stage = FakeStage()
-    words = ["screen", "--port", "0", "--osc-port", str(stage.port)]
+    words = ["screen", "--http-port", "0", "--osc-port", str(stage.port)]
     screen = subprocess.Popen([sys.executable, "-m", "rnnmuse.cli.main", *words], stdout=subprocess.PIPE, text=True)
     echo = subprocess.Popen([sys.executable, "-c", ECHO], stdout=subprocess.PIPE, text=True)
     try:

@@ -49,7 +49,7 @@ def rnnmuse(*words):
 @contextlib.contextmanager
 def screen(port):
     """rnnmuse screen for a stage's port; gives the page's address."""
-    with rnnmuse("screen", "--port", 0, "--osc-port", port) as (_, lines):
+    with rnnmuse("screen", "--http-port", 0, "--osc-port", port) as (_, lines):
         yield re.search(r"http:\S+", lines.readline())[0]
 
 
@@ -119,7 +119,7 @@ def lines(tab, voice):
 def test_the_real_thing_shows_words_and_notes_and_panic_reaches_it(tab, monkeypatch):
     monkeypatch.setattr("test_stage.PATIENCE", PATIENCE)
     with contextlib.ExitStack() as stack:
-        live, told = stack.enter_context(rnnmuse("live", "--port", 0, "--no-midi", "--tempo", 150))
+        live, told = stack.enter_context(rnnmuse("live", "--osc-port", 0, "--no-midi", "--tempo", 150))
         port = int(told.readline().rsplit(":", 1)[1])
         tab.go(stack.enter_context(screen(port)), 1440, 900)
         tab.until(THERE)
@@ -155,7 +155,7 @@ def test_the_real_thing_shows_words_and_notes_and_panic_reaches_it(tab, monkeypa
         live.send_signal(signal.SIGKILL)
         tab.until(f"{SOUNDING} === 0 && document.body.classList.contains('away')")
         assert "waiting for rnnmuse live" in tab.run("document.getElementById('waiting').innerText")
-        stack.enter_context(rnnmuse("live", "--port", port, "--no-midi", "--mode", "free"))
+        stack.enter_context(rnnmuse("live", "--osc-port", port, "--no-midi", "--mode", "free"))
         tab.until(f"{THERE} && {SOUNDING} > 0")
 
 
@@ -306,7 +306,7 @@ def test_words_are_read_on_any_picture(page):
 def test_the_p5_sketch_plays_and_shows(tab, tmp_path, stage):
     assert CliRunner().invoke(app, ["bridges", "export", "p5js", str(tmp_path)]).exit_code == 0
     shutil.copy(os.environ["RNNMUSE_P5"], tmp_path / "p5.min.js")
-    with rnnmuse("screen", "--port", 0, "--osc-port", stage.port, "--page", tmp_path) as (_, told):
+    with rnnmuse("screen", "--http-port", 0, "--osc-port", stage.port, "--page", tmp_path) as (_, told):
         tab.go(re.search(r"http:\S+", told.readline())[0] + "own/")
         tab.until("live && frameCount > 2")
         assert "10 of 10 probes" in hosts.check(hosts.find("p5js"), stage.port)[1]

@@ -49,7 +49,7 @@ def screen(*words):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--port", 70000), "port: 70000; must be 0 to 65535"),
+        (("--http-port", 70000), "http-port: 70000; must be 0 to 65535"),
         (("--osc-port", 0), "osc-port: 0; must be 1 to 65535"),
         (("--page", "no/such/folder"), "page: no/such/folder; must be a folder with an index.html"),
         (("--host", "no.such.host"), "no.such.host port 7808: "),
@@ -65,7 +65,7 @@ def test_mistakes_are_one_line(run, words, said):
 def test_a_port_that_is_taken_is_one_line(run):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, error = run("--port", port)
+        code, error = run("--http-port", port)
     assert (code, error.count("\n")) == (2, 1)
     assert f"127.0.0.1 port {port}: Address already in use" in error
 
@@ -75,7 +75,7 @@ def test_without_a_stage_it_waits_says_so_and_ends_when_told(sign):
     with socket.socket() as none:
         none.bind(("127.0.0.1", 0))  # taken, and not listened to
         port = none.getsockname()[1]
-        with screen("--port", 0, "--osc-port", port) as made:
+        with screen("--http-port", 0, "--osc-port", port) as made:
             lines = [made.stdout.readline() for _ in range(3)]
             assert re.match(r"Screen http://127\.0\.0\.1:\d+/\n", lines[0])
             assert lines[2] == f"Waiting for rnnmuse live on port {port}: start it with rnnmuse live\n"
@@ -88,14 +88,14 @@ def test_without_a_stage_it_waits_says_so_and_ends_when_told(sign):
 
 
 def test_other_addresses_come_with_a_warning():
-    with screen("--port", 0, "--host", "0.0.0.0") as made:
+    with screen("--http-port", 0, "--host", "0.0.0.0") as made:
         assert "can play, and stop the music" in [made.stdout.readline() for _ in range(3)][2]
 
 
 def test_a_page_that_does_not_read_is_let_go():
     """A socket that is never read, while more is said than it, the system and the screen may hold."""
     chunk, count = "x" * 7900, 800
-    with stage() as fake, screen("--port", 0, "--osc-port", fake.port) as made, socket.socket() as web:
+    with stage() as fake, screen("--http-port", 0, "--osc-port", fake.port) as made, socket.socket() as web:
         port = int(re.search(r":(\d+)/", made.stdout.readline())[1])
         while "is there" not in made.stdout.readline():
             pass
