@@ -23,6 +23,8 @@ from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.models.stream import START_EVENT, StreamModel
 from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Piece
+from rnnmuse.music.theory import key_name
+from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.sampler import Frame
 from rnnmuse.session import messages as m
 from rnnmuse.session.phrase import MODES, PhrasePlayer
@@ -62,6 +64,8 @@ class Engine:
         self._text_models: dict[str, TextModel] = {}
         self._ahead = 0.0
         self._jumps = 0
+        self.harmony = Harmony()
+        self._harmony_sent = (0, 0.0)
 
     @property
     def beat(self) -> float:
@@ -96,7 +100,11 @@ class Engine:
         return self.texts[number]
 
     def _seat(self, number: int, model: Model) -> Player:
-        made = PhrasePlayer(number, model) if isinstance(model, PhraseModel) else StreamPlayer(number, model)
+        made: Player
+        if isinstance(model, PhraseModel):
+            made = PhrasePlayer(number, model)
+        else:
+            made = StreamPlayer(number, model, harmony=self.harmony)
         self._set_time(made)
         made.reset(self.beat)
         self.players[number] = made
@@ -162,6 +170,9 @@ class Engine:
     def _(self, message: m.SetClock) -> None:
         jumped, self._jumps = message.jumps != self._jumps, message.jumps
         self.clock, self._ahead = message.clock, message.ahead
+        self.harmony.set_metre(self.clock.metre)
+        if jumped:
+            self.harmony.reset()
         for text in self.texts.values():
             self._set_time(text)
             if jumped:
@@ -177,7 +188,43 @@ class Engine:
     @_take.register
     def _(self, message: m.Hear) -> None:
         player = self.player(message.player)
+        if not message.source and not player.hears_drums:
+            self.harmony.hear(message.beat, message.pitch, message.velocity)
+            self._obey(message.beat)
         self._send(player.hear(message.beat, message.pitch, message.velocity, message.source))
+
+    @_take.register
+    def _(self, message: m.HearChord) -> None:
+        self.harmony.hear(message.beat, message.pitch, message.velocity, chordal=True)
+        self._obey(message.beat)
+
+    @_take.register
+    def _(self, message: m.SetHarmony) -> None:
+        self.harmony.give(message.name, message.value, message.beat)
+        self._obey(message.beat)
+
+    def _obey(self, beat: float) -> None:
+        """Where the harmony is another now, every player plays on in it from its next event."""
+        here = self.harmony.segment(beat)[0]
+        version, at = self._harmony_sent
+        if (self.harmony.version, here) == (version, at):
+            return
+        self._harmony_sent = (self.harmony.version, here)
+        if self.harmony.version != version:
+            for player in self.players.values():
+                if isinstance(player, StreamPlayer):
+                    self._send(player.obey(beat))
+        now, coming = self.harmony.at(beat), self.harmony.coming(beat)
+        self.send(
+            m.HarmonyIs(
+                now.beat,
+                now.chord,
+                key_name(now.key) if now.key else "",
+                round(now.confidence, 3),
+                now.source,
+                tuple((one.beat, one.chord) for one in coming),
+            )
+        )
 
     @_take.register
     def _(self, message: m.SetParameter) -> None:
@@ -303,6 +350,8 @@ class Engine:
         """Play a little ahead for every player; False when there is nothing left to do for now."""
         busy = False
         if self.clock.running:
+            if self.harmony.active:
+                self._obey(self.beat)
             for player in list(self.players.values()):
                 try:
                     orders = player.advance(self.beat, 1)  # sent at once: the first may be an answer
@@ -334,6 +383,8 @@ class Engine:
         beat = self.beat
         players: list[Player | TextPlayer] = [*self.players.values(), *self.texts.values()]
         due = min((player.wake(beat) for player in players), default=float("inf"))
+        if self.harmony.active:
+            due = min(due, self.harmony.segment(beat)[1])
         if due == float("inf"):
             return None
         return max(0.0, (due - beat) * 60 / float(self.clock.tempo))

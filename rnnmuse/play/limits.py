@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.music.codec import GRID
-from rnnmuse.music.piece import Piece
+from rnnmuse.music.piece import Key, Piece
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
+from rnnmuse.play.harmony import HalfBar, Harmony
 
 Mask = NDArray[np.bool_]
 
@@ -65,7 +66,11 @@ class Constraints:
 
 
 class Rules:
-    """Constraints made ready for one piece: masks by part and grid position."""
+    """Constraints made ready for one piece: masks by part and grid position.
+
+    ``harmony`` is that of a stage, in place of the piece's keys and chords: its given chords hold, those that it heard
+    from a confidence of ``sure`` on.
+    """
 
     def __init__(
         self,
@@ -75,8 +80,11 @@ class Rules:
         parts: int,
         bass: int = -1,
         pitches: Mapping[int, frozenset[int]] | None = None,
+        harmony: Harmony | None = None,
+        sure: float = 1.0,
     ) -> None:
         self._known = pitches or {}
+        self._harmony, self._sure = harmony, sure
         self.constraints, self.drums, self.bass = constraints, drums, bass
         chosen = constraints.parts if constraints.parts is not None else range(parts)
         self.parts = frozenset(part for part in chosen if 0 <= part < parts)
@@ -113,7 +121,7 @@ class Rules:
         bar line, it is the chord's bass if the part has the bass.
         """
         own = self._pitched[part]
-        if part == self.drums or not self._chords:
+        if part == self.drums or not (self._chords or self._harmony):
             return own
         at, tones, bass = self._chord_at(grid)
         if not tones or not (at == grid or self.strong(grid)):
@@ -128,17 +136,16 @@ class Rules:
 
     def leaning(self, part: int, grid: int) -> NDArray[np.float32] | None:
         """Weights (128,) in nats of the pitches of ``part`` by the piece's key; None where none is leant to."""
-        keys = self._piece.keys
-        if part == self.drums or not self.constraints.gravity or not keys:
+        key = self._key_at(grid)
+        if part == self.drums or not self.constraints.gravity or key is None:
             return None
-        key = next((k for k in reversed(keys) if k.beat <= grid / GRID + 1e-6), keys[0])
         name = (key.tonic, key.minor)
         if name not in self._leaning:
             scale = scale_pitch_classes(key.tonic, "minor" if key.minor else "major")
             raised = {(key.tonic + 11) % 12} if key.minor else set()
             outside = ~np.isin(np.arange(128) % 12, sorted(scale | raised))
             self._leaning[name] = np.where(outside, -self.constraints.gravity, 0.0).astype(np.float32)
-        _, tones, _ = self._chord_at(grid) if self._chords else (0, frozenset(), -1)
+        _, tones, _ = self._chord_at(grid)
         if not tones:
             return self._leaning[name]
         return np.where(np.isin(np.arange(128) % 12, sorted(tones)), np.float32(0), self._leaning[name])
@@ -156,12 +163,24 @@ class Rules:
 
     def _chord_at(self, grid: int) -> tuple[int, frozenset[int], int]:
         """Grid position, tones and bass of the chord at a grid position; no tones without one."""
+        if self._harmony is not None:
+            one = self._harmony.at(grid / GRID)
+            return (round(one.beat * GRID), *_classes(one.chord)) if self._holds(one) else (0, frozenset(), -1)
         found: tuple[int, frozenset[int], int] = (0, frozenset(), -1)
         for at, classes, bass in self._chords:
             if at > grid:
                 break
             found = (at, classes, bass)
         return found
+
+    def _holds(self, one: HalfBar) -> bool:
+        return bool(one.chord) and (one.given or one.confidence >= self._sure)
+
+    def _key_at(self, grid: int) -> Key | None:
+        if self._harmony is not None:
+            return self._harmony.at(grid / GRID).key
+        keys = self._piece.keys
+        return next((k for k in reversed(keys) if k.beat <= grid / GRID + 1e-6), keys[0]) if keys else None
 
     def room(self, sounding: Iterable[tuple[int, int]], part: int) -> bool:
         """Whether ``part`` may start another note beside what sounds."""

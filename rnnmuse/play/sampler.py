@@ -34,6 +34,7 @@ from rnnmuse.music.codec import (
     density_class,
 )
 from rnnmuse.music.piece import Piece
+from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import Plan
 
@@ -53,11 +54,18 @@ _PLACES = np.arange(GRID, dtype=np.float32) / GRID
 class Frame:
     """Context rows along a piece's maps, with the ``plan`` of its bars.
 
-    ``density`` (note-ons a beat) is asked for all along where it is given.
+    ``density`` (note-ons a beat) is asked for all along where it is given. ``harmony`` is that of a stage, in place of
+    the piece's keys and chords.
     """
 
-    def __init__(self, piece: Piece, density: float | None = None, plan: Plan | None = None) -> None:
-        self.piece, self.density, self.plan = piece, density, plan
+    def __init__(
+        self,
+        piece: Piece,
+        density: float | None = None,
+        plan: Plan | None = None,
+        harmony: Harmony | None = None,
+    ) -> None:
+        self.piece, self.density, self.plan, self.harmony = piece, density, plan, harmony
         self._class = UNKNOWN[DENSITY] if density is None else density_class(density)
         self._blocks: dict[int, list[list[int]]] = {}
         first = piece.metre_at(0.0).bar_beats
@@ -68,6 +76,8 @@ class Frame:
         block = grid // _BLOCK
         if block not in self._blocks:
             grids = np.arange(block * _BLOCK, (block + 1) * _BLOCK)
+            if self.harmony is not None:
+                self.piece.keys, self.piece.chords = self.harmony.maps(block * _BLOCK / GRID, _BLOCK / GRID)
             rows = context_of(self.piece, grids)
             rows[:, DENSITY] = self._class
             if self.plan is not None:
@@ -92,6 +102,10 @@ class Frame:
         while len(self._bars) <= bar:
             self.bar_of(self._bars[-1])
         return self._bars[bar]
+
+    def refresh(self) -> None:
+        """The harmony is another from now on."""
+        self._blocks = {}
 
     def ask(self, notes_per_beat: float) -> None:
         """Ask for another density from now on."""

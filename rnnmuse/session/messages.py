@@ -100,6 +100,36 @@ class SetClock(ToEngine):
         return "clock"
 
 
+# -- to the engine: the harmony of the stage ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetHarmony(ToEngine):
+    """A part of what is given takes a value from ``beat`` on: ``name`` is "chart", "chord", "key" or "split"."""
+
+    ticket: int
+    name: str
+    value: Any
+    beat: float
+
+    @property
+    def key(self) -> Hashable:
+        return "harmony", self.name, self.ticket == 0  # a new engine's set-up is not replaced
+
+
+@dataclass(frozen=True, slots=True)
+class HearChord(ToEngine):
+    """A note of the chord track begins, or ends where ``velocity`` is 0."""
+
+    beat: float
+    pitch: int
+    velocity: int
+
+    @property
+    def droppable(self) -> bool:  # type: ignore[override]
+        return self.velocity > 0
+
+
 # -- to the engine: note players ------------------------------------------------------------------------------------
 
 
@@ -446,6 +476,19 @@ class ModeOf(FromEngine):
 
     player: int
     mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class HarmonyIs(FromEngine):
+    """What holds at ``beat``, and the chords that come after it as pairs of beat and symbol. ``chord`` and ``key`` are
+    empty where none is known; ``source`` is as in `rnnmuse.play.harmony.HalfBar`."""
+
+    beat: float
+    chord: str
+    key: str
+    confidence: float
+    source: str
+    coming: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from rnnmuse.music.codec import (
 )
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
-from rnnmuse.play.harmony import VOICES, chord_beneath
+from rnnmuse.play.beneath import VOICES, chord_beneath
+from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
@@ -49,6 +50,12 @@ REACTION = 0.02
 
 TOGETHER = 0.04
 """Beats within which what the performer plays counts as one chord."""
+
+GRAVITY = 3.0
+"""Nats by which notes outside the key that the stage plays in are less likely."""
+
+SURE = 0.4
+"""Confidence from which on what accompanies plays a chord that was heard, not given."""
 
 LONGEST_MEMORY = 64.0
 """Beats of the past that are kept."""
@@ -93,6 +100,8 @@ class StreamPlayer:
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
     tempo: float = 120.0
     metre: clock.Metre = clock.COMMON
+    harmony: Harmony | None = None
+    """The stage's; it holds where the player has no key and no chord of its own."""
     player: Player = field(init=False)
     playing: bool = False
     _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
@@ -215,6 +224,15 @@ class StreamPlayer:
         self.player.temperature, self.player.top_p = self.parameters["temperature"], self.parameters["top_p"]
         if name == "seed":
             self.player.random.seed(value)
+        return orders
+
+    def obey(self, beat: float) -> list[Order]:
+        """The stage's harmony is another from ``beat`` on: what was played ahead is played anew."""
+        if self.harmony is None or self.parameters["chord"]:
+            return []
+        orders = self._back_to(beat) if self.playing and self.mode != "loop" else []
+        self.player.rules = self._rules()
+        self.player.frame.refresh()
         return orders
 
     @property
@@ -511,13 +529,22 @@ class StreamPlayer:
             repeat=self.parameters.get("repeat"),
             parts=self._own(),
         )
-        return Frame(piece, self.parameters["density"] or None, plan)
+        return Frame(piece, self.parameters["density"] or None, plan, self._stage_harmony)
+
+    @property
+    def _stage_harmony(self) -> Harmony | None:
+        """The stage's harmony, where the player has no key and no chord of its own."""
+        own = self.parameters["key"] or self.parameters["scale"] or self.parameters["chord"]
+        return None if own else self.harmony
 
     def _rules(self) -> Rules:
         p = self.parameters
         frame = self._frame()
         scale = None
-        if p["key"] or p["scale"]:
+        shared = self._stage_harmony
+        if shared is not None and shared.key is not None:
+            scale = scale_pitch_classes(shared.key.tonic, "minor" if shared.key.minor else "major")
+        elif p["key"] or p["scale"]:
             key = frame.piece.keys[-1]
             scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))
         limits = Constraints(
@@ -531,9 +558,17 @@ class StreamPlayer:
             rest=4.0,
             longest=8.0,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
+            gravity=GRAVITY if shared is not None else 0.0,
         )
         return Rules(
-            limits, frame.piece, self.model.drums, len(self.model.parts), bass_of(self.model), self.model.pitches
+            limits,
+            frame.piece,
+            self.model.drums,
+            len(self.model.parts),
+            bass_of(self.model),
+            self.model.pitches,
+            shared,
+            SURE if self.mode in ("accompany", "harmonise") else 1.1,
         )
 
 
