@@ -227,6 +227,25 @@ TABLE: tuple[Row, ...] = (
         "from that position on, where a bar begins", "transport.metre"),
     Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls",
         "transport.swing"),
+    Row("/rnnmuse/harmony", "w", (), "answers beat, chord, key, confidence and source of what holds now, as "
+        "/rnnmuse/out/harmony", "harmony.now"),
+    Row("/rnnmuse/harmony/chart", "rw", (_s("chart"),), 'chords in bars, over and over from the next bar line on, such '
+        'as "Am7 | D7 | Gmaj7 % |"; empty for none; see [harmony](harmony.md)', "harmony.given"),
+    Row("/rnnmuse/harmony/chord", "rw", (_s("chord"),), "a chord that holds from now on; empty to let it go",
+        "harmony.given"),
+    Row("/rnnmuse/harmony/key", "rw", (_s("key"),), "the key of all players; empty to follow what is heard",
+        "harmony.given"),
+    Row("/rnnmuse/harmony/split", "rw", (_n("pitch", 0, 127, "i", "MIDI note"),), "what the performer plays below it "
+        "gives the chords; 0 for none", "harmony.given"),
+    Row("/rnnmuse/harmony/track", "rw", (_n("channel", 0, 16, "i"),), "the MIDI channel whose notes give the chords; 0 "
+        "for none", "harmony.track"),
+    Row("/rnnmuse/harmony/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i")), "a note of the chord "
+        "track; velocity 0 ends it", "harmony.note"),
+    Row("/rnnmuse/out/harmony", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord"), _s("key"),
+        _n("confidence", 0, 1), _s("source", "chord", "chart", "hand", "heard", "foretold", "")), "sent: the chord and "
+        "key that hold from this beat on, and where they are from"),
+    Row("/rnnmuse/out/harmony/coming", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord")), "sent: the chord now and "
+        "those that come, as pairs of beat and chord", free=True),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
         "the player hears a note; velocity 0 ends it, or it ends after so many beats", "player.note"),
     Row(_P + "/start", "w", (), "begin to play", "player.start"),

@@ -28,9 +28,9 @@ PHRASE = 8
 
 Array = NDArray[np.float64]
 
-_ABSOLUTE = (
-    (np.arange(DEGREES)[None] // 5 + np.arange(12)[:, None]) % 12 * 5 + np.arange(DEGREES)[None] % 5
-)  # [tonic, degree]
+_ABSOLUTE = (np.arange(DEGREES)[None] // 5 + np.arange(12)[:, None]) % 12 * 5 + np.arange(DEGREES)[
+    None
+] % 5  # [tonic, degree]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Tables:
             found = {name: saved[name].astype(np.float64) for name in saved.files}
         for name in ("degree", "first", "mode"):
             found[name] /= found[name].sum(-1, keepdims=True)
+        found["moves"] += 1e-7  # half floats know nothing as small
         found["moves"] /= found["moves"].sum(-1, keepdims=True)
         return cls(**{**found, "modulation": float(found["modulation"])})
 
@@ -120,7 +121,7 @@ def only(state: Array, key: Key | None) -> Array:
         return np.array(state)
     out = np.zeros_like(state)
     out[key.tonic, int(key.minor)] = np.maximum(state[key.tonic, int(key.minor)], 1e-12)
-    return out / out.sum()
+    return np.asarray(out / out.sum())
 
 
 def ahead(t: Tables, state: Array, within: bool, key: Key | None = None) -> Array:
@@ -132,14 +133,14 @@ def ahead(t: Tables, state: Array, within: bool, key: Key | None = None) -> Arra
         return only(out, key)
     keys = state.sum(2)
     others = (keys.sum() - keys) / 23
-    return (1 - t.modulation) * out + t.modulation * others[:, :, None] * t.degree[None]
+    return np.asarray((1 - t.modulation) * out + t.modulation * others[:, :, None] * t.degree[None])
 
 
 def heard(state: Array, fit: Array) -> Array:
     """Probabilities after a segment with this log-likelihood."""
     out = state * np.exp(fit - fit.max())
     total = out.sum()
-    return out / total if total > 0 else state
+    return np.asarray(out / total) if total > 0 else state
 
 
 def smoothed(t: Tables, segments: Sequence[Segment], key: Key | None = None) -> list[Array]:
@@ -203,10 +204,10 @@ def chord_name(root: int, quality: int) -> str:
 def triad_only(state: Array, root: int, kind: int) -> Array:
     """The probabilities of the states whose chord is one triad (kind 0 major, 1 minor, 2 diminished)."""
     qualities = ((0, 2), (1, 3), (4,))[kind]
-    keep = (_ABSOLUTE // 5 == root % 12) & np.isin(_ABSOLUTE % 5, qualities)
+    keep = (root % 12 == _ABSOLUTE // 5) & np.isin(_ABSOLUTE % 5, qualities)
     out = state * keep[:, None]
     total = out.sum()
-    return out / total if total > 0 else out
+    return np.asarray(out / total) if total > 0 else out
 
 
 def without_phrase(t: Tables) -> Tables:

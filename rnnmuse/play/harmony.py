@@ -1,8 +1,8 @@
 """The harmony of a stage: which key and chord hold in each half bar, from what is given or from what is heard.
 
 What is given wins: a chord, a chart with its own loop, the chords of a left hand or of a track, a key. Where nothing is
-given, the layer listens (`rnnmuse.play.degrees`): one decision a half bar, made with the first note that is heard in it,
-and held. Beats are those of the stage's clock.
+given, the layer listens (`rnnmuse.play.degrees`): one decision a half bar, made with the first note that is heard in
+it, and held. Beats are those of the stage's clock.
 """
 
 from __future__ import annotations
@@ -97,7 +97,6 @@ class Harmony:
     _key: int = -1
     _rival: int = -1
     _foretold: tuple[int, float, list[HalfBar]] | None = None
-    _heard: frozenset[tuple[float, int, int]] = frozenset()
 
     # -- what is given --------------------------------------------------------------------------------------
 
@@ -207,7 +206,9 @@ class Harmony:
             return
         root, quality = found
         bass = classes[0]
-        name = PITCH_NAMES[root] + {"maj": "", "min": "m", "dom7": "7", "min7": "m7", "sus": "sus4"}.get(quality, quality)
+        name = PITCH_NAMES[root] + {"maj": "", "min": "m", "dom7": "7", "min7": "m7", "sus": "sus4"}.get(
+            quality, quality
+        )
         name += f"/{PITCH_NAMES[bass]}" if bass != root else ""
         if name != self._hand:
             self._hand = name
@@ -270,7 +271,9 @@ class Harmony:
             if place == 0:
                 sounding.append(int(pitch))
         low = min(sounding, default=-1)
-        self._segment.bass = low % 12 if len({p % 12 for p in sounding}) >= 3 or (len(sounding) > 1 and low < 55) else -1
+        self._segment.bass = (
+            low % 12 if len({p % 12 for p in sounding}) >= 3 or (len(sounding) > 1 and low < 55) else -1
+        )
 
     def _follow_key(self) -> None:
         assert self._state is not None
@@ -320,6 +323,7 @@ class Harmony:
 
     def at(self, beat: float) -> HalfBar:
         """What holds at a beat; what is foretold where it is yet to come."""
+        beat = round(beat * PPQ) / PPQ  # a clock is a hair before its beat
         start, until, _, _ = self.segment(beat)
         heard = self._listened(beat, start, until)
         key = self.key or (heard.key if heard.source else None) or self._chart_key

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from rnnmuse.protocol import PARAMETERS
+from rnnmuse.realtime.control.harmony import HarmonyControl
 from rnnmuse.realtime.control.server import ServerControl
 from rnnmuse.realtime.notes import Notes
 from rnnmuse.realtime.outputs import OscOutput
@@ -41,6 +42,7 @@ class Orders:
         self._players, self._notes, self._transport, self._tickets = players, notes, transport, tickets
         self._error, self._broadcast = error, broadcast
         self.server: ServerControl | None = None
+        self.harmony: HarmonyControl | None = None
         self.changed: Callable[..., None] = lambda *addresses: None
         self._told_jumps = -1
         self._acts: dict[type[m.FromEngine], Callable[[Any], None]] = {
@@ -57,6 +59,7 @@ class Orders:
             m.Parts: lambda message: players.set_parts(message.player, message.parts),
             m.ModeOf: self._mode,
             m.LatentState: self._latent,
+            m.HarmonyIs: self._harmony,
             m.Mistake: self._mistake,
             m.PlayerFailed: self._player_failed,
             m.Models: self._models,
@@ -151,6 +154,10 @@ class Orders:
         self._players.seat(message.player).mode = message.mode
         self.changed(f"/rnnmuse/player/{message.player}/mode")
 
+    def _harmony(self, message: m.HarmonyIs) -> None:
+        if self.harmony is not None and not self._tickets.is_open("clock"):
+            self.harmony.holds(message)
+
     def _latent(self, message: m.LatentState) -> None:
         if message.state or message.player in self._players.seats:
             self._players.seat(message.player).latent = message.state
@@ -207,6 +214,8 @@ class Orders:
         for number in sorted(self._players.seats):
             self._set_up(number)
         self._set_up_texts()
+        if self.harmony is not None:
+            self.harmony.set_up()
         self._tickets.send_again()
         if self.server is not None:
             self.server.ask_again()

@@ -24,6 +24,7 @@ from rnnmuse.clock import Clock, Nanoseconds
 from rnnmuse.protocol import PORT, ProtocolError
 from rnnmuse.realtime.control.call import LOCAL
 from rnnmuse.realtime.control.cover import CoverControl
+from rnnmuse.realtime.control.harmony import HarmonyControl
 from rnnmuse.realtime.control.latent import LatentControl
 from rnnmuse.realtime.control.midi import MidiControl
 from rnnmuse.realtime.control.player import PlayerControl
@@ -102,6 +103,7 @@ class Stage:
 
         self.covers = CoverControl(self.transport, self.broadcast, self.error)
         self.player = PlayerControl(self.players, self.notes, self.transport, self.tickets, self.covers.heard)
+        self.harmony = HarmonyControl(self.transport, self.tickets, self.broadcast)
         latent = LatentControl(self.players, self.transport, self.tickets)
         self.presets = PresetControl(self.players, self.player, latent, self.take)
         self.midi = MidiControl(
@@ -125,6 +127,7 @@ class Stage:
             "transport": TransportControl(self.transport, self.player, texts, OscLeader(self.transport)),
             "player": self.player,
             "latent": latent,
+            "harmony": self.harmony,
             "text": texts,
             "cover": self.covers,
             "midi": self.midi,
@@ -135,6 +138,8 @@ class Stage:
         self.control = Control(nouns, self.scheduler, self._reply, self._fail, wall)
 
         self.orders.server = about
+        self.orders.harmony = self.harmony
+        self.player.chord_note = self.harmony.played
         self.outputs.lost = self.lose
         self.midi.open_outputs = self.outputs.names
         self.players.announce = self._announce

@@ -204,6 +204,11 @@ class PhrasePlayer:
         """Its one part."""
         return (PartInfo("drums" if self.model.drum else "melody", 0, self.model.drum),)
 
+    @property
+    def hears_drums(self) -> bool:
+        """Whether the performer is heard as a drummer."""
+        return bool(self.model.drum)
+
     def set_metre(self, metre: Metre) -> None:
         """Count bars of another metre from now on."""
         if metre != self.metre:

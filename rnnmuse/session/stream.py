@@ -226,6 +226,11 @@ class StreamPlayer:
             self.player.random.seed(value)
         return orders
 
+    @property
+    def hears_drums(self) -> bool:
+        """Whether the performer is heard as a drummer."""
+        return self.model.parts[self._hearing()].drum
+
     def obey(self, beat: float) -> list[Order]:
         """The stage's harmony is another from ``beat`` on: what was played ahead is played anew."""
         if self.harmony is None or self.parameters["chord"]:

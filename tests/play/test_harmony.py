@@ -1,108 +1,158 @@
-"""Chords beneath a melody as it is played, on a clock that the test turns by hand."""
+"""The harmony of a stage: what is given wins, what is heard is decided once a half bar."""
 
-from itertools import pairwise
-from random import Random
-
+import numpy as np
 import pytest
-from test_stream import Stage, stage
 
-from rnnmuse.models.bundle import load_stream
-from rnnmuse.music.codec import KIND, ON, PITCH
-from rnnmuse.music.piece import Piece
-from rnnmuse.play.harmony import APART, DEEPEST, VOICES, chord_beneath
-from rnnmuse.play.limits import Constraints, Rules
-from rnnmuse.play.sampler import Frame, Player
-from rnnmuse.session.messages import NoteOff, NoteOn
+from rnnmuse.clock import PPQ, Metre
+from rnnmuse.events import Note
+from rnnmuse.music.piece import ChordSymbol, Key, Part, Piece
+from rnnmuse.music.theory import parse_chord, scale_pitch_classes
+from rnnmuse.play import degrees
+from rnnmuse.play.harmony import Harmony, follow, key_of_chords
 
-G_MAJOR = {0, 2, 4, 6, 7, 9, 11}
-MELODY = [67, 71, 74, 72, 71, 69, 67, 66, 67, 62, 64, 66, 67, 71, 79, 74]
+AMEN = [(64, 2), (65, 2), (64, 4), (67, 2), (65, 2), (64, 2), (62, 2), (60, 4)]
 
 
-@pytest.fixture(scope="module")
-def model():
-    return load_stream("lieder")
+def play(harmony, notes, start=0.0):
+    """Play (pitch, beats) one after another; returns what was decided at each note."""
+    out, beat = [], start
+    for pitch, beats in notes:
+        harmony.hear(beat, pitch, 80)
+        out.append(harmony.at(beat))
+        harmony.hear(beat + beats - 0.1, pitch, 0)
+        beat += beats
+    return out
 
 
-def play(made: Stage, melody, length=0.9):
-    """A note a beat; returns what sounded amid each note and amid each gap."""
-    amid, gaps = [], []
-    for number, pitch in enumerate(melody, 1):
-        made.run(number)
-        made.obey(made.player.hear(made.beat, pitch, 90))
-        made.run(number + 0.5)
-        amid.append(set(made.sounding))
-        made.run(number + length)
-        made.obey(made.player.hear(made.beat, pitch, 0))
-        made.run(number + length + 0.05)
-        gaps.append(set(made.sounding))
-    return amid, gaps
+def test_the_tables_are_probabilities():
+    t = degrees.tables()
+    assert np.exp(t.emission).sum(-1) == pytest.approx(1, abs=0.02)
+    for found in (t.degree, t.moves, t.first, t.mode):
+        assert found.sum(-1) == pytest.approx(1)
+    assert t.moves.min() > 0
 
 
-def test_each_note_gets_a_chord_in_key_beneath_it_and_silence_ends_it(model):
-    amid, gaps = play(stage(model, "harmonise", key="G major", seed=5), MELODY)
-    assert not any(gaps)
-    for pitch, chord in zip(MELODY, amid, strict=True):
-        assert len(chord) == VOICES
-        assert all(pitch - DEEPEST <= voice < pitch for voice in chord)
-        assert {voice % 12 for voice in chord} <= G_MAJOR
-        every = sorted((*chord, pitch))
-        assert all(high - low >= APART for low, high in pairwise(every))
-        assert not any((a - b) % 12 == 1 for a in every for b in every)
+def test_forward_and_backward_agree_with_every_path_counted():
+    """The smoothed probabilities of three half bars in a key, against the sum over all 60³ paths."""
+    t, key = degrees.tables(), Key(0.0, 0, False)
+    segments = [degrees.Segment(0, False), degrees.Segment(0, True), degrees.Segment(1, False)]
+    for segment, pitch in zip(segments, (0, 2, 4), strict=True):
+        segment.heard[0, pitch] = 2.0
+    fits = [np.exp(degrees.likelihood(t, s)[0, 0]) for s in segments]
+    first, moves = t.first[0], t.moves[0]
+    joint = np.einsum("a,a,ab,b,bc,c->abc", first, fits[0], moves[1], fits[1], moves[0], fits[2])
+    joint /= joint.sum()
+    for axes, state in zip(((1, 2), (0, 2), (0, 1)), degrees.smoothed(t, segments, key), strict=True):
+        assert state[0, 0] == pytest.approx(joint.sum(axes), abs=1e-6)
 
 
-def test_chords_begin_with_the_note_and_end_with_the_next(model):
-    made = stage(model, "harmonise", seed=2)
-    made.run(1)
-    made.obey(made.player.hear(1.0, 72, 90))
-    first = {order.pitch for order in made.planned}
-    assert all(isinstance(order, NoteOn) and order.tick == 960 for order in made.planned)
-    assert len(made.planned) == VOICES
-    made.run(1.5)
-    made.obey(made.player.hear(1.5, 77, 90))  # legato: the second begins before the first is let go
-    made.obey(made.player.hear(1.52, 72, 0))
-    ended = [order.pitch for order in made.planned if isinstance(order, NoteOff)]
-    assert sorted(ended) == sorted(first)
-    made.run(2)
-    assert len(made.sounding) == VOICES
+def test_a_transposed_melody_gets_the_transposed_harmony():
+    plain, higher = Harmony(), Harmony()
+    first, second = play(plain, AMEN), play(higher, [(p + 3, b) for p, b in AMEN])
+    for one, other in zip(first, second, strict=True):
+        assert (parse_chord(one.chord).root + 3) % 12 == parse_chord(other.chord).root
+        assert (one.key.tonic + 3) % 12 == other.key.tonic
+        assert one.confidence == pytest.approx(other.confidence)
 
 
-def test_a_chord_of_the_performers_is_answered_once_and_voices_may_be_asked_for(model):
-    made = stage(model, "harmonise", polyphony=2, seed=2)
-    made.run(1)
-    for pitch in (76, 72, 67):
-        made.obey(made.player.hear(1.0, pitch, 90))
-    assert len(made.planned) == 2
-    made.run(1.5)
-    for pitch in (76, 72, 67):
-        made.obey(made.player.hear(1.5, pitch, 0))
-    made.run(2)
-    assert not made.sounding
+def test_one_decision_a_half_bar_is_held():
+    harmony = Harmony()
+    harmony.hear(0.0, 60, 80)
+    decided = harmony.at(0.0)
+    for beat, pitch in ((0.5, 65), (1.0, 69), (1.5, 71)):
+        harmony.hear(beat, pitch, 80)
+        assert harmony.at(beat).chord == decided.chord
+    assert harmony.at(1.9) == decided
+    assert decided.source == "heard"
 
 
-def test_it_waits_for_a_melody_and_answers_no_other_player(model):
-    made = stage(model, "harmonise", seed=2)
-    made.obey(made.player.start(0.0))
-    made.obey(made.player.hear(0.5, 72, 90, source=2))
-    made.run(9)
-    assert made.played == []
+def test_a_plain_tune_is_harmonised_in_its_key():
+    harmony = Harmony()
+    found = play(harmony, AMEN)
+    assert (found[-1].key.tonic, found[-1].key.minor) == (0, False)
+    assert found[-1].chord == "C"
+    assert {parse_chord(one.chord).root for one in found} <= scale_pitch_classes(0, "major")
 
 
-def test_the_lowest_notes_get_what_there_is_room_for(model):
-    amid, _ = play(stage(model, "harmonise", seed=1), [0, 2, 4, 8, 12])
-    assert [len(chord) for chord in amid[:2]] == [0, 0]
-    assert all(len(chord) <= VOICES for chord in amid)
+def test_a_note_just_before_the_half_bar_counts_to_it():
+    harmony = Harmony()
+    harmony.hear(0.0, 60, 80)
+    harmony.hear(1.95, 67, 80)
+    assert harmony.at(2.0).source == "heard"
 
 
-def test_any_melody_is_harmonised_within_the_rules(model):
-    """By itself, without a stage: every seed, every pitch, and a narrow register."""
-    random = Random(3)
-    for seed in range(40):
-        rules = Rules(
-            Constraints(low=48, high=72, scale=frozenset(G_MAJOR), rest=None), Piece(), model.drums, len(model.parts)
-        )
-        player = Player(model, Frame(Piece()), rules, Random(seed))
-        top = random.randrange(128)
-        chord = list(chord_beneath(player, top))
-        assert all(event[KIND] == ON and 48 <= event[PITCH] <= min(72, top - APART) for event in chord)
-        assert player.grid == 0
-        assert len(player.started) == len(chord)
+def test_what_is_given_wins_and_is_let_go():
+    harmony = Harmony()
+    play(harmony, AMEN)
+    harmony.give_chart("Dm7 | G7", 0.0)
+    assert [one.chord for one in harmony.coming(8.0, 8.0)] == ["Dm7", "G7"]
+    harmony.give_chord("Eb")
+    assert harmony.at(9.0).chord == "Eb"
+    harmony.give_chord("")
+    harmony.give_chart("")
+    assert not harmony.at(9.0).given
+
+
+def test_the_left_hand_below_the_split_gives_the_chord():
+    harmony = Harmony(split=60)
+    for pitch in (43, 47, 53):
+        harmony.hear(0.0, pitch, 80)
+    assert harmony.at(0.0).chord == "G7"
+    for pitch in (43, 47, 53):
+        harmony.hear(1.0, pitch, 0)
+    assert harmony.at(3.0).chord == "G7"  # held until another is played
+    for pitch in (40, 48, 55):
+        harmony.hear(4.0, pitch, 80)
+    assert harmony.at(4.0).chord == "C/E"
+    assert harmony.at(4.0).source == "hand"
+
+
+def test_a_refused_chart_leaves_the_one_before():
+    harmony = Harmony()
+    harmony.give_chart("C | F")
+    with pytest.raises(ValueError, match="H7"):
+        harmony.give_chart("Am7 | H7")
+    assert harmony.at(0.0).chord == "C"
+
+
+def test_every_player_is_told_that_the_harmony_changed():
+    harmony = Harmony()
+    seen = [harmony.version]
+    for act in (lambda: harmony.give_chord("C"), lambda: harmony.give_key("D"), lambda: harmony.give_chart("C | D")):
+        act()
+        seen.append(harmony.version)
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("metre", "beat", "expected"),
+    [
+        (Metre(4, 4), 2.5, (2.0, 4.0, 0, True)),
+        (Metre(3, 4), 4.0, (3.0, 6.0, 1, False)),
+        (Metre(6, 8), 2.0, (0.0, 3.0, 0, False)),
+        (Metre(4, 4, PPQ), 0.5, (-1.0, 1.0, -1, True)),
+    ],
+)
+def test_bars_halve_where_they_can(metre, beat, expected):
+    assert Harmony(metre=metre).segment(beat) == expected
+
+
+@pytest.mark.parametrize(
+    ("chords", "tonic", "minor"),
+    [("Am7 D7 Gmaj7", 7, False), ("Dm G7 C Am", 0, False), ("Eb Ab Bb7 Eb", 3, False)],
+)
+def test_the_key_of_a_chart(chords, tonic, minor):
+    symbols = [ChordSymbol(4.0 * i, text) for i, text in enumerate(chords.split())]
+    key = key_of_chords(symbols, 4.0 * len(symbols))
+    assert (key.tonic, key.minor) == (tonic, minor)
+
+
+def test_with_look_ahead_a_piece_with_its_chords_is_read_as_it_is_written():
+    wanted = ["C", "Am", "F", "G7", "C"]
+    notes = []
+    for bar, text in enumerate(wanted):
+        chord = parse_chord(text)
+        notes += [Note(4.0 * bar, 48 + chord.root + (pc - chord.root) % 12, 4.0) for pc in chord.pitch_classes]
+    found = follow(Piece([Part(notes=sorted(notes))]))
+    assert [one.chord for one in found[::2]] == wanted
+    assert all((one.key.tonic, one.key.minor) == (0, False) for one in found)

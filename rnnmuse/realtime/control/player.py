@@ -30,6 +30,7 @@ class PlayerControl:
         self.changed: Callable[..., None] = lambda *addresses: None
         """Called with the addresses whose values the engine has accepted, or refused."""
         self.notes_in = 0
+        self.chord_note: Callable[[int, int, int], bool] = lambda channel, pitch, velocity: False
         self._held: dict[int, set[int]] = {}
         self._silenced: set[int] = set()
         self._jobs = 0
@@ -64,6 +65,8 @@ class PlayerControl:
 
     def played(self, channel: int, pitch: int, velocity: int) -> None:
         """A note from a MIDI input, ``channel`` 0-15: the players that listen to the channel hear it."""
+        if self.chord_note(channel, pitch, velocity):
+            return
         for number in list(self._players.listeners(-1 - channel)):
             self.play(number, pitch, velocity)
 
