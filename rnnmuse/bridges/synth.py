@@ -25,7 +25,7 @@ SOUNDFONTS = (
     "/opt/homebrew/share/soundfonts/default.sf2",
 )
 PIPE = 4096
-"""Bytes that wait for fluidsynth at most, some 250 notes: while it stalls, no more than these sound late."""
+"""Bytes that wait for the synthesiser at most, some 250 notes: while it stalls, no more than these sound late."""
 STARTING = 30.0
 """Seconds that fluidsynth has to read the SoundFont and open the sound card."""
 RETRY = 0.005
@@ -37,20 +37,28 @@ def soundfont() -> str | None:
     return next((path for path in SOUNDFONTS if Path(path).exists()), None)
 
 
+Encode = Callable[[bytes, Nanoseconds], bytes]
+"""Turns a channel message and the time that it is for into what the reader takes, of at most 512 bytes."""
+_ENTRY = (6, 38, 96, 97, 98, 99, 100, 101)
+"""Controllers that set parameters by their order."""
+
+
 class NotePipe:
-    """A pipe of commands that nobody waits for.
+    """A pipe of channel messages that nobody waits for.
 
     While the reader stalls, note-ons are dropped, since they would sound late. The note-offs of those that went through
-    are kept, at most one for each key, and written as soon as there is room.
+    are kept, at most one for each key, and so is the last value of everything else; they are written as soon as there
+    is room.
     """
 
-    def __init__(self, file: int) -> None:
+    def __init__(self, file: int, encode: Encode | None = None) -> None:
         self.dropped = 0
-        self._file = file
+        self._file, self._encode = file, encode or command
         self._lock = threading.Condition()
         self._sounding: set[tuple[int, int]] = set()
         self._owed: dict[tuple[int, int], bytes] = {}
-        self._programs: dict[int, bytes] = {}
+        self._values: dict[tuple[int, ...], bytes] = {}
+        self._entries = 0
         self._closed = False
         with contextlib.suppress(OSError, AttributeError):  # Windows before Python 3.12 cannot
             os.set_blocking(file, False)
@@ -61,37 +69,29 @@ class NotePipe:
                 fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIPE)
         threading.Thread(target=self._pay, name="synth", daemon=True).start()
 
-    def on(self, channel: int, pitch: int, velocity: int) -> None:
-        """Begin a note, or drop it where the reader stalls. OSError where the reader is gone."""
+    def send(self, message: bytes, due: Nanoseconds = 0) -> None:
+        """Write a channel message, now or as soon as there is room; drop a note-on where there is none. OSError where
+        the reader is gone."""
+        kind, key = message[0] & 0xF0, (message[0] & 0x0F, message[1])
         with self._lock:
-            key = channel, pitch
-            self._check()
-            if self._owed or self._programs or not self._write(_command("noteon", channel, pitch, velocity)):
-                self.dropped += 1
-                return
-            self._sounding.add(key)
-
-    def off(self, channel: int, pitch: int) -> None:
-        """End a note, now or as soon as there is room. OSError where the reader is gone."""
-        with self._lock:
-            key = channel, pitch
-            self._check()
-            if key not in self._sounding:
-                return
-            line = _command("noteoff", channel, pitch)
-            if self._write(line):
-                self._sounding.discard(key)
-            else:
-                self._owed[key] = line
-                self._lock.notify()
-
-    def program(self, channel: int, program: int) -> None:
-        """Change a channel's program, now or as soon as there is room."""
-        with self._lock:
-            self._check()
-            line = _command("prog", channel, program)
-            if not self._write(line):
-                self._programs[channel] = line
+            if self._closed:
+                raise BrokenPipeError("the reader is gone")
+            data = self._encode(message, due)
+            if kind == 0x90 and message[2]:
+                if self._owed or self._values or not self._write(data):
+                    self.dropped += 1
+                else:
+                    self._sounding.add(key)
+            elif kind in (0x80, 0x90):
+                if key not in self._sounding:
+                    return
+                if self._write(data):
+                    self._sounding.discard(key)
+                else:
+                    self._owed[key] = data
+                    self._lock.notify()
+            elif self._values or not self._write(data):
+                self._keep(message, data)
                 self._lock.notify()
 
     def close(self) -> None:
@@ -100,14 +100,19 @@ class NotePipe:
             self._closed = True
             self._lock.notify()
 
-    def _check(self) -> None:
-        if self._closed:
-            raise BrokenPipeError("fluidsynth is gone")
+    def _keep(self, message: bytes, data: bytes) -> None:
+        """Keep the last value of what a message sets; parameters, whose order counts, up to a few hundred."""
+        key: tuple[int, ...] = tuple(message[:2] if message[0] & 0xF0 in (0xA0, 0xB0) else message[:1])
+        if key[0] & 0xF0 == 0xB0 and key[1] in _ENTRY and len(self._values) < 256:
+            self._entries += 1
+            key = (*key, self._entries)
+        self._values.pop(key, None)
+        self._values[key] = data
 
-    def _write(self, line: bytes) -> bool:
-        """Write a line, whole, as pipes do with short ones; False where there is no room."""
+    def _write(self, data: bytes) -> bool:
+        """Write a message, whole, as pipes do with short ones; False where there is no room."""
         try:
-            os.write(self._file, line)
+            os.write(self._file, data)
         except BlockingIOError:
             return False
         except OSError:
@@ -119,7 +124,7 @@ class NotePipe:
         """Write what is owed, in a thread of its own."""
         with self._lock:
             while not self._closed:
-                if not (self._owed or self._programs):
+                if not (self._owed or self._values):
                     self._lock.wait()
                     continue
                 try:
@@ -128,18 +133,28 @@ class NotePipe:
                             break
                         del self._owed[key]
                         self._sounding.discard(key)
-                    for channel in list(self._programs) if not self._owed else ():
-                        if not self._write(self._programs[channel]):
+                    for value in list(self._values) if not self._owed else ():
+                        if not self._write(self._values[value]):
                             break
-                        del self._programs[channel]
+                        del self._values[value]
                 except OSError:  # the next note says so
                     return
-                if self._owed or self._programs:
+                if self._owed or self._values:
                     self._lock.wait(RETRY)
 
 
-def _command(*words: str | int) -> bytes:
-    return (" ".join(map(str, words)) + "\n").encode()
+def command(message: bytes, due: Nanoseconds = 0) -> bytes:
+    """A channel message as a command of fluidsynth's shell; nothing for those that its shell has no word for."""
+    kind, channel, first = message[0] & 0xF0, message[0] & 0x0F, message[1]
+    second = message[2] if len(message) > 2 else 0
+    if kind == 0x90 and second:
+        return f"noteon {channel} {first} {second}\n".encode()
+    words = {0x80: "noteoff", 0x90: "noteoff", 0xC0: "prog"}
+    if kind in words:
+        return f"{words[kind]} {channel} {first}\n".encode()
+    if kind == 0xB0:
+        return f"cc {channel} {first} {second}\n".encode()
+    return f"pitch_bend {channel} {first | second << 7}\n".encode() if kind == 0xE0 else b"\n"
 
 
 class SynthOut:
@@ -177,13 +192,12 @@ class SynthOut:
     def prepare(self, sent: Sent) -> Send:
         """A note-on, or with velocity 0 a note-off."""
         pitch = drums.pitch_out("gm", sent.channel, sent.pitch)
-        if sent.velocity:
-            return self._guarded(partial(self._pipe.on, sent.channel, pitch, sent.velocity))
-        return self._guarded(partial(self._pipe.off, sent.channel, pitch))
+        status = 0x90 if sent.velocity else 0x80
+        return partial(self._send, bytes((status | sent.channel, pitch, sent.velocity)))
 
     def program(self, program: Program) -> Send:
         """A program change."""
-        return self._guarded(partial(self._pipe.program, program.channel, program.program))
+        return partial(self._send, bytes((0xC0 | program.channel, program.program)))
 
     def transport(self, data: list[int]) -> None:
         """A synthesiser needs no clock."""
@@ -205,14 +219,11 @@ class SynthOut:
                     self._prompt.set()
         self._prompt.set()
 
-    def _guarded(self, write: Callable[[], None]) -> Send:
-        def send() -> None:
-            try:
-                write()
-            except OSError:
-                raise OSError(self._why()) from None
-
-        return send
+    def _send(self, message: bytes) -> None:
+        try:
+            self._pipe.send(message)
+        except OSError:
+            raise OSError(self._why()) from None
 
     def _why(self) -> str:
         try:

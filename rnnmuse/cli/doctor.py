@@ -29,6 +29,7 @@ def doctor() -> None:
         print(f"  {'ok   ' if there else '-    '} {name} {hint}")
     program = shutil.which("fluidsynth")
     print(f"  {'ok   ' if program else '-    '} fluidsynth {program or 'not found; only SoundFonts need it'}")
+    print(_sound_card())
     broken = 0
     for bundle in bundles().values():
         try:
@@ -52,3 +53,16 @@ def doctor() -> None:
     print("All well." if not broken else f"{broken} model(s) are damaged: install rnnmuse again.")
     if broken:
         raise typer.Exit(DAMAGED)
+
+
+def _sound_card() -> str:
+    """A line that says whether the built-in synthesiser can be heard live, and why not."""
+    from rnnmuse.bridges.sound_out import SoundOut
+    from rnnmuse.errors import PortError
+
+    try:
+        out = SoundOut()
+    except PortError as error:
+        return f"  -     sound card: {error}"
+    out.join()
+    return f"  ok    sound card {out.card}"

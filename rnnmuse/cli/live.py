@@ -15,9 +15,17 @@ import typer
 
 from rnnmuse.cli.command import examples, renamed
 from rnnmuse.clock import PPQ
+from rnnmuse.errors import RnnmuseError
 
 if TYPE_CHECKING:  # it is loaded by the commands that need it
+    from rnnmuse.bridges.sound_out import SoundOut
     from rnnmuse.realtime.stage import Stage
+
+
+log = logging.getLogger("rnnmuse.live")
+
+OVER = "\r\033[K"
+"""Writes over the line that each beat renews."""
 
 
 @examples("rnnmuse live --demo", "rnnmuse live --mode accompany --model lieder --tempo 96", "rnnmuse live my.toml")
@@ -28,7 +36,12 @@ def live(
     osc_port: Annotated[int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one. Else 7707.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999.")] = None,
     mode: Annotated[str, typer.Option(help="Player 1: off, free, accompany, harmonise, continue, answer.")] = "",
-    demo: Annotated[bool, typer.Option("--demo", help="Player 1 plays by itself at once, with sound.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Player 1 plays by itself at once, and is heard (--sound).")
+    ] = False,
+    sound: Annotated[
+        bool, typer.Option("--sound", help="Play on the sound card, by fluidsynth or the built-in synthesiser.")
+    ] = False,
     midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
 ) -> None:
@@ -60,8 +73,8 @@ def live(
             stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"]))
         if rig is not None:
             stage.presets.save = lambda: save_rig(stage, setup, rig)
-        if demo:
-            lines.append(add_synth(stage))
+        if demo or sound:
+            lines.append(add_sound(stage))
         if record is not None:
             lines.append(add_recorder(stage, record))
         lines += [f"Model {s['model']}", f"Tempo {s['tempo']:g} bpm", "", "Try, from any program that speaks OSC:",
@@ -137,22 +150,63 @@ def status(stage: Stage) -> str:
             f"(worst {late.worst / 1e6:.1f}, dropped {late.dropped})")  # fmt: skip
 
 
-def add_synth(stage: Stage) -> str:
-    """Sound by fluidsynth, once it is up; returns the line that says so, or why there is none."""
-    from rnnmuse.bridges.synth import SynthOut, soundfont
+AGAIN, LONGEST = 2.0, 30.0
+"""Seconds until a sound card that was lost is tried again, twice as many after each try; and the most of them."""
 
-    font = soundfont()
-    if font is None or shutil.which("fluidsynth") is None:
-        return f"Sound none ({'no SoundFont was found' if font is None else 'fluidsynth is not installed'})"
 
-    def begin() -> None:  # it takes most of a second to see whether there is a sound card: the music does not wait
+def add_sound(stage: Stage) -> str:
+    """Sound by fluidsynth where it and a SoundFont are installed, else by the built-in synthesiser, once it is up.
+
+    Returns the line that says so; what comes of it is printed later.
+    """
+    from rnnmuse.bridges.synth import soundfont
+
+    font = soundfont() if shutil.which("fluidsynth") is not None else None
+    over = threading.Event()
+    stage.closers.append(over.set)
+    # It takes most of a second to see whether there is a sound card: the music does not wait.
+    threading.Thread(target=keep_sound, args=(stage, font, over), name="sound", daemon=True).start()
+    how = f"fluidsynth, {Path(font).name}" if font is not None else "built-in synthesiser"
+    return f"Sound {how}, where it finds a sound card"
+
+
+def keep_sound(
+    stage: Stage,
+    font: str | None,
+    over: threading.Event,
+    make: Callable[[Callable[[str], None]], SoundOut] | None = None,
+) -> None:
+    """Open the sound card, by fluidsynth with ``font`` if it can, and again when it was lost, until ``over``."""
+    from rnnmuse.bridges.sound_out import NAME, SoundOut
+    from rnnmuse.bridges.synth import SynthOut
+
+    if font is not None:
         try:
             stage.add_output(SynthOut(font))
+            return
         except OSError as error:
-            say(f"Sound none ({error})")
+            log.debug("fluidsynth: %s", error)
+    gone, pause = threading.Event(), 0.0
 
-    threading.Thread(target=begin, name="synth", daemon=True).start()
-    return f"Sound fluidsynth, {Path(font).name}, where it finds a sound card"
+    def lost(why: str) -> None:
+        stage.lose(NAME, why)
+        gone.set()
+
+    while not over.wait(pause):
+        try:
+            out = (make or SoundOut)(lost)
+        except (RnnmuseError, OSError) as error:
+            if not pause:
+                say(f"{OVER if sys.stdout.isatty() else ''}Sound none ({error})")
+                return
+            pause = min(LONGEST, 2 * pause)
+            continue
+        gone.clear()
+        stage.add_output(out)
+        say(f"{OVER if sys.stdout.isatty() else ''}Sound {out.name} on {out.card}")
+        while not (gone.wait(AGAIN) or over.is_set()):
+            pass
+        pause = AGAIN
 
 
 def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callable[[], None]:
@@ -165,8 +219,7 @@ def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callabl
             lines.append(f"HTTP  OSCQuery {host}:{report.query}")
         if report.discovery:
             lines.append("mDNS  advertised")
-        over = "\r\033[K" if sys.stdout.isatty() else ""  # the line that each beat renews
-        say(over + "\n".join(lines))
+        say((OVER if sys.stdout.isatty() else "") + "\n".join(lines))
 
     return WebProcess(host, port, query, discovery=discovery, report=report).join
 

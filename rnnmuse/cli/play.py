@@ -10,7 +10,7 @@ import typer
 
 from rnnmuse.cli.command import examples, renamed
 from rnnmuse.cli.files import AsWritten, Force
-from rnnmuse.cli.live import add_recorder, add_synth, say, serve
+from rnnmuse.cli.live import add_recorder, add_sound, say, serve
 
 if TYPE_CHECKING:  # it is loaded by the command
     from rnnmuse.bridges.midi import Ports
@@ -32,7 +32,7 @@ def play(
     ] = "",
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
     sound: Annotated[
-        bool, typer.Option("--sound", help="Sound: a file by the built-in synthesiser, a model by fluidsynth.")
+        bool, typer.Option("--sound", help="Play on the sound card; without a MIDI port that is done anyway.")
     ] = False,
     as_written: AsWritten = False,
     force: Force = False,
@@ -81,10 +81,10 @@ def _play_model(
             _, out = ports.virtual(clock)
             if out.state == "open":
                 lines.append(f"MIDI  {out.name}")
-            elif record is None and not sound:
-                raise ValueError(f"play: there is no MIDI port ({out.detail}); give --record FILE or --sound")
+            else:
+                sound = sound or record is None
         if sound:
-            lines.append(add_synth(stage))
+            lines.append(add_sound(stage))
         if record is not None:
             lines.append(add_recorder(stage, record))
         say("\n".join([*lines, "Ctrl-C ends."]))

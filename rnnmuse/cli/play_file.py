@@ -14,6 +14,7 @@ from rnnmuse.bridges.drums import ROLAND_TO_GM
 from rnnmuse.bridges.file_player import FilePlayer
 from rnnmuse.bridges.midi import VIRTUAL_OUT
 from rnnmuse.bridges.ports import MidiSystem, Port, System
+from rnnmuse.bridges.sound_out import SoundOut
 from rnnmuse.cli.files import target
 from rnnmuse.errors import PortError
 from rnnmuse.music.midi import write_midi
@@ -47,33 +48,56 @@ def play_file(file: Path, settings: FileSettings) -> None:
     start, end = stretch(piece, settings.from_bar, settings.bars)
     messages = schedule(piece, start, end, settings.tempo, kit, settings.clock)
     with ExitStack() as stack:
-        sends: list[Callable[[bytes], object]] = []
-        if settings.sound:
-            from rnnmuse.bridges.sound_card import SoundCard
-
-            card = SoundCard()
-            stack.callback(card.close)
-            sends.append(card.send)
-            print("Sound built-in synthesiser")
+        sinks = Sinks()
+        port, why = None, ""
         if settings.port is not None or not (settings.sound or settings.record):
-            system = MidiSystem()
-            stack.callback(system.close)
-            port = _open_port(system, settings.port)
-            stack.callback(port.close)
-            sends.append(port.send)
+            port, why = _port_or_why(stack, settings.port)
+        if port is not None:
+            sinks.add(port.name, port.send)
             print(f"MIDI  {port.name}")
+        elif settings.port is not None:
+            raise PortError(f"play: there is no MIDI port ({why}); give --record FILE or --sound")
+        if settings.sound or why:
+            out = _sound(stack, why)
+            sinks.add(out.name, out.send)
         if settings.record is not None:
             path = target(settings.record, settings.force, "record")
             write_midi(excerpt(piece, start, end, settings.tempo), path)
             print(f"Record {path}")
-        if not sends:
+        if not sinks.open:
             return
         print("Ctrl-C ends.", flush=True)
-        player = FilePlayer(lambda message: [send(message) for send in sends])
+        player = FilePlayer(sinks.send)
+        sinks.all_gone = player.stop
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: player.stop())
         player.play(messages)
         print(f"{player.notes} notes played")
+        if not sinks.open:
+            raise PortError("play: nothing is left to play to")
+
+
+class Sinks:
+    """Where a file is played to. One that is gone is told once, and the others play on."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Callable[[bytes], object]] = {}
+        self.all_gone: Callable[[], None] = lambda: None
+
+    def add(self, name: str, send: Callable[[bytes], object]) -> None:
+        """Play there too; ``send`` raises PortError when it is gone."""
+        self.open[name] = send
+
+    def send(self, message: bytes) -> None:
+        """Send a message to all that are open; `all_gone` is called after the last of them."""
+        for name, send in list(self.open.items()):
+            try:
+                send(message)
+            except PortError as error:
+                del self.open[name]
+                print(f"{name}: {error}", flush=True)
+                if not self.open:
+                    self.all_gone()
 
 
 def stretch(piece: Piece, from_bar: int | None, bars: int) -> tuple[float, float]:
@@ -136,16 +160,39 @@ def excerpt(piece: Piece, start: float, end: float, tempo: float | None) -> Piec
     )  # fmt: skip
 
 
+def _port_or_why(stack: ExitStack, name: str | None) -> tuple[Port | None, str]:
+    """The first MIDI output whose name contains ``name``, or a virtual one; or why there is none."""
+    system = MidiSystem()
+    stack.callback(system.close)
+    try:
+        port = _open_port(system, name)
+    except PortError as error:
+        return None, str(error)
+    stack.callback(port.close)
+    return port, ""
+
+
 def _open_port(system: System, name: str | None) -> Port:
-    """The first output whose name contains ``name``, or a virtual one."""
-    if system.reason:
-        raise ValueError(f"play: there is no MIDI port ({system.reason}); give --record FILE or --sound")
     system.settle()
+    if system.reason:
+        raise PortError(system.reason)
     known = system.names()[1]
     full = VIRTUAL_OUT if name is None else next((one for one in known if name.lower() in one.lower()), None)
     if full is None:
         raise ValueError(f"midi-port: {name!r}; must be part of one of: {', '.join(known) or 'none is there'}")
+    return system.open_output(full, lambda why: None, virtual=name is None)
+
+
+def _sound(stack: ExitStack, no_port: str) -> SoundOut:
+    """The sound card; ``no_port``: why there is no MIDI port, where it stands in for one."""
     try:
-        return system.open_output(full, lambda why: None, virtual=name is None)
+        out = SoundOut()
     except PortError as error:
-        raise PortError(f"play: there is no MIDI port ({error}); give --record FILE or --sound") from None
+        if not no_port:
+            raise PortError(f"play: there is no sound ({error})") from None
+        raise PortError(
+            f"play: there is no MIDI port ({no_port}), and no sound ({error}); give --record FILE"
+        ) from None
+    stack.callback(out.join)
+    print(f"Sound {out.name} on {out.card}")
+    return out

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.music.tones import Audio, ToneBank, drum_sound, release_of, rings_for
+from rnnmuse.music.tones import CHUNK, Audio, ToneBank, drum_sound, release_of, rings_for
 
 VOICES = 192
 """Most notes that sound at once; over it the oldest released one stops."""
@@ -76,14 +76,15 @@ class _Timed:
 class Synth:
     """Plays channel messages. `send` them ahead of the block that they belong to, then `render` it.
 
-    The sound does not depend on how it is cut into blocks. Not safe to share between threads.
+    The sound does not depend on how it is cut into blocks. ``chunk``: seconds of a tone that are made at a time. Not
+    safe to share between threads.
     """
 
-    def __init__(self, rate: int = 44100, reverb: float = REVERB) -> None:
+    def __init__(self, rate: int = 44100, reverb: float = REVERB, chunk: float = CHUNK) -> None:
         if not 8000 <= rate <= 192000:
             raise ValueError(f"rate {rate!r} must be 8000-192000 Hz")
         self.rate = rate
-        self._bank = ToneBank(rate)
+        self._bank = ToneBank(rate, chunk=chunk)
         self._channels: dict[int, _Channel] = {}
         self._voices: list[_Voice] = []
         self._queue: deque[_Timed] = deque()

@@ -18,6 +18,9 @@ Audio = NDArray[np.float32]
 CHUNK = 0.5
 """Seconds of a tone that are made, and kept, at a time."""
 
+LIVE_CHUNK = 0.1
+"""The same for playing live, where a note that is new must not keep the next block of sound waiting."""
+
 CACHE_BYTES = 40 * 2**20
 
 BRIGHTER = 2.2
@@ -148,13 +151,14 @@ def _struck(voice: _Struck, pitch: int, layer: int, start: int, count: int, rate
     decay = 6.9 / voice.ring * (base / 440) ** 0.55 * (1 + 0.25 * (order - 1))
     # Piano strings sound in pairs: a fast early decay, and a slow one a hair out of tune.
     hertz = np.concatenate([hertz, hertz * 1.0003])
-    weight = np.concatenate([0.62 * amp, 0.38 * amp])
+    weight = np.concatenate([0.62 * amp, 0.38 * amp]).astype(np.float32)
     decay = np.concatenate([decay * 2.4, decay])
-    # Powers of each partial's step, coarse and fine, whose product is the partial: a matrix product sums them all.
-    step = (-decay + 2j * np.pi * hertz) / rate
-    block = 512
-    coarse = np.exp(np.outer(start + np.arange(0, count, block), step))
-    tone = ((coarse * weight) @ np.exp(np.outer(step, np.arange(block)))).imag.reshape(-1)[:count]
+    # A partial at coarse + fine samples is the product of its values at both: a matrix product sums them all.
+    block = max(32, 1 << round(math.log2(count) / 2))
+    sine, cosine = _partials(start + np.arange(0, count, block), hertz / rate, decay / rate)
+    fine_sine, fine_cosine = _partials(np.arange(block), hertz / rate, decay / rate)
+    coarse = np.concatenate([sine * weight, cosine * weight], axis=1)
+    tone = (coarse @ np.concatenate([fine_cosine, fine_sine], axis=1).T).reshape(-1)[:count]
     if start == 0:
         if voice.thump:
             knock = min(count, rate // 25)
@@ -164,6 +168,16 @@ def _struck(voice: _Struck, pitch: int, layer: int, start: int, count: int, rate
         tone[:rise] *= np.linspace(0, 1, rise)
     # Low tones need more level to sound as loud.
     return np.asarray(0.5 * voice.gain * (base / 440) ** -0.15 * tone, np.float32)
+
+
+def _partials(
+    samples: NDArray[np.integer], turns: NDArray[np.float64], decay: NDArray[np.float64]
+) -> tuple[Audio, Audio]:
+    """Decaying sines and cosines at ``samples``, each of shape (samples, partials); ``turns`` and ``decay`` (in nepers)
+    are of a sample."""
+    angle = (2 * np.pi * (np.outer(samples, turns) % 1.0)).astype(np.float32)
+    level = np.exp(-np.outer(samples, decay).astype(np.float32))
+    return level * np.sin(angle), level * np.cos(angle)
 
 
 @lru_cache(maxsize=512)
@@ -253,10 +267,10 @@ def rings_for(program: int, pitch: int) -> float:
 
 
 class ToneBank:
-    """Tones in chunks of CHUNK seconds, made when first heard; the least used are dropped over ``limit`` bytes."""
+    """Tones in chunks of ``chunk`` seconds, made when first heard; the least used are dropped over ``limit`` bytes."""
 
-    def __init__(self, rate: int, limit: int = CACHE_BYTES) -> None:
-        self.rate, self.size, self._limit = rate, int(CHUNK * rate), limit
+    def __init__(self, rate: int, limit: int = CACHE_BYTES, chunk: float = CHUNK) -> None:
+        self.rate, self.size, self._limit = rate, int(chunk * rate), limit
         self._chunks: OrderedDict[tuple[int, int, int, int], Audio] = OrderedDict()
         self._bytes = 0
 
