@@ -16,7 +16,7 @@ def test_the_next_free_name_is_taken_and_told(tmp_path, capsys):
     first = tmp_path / "a.mid"
     for name in ("a.mid", "a-2.mid", "a-3.mid"):
         assert write_piece(PIECE, first).name == name
-    assert capsys.readouterr().out.count("--force replaces it") == 2
+    assert capsys.readouterr().err.count("--force replaces it") == 2
     first.write_bytes(b"old")
     assert write_piece(PIECE, first, force=True) == first
     assert first.read_bytes()[:4] == b"MThd"
