@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rnnmuse.music.read import read_music
     from rnnmuse.text.author import Author, author
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Muse": "rnnmuse.compose.muse",

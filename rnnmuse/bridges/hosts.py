@@ -11,7 +11,6 @@ import os
 import shutil
 import socket
 import statistics
-import sys
 import time
 import tomllib
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from rnnmuse.bridges import osc
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.protocol import PORT
+from rnnmuse.system import MACHINE
 
 WAYS = ("osc", "midi", "both", "files")
 
@@ -52,7 +52,7 @@ class Host:
     @property
     def place(self) -> Path | None:
         """Where this system's host looks for the files; None where it does not matter."""
-        found = self.places.get(sys.platform, "")
+        found = self.places.get(MACHINE.platform, "")
         return Path(os.path.expandvars(found)).expanduser() if found else None
 
 

@@ -25,6 +25,7 @@ from typing import NamedTuple
 from rnnmuse.bridges import osc, slip
 from rnnmuse.bridges.osc_inbox import PACKETS, Inbox
 from rnnmuse.bridges.osc_subscribers import Subscribers
+from rnnmuse.system import MACHINE
 
 log = logging.getLogger("rnnmuse.osc")
 
@@ -128,7 +129,7 @@ class OscServer:
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            if os.name == "posix":  # elsewhere it would let two listen
+            if MACHINE.shares_addresses:
                 tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 udp.bind((self.host, self.port))

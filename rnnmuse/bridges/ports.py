@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from typing import BinaryIO, Protocol
 from rnnmuse.bridges.port_process import FRAME, LONGEST, raise_priority
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
+from rnnmuse.system import MACHINE
 
 Receive = Callable[[bytes, Nanoseconds], None]
 """Takes a message and the time it arrived, in ns of the monotonic clock. Called in the thread of its port."""
@@ -43,7 +43,7 @@ MISSING = "rtmidi2 is not installed: pip install 'rnnmuse[midi]'"
 
 def drivers() -> list[str]:
     """The MIDI systems that this platform can have, the preferred one first."""
-    return {"darwin": ["coremidi"], "win32": ["winmm"]}.get(sys.platform, ["alsa", "jack"])
+    return MACHINE.midi_drivers
 
 
 class Port(Protocol):
@@ -85,9 +85,9 @@ class _Process:
     """A port process: its first line says whether it opened; ``read`` then takes its stdout in a thread, to the end."""
 
     def __init__(self, words: Sequence[str], read: Callable[[BinaryIO], None], ended: Callable[[], None]) -> None:
-        script = str(Path(__file__).with_name("port_process.py"))
+        script = Path(__file__).with_name("port_process.py")
         self.process = subprocess.Popen(
-            [sys.executable, "-P", script, *words],
+            MACHINE.script(script, "rnnmuse.bridges.port_process", *words),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnmuse.errors import BundleError
+from rnnmuse.system import MACHINE
 
 if TYPE_CHECKING:
     from rnnmuse.models.cover import CoverModel
@@ -48,6 +49,8 @@ FORMAT = 1
 SUMS = "SHA256SUMS"
 CARD = "card.md"
 """The one file of a bundle that people may write in: its hash is not checked."""
+PICTURES = (".png", ".jpg")
+"""Pictures of a card. They may be missing: the wheel leaves them out."""
 REQUIRED = ("model.toml", "weights.safetensors", "step.onnx")
 COVER = REQUIRED[:2]
 MORE = {"phrase": ("encoder.onnx",)}
@@ -75,8 +78,7 @@ def user_folder() -> Path:
     """Where trained models are kept: ``$RNNMUSE_MODELS``, else ``rnnmuse/models`` in the user's data folder."""
     if given := os.environ.get("RNNMUSE_MODELS"):
         return Path(given)
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "rnnmuse" / "models"
+    return MACHINE.data_folder / "rnnmuse" / "models"
 
 
 @cache
@@ -152,9 +154,9 @@ def verify(bundle: Bundle) -> None:
         if name not in sums:
             raise BundleError(f"{bundle.name}/{name}: not listed in {SUMS}")
     for name, digest in sums.items():
-        if name == CARD:
-            continue
         path = where / name
+        if name == CARD or (path.suffix in PICTURES and not path.exists()):
+            continue
         if path.name != name or not path.is_file():
             raise BundleError(f"{bundle.name}/{name}: the file is missing")
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from rnnmuse.errors import MissingExtraError, ReadError, ReadWarning
 from rnnmuse.music.piece import Piece
+from rnnmuse.system import MACHINE
 
 CPU_SECONDS = 3.0
 PER_CHARACTER = {"abc": 0.0, "humdrum": 1 / 8000}
@@ -34,7 +35,7 @@ MEMORY = 256 * 1024 * 1024
 class _Child:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from rnnmuse.music.parser import serve; serve()"],
+            MACHINE.child("rnnmuse.music.parser"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -168,3 +169,7 @@ def _set_timer(seconds: float) -> None:
 
     signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+
+
+if __name__ == "__main__":
+    serve()

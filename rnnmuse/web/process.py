@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from rnnmuse.system import MACHINE
+
 log = logging.getLogger("rnnmuse.web")
 
 RESTARTS, WINDOW = 3, 60.0
@@ -139,7 +141,7 @@ class WebProcess:
     def _start(self) -> subprocess.Popen[str] | None:
         """Start a child; None where the process is to end."""
         self._starts.note()
-        command = [sys.executable, "-m", "rnnmuse.web.process", json.dumps(asdict(self._settings))]
+        command = MACHINE.child("rnnmuse.web.process", json.dumps(asdict(self._settings)))
         path = os.pathsep.join(one for one in sys.path if one)
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from rnnmuse.bridges import osc, slip
+from rnnmuse.system import MACHINE
 from rnnmuse.web.connection import carry, is_own
 from rnnmuse.web.relay import MOST_CHARACTERS, Relay
 
@@ -114,7 +114,7 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, so that asyncio sends without delay
     try:
-        if os.name == "posix":  # elsewhere it would let two listen
+        if MACHINE.shares_addresses:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)  # for each page: the system, too, holds little
         made.bind((host, port))

@@ -20,6 +20,7 @@ from rnnmuse.bridges import hosts, osc
 from rnnmuse.bridges.osc_server import Client
 from rnnmuse.cli.main import app
 from rnnmuse.protocol import ProtocolError, addresses
+from rnnmuse.system import Machine
 
 ALL = hosts.hosts()
 ROOT = Path(__file__).parents[2]
@@ -211,7 +212,7 @@ def test_export_copies_asks_and_overwrites(tmp_path):
 
 def test_install_goes_where_the_host_looks(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(hosts, "MACHINE", Machine("linux", {}, tmp_path))
     place = tmp_path / ".local/lib/pd/extra/rnnmuse"
     dry = run("install", "pd", "--dry-run")
     assert str(place) in dry.output.replace("\n", "")
