@@ -176,7 +176,7 @@ def sheet(
         task = bar.add_task("reading", total=len(files))
         for file, (title, artist) in zip(files, given, strict=True):
             piece = read_music(file)
-            title = title or (piece.title or file.stem.replace("_", " "))[:200]
+            title = title or (piece.title.strip() or file.stem.replace("_", " "))[:200]
             designs.append(design_for(piece, seed, mood=mood, look=look, palette=palette, strength=strength,
                                       title=title, artist=artist, style=style, layout=layout, place=place,
                                       font=font))  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmuse.cli.command import App, Json, examples, show_json
+from rnnmuse.cli.command import DAMAGED, App, Json, examples, show_json
 
 app = App(help="List, show and verify the models.", invoke_without_command=True)
 
@@ -23,13 +23,20 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 @examples("rnnmuse models", "rnnmuse models list --json")
 def list_(as_json: Json = False) -> None:
     """List every model that can be named, shipped and your own."""
-    from rnnmuse.models.bundle import bundles, user_folder
+    from rnnmuse.models.bundle import broken, bundles, user_folder
 
-    found = bundles()
+    found, wrong = bundles(), broken()
     if as_json:
-        show_json([{"name": b.name, "bytes": b.bytes, "folder": b.folder, **b.about} for b in found.values()])
+        listed = [{"name": b.name, "bytes": b.bytes, "folder": b.folder, **b.about} for b in found.values()]
+        for entry in listed:
+            entry |= {"broken": wrong.pop(str(entry["name"]))} if entry["name"] in wrong else {}
+        show_json([*listed, *({"name": name, "broken": why} for name, why in wrong.items())])
         return
+    for name, why in wrong.items():
+        print(f"{name:<14}broken  {why.removeprefix(f'{name}: ')}")
     for bundle in found.values():
+        if bundle.name in wrong:
+            continue
         parts = ", ".join(part["name"] for part in bundle.about.get("parts", ())[:4]) or bundle.about.get("kind", "")
         more = len(bundle.about.get("parts", ())) - 4
         own = " (yours)" if bundle.folder.parent == user_folder() else ""
@@ -62,17 +69,22 @@ def show(name: Annotated[str, typer.Argument(help="The model.")]) -> None:
 @examples("rnnmuse models verify lieder")
 def verify(name: Annotated[str | None, typer.Argument(help="The model; without it, every model.")] = None) -> None:
     """Check the hashes, shapes and finite weights of models."""
-    from rnnmuse.models.bundle import bundles, find, load_cover, load_phrase, load_stream, load_text
-    from rnnmuse.models.bundle import verify as check
+    from rnnmuse.errors import BundleError
+    from rnnmuse.models.bundle import broken, bundles, find, load
 
-    for bundle in [find(name)] if name else bundles().values():
-        check(bundle)
-        if bundle.about.get("kind") == "stream":
-            load_stream(bundle.name)
-        elif bundle.about.get("kind") == "text":
-            load_text(bundle.name)
-        elif bundle.about.get("kind") == "phrase":
-            load_phrase(bundle.name)
-        elif bundle.about.get("kind") == "cover":
-            load_cover(bundle.name)
-        print(f"{bundle.name}: ok")
+    if name:
+        load(find(name))
+        print(f"{name}: ok")
+        return
+    wrong = broken()
+    for bundle in bundles().values():
+        try:
+            load(bundle)
+        except BundleError as error:
+            wrong[bundle.name] = str(error)
+        else:
+            print(f"{bundle.name}: ok")
+    for other, why in wrong.items():
+        print(f"{other}: WRONG {why.removeprefix(f'{other}: ')}")
+    if wrong:
+        raise typer.Exit(DAMAGED)

@@ -48,11 +48,11 @@ def text(
 ) -> None:
     """Write text: plain, in a verse form, or a scene; to the screen or to a file."""
     from rnnmuse.text.author import author
-    from rnnmuse.text.forms import FORMS, NAMES
+    from rnnmuse.text.forms import FORMS, NAMES, unknown_form
     from rnnmuse.text.writer import MOST, Settings
 
     if form is not None and form not in (*NAMES, "scene"):
-        raise ValueError(f"form: {form!r}; use one of {', '.join(NAMES)}, scene")
+        raise unknown_form(form)
     if out is not None and out.suffix not in (".txt", ".json", ".srt", ".vtt"):
         raise ValueError(f"out: {out.name!r}; must end in .txt, .json, .srt or .vtt")
     if cast and form != "scene":

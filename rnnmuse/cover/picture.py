@@ -78,7 +78,8 @@ class Design:
             parse_palette(self.palette)
         conditions_of(Traits(), self.mood)
         for field in ("title", "artist"):
-            prepared(field, getattr(self, field))
+            if not prepared(field, getattr(self, field)) and getattr(self, field):
+                raise ValueError(f"{field}: {getattr(self, field)!r} is blank; give it a letter, or leave it out")
         for field, allowed in (("look", LOOKS), ("style", ("auto", *STYLES)), ("layout", LAYOUTS), ("place", PLACES)):
             if getattr(self, field) not in allowed:
                 raise ValueError(f"{field}: {getattr(self, field)!r}; must be one of {', '.join(allowed)}")

@@ -106,6 +106,48 @@ def bundles() -> dict[str, Bundle]:
     return found
 
 
+def broken() -> dict[str, str]:
+    """Every bundle that cannot be read, and of the user's own those that cannot be played too: name and reason."""
+    found: dict[str, str] = {}
+    for folder in (shipped_folder(), user_folder()):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if (path / "model.toml").exists() and NAME.fullmatch(path.name):
+                found.pop(path.name, None)
+                try:
+                    bundle = Bundle(path.name, path, read_about(path))
+                    if folder == user_folder():
+                        load(bundle)
+                except BundleError as error:
+                    found[path.name] = str(error)
+    return found
+
+
+def load(bundle: Bundle) -> StreamModel | CoverModel | TextModel | PhraseModel:
+    """Load a model of any kind and try it with one step; BundleError says what is wrong with it."""
+    from rnnmuse.models.stream import START_EVENT
+    from rnnmuse.music.codec import UNKNOWN
+
+    name, kind = bundle.name, bundle.about.get("kind")
+    if kind == "cover":
+        return load_cover(name)
+    if kind == "text":
+        text = load_text(name)
+        with _fitting(name):
+            text.begin()
+        return text
+    if kind == "phrase":
+        phrase = load_phrase(name)
+        with _fitting(name):
+            phrase.decode(phrase.space(phrase.bars[0]).examples[0], bars=phrase.bars[0])
+        return phrase
+    if kind != "stream":
+        raise BundleError(f"{name}/model.toml: kind: {kind!r}; must be stream, text, phrase or cover")
+    stream = load_stream(name)
+    with _fitting(name):
+        stream.step(stream.start(), START_EVENT, UNKNOWN)
+    return stream
+
+
 def find(name: str) -> Bundle:
     """The bundle called ``name``; BundleError lists near names where there is none."""
     name = name if _is_here(name) else ALIASES.get(name, name)

@@ -13,6 +13,7 @@ from typing import Any
 
 from rnnmuse.errors import ReadError, first_line
 from rnnmuse.events import Lyric, Note
+from rnnmuse.music.abc_words import Event, events
 from rnnmuse.music.chordtext import chord_text
 from rnnmuse.music.instruments import program_of
 from rnnmuse.music.musicxml_in import GRACE, VELOCITIES, keys_of
@@ -29,7 +30,7 @@ _KINDS = {
 
 
 def read(form: str, texts: Sequence[tuple[str, str]], as_written: bool = False) -> tuple[Piece, list[str]]:
-    """The piece in ``texts``, (name, text) a voice, all of format ``form``; and the chord symbols that are not known.
+    """The piece in ``texts``, (name, text) a voice, all of format ``form``; and a line for each thing left out.
 
     Raises ReadError with the first line of what music21 says.
     """
@@ -38,6 +39,7 @@ def read(form: str, texts: Sequence[tuple[str, str]], as_written: bool = False) 
     logging.getLogger("music21").setLevel(logging.ERROR)
     piece = Piece()
     unknown: list[str] = []
+    lost = False
     for index, (name, text) in enumerate(texts):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -45,7 +47,9 @@ def read(form: str, texts: Sequence[tuple[str, str]], as_written: bool = False) 
                 stream = converter.parseData(text, format=form)
                 scores = getattr(stream, "scores", None) if "Opus" in stream.classes else None
                 score = next(iter(scores)) if scores is not None else stream
-                found = _Converter(score, as_written, unknown).piece
+                written = events(text) if form == "abc" else []
+                made = _Converter(score, as_written, unknown, written)
+                found, lost = made.piece, lost or made.lost
             except Exception as error:  # music21 raises whatever its parsers meet
                 raise ReadError(first_line(error)) from None
         if index == 0:
@@ -57,14 +61,21 @@ def read(form: str, texts: Sequence[tuple[str, str]], as_written: bool = False) 
             for part in found.parts:
                 part.name = name
                 part.program = program_of(name) or part.program
-    return piece, unknown
+    told = []
+    if unknown:
+        told.append(f"skipped chord symbols that are not known: {', '.join(sorted(set(unknown))[:6])}")
+    if lost:
+        told.append("skipped words and chord symbols that stand at no note")
+    return piece, told
 
 
 class _Converter:
-    """One music21 score as a piece."""
+    """One music21 score as a piece; ``written`` are the notes of an ABC voice with their words and chords."""
 
-    def __init__(self, score: Any, as_written: bool, unknown: list[str]) -> None:
-        self.unknown = unknown
+    def __init__(self, score: Any, as_written: bool, unknown: list[str], written: Sequence[Event] = ()) -> None:
+        self.unknown, self.written = unknown, written
+        self.lost = False
+        """Whether words or chord symbols of an ABC voice have no place among its notes."""
         self.piece = Piece(title=_title(score))
         self.total = 0
         streams = [
@@ -81,11 +92,13 @@ class _Converter:
         signatures: list[tuple[float, int, str]] = []
         self.tempos: dict[float, float] = {}
         self.chords: dict[float, str] = {}
+        self.written_chords: dict[float, str] = {}
         for stream, own in zip(streams, bars, strict=True):
             part, found = self._part(stream, own, order, times)
             self.piece.parts.append(part)
             signatures = signatures or found
         self.piece.tempos = [Tempo(beat, self.tempos[beat]) for beat in sorted(self.tempos)]
+        self.chords = self.written_chords | self.chords
         self.piece.chords = [ChordSymbol(beat, self.chords[beat]) for beat in sorted(self.chords)]
         self.piece.keys = keys_of(signatures, self.piece)
 
@@ -119,11 +132,17 @@ class _Converter:
         dynamics: list[tuple[float, int]] = []
         sounding: list[tuple[float, Any]] = []
         contents = [list(bar.flatten()) for bar in bars]
+        said = self._match(contents)
+        passes: dict[int, int] = defaultdict(int)
         for index, start in zip(order, times, strict=True):
             if index >= len(bars):
                 continue
+            passes[index] += 1
             for element in contents[index]:
                 kinds, beat = element.classSet, start + float(element.offset)
+                event = said.get(id(element))
+                if event is not None:
+                    self._take_event(part, event, beat, passes[index])
                 if "ChordSymbol" in kinds:
                     self._add_chord(element, beat)
                 elif "NotRest" in kinds:
@@ -141,6 +160,38 @@ class _Converter:
             raise ReadError(f"more than {MAX_NOTES:,} notes")
         _fill(part, sounding, sorted(dynamics))
         return part, signatures
+
+    def _match(self, contents: Sequence[Sequence[Any]]) -> dict[int, Event]:
+        """What is written with each note and rest, by its identity; only where music21 found as many as there are."""
+        if not self.written:
+            return {}
+        found: dict[int, Event] = {}
+        general = [
+            e for bar in contents for e in bar if "GeneralNote" in e.classSet and "ChordSymbol" not in e.classSet
+        ]
+        timed = [element for element in general if not element.duration.isGrace]
+        for rest in (False, True):
+            elements = [element for element in timed if ("Rest" in element.classSet) == rest]
+            written = [event for event in self.written if event.rest == rest]
+            if len(elements) == len(written):
+                found |= {id(element): event for element, event in zip(elements, written, strict=True)}
+            else:
+                self.lost |= any(event.words or event.chord for event in written)
+        return found
+
+    def _take_event(self, part: Part, event: Event, beat: float, time: int) -> None:
+        """A note's syllable of the verse that sounds, and its chord symbol where music21 left it out."""
+        text = event.words.get(time) or event.words.get(1, "")
+        if text:
+            part.lyrics.append(Lyric(beat, text))
+        if event.chord:
+            chord = event.chord.strip("()")
+            try:
+                parse_chord(chord)
+            except ValueError:
+                self.unknown.append(chord)
+            else:
+                self.written_chords[beat] = chord
 
     def _add_chord(self, symbol: Any, beat: float) -> None:
         text = _chord(symbol)

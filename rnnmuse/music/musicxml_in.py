@@ -11,7 +11,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -31,6 +31,8 @@ MAX_NOTES = 500_000
 MAX_DEPTH = 64
 GRACE = 0.125
 """Beats that a grace note lasts."""
+STEP, LEVEL, LONGEST_WEDGE = 0.25, 16, 256
+"""Of a hairpin: beats between two of its velocities, how far it leads where no dynamic says so, beats at most."""
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _UNITS = {
@@ -80,6 +82,8 @@ class _Bar:
     key: tuple[int, str] | None = None
     tempos: list[tuple[float, float]] = field(default_factory=list)
     dynamics: list[tuple[float, int]] = field(default_factory=list)
+    wedges: list[tuple[float, str, str]] = field(default_factory=list)
+    """Hairpins: beat, number, and "crescendo", "diminuendo" or "stop"."""
     chords: list[tuple[float, str]] = field(default_factory=list)
     marks: BarMarks = field(default_factory=BarMarks)
 
@@ -102,6 +106,8 @@ class _Player:
     divisions: float = 1.0
     transpose: int = 0
     staves: int = 1
+    similes: dict[int, int] = field(default_factory=dict)
+    """Staves (0 for all) whose bars repeat those so many bars before."""
     graces: list[tuple[str, _Sounded]] = field(default_factory=list)
     """Grace notes that wait for the note that they belong to, with their voice."""
 
@@ -214,6 +220,7 @@ class _Reader:
             elif tag == "barline":
                 self._barline(bar, child)
             bar.length = max(bar.length, at)
+        _repeat_before(player, bar)
         for _, grace in player.graces:  # after the last note of the bar
             grace.start = bar.length
             bar.notes.append(grace)
@@ -246,6 +253,12 @@ class _Reader:
         key = element.find("key")
         if key is not None and key.findtext("fifths"):
             bar.key = int(key.findtext("fifths") or 0), (key.findtext("mode") or "").strip().lower()
+        for style in element.findall("measure-style"):
+            simile = style.find("measure-repeat")
+            if simile is not None and simile.get("type") == "start":
+                player.similes[int(style.get("number") or 0)] = max(1, min(16, int(simile.text or 1)))
+            elif simile is not None:
+                player.similes.pop(int(style.get("number") or 0), None)
         time = element.find("time")
         if time is not None and time.find("beats") is not None:
             bar.metre = _metre(time)
@@ -328,6 +341,7 @@ class _Reader:
         for kind in element.findall("direction-type"):
             for dynamics in kind.findall("dynamics"):
                 bar.dynamics += [(at, VELOCITIES[mark.tag]) for mark in dynamics if mark.tag in VELOCITIES]
+            bar.wedges += [(at, w.get("number", "1"), w.get("type", "")) for w in kind.findall("wedge")]
             metronome = kind.find("metronome")
             if metronome is not None and not any(sound.get("tempo") for sound in element.findall("sound")):
                 bpm = _metronome(metronome)
@@ -470,6 +484,17 @@ class _Reader:
         return marked and abs(first + length - nominal) < 1e-6
 
 
+def _repeat_before(player: _Player, bar: _Bar) -> None:
+    """Fill a bar under a simile sign, where the file leaves it empty, with the notes of the bars before."""
+    for staff, back in player.similes.items():
+        if len(player.bars) <= back:
+            continue
+        before = player.bars[-1 - back]
+        if not any(staff in (0, note.staff) for note in bar.notes):
+            bar.notes += [replace(n, lyrics={}, slurs=[]) for n in before.notes if staff in (0, n.staff)]
+            bar.length = max(bar.length, before.length)
+
+
 def _count_graces(graces: list[_Sounded]) -> None:
     """Number grace notes from the last to the first; those of one chord share a number."""
     for place, grace in enumerate(reversed(graces), 1):
@@ -542,17 +567,48 @@ def _parts(player: _Player, order: Sequence[int], times: Sequence[float]) -> lis
     used = sorted({note.staff for bar in player.bars for note in bar.notes}) or [1]
     parts = {staff: Part(player.name, _program(player)) for staff in used}
     dynamics: list[tuple[float, int]] = []
+    wedges: list[tuple[float, str, str]] = []
     passes: dict[int, int] = defaultdict(int)
     played: list[tuple[float, _Sounded, int]] = []
     for index, start in zip(order, times, strict=True):
         bar = player.bars[index]
         passes[index] += 1
         dynamics += [(start + at, velocity) for at, velocity in bar.dynamics]
+        wedges += [(start + at, number, kind) for at, number, kind in bar.wedges]
         played += [(start, note, passes[index]) for note in bar.notes]
     dynamics.sort(key=lambda mark: mark[0])
+    dynamics = _with_wedges(dynamics, wedges)
     for staff, part in parts.items():
         _fill(part, [item for item in played if item[1].staff == staff], dynamics)
     return list(parts.values())
+
+
+def _with_wedges(
+    dynamics: list[tuple[float, int]], wedges: Sequence[tuple[float, str, str]]
+) -> list[tuple[float, int]]:
+    """Dynamics with a step every STEP beats of a hairpin, which leads to the dynamic at its end, or by one level."""
+    open_: dict[str, tuple[float, str]] = {}
+    spans: list[tuple[float, float, str]] = []
+    for at, number, kind in wedges:
+        if kind in ("crescendo", "diminuendo"):
+            open_[number] = at, kind
+        elif kind == "stop" and number in open_:
+            begin, opened = open_.pop(number)
+            if STEP <= at - begin <= LONGEST_WEDGE:
+                spans.append((begin, at, opened))
+    for begin, end, kind in sorted(spans):
+        levels = [velocity for at, velocity in dynamics if at <= begin + 1e-6]
+        low = levels[-1] if levels else 80
+        sign = 1 if kind == "crescendo" else -1
+        goal = next((v for at, v in dynamics if end - STEP <= at <= end + 1), low + sign * LEVEL)
+        if (goal - low) * sign <= 0:  # the next dynamic is a new beginning, such as a subito piano
+            goal = low + sign * LEVEL
+        goal = max(12, min(127, goal))
+        count = int((end - begin) / STEP)
+        steps = [(begin + i * STEP, round(low + (goal - low) * i * STEP / (end - begin))) for i in range(1, count + 1)]
+        inside = [mark for mark in dynamics if not begin + 1e-6 < mark[0] < end - STEP]
+        dynamics = sorted([*steps, *inside], key=lambda mark: mark[0])
+    return dynamics
 
 
 def _program(player: _Player) -> int:

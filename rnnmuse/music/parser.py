@@ -95,10 +95,9 @@ def read(name: str, form: str, texts: Sequence[tuple[str, str]], as_written: boo
         raise ReadError(f"{name}: cannot be read within {seconds:.0f} s and {MEMORY // 2**20} MB")
     kind, result = answer
     if kind == "piece":
-        piece, unknown = result
-        if unknown:
-            shown = ", ".join(sorted(set(unknown))[:6])
-            warnings.warn(f"{name}: skipped chord symbols that are not known: {shown}", ReadWarning, stacklevel=2)
+        piece, told = result
+        for line in told:
+            warnings.warn(f"{name}: {line}", ReadWarning, stacklevel=2)
         assert isinstance(piece, Piece)
         return piece
     raise ReadError(f"{name}: {result}")

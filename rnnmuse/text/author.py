@@ -11,7 +11,7 @@ import numpy as np
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.text import TextModel
 from rnnmuse.text import regulated
-from rnnmuse.text.forms import FORMS, NAMES
+from rnnmuse.text.forms import FORMS, unknown_form
 from rnnmuse.text.grid import Grid
 from rnnmuse.text.han import SCRIPTS, simplified
 from rnnmuse.text.scenes import Scene, scene
@@ -108,7 +108,7 @@ class Author:
             )
             return [simplified(line) for line in lines] if script == "simplified" else lines
         if form not in FORMS:
-            raise ValueError(f"form: {form!r}; use one of {', '.join(NAMES)}, scene")
+            raise unknown_form(form)
         if self.model.verse:
             raise RnnmuseError(f"model: {self.model.name!r} writes no {form}; use another, such as verse")
         poet = self.poet(settings, random)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from string import ascii_letters
 
 DEVICES = ("anaphora", "refrain")
@@ -118,3 +119,10 @@ JUEJU = "jueju"
 """The Chinese quatrain of regulated verse, in `rnnmuse.text.regulated`; "lushi" has eight lines."""
 
 NAMES = (*FORMS, JUEJU, "lushi")
+
+
+def unknown_form(form: str) -> ValueError:
+    """The error for a form that there is not: near names, or every name."""
+    near = get_close_matches(form.lower(), (*NAMES, "scene"), 2, 0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"use one of {', '.join(NAMES)}, scene"
+    return ValueError(f"form: {form!r} is not known; {hint}")

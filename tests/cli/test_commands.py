@@ -1,5 +1,7 @@
 """The commands as a user types them."""
 
+import json
+import shutil
 import wave
 from pathlib import Path
 
@@ -77,6 +79,26 @@ def test_models_are_listed_shown_and_verified(run):
     assert "lieder" in run("models", "show", "lieder")[1]
 
 
+def test_a_broken_model_is_listed_as_such_beside_the_others(run, tmp_path, monkeypatch):
+    from rnnmuse.models.bundle import shipped_folder, write_sums
+
+    mine = tmp_path / "models" / "mine"
+    shutil.copytree(shipped_folder() / "grooves", mine)
+    shutil.copy(shipped_folder() / "verse" / "step.onnx", mine)
+    write_sums(mine)
+    monkeypatch.setenv("RNNMUSE_MODELS", str(tmp_path / "models"))
+    code, out, _ = run("models")
+    assert code == 0
+    assert next(line for line in out.splitlines() if line.startswith("mine")).split()[1] == "broken"
+    assert "lieder" in out
+    listed = json.loads(run("models", "--json")[1])
+    assert [entry["name"] for entry in listed if "broken" in entry] == ["mine"]
+    code, out, _ = run("models", "verify")
+    assert code == 1
+    assert "lieder: ok" in out
+    assert "mine: WRONG the parts of the bundle do not fit together" in out
+
+
 def test_text_is_trained_and_written(run, models):
     Path("song.txt").write_text("row row row your boat\n" * 60)
     code, out, err = run("train", "text", "song.txt", "--name", "boat", "--epochs", "1", "--work", "work")
@@ -117,6 +139,8 @@ def test_doctor_finds_all_well(run):
         (["evaluate", "--benchmark", "tinyshakespeare", "empty"], "tinyshakespeare"),
         (["evaluate", "--benchmark", "enwik8"], "enwik8"),
         (["text", "--form", "limerick"], "limerick"),
+        (["text", "--form", "Sonet"], "did you mean sonnet"),
+        (["cover", "draw", "--seed", "1", "--title", "  "], "is blank"),
         (["text", "--model", "lieder"], "a text model is needed"),
         (["text", "--out", "a.pdf"], "a.pdf"),
         (["text", "--length", "0"], "length: 0"),

@@ -164,3 +164,21 @@ def test_files_that_fit_their_sums_but_hold_no_network_are_refused(models):
 def test_the_size_is_that_of_its_files(models):
     where = make(models, "own")
     assert find("own").bytes == sum(len(path.read_bytes()) for path in where.iterdir())
+
+
+def test_a_bundle_that_holds_another_models_graph_is_named_and_the_rest_goes_on(tmp_path, monkeypatch):
+    """The graph of the phrase model in the place of a stream model's, with its hash as if it belonged there."""
+    mine = tmp_path / "mine"
+    shutil.copytree(module.shipped_folder() / "grooves", mine)
+    shutil.copy(module.shipped_folder() / "verse" / "step.onnx", mine)
+    write_sums(mine)
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    (torn / "model.toml").write_text("a = " + "[" * 3000)
+    monkeypatch.setenv("RNNMUSE_MODELS", str(tmp_path))
+    found = module.broken()
+    assert sorted(found) == ["mine", "torn"]
+    assert "do not fit together" in found["mine"]
+    assert "nested too deeply" in found["torn"]
+    assert all("\n" not in why for why in found.values())
+    assert "lieder" in bundles()

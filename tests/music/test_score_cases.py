@@ -348,3 +348,131 @@ def test_kern_with_ornaments_and_grace_notes():
         (1, 69, 1),
         (2, 71, 2),
     ]
+
+
+# -- words and chord symbols of ABC -----------------------------------------------------------------------------
+
+SUNG = """X:1
+M:4/4
+L:1/4
+K:G
+"G"GABc|"Cxyz"d2 "^above"B2|"Hmaj7"{c}(GA) z "D7alt"B|"Am/F#"G4||
+w:All peo-ple that_ on earth* do
+w:se-cond verse, ~ too
+|:"G"G A "Fine"B c:|
+w:once a-gain now
+w:twice | more
+"""
+
+
+def syllables(piece):
+    return [(lyric.beat, lyric.text) for lyric in piece.parts[0].lyrics]
+
+
+def test_abc_words_stand_at_their_notes():
+    pytest.importorskip("music21")
+    with pytest.warns(ReadWarning):
+        (piece,) = parse_scores(SUNG.encode(), "a.abc", as_written=True)
+    assert syllables(piece) == [
+        (0, "All"), (1, "peo-"), (2, "ple"), (3, "that"), (6, "on"), (8, "earth"), (11, "do"),
+        (16, "once"), (17, "a-"), (18, "gain"), (19, "now"),
+    ]  # fmt: skip
+    assert [n.start for n in piece.parts[0].notes if n.duration == 0.125] == [7.875]
+
+
+def test_abc_verses_sound_one_after_another():
+    pytest.importorskip("music21")
+    with pytest.warns(ReadWarning):
+        (piece,) = parse_scores(SUNG.encode(), "a.abc")
+    again = [text for beat, text in syllables(piece) if beat >= 20]
+    assert again == ["twice", "a-", "gain", "now"]
+
+
+def test_abc_chords_that_are_not_known_are_told_and_the_others_kept():
+    pytest.importorskip("music21")
+    with pytest.warns(ReadWarning, match=r"not known: Cxyz, Fine, Hmaj7$"):
+        (piece,) = parse_scores(SUNG.encode(), "a.abc", as_written=True)
+    assert [(c.beat, c.text) for c in piece.chords] == [(0, "G"), (11, "D7alt"), (12, "Am/F#"), (16, "G")]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("a b c d", ["a", "b", "c", "d"]),
+        ("a-b- c-d", ["a-", "b-", "c-", "d"]),
+        ("a - b c", ["a", None, "b", "c"]),
+        ("a~b c\\-d e f g", ["a b", "c-d", "e", "f"]),
+        ("a_ *b", ["a", None, None, "b"]),
+        ("a|c", ["a", None, "c", None]),
+        ("", [None] * 4),
+        ("---- x", [None] * 4),
+    ],
+)
+def test_the_signs_of_w_lines(words, found):
+    from rnnmuse.music.abc_words import events
+
+    notes = [e for e in events(f"X:1\nK:C\nC D|z E{{g}} [FA]|\nw:{words}\n") if not e.rest]
+    assert [note.words.get(1) for note in notes] == found
+
+
+# -- hairpins and simile signs ----------------------------------------------------------------------------------
+
+
+def wedge(kind: str, dynamic: str = "") -> str:
+    loud = f"<direction-type><dynamics><{dynamic}/></dynamics></direction-type>" if dynamic else ""
+    return f'<direction><direction-type><wedge type="{kind}"/></direction-type>{loud}</direction>'
+
+
+def level(dynamic: str) -> str:
+    return f"<direction><direction-type><dynamics><{dynamic}/></dynamics></direction-type></direction>"
+
+
+def velocities(*bars: str) -> list[int]:
+    return [n.velocity for n in read_bytes(score(*bars)).parts[0].notes]
+
+
+def read_bytes(data: bytes):
+    return parse_scores(data, "a.musicxml")[0]
+
+
+def test_a_hairpin_leads_to_the_dynamic_at_its_end():
+    four = note("C") * 4
+    first = bar(1, level("p") + wedge("crescendo") + four)
+    second = bar(2, wedge("stop") + level("f") + four)
+    assert velocities(first, second) == [49, 61, 72, 84, 96, 96, 96, 96]
+
+
+def test_a_hairpin_to_nowhere_leads_one_level_on():
+    four = note("C") * 4
+    first = bar(1, level("f") + wedge("diminuendo") + four + wedge("stop"))
+    assert velocities(first, bar(2, four)) == [96, 92, 88, 84, 80, 80, 80, 80]
+
+
+def test_a_crescendo_before_a_sudden_piano_still_rises():
+    four = note("C") * 4
+    first = bar(1, level("mf") + wedge("crescendo") + four + wedge("stop"))
+    assert velocities(first, bar(2, level("p") + four)) == [80, 84, 88, 92, 49, 49, 49, 49]
+
+
+def test_a_hairpin_that_never_ends_changes_nothing():
+    four = note("C") * 4
+    assert velocities(bar(1, level("f") + wedge("crescendo") + four)) == [96] * 4
+
+
+REPEAT = '<attributes><measure-style><measure-repeat type="{}">{}</measure-repeat></measure-style></attributes>'
+REST = "<note><rest/><duration>16</duration></note>"
+
+
+@pytest.mark.parametrize("back", [1, 2])
+def test_bars_under_a_simile_sign_sound_as_those_before(back):
+    bars = [bar(n + 1, note("CDEF"[n]) * 4) for n in range(back)]
+    bars.append(bar(3, REPEAT.format("start", back) + REST))
+    bars += [bar(4 + n, REST) for n in range(back)]
+    bars.append(bar(9, REPEAT.format("stop", "") + REST))
+    steps = [n.pitch for n in read_bytes(score(*bars)).parts[0].notes][::4]
+    assert steps == ([60, 60, 60] if back == 1 else [60, 62, 60, 62, 60])
+
+
+def test_a_simile_bar_that_is_written_out_is_left_alone():
+    bars = [bar(1, note("C") * 4), bar(2, REPEAT.format("start", 1) + note("D", 8) * 2)]
+    assert [n.pitch for n in read_bytes(score(*bars)).parts[0].notes] == [60] * 4 + [62] * 2
