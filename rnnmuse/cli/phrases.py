@@ -103,6 +103,10 @@ def infill(
     guide: Annotated[str, typer.Option(help="The phrase model that guides; empty for none.")] = "phrases",
     candidates: Annotated[int, typer.Option(help="Fillings to choose from, 1 to 256.")] = 16,
     temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 1.0,
+    key: Annotated[str, typer.Option(help='The key of the new bars, such as "D minor"; without, the piece\'s.')] = "",
+    chords: Annotated[
+        str, typer.Option(help='Their chords, one a bar or "| Dm G7 | C |"; without, the piece\'s.')
+    ] = "",
     seed: Seed = None,
     out: Out = None,
     picture: Picture = None,
@@ -122,7 +126,7 @@ def infill(
         raise ValueError(f"bars: {bars!r}; must be like 5-8 or 5")
     seed = secrets.randbits(31) if seed is None else seed
     guiding = load_phrases(guide) if guide else None
-    settings = Settings(temperature=temperature, seed=seed)
+    settings = Settings(temperature=temperature, seed=seed, key=key or None, chords=chords or None)
     piece = read_music(file, as_written)
     with progress(f"{model} tries {candidates} fillings"):
         made = fill(load(model), piece, int(first), int(last or first), guiding, settings, candidates)

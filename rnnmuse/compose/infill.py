@@ -22,7 +22,8 @@ from rnnmuse.models.latent import slerp
 from rnnmuse.models.likelihood import event_likelihoods
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import BEATS, GRID, SUB, Encoded, drum_parts, encode
-from rnnmuse.music.piece import Part, Piece
+from rnnmuse.music.piece import Key, Part, Piece
+from rnnmuse.music.theory import parse_key, parse_progression, scale_pitch_classes
 from rnnmuse.play.limits import Constraints
 from rnnmuse.play.sampler import constrained, events_until
 
@@ -74,8 +75,8 @@ def infill(
 ) -> Filled:
     """``piece`` with bars ``first`` to ``last`` made anew, whatever was in them.
 
-    Without ``phrases``, or in a metre or with parts that they do not know, only the join judges. ValueError names
-    the field that is wrong.
+    The new bars keep the key and the chords of ``settings``, else those of the piece. Without ``phrases``, or in a
+    metre or with parts that they do not know, only the join judges. ValueError names the field that is wrong.
     """
     return best(fillings(muse, piece, first, last, phrases, settings, candidates), guidance)
 
@@ -100,7 +101,7 @@ def fillings(
     settings = settings or Settings()
     start, end = bar_span(piece, first, last)
     kept = without(piece, start, end)
-    frame = _frame(kept, 0.0, 1, settings)
+    frame = _harmonic_frame(kept, start, end, settings)
     fills = _played(muse, piece, frame, start, end, settings, candidates)
     arc = _arc(phrases, kept, start, end) if phrases is not None else []
     out = []
@@ -153,7 +154,10 @@ def _played(
     parts = [_clipped(part, start) for part in piece.parts]
     before = encode(replace(frame, parts=parts), muse.model.parts)
     used = muse._players(settings.players, sorted({int(row[3]) for row in encode(piece, muse.model.parts).events}))
+    scale = _scale_at(frame, start, settings)
     rules = Constraints(
+        scale=scale,
+        chord_tones=any(chord.beat < end for chord in frame.chords),
         low=settings.low,
         high=settings.high,
         polyphony=settings.polyphony,
@@ -181,6 +185,44 @@ def _played(
         notes = decode_from(events, round(start * GRID), drum_parts(muse.model.parts))
         out.append(muse._spread(notes, piece, frame))
     return out
+
+
+def _harmonic_frame(kept: Piece, start: float, end: float, settings: Settings) -> Piece:
+    """The maps of the piece: the key that is asked for holds in the gap, and so do the chords, else the piece's own."""
+    frame = _frame(kept, 0.0, 1, replace(settings, key=None, scale=None, chords=None))
+    if settings.key or settings.scale:
+        before = [k for k in frame.keys if k.beat < start]
+        own = (
+            replace(parse_key(settings.key), beat=start) if settings.key else replace(_key_at(frame, start), beat=start)
+        )
+        after = [replace(_key_at(frame, end), beat=end), *(k for k in frame.keys if k.beat > end)]
+        frame.keys = [*before, own, *after]
+    frame.chords = list(kept.chords)
+    if settings.chords:
+        beats = frame.metre_at(start).bar_beats
+        bars = max(1, round((end - start) / beats))
+        asked = [replace(c, beat=c.beat + start) for c in parse_progression(settings.chords, bars, beats)]
+        until = [c for c in kept.chords if c.beat < start]
+        after_gap = [c for c in kept.chords if c.beat >= end]
+        held = [c for c in kept.chords if c.beat < end]
+        if held and not any(abs(c.beat - end) < 1e-6 for c in after_gap):
+            after_gap.insert(0, replace(held[-1], beat=end))
+        frame.chords = [*until, *asked, *after_gap]
+    return frame
+
+
+def _key_at(piece: Piece, beat: float) -> Key:
+    return next((key for key in reversed(piece.keys) if key.beat <= beat + 1e-6), (piece.keys or [Key(0.0, 0)])[0])
+
+
+def _scale_at(frame: Piece, start: float, settings: Settings) -> frozenset[int] | None:
+    """The scale of the gap, in minor with the raised seventh, and the tones of its chords; None where nothing says
+    the key."""
+    if not frame.keys:
+        return None
+    key = _key_at(frame, start)
+    scale = scale_pitch_classes(key.tonic, settings.scale or ("minor" if key.minor else "major"))
+    return scale | {(key.tonic + 11) % 12} if key.minor and not settings.scale else scale
 
 
 def _together(kept: Piece, fill: Piece, frame: Piece) -> Piece:

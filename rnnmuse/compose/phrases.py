@@ -10,8 +10,8 @@ import numpy as np
 
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_phrase
-from rnnmuse.models.groove import GrooveModel, level_of, taps_of
-from rnnmuse.models.latent import evenly, neighbour, place_of, slerp
+from rnnmuse.models.groove import GrooveModel, level_of, levelled
+from rnnmuse.models.latent import evenly, place_of, slerp
 from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.music.attributes import distance
 from rnnmuse.music.codec import STROKE, is_sung, velocity_of
@@ -23,17 +23,23 @@ from rnnmuse.music.phrases import (
     DRUMS,
     MICROS,
     ON_GRID,
+    ONSET,
     STEPS_A_BEAT,
+    UNKNOWN,
     Grid,
+    Mask,
     context_grid,
     drum_grid,
     drum_notes,
     melody_grid,
     melody_notes,
     on_step,
+    playable,
 )
 from rnnmuse.music.piece import Key, Part, Piece, Tempo
-from rnnmuse.music.theory import estimate_key
+from rnnmuse.music.theory import estimate_key, scale_pitch_classes
+from rnnmuse.play.taps import kit_of
+from rnnmuse.play.variation import varied
 
 MAX_STEPS = 64
 CLOSER = 6
@@ -90,8 +96,8 @@ class Phrases:
     def interpolate(self, a: Piece, b: Piece, steps: int = 8, bars: int = 2) -> list[Grid]:
         """``steps`` phrases from the first of ``a`` to the first of ``b``, the two as they are at the ends.
 
-        The way is the arc of `rnnmuse.models.latent.slerp`; the first half is in the key and chords of ``a``, the
-        second in those of ``b``. Along it the phrase changes by leaps, now and then backwards: of CLOSER times as many
+        The way is the arc of `rnnmuse.models.latent.slerp`; the first half keeps the key and chords of ``a``, the
+        second those of ``b``. Along it the phrase changes by leaps, now and then backwards: of CLOSER times as many
         phrases those are taken that go from ``a`` to ``b`` without turning back, as evenly as can be.
         """
         if not 2 <= steps <= MAX_STEPS:
@@ -104,9 +110,15 @@ class Phrases:
         first, last = self.model.encode(*a), self.model.encode(*b)
         found = [a[0]]
         turns = (steps - 1) * CLOSER
+        around = [(context, _kept(grid, context)) for grid, context in (a, b)]
+        most = max(_outside(*a), _outside(*b))
         for index in range(1, turns):
             t = index / turns
-            grid = self.model.decode(slerp(first, last, t), a[1] if t < 0.5 else b[1])
+            context, allowed = around[t >= 0.5]
+            point = slerp(first, last, t)
+            grid = self.model.decode(point, context, allowed=allowed)
+            if _outside(grid, context) > most:
+                grid = self.model.decode(point, context, allowed=playable(context))
             if (grid != found[-1]).any():
                 found.append(grid)
         found.append(b[0])
@@ -114,10 +126,13 @@ class Phrases:
         return [found[i] for i in evenly(away, left, steps)]
 
     def vary(self, piece: Piece, amount: float = 0.3, seed: int | None = None, bars: int = 2) -> Piece:
-        """The piece with its melody, or its drums, varied phrase by phrase; ``amount`` 0 to 1.
+        """The piece with its melody, or its drums, varied phrase by phrase; ``amount`` 0 to 1 is how much of what
+        sounds changes, and a larger one never changes less.
 
-        Every phrase moves in the same direction, so that what was alike stays alike.
+        Every phrase moves in the same direction, so that what was alike stays alike. Key and chords are kept.
         """
+        if not 0 <= amount <= 1:
+            raise ValueError(f"amount: {amount}; must be 0 to 1")
         found = self.read(piece, bars)
         seed = secrets.randbits(31) if seed is None else seed
         notes: list[Note] = []
@@ -125,8 +140,7 @@ class Phrases:
             start = index * bars * BEATS_A_BAR
             if grid[..., 0].max(initial=0) <= 1 and not (self.model.drum and grid[..., 0].any()):
                 continue  # silence stays silent
-            point = neighbour(self.model.encode(grid, context), amount, Random(seed))
-            made = self.model.decode(point, context)
+            made = varied(self.model, grid, amount, Random(seed), context, _kept(grid, context))
             notes += (drum_notes if self.model.drum else melody_notes)(made, start=start)
         return with_notes(piece, found.part, notes)
 
@@ -187,24 +201,26 @@ class Phrases:
         grid, _ = drum_grid(notes, bars)
         random = Random(secrets.randbits(31) if seed is None else seed)
         tempo = min(1000.0, max(10.0, piece.tempo_at(0.0)))
-        if taps or kept:
+        if taps:
             for other in drums[1:]:
                 piece = with_notes(piece, other, [])
         if taps:
-            made = groove.from_taps(taps_of(grid), random, tempo)
-            return with_notes(piece, index, drum_notes(made), drum=True)
+            kit = drum_notes(kit_of(groove, grid, random, tempo))
+            return with_notes(piece, index, sorted(kit + _doubled(notes, kit)), drum=True)
         if kept:
             made = groove.fill(grid, random, kept, tempo)
             mask = np.zeros(len(DRUMS), np.int16)
             mask[list(kept)] = 1
             new = made.copy()
             new[..., 0] *= 1 - mask
-            old = [n for n in notes if DRUM_OF.get(n.pitch) in kept]
-            return with_notes(piece, index, sorted(old + drum_notes(new)))
-        human = groove.humanise(grid, random, tempo, level=level_of(grid))
+            for i in drums:  # what stays, stays on its own track
+                old = [n for n in piece.parts[i].notes if DRUM_OF.get(n.pitch) in kept]
+                piece = with_notes(piece, i, sorted(old + (drum_notes(new) if i == index else [])))
+            return piece
+        human = levelled(groove.humanise(grid, random, tempo, level=level_of(grid)), level_of(grid))
         rolls = _rolls(notes)
         for i in drums:
-            moved = [_moved(n, human, amount, random, rolls) for n in piece.parts[i].notes]
+            moved = [_moved(n, grid, human, amount, random, rolls) for n in piece.parts[i].notes]
             piece = with_notes(piece, i, moved)
         return piece
 
@@ -226,10 +242,11 @@ def _rolls(notes: list[Note]) -> set[tuple[float, int]]:
     return found
 
 
-def _moved(note: Note, human: Grid, amount: float, random: Random, rolls: set[tuple[float, int]]) -> Note:
+def _moved(note: Note, grid: Grid, human: Grid, amount: float, random: Random, rolls: set[tuple[float, int]]) -> Note:
     """A stroke moved from where it is towards where and how loud the human strikes it.
 
-    Strokes of ``rolls`` keep their times, so that a roll stays even.
+    Strokes of ``rolls`` keep their times, so that a roll stays even, and their crescendo: they get louder or softer
+    with the stroke that the grid has in their place.
     """
     step, _ = on_step(note.start)
     drum = DRUM_OF.get(note.pitch)
@@ -237,15 +254,60 @@ def _moved(note: Note, human: Grid, amount: float, random: Random, rolls: set[tu
         return note
     fine = random.random() - 0.5  # within the class: a human is on no grid of 25ths
     start = max(0.0, (step + (int(human[step, drum, 2]) - ON_GRID + fine) / MICROS) / STEPS_A_BEAT)
+    velocity = velocity_of(int(human[step, drum, 1])) + random.randint(-2, 2)
     if (note.start, note.pitch) in rolls:
         start = note.start
-    velocity = velocity_of(int(human[step, drum, 1])) + random.randint(-2, 1)
+        velocity += note.velocity - velocity_of(int(grid[step, drum, 1]))
     return replace(
         note,
         start=note.start + (start - note.start) * amount,
         velocity=max(1, min(127, round(note.velocity + (velocity - note.velocity) * amount))),
         duration=max(note.duration, STROKE / 4),
     )
+
+
+def _doubled(taps: list[Note], made: list[Note]) -> list[Note]:
+    """Strokes for the taps that are finer than sixteenths: each strikes again what its sixteenth strikes."""
+    out: list[Note] = []
+    steps: set[int] = set()
+    for tap in sorted(taps):
+        step, _ = on_step(tap.start)
+        if step in steps:
+            struck = [n for n in made if on_step(n.start)[0] == step]
+            loudest = max(struck, key=lambda n: n.velocity, default=None)
+            if loudest is not None:
+                softer = max(1, round(loudest.velocity * min(1.0, tap.velocity / 100)))
+                out.append(replace(loudest, start=max(tap.start, loudest.start + 0.0625), velocity=softer))
+        steps.add(step)
+    return out
+
+
+def _kept(grid: Grid, context: Grid) -> Mask | None:
+    """The pitches that keep a melody in its key and chords: a phrase that leaves them there may be left there too."""
+    if grid.ndim == 3 or context[0, 0] >= UNKNOWN[0]:
+        return None
+    outside: set[int] = set()
+    key = int(context[0, 0])
+    pitches = grid[grid[:, 0] >= ONSET, 0] - ONSET
+    if key >= 12 and (key + 11) % 12 in pitches % 12:  # the leading note of minor, where the phrase has it
+        outside.add((key + 11) % 12)
+    allowed = playable(context, outside=frozenset(outside))
+    scale = scale_pitch_classes(key % 12, "minor" if key >= 12 else "major")
+    for step in np.flatnonzero(grid[:, 0] >= ONSET).tolist():
+        pitch = int(grid[step, 0]) - ONSET
+        if pitch % 12 in scale | outside and not allowed[step, pitch]:  # here the melody is beside its chord
+            allowed[step] = np.isin(np.arange(128) % 12, sorted(scale | outside))
+    return allowed
+
+
+def _outside(grid: Grid, context: Grid) -> float:
+    """The share of a melody's notes outside its key; 0 where none is known."""
+    key = int(context[0, 0])
+    pitches = grid[grid[..., 0] >= ONSET, 0] - ONSET if grid.ndim == 2 else np.zeros(0)
+    if key >= UNKNOWN[0] or not len(pitches):
+        return 0.0
+    scale = scale_pitch_classes(key % 12, "minor" if key >= 12 else "major")
+    return float((~np.isin(pitches % 12, sorted(scale))).mean())
 
 
 def _drum(name: str) -> int:

@@ -56,6 +56,24 @@ def level_of(grid: Grid) -> Floats:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
+def levelled(human: Grid, level: Floats) -> Grid:
+    """``human`` (T, 9, 3) with every drum as loud on the whole as ``level`` (9,): accents stay, their mean moves."""
+    out = human.copy()
+    for drum in np.flatnonzero(~np.isnan(level)).tolist():
+        hit = human[:, drum, 0] > 0
+        if not hit.any():
+            continue
+        wanted = float(level[drum]) * (VELOCITIES - 1)
+        velocity = human[hit, drum, 1].astype(float)
+        room = max(1e-9, min(wanted, VELOCITIES - 1 - wanted))
+        for _ in range(4):  # what is cut at an end is made up for by the others
+            velocity = np.clip(velocity + wanted - velocity.mean(), 0, VELOCITIES - 1)
+        if abs(velocity.mean() - wanted) > 0.5:
+            velocity = wanted + (velocity - velocity.mean()) * min(1.0, room / max(1e-9, np.ptp(velocity)))
+        out[hit, drum, 1] = np.rint(np.clip(velocity, 0, VELOCITIES - 1))
+    return out
+
+
 def taps_of(grid: Grid) -> Floats:
     """The rhythm of a drum phrase as taps (T, 3): where anything is struck, as loud and as late as its loudest."""
     hit = grid[..., 0] > 0

@@ -32,10 +32,12 @@ from rnnmuse.music.phrases import (
     STEPS_A_BEAT,
     VELOCITIES,
     Grid,
+    Mask,
     no_context,
 )
 
 Floats = NDArray[np.float32]
+SHUT = np.float32(-1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,12 @@ class PhraseModel:
         bars: int | None = None,
         temperature: float = 0.0,
         random: Random | None = None,
+        allowed: Mask | None = None,
     ) -> Grid:
-        """The phrase at ``point`` (Z,): the likeliest step by step, or above temperature 0 drawn with ``random``."""
+        """The phrase at ``point`` (Z,): the likeliest step by step, or above temperature 0 drawn with ``random``.
+
+        ``allowed`` (T, 128) are the pitches that may start at each step, as `rnnmuse.music.phrases.playable` says them.
+        """
         space = self.space(bars or self.bars_of(point))
         if point.shape != (space.size,):
             raise ValueError(f"point: {point.shape[0]} numbers; a phrase of {space.bars} bars has {space.size}")
@@ -117,7 +123,11 @@ class PhraseModel:
             x = self._reading("write", before) + around[t] + given[beat]
             beside = np.concatenate((conditions[beat], around[t]))
             state, first, rest = self._step.run(None, {"x": x[None], "beside": beside[None], "state": state})
-            before = grid[t] = self._choose(first[0], rest[0], temperature, random)
+            scores = first[0]
+            if allowed is not None:
+                scores = scores.copy()
+                scores[ONSET:][~allowed[t]] = SHUT
+            before = grid[t] = self._choose(scores, rest[0], temperature, random)
         return grid
 
     def bars_of(self, point: Floats) -> int:

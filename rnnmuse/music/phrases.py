@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rnnmuse.events import Note
 from rnnmuse.music.codec import STROKE, chord_classes, velocity_of
 from rnnmuse.music.piece import Piece
+from rnnmuse.music.theory import scale_pitch_classes
 
 BAR = 16
 STEPS_A_BEAT = 4
@@ -56,6 +57,12 @@ CONTEXT_SIZES = (25, 13, 9)
 UNKNOWN = tuple(size - 1 for size in CONTEXT_SIZES)
 
 Grid = NDArray[np.int16]
+Mask = NDArray[np.bool_]
+
+QUALITY_TONES = (
+    (0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6), (0, 4, 8), (0, 5, 7),
+)  # fmt: skip
+"""Tones of each of `rnnmuse.music.theory.QUALITIES`, in semitones above the root."""
 
 
 def on_step(beat: float) -> tuple[int, int]:
@@ -187,3 +194,24 @@ def transposed(grid: Grid, context: Grid, semitones: int) -> tuple[Grid, Grid]:
     known = context[..., 1] < UNKNOWN[1]
     context[..., 1][known] = (context[..., 1][known] + semitones) % 12
     return grid, context
+
+
+def playable(context: Grid, scale: frozenset[int] | None = None, outside: frozenset[int] = frozenset()) -> Mask:
+    """The pitches (T, 128) that may start at each step in its key and chord (T, 3).
+
+    They are those of ``scale``, else of the key, with the pitch classes ``outside`` it that are let in; without either,
+    all. On the first and the middle beat of a bar they are the chord's, where there is one: those of its tones that lie
+    in the scale, or all of them where none does.
+    """
+    out = np.ones((len(context), 128), np.bool_)
+    classes = np.arange(128) % 12
+    for step, (key, root, quality) in enumerate(context.tolist()):
+        own = scale
+        if own is None and key < UNKNOWN[0]:
+            own = scale_pitch_classes(key % 12, "minor" if key >= 12 else "major")
+        if own is not None:
+            out[step] = np.isin(classes, sorted(own | outside))
+        if root < UNKNOWN[1] and quality < UNKNOWN[2] and step % (BAR // 2) == 0:
+            tones = np.isin(classes, [(root + tone) % 12 for tone in QUALITY_TONES[quality]])
+            out[step] = tones & out[step] if (tones & out[step]).any() else tones
+    return out

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 from random import Random
 from typing import Any
@@ -19,22 +19,25 @@ import numpy as np
 
 from rnnmuse.clock import COMMON, PPQ, Metre
 from rnnmuse.events import Note
-from rnnmuse.models.groove import blended, level_of
-from rnnmuse.models.latent import Floats, along, mean, neighbour, over_pad, place_of, slerp
+from rnnmuse.models.groove import blended, level_of, levelled
+from rnnmuse.models.latent import Floats, along, mean, over_pad, place_of, slerp
 from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.music.attributes import attributes
 from rnnmuse.music.phrases import (
     BAR,
     STEPS_A_BEAT,
     Grid,
+    Mask,
     context_grid,
     drum_grid,
     drum_notes,
     melody_grid,
     melody_notes,
+    playable,
 )
 from rnnmuse.music.piece import ChordSymbol, Key, Piece
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.play.variation import varied_point
 from rnnmuse.protocol import PARAMETERS, SLOTS
 from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
 from rnnmuse.session.stream import AHEAD, REACTION, tick_of
@@ -45,6 +48,40 @@ FURTHEST = 8.0  # a coordinate of a point, in standard deviations
 HEARD = 4096  # notes of the performer that are kept
 STEP = PPQ // STEPS_A_BEAT
 """Clock ticks in a sixteenth."""
+LATE = 0.25
+"""Beats after a bar line within which a captured phrase still begins with it."""
+SHORTEST = 0.05  # beats that a captured note lasts
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A phrase exactly as the performer played it: its notes from its own first bar line, ``bars`` bars of ``beats``
+    beats. Bar ``origin`` of the clock is its first."""
+
+    notes: tuple[Note, ...]
+    bars: int
+    beats: float
+    origin: int = 0
+
+    def at(self, bar: int, step: int) -> list[Note]:
+        """The notes that belong to a sixteenth of one of its bars; one just before a bar line belongs to it."""
+        return [note for note in self.notes if self.place(note) == (bar, step)]
+
+    def place(self, note: Note) -> tuple[int, int]:
+        """Its bar of the phrase and the sixteenth in it that a note belongs to."""
+        last = ceil(self.beats * STEPS_A_BEAT - 1e-6) - 1
+        bar = floor((note.start + 0.5 / STEPS_A_BEAT) / self.beats)
+        if bar >= self.bars:
+            return self.bars - 1, last
+        return bar, min(last, max(0, floor((note.start - bar * self.beats) * STEPS_A_BEAT + 0.5)))
+
+    def of_bars(self, bars: int) -> Captured:
+        """The same in another length: said again, or its first bars."""
+        span = self.bars * self.beats
+        notes = [replace(n, start=n.start + turn * span) for turn in range(-(-bars // self.bars)) for n in self.notes]
+        whole = bars * self.beats
+        kept = [replace(n, duration=min(n.duration, whole - n.start)) for n in notes if n.start < whole]
+        return Captured(tuple(kept), bars, self.beats, self.origin)
 
 
 @dataclass(slots=True)
@@ -61,6 +98,7 @@ class PhrasePlayer:
     """Player ``number`` (1-16) of a stage, with a phrase model.
 
     Modes: ``loop`` and ``free`` play the phrase round and round, ``hold`` lets its last notes ring, ``off`` is silent.
+    A captured phrase is played exactly as it was, from its own first bar, until the point moves.
     ``slots`` (1-16) hold points; at first the model's own examples. Of the parameters it obeys ``key``, ``scale``,
     ``chord``, ``low``, ``high``, ``velocity``, ``humanise``, ``bars``, ``seed`` and, for how far a new phrase is
     drawn from the middle, ``temperature``.
@@ -92,6 +130,11 @@ class PhrasePlayer:
     _heard: deque[list[float]] = field(default_factory=lambda: deque(maxlen=HEARD))
     _down: dict[int, list[float]] = field(default_factory=dict)
     _grid: Grid = field(init=False)
+    _exact: Captured | None = None
+    _kept: dict[int, Captured] = field(default_factory=dict)
+    """The captured phrases that slots hold."""
+    _joins: bool = False
+    """The captured phrase begins at a bar line that has just passed: what it holds there is still to be played."""
 
     def __post_init__(self) -> None:
         self._take_up()
@@ -104,6 +147,7 @@ class PhrasePlayer:
         self.slots = {i + 1: np.array(p, np.float32) for i, p in enumerate(space.examples[:SLOTS])}
         self.point = self._anchor = self.slots[1].copy() if self.slots else np.zeros(space.size, np.float32)
         self.map = (self.model.axes[0], self.model.axes[1])
+        self._exact, self._kept = None, {}
         self._stale = True
 
     def _length(self) -> int:
@@ -143,6 +187,8 @@ class PhrasePlayer:
             self.playing, self._until = True, float("inf")
             self._next = ceil(beat + self.reaction - 1e-9) * STEPS_A_BEAT
             self._sent.clear()
+            if self._exact is not None:
+                self._begin_exact(self._exact, beat)
         return []
 
     def stop(self, beat: float) -> list[Order]:
@@ -177,7 +223,7 @@ class PhrasePlayer:
         self.parameters[name] = value
         try:
             if name in ("key", "scale", "chord"):
-                self._context()
+                self._allowed()
             if name == "bars":
                 self._relength()
         except ValueError:
@@ -228,7 +274,6 @@ class PhrasePlayer:
             "x": lambda x: self._xy(x, self.xy[1]),
             "y": lambda y: self._xy(self.xy[0], y),
             "store": self._store,
-            "recall": self._recall,
             "morph": self._morph,
             "vary": self._vary,
             "average": self._average,
@@ -236,6 +281,8 @@ class PhrasePlayer:
         }
         if what == "capture":
             self._capture(beat, *values)
+        elif what == "recall":
+            self._recall(beat, *values)
         elif what in acts:
             acts[what](*values)
         else:
@@ -250,6 +297,8 @@ class PhrasePlayer:
             "map": self.map,
             "axes": {name: place_of(space, self.point, k) for k, name in enumerate(self.model.axes)},
             "slots": {slot: [float(v) for v in point] for slot, point in self.slots.items()},
+            "captured": {slot: _told(kept) for slot, kept in self._kept.items()},
+            "exact": _told(self._exact) if self._exact is not None else [],
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -259,12 +308,16 @@ class PhrasePlayer:
             return
         self.slots = {int(slot): np.array(p, np.float32) for slot, p in state["slots"].items() if len(p) == size}
         self.map, self.xy = tuple(state["map"]), tuple(state["xy"])
+        self._kept = {int(slot): _captured(told) for slot, told in state.get("captured", {}).items()}
         self._put(np.array(state["latent"], np.float32))
+        if told := state.get("exact"):
+            self._exact = _captured(told)
 
     def _put(self, point: Floats, anchor: bool = True) -> None:
         self.point = np.clip(np.asarray(point, np.float32), -FURTHEST, FURTHEST)
         if anchor:
             self._anchor = self.point
+        self._exact = None
         self._stale = self._moved = True
 
     def _whole(self, *values: float) -> None:
@@ -318,15 +371,24 @@ class PhrasePlayer:
 
     def _store(self, slot: int) -> None:
         self.slots[slot] = self.point.copy()
+        if self._exact is not None:
+            self._kept[slot] = self._exact
+        else:
+            self._kept.pop(slot, None)
 
-    def _recall(self, slot: int) -> None:
-        self._put(self._slot(slot))
+    def _recall(self, beat: float, slot: int) -> None:
+        point = self._slot(slot)
+        if slot in self._kept:
+            self._take_exactly(self._kept[slot], point, beat)
+        else:
+            self._put(point)
 
     def _morph(self, a: int, b: int, t: float) -> None:
         self._put(slerp(self._slot(a), self._slot(b), t))
 
     def _vary(self, amount: float) -> None:
-        self._put(neighbour(self.point, amount, self._random))
+        allowed = self._allowed()
+        self._put(varied_point(self.model, self.point, amount, self._random, self._context(), allowed, self._bars))
 
     def _average(self, *slots: int) -> None:
         chosen = slots or tuple(sorted(self.slots))
@@ -339,18 +401,35 @@ class PhrasePlayer:
         last = max(note[0] for note in self._heard)
         # a note just before the bar line belongs to the next bar
         end = self.metre.next_bar(tick_of(last + 0.03 * self.metre.beats)) / PPQ
-        start = end - self.metre.beats * self._bars
+        length = self.metre.beats * self._bars
         notes = [
-            Note(on - start, int(pitch), max(0.05, min(off, beat, end) - on), int(velocity))
+            Note(on - end + length, int(pitch), max(SHORTEST, min(off, end) - on), int(velocity))
             for on, pitch, velocity, off in self._heard
-            if on >= start - 0.125
+            if on >= end - length - 0.125
         ]
         grid, _ = (drum_grid if self.model.drum else melody_grid)(notes, self._bars)
         if attributes(grid)[0] == 0:
             raise ValueError(f"capture: no drum of the kit in the last {self._bars} bars")
-        self._put(self.model.encode(grid, self._context()))
+        exact = Captured(_apart(notes, length), self._bars, self.metre.beats)
+        self._take_exactly(exact, self.model.encode(grid, self._context()), beat)
         if slot is not None:
             self._store(slot)
+
+    def _take_exactly(self, exact: Captured, point: Floats, beat: float) -> None:
+        """Play a captured phrase from the next bar line on, or from one that has just passed."""
+        stale = self._stale
+        self._put(point)
+        self._stale = stale or not self.playing  # until then the phrase before it is played
+        self._begin_exact(exact, beat)
+
+    def _begin_exact(self, exact: Captured, beat: float) -> None:
+        number, within = self.metre.place(tick_of(beat))
+        late = within > LATE * PPQ
+        self._exact = replace(exact, origin=number + late)
+        self._joins = not late
+        if self.playing and not self._sent:  # it begins: not before its first bar
+            first = self.metre.bar_start(tick_of(beat)) + late * self.metre.ticks
+            self._next = max(ceil((beat + self.reaction) * STEPS_A_BEAT - 1e-6), ceil(first / STEP))
 
     def _relength(self) -> None:
         """The phrase in another length: repeated, or its first bars; slots likewise."""
@@ -363,10 +442,12 @@ class PhrasePlayer:
             grid = np.concatenate([grid] * max(1, -(-bars // self._bars)))[: bars * BAR]
             return self.model.encode(grid)
 
-        point = fitted(self.point)
+        point, exact = fitted(self.point), self._exact
         self.slots = {slot: fitted(p) for slot, p in self.slots.items()}
+        self._kept = {slot: kept.of_bars(bars) for slot, kept in self._kept.items()}
         self._bars = bars
         self._put(point)
+        self._exact = exact.of_bars(bars) if exact is not None else None
 
     # -- what it plays --------------------------------------------------------------------------------------
 
@@ -380,16 +461,18 @@ class PhrasePlayer:
         if self._moved:
             orders += self._again(now)
             self._moved = False
+        if self._joins:
+            orders += self._joined(now)
+            self._joins = False
         while self._next < (now + AHEAD) * STEPS_A_BEAT:
             if self._next / STEPS_A_BEAT >= self._until:
                 self.playing = False
                 orders += [AllOff(self.number, tick_of(self._until)), *self._job_over()]
                 break
-            place, _ = self._place(self._next)
-            if place == 0 and self._breathes:
+            if self._breathes and self._place(self._next)[0] == 0:
                 self._played_anew()  # a drummer plays no bar twice alike
-            for note in self._at(place):
-                orders += self._plan(self._next, note)
+            for base, note in self._at(self._next):
+                orders += self._plan(self._next, base, note)
             self._next += 1
         while self._sent and self._sent[0].off < tick_of(now - 4):
             self._sent.popleft()
@@ -409,7 +492,7 @@ class PhrasePlayer:
         return self.model.groove is not None and bool(self.parameters["humanise"])
 
     def _decode(self) -> None:
-        self._grid = self.model.decode(self.point, self._context(), self._bars)
+        self._grid = self.model.decode(self.point, self._context(), self._bars, allowed=self._allowed())
         self._stale = False
         if self._breathes and not self._moved:
             self._played_anew()
@@ -419,7 +502,8 @@ class PhrasePlayer:
     def _played_anew(self) -> None:
         """Timing and velocity as the groove model plays the hits this time."""
         assert self.model.groove is not None
-        human = self.model.groove.humanise(self._grid, self._random, self.tempo, level=level_of(self._grid))
+        level = level_of(self._grid)
+        human = levelled(self.model.groove.humanise(self._grid, self._random, self.tempo, level=level), level)
         self._lay(blended(self._grid, human, min(1.0, float(self.parameters["humanise"]))))
 
     def _lay(self, grid: Grid) -> None:
@@ -432,8 +516,17 @@ class PhrasePlayer:
             step = floor(note.start * STEPS_A_BEAT + 0.5)
             self._notes.append((step, Note(note.start, pitch, note.duration, velocity)))
 
-    def _at(self, step: int) -> list[Note]:
-        return [note for at, note in self._notes if at == step]
+    def _at(self, step: int) -> list[tuple[float, Note]]:
+        """The notes that begin at a sixteenth of the clock, and the beat that they are counted from."""
+        number, within = self.metre.place(step * STEP)
+        exact = self._exact
+        if exact is not None and number >= exact.origin:
+            bar = (number - exact.origin) % exact.bars
+            base = (step * STEP - within) / PPQ - bar * exact.beats
+            return [(base, note) for note in exact.at(bar, within // STEP)]
+        place, bar_start = self._place(step)
+        base = bar_start / PPQ - place // BAR * BAR / STEPS_A_BEAT
+        return [(base, note) for at, note in self._notes if at == place]
 
     def _place(self, step: int) -> tuple[int, int]:
         """The phrase's step at a sixteenth of the clock, and the tick at which the phrase's bar has its step 0."""
@@ -441,21 +534,42 @@ class PhrasePlayer:
         at = within // STEP
         return number % self._bars * BAR + at % BAR, step * STEP - at % BAR * STEP
 
-    def _plan(self, step: int, note: Note, earliest: int = 0) -> list[Order]:
+    def _plan(self, step: int, base: float, note: Note, earliest: int = 0) -> list[Order]:
         """Orders for a note of the phrase at a step; one that is early for its step waits for tick ``earliest``."""
-        place, bar_start = self._place(step)
-        base = bar_start / PPQ - place // BAR * BAR / STEPS_A_BEAT
         on, off = max(earliest, tick_of(base + note.start)), tick_of(base + note.start + note.duration)
-        if self.metre.beats != BAR / STEPS_A_BEAT:  # the bar is cut: so is a note that would sound on
+        exact = self._exact is not None and self.metre.place(step * STEP)[0] >= self._exact.origin
+        if self.metre.beats != BAR / STEPS_A_BEAT and not exact:  # the bar is cut: so is a note that would sound on
             off = min(off, self.metre.next_bar(step * STEP))
         sounding = [s for s in self._sent if s.pitch == note.pitch and s.on < on < s.off] if not self.model.drum else []
         if sounding:  # the same pitch still sounds: the new note follows when it ends
             on = max(s.off for s in sounding)
-            if off - on < tick_of(0.2):
+            if off - on < tick_of(SHORTEST if exact else 0.2):
                 return []
-        self._sent.append(_Sent(step, on, off, note.pitch, note.velocity))
+        velocity = note.velocity
+        if exact:
+            velocity = max(1, min(127, round(velocity * float(self.parameters["velocity"]))))
+        self._sent.append(_Sent(step, on, max(off, on + 1), note.pitch, velocity))
         self._count += 1
         return self._played(self._sent[-1])
+
+    def _joined(self, now: float) -> list[Order]:
+        """What a captured phrase has begun since its first bar line, which has just passed: the rest of it."""
+        exact, at = self._exact, now + self.reaction
+        if exact is None:
+            return []
+        number, within = self.metre.place(tick_of(at))
+        base = at - within / PPQ
+        step = ceil(at * STEPS_A_BEAT - 1e-6)
+        if number != exact.origin:
+            return []
+        orders: list[Order] = []
+        planned = {(s.pitch, s.on) for s in self._sent}
+        for note in exact.notes:
+            bar, after = exact.place(note)
+            begun = not bar and tick_of(base) // STEP + after < step
+            if begun and (note.pitch, tick_of(base + note.start)) not in planned:
+                orders += self._plan(step, base, note, tick_of(at))
+        return orders
 
     def _played(self, sent: _Sent) -> list[Order]:
         begin = NoteOn(self.number, sent.on, sent.pitch, sent.velocity, 0, self.model.drum)
@@ -475,21 +589,27 @@ class PhrasePlayer:
             orders += self._played(sent)
         self._sent = deque(begun + late)
         early = {s.pitch for s in begun if s.step >= step}  # struck before its sixteenth, by the phrase before
-        for note in self._at(self._place(step)[0]):
-            if not early or (self.model.drum and note.pitch not in early):
-                orders += self._plan(step, note, recall)
+        for base, note in self._at(step):
+            if not early or ((self.model.drum or self._exact is not None) and note.pitch not in early):
+                orders += self._plan(step, base, note, recall)
         start = step / STEPS_A_BEAT
-        if not self.model.drum and not early and not any(s.off > tick_of(start) for s in self._sent):
+        if (
+            self._exact is None
+            and not self.model.drum
+            and not early
+            and not any(s.off > tick_of(start) for s in self._sent)
+        ):
             orders += self._held(step)
         self._next = step + 1
         return orders
 
     def _held(self, step: int) -> list[Order]:
         """What is left of a note that the phrase holds at ``step``, so that a move is heard at once."""
-        place = self._place(step)[0] / STEPS_A_BEAT
+        at, bar_start = self._place(step)
+        place, base = at / STEPS_A_BEAT, bar_start / PPQ - at // BAR * BAR / STEPS_A_BEAT
         for _, note in self._notes:
             if note.start < place - 1e-6 and note.end >= place + 0.25 - 1e-6:
-                return self._plan(step, Note(place, note.pitch, note.end - place, note.velocity))
+                return self._plan(step, base, Note(place, note.pitch, note.end - place, note.velocity))
         return []
 
     # -- rules ----------------------------------------------------------------------------------------------
@@ -506,6 +626,17 @@ class PhrasePlayer:
             parse_chord(self.parameters["chord"])
             piece.chords = [ChordSymbol(0.0, self.parameters["chord"])]
         return context_grid(piece, 0.0, self._bars)
+
+    def _allowed(self) -> Mask | None:
+        """The pitches that key, scale and chord leave at each step; None without them, and of drums."""
+        p = self.parameters
+        if self.model.drum or not (p["key"] or p["scale"] or p["chord"]):
+            return None
+        scale = None
+        if p["key"] or p["scale"]:
+            key = parse_key(p["key"]) if p["key"] else Key(0.0, 0)
+            scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))
+        return playable(self._context(), scale)
 
     def _fitting(self, pitch: int) -> int:
         """The nearest pitch in the scale, in the octave that fits the range."""
@@ -537,3 +668,26 @@ def places(count: int) -> list[tuple[float, float]]:
         x = 0.5 if width == 1 else column / (width - 1)
         out.append((x, 0.5 if rows == 1 else row / (rows - 1)))
     return out
+
+
+def _apart(notes: Sequence[Note], length: float) -> tuple[Note, ...]:
+    """The notes of a loop of so many beats, each ended where its pitch begins again, in the next turn too."""
+    out = []
+    for note in sorted(notes):
+        again = [n.start + turn * length for turn in (0, 1) for n in notes if n.pitch == note.pitch]
+        following = min((at for at in again if at > note.start + 1e-6), default=float("inf"))
+        out.append(replace(note, duration=max(SHORTEST / 2, min(note.duration, following - note.start))))
+    return tuple(out)
+
+
+def _told(captured: Captured) -> list[float]:
+    """A captured phrase as numbers: bars, beats of a bar, origin, then each note's start, pitch, length, velocity."""
+    notes = [float(v) for n in captured.notes for v in (n.start, n.pitch, n.duration, n.velocity)]
+    return [float(captured.bars), captured.beats, float(captured.origin), *notes]
+
+
+def _captured(told: Sequence[float]) -> Captured:
+    """The inverse of `_told`."""
+    rows = zip(*(told[3 + i :: 4] for i in range(4)), strict=True)
+    notes = tuple(Note(start, int(pitch), duration, int(velocity)) for start, pitch, duration, velocity in rows)
+    return Captured(notes, int(told[0]), told[1], int(told[2]))

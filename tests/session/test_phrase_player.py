@@ -5,8 +5,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from rnnmuse.clock import Metre
 from rnnmuse.models.bundle import load_phrase
 from rnnmuse.models.latent import slerp
+from rnnmuse.music.attributes import distance
 from rnnmuse.music.phrases import STEPS_A_BEAT, melody_grid, melody_notes
 from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer, places
@@ -280,3 +282,83 @@ def test_a_move_of_drums_strikes_nothing_before_now(beats):
 def test_modes_of_a_stream_model_are_refused(model):
     with pytest.raises(ValueError, match="mode: 'accompany'"):
         PhrasePlayer(1, model).set_mode("accompany", 0.0)
+
+
+RIFF = [(0.02, 64, 0.4, 91), (0.48, 67, 0.5, 70), (1.5, 71, 1.2, 99), (2.51, 71, 0.4, 40), (4.33, 62, 0.3, 77),
+        (4.66, 64, 0.3, 78), (5.0, 66, 0.9, 79), (5.0, 57, 2.9, 55), (7.5, 69, 0.45, 101)]  # fmt: skip
+
+
+def played_by(made, riff, at):
+    for on, pitch, length, velocity in riff:
+        made.player.hear(at + on, pitch, velocity)
+        made.player.hear(at + on + length, pitch, 0)
+
+
+def ons(player, begin, end):
+    notes = []
+    beat = begin
+    while beat < end:
+        for order in player.advance(beat):
+            if isinstance(order, NoteOn):
+                notes.append((order.tick, order.pitch, order.velocity))
+            elif isinstance(order, Recall):
+                notes = [n for n in notes if n[0] < order.tick]
+        beat += 0.05
+    return notes
+
+
+@pytest.mark.parametrize("bar", [4, 9])
+@pytest.mark.parametrize("late", [-0.2, 0.0, 0.1])
+def test_a_captured_riff_comes_back_exactly_from_its_own_first_bar(model, bar, late):
+    made = stage(model, key="C major")  # the key does not bend what was captured
+    played_by(made, RIFF, 4 * bar)
+    line = 4 * bar + 8
+    made.player.move("capture", (3,), line + late)
+    notes = ons(made.player, line + late, line + 22)
+    for turn in (1, 2):
+        start = line + 8 * (turn - 1)
+        want = [(tick_of(start + on), pitch, velocity) for on, pitch, _, velocity in RIFF]
+        got = sorted(n for n in notes if tick_of(start - 0.1) <= n[0] < tick_of(start + 7.9))
+        if turn == 1 and late:  # what was pressed late begins late, once
+            assert [n[1:] for n in got] == [n[1:] for n in sorted(want)]
+        else:
+            assert got == sorted(want)
+
+
+def test_a_captured_riff_is_kept_in_its_slot_until_the_pad_moves(model):
+    made = stage(model)
+    played_by(made, RIFF, 8)
+    made.player.move("capture", (3,), 15.9)
+    state = made.player.state()
+    made.player.move("xy", (0.9, 0.1), 17.0)
+    moved = ons(made.player, 17.0, 26.0)
+    assert [n[1] for n in moved if 24 * 960 <= n[0] < 32 * 960] != [p for _, p, _, _ in RIFF]
+    other = stage(model)
+    other.player.move("restore", (state,), 0.0)
+    other.player.move("recall", (3,), 1.0)
+    notes = [n for n in ons(other.player, 1.0, 10.0) if 4 * 960 <= n[0] < 12 * 960]
+    assert sorted(notes) == sorted((tick_of(4 + on), p, v) for on, p, _, v in RIFF)
+
+
+def test_a_captured_riff_in_three_four_is_not_cut_to_bars_of_four(model):
+    made = stage(model)
+    made.player.set_metre(Metre(3, 4))
+    riff = [(0.0, 60, 0.9, 80), (1.0, 64, 0.9, 81), (2.5, 67, 0.4, 82), (3.0, 69, 0.9, 83), (5.25, 72, 0.5, 84)]
+    played_by(made, riff, 9)
+    made.player.move("capture", (), 15.0)
+    notes = ons(made.player, 15.0, 26.0)
+    for start in (15, 21):
+        got = sorted(n for n in notes if tick_of(start) <= n[0] < tick_of(start + 6))
+        assert [n[1:] for n in got] == [(p, v) for _, p, _, v in riff]
+
+
+def test_vary_changes_more_by_a_larger_amount_and_0_1_changes_something(model):
+    found = []
+    for amount in (0.0, 0.1, 0.3, 0.6, 1.0):
+        player = PhrasePlayer(1, model)
+        before = model.decode(player.point, player._context())
+        player._random.seed(5)
+        player.move("vary", (amount,), 0.0)
+        found.append(distance(before, model.decode(player.point, player._context())))
+    assert found[0] == 0 < found[1]
+    assert found == sorted(found)

@@ -1,0 +1,307 @@
+"""What the partner and the band do, measured: `python tests/evaluate_partner.py PART… --tunes FOLDER --beats FOLDER`.
+Not a test.
+
+Parts: riffs, ways, vary, groove, taps, infill. Each prints its figures in a line or two. Tunes are scores with chords,
+beats MIDI files of drums; the tunes that a model learned from are left out with ``--names``, a file with a name a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from rnnmuse.clock import PPQ
+from rnnmuse.compose.infill import infill
+from rnnmuse.compose.muse import Settings, load
+from rnnmuse.compose.phrases import load_phrases, with_harmony
+from rnnmuse.errors import RnnmuseError
+from rnnmuse.events import Note
+from rnnmuse.music.attributes import distance
+from rnnmuse.music.harmony import lead_sheet
+from rnnmuse.music.keys import follow_keys
+from rnnmuse.music.phrases import ONSET, Grid
+from rnnmuse.music.piece import Part, Piece, Tempo
+from rnnmuse.music.read import music_files, read_music
+from rnnmuse.music.theory import parse_chord, scale_pitch_classes
+from rnnmuse.session.messages import NoteOff, NoteOn, Recall
+from rnnmuse.session.phrase import PhrasePlayer
+
+PARTS = {}
+
+
+def part(function):
+    PARTS[function.__name__] = function
+    return function
+
+
+# -- material -------------------------------------------------------------------------------------------------------
+
+
+def tunes(options: argparse.Namespace, metres: tuple[float, ...] = (4.0,)) -> Iterator[Piece]:
+    """Lead sheets with a key, in a metre of so many beats, that the models did not learn from."""
+    names = set(options.names.read_text().split("\n")) if options.names else None
+    count = 0
+    for path in sorted(music_files(options.tunes)):
+        if names is not None and path.stem not in names:
+            continue
+        try:
+            piece = lead_sheet(read_music(path))
+        except (RnnmuseError, ValueError):
+            continue
+        if len(piece.metres) != 1 or piece.metres[0].bar_beats not in metres or len(piece.parts[0].notes) < 32:
+            continue
+        if not piece.keys or len(piece.keys) > 1:
+            piece.keys = follow_keys(piece.parts[0].notes)[:1]
+        yield piece
+        count += 1
+        if count == options.most:
+            return
+
+
+def human(notes: list[Note], random: Random, tempo: float, spread: float = 0.015) -> list[Note]:
+    """Notes as a person plays them: onsets off by some 15 ms, lengths and velocities uneven."""
+    beat = tempo / 60
+    return [
+        replace(
+            n,
+            start=max(0.0, n.start + random.gauss(0, spread) * beat),
+            duration=max(0.05, n.duration * random.uniform(0.8, 0.98)),
+            velocity=max(20, min(120, round(random.gauss(80, 8)))),
+        )
+        for n in notes
+    ]
+
+
+def outside(pitches: list[int], scale: frozenset[int]) -> float:
+    return sum(p % 12 not in scale for p in pitches) / max(1, len(pitches))
+
+
+def scale_of(piece: Piece) -> frozenset[int]:
+    key = piece.keys[0]
+    return scale_pitch_classes(key.tonic, "minor" if key.minor else "major")
+
+
+# -- phrases --------------------------------------------------------------------------------------------------------
+
+
+def played(player: PhrasePlayer, begin: float, end: float) -> list[Note]:
+    """What a phrase player plays between two beats, its orders obeyed as the stage does."""
+    notes: list[list[int]] = []
+    beat = begin
+    while beat < end:
+        for order in player.advance(beat):
+            if isinstance(order, NoteOn):
+                notes.append([order.tick, order.pitch, order.velocity, 0])
+            elif isinstance(order, NoteOff):
+                next(n for n in reversed(notes) if n[1] == order.pitch)[3] = order.tick
+            elif isinstance(order, Recall):
+                notes = [n for n in notes if n[0] < order.tick]
+        beat += 0.05
+    return [Note(on / PPQ, pitch, (off - on) / PPQ, velocity) for on, pitch, velocity, off in notes]
+
+
+@part
+def riffs(options: argparse.Namespace) -> None:
+    """Captured riffs: how many notes of them come back, with pitch, velocity and time, in each of three turns."""
+    random, model = Random(1), load_phrases("phrases").model
+    whole = right = passes = 0
+    for piece in tunes(options):
+        notes = piece.parts[0].notes
+        first = 4.0 * random.randint(1, 6)
+        offset = 4.0 * random.randint(0, 9)
+        riff = [replace(n, start=n.start - first) for n in notes if first <= n.start < first + 8]
+        if len(riff) < 4:
+            continue
+        riff = human(riff, random, 120)
+        player = PhrasePlayer(1, model)
+        player.set_mode("loop", offset)
+        for beat, pitch, velocity in sorted(
+            [(offset + n.start, n.pitch, n.velocity) for n in riff] + [(offset + n.end, n.pitch, 0) for n in riff]
+        ):
+            player.hear(beat, pitch, velocity)
+        line = player.metre.next_bar(round((offset + max(n.start for n in riff) + 0.12) * PPQ)) / PPQ
+        pressed = line + random.choice((-0.3, -0.05, 0.0, 0.1, 0.2, 1.3))
+        player.move("capture", (), pressed)
+        begin = line if pressed <= line + 0.25 else line + 4
+        back = played(player, pressed, begin + 26)
+        held = [n for n in riff if n.start >= line - offset - 8 - 0.125]
+        for turn in range(3):
+            base = begin + turn * 8
+            for n in held:
+                want = base + n.start - (line - offset - 8)
+                slack = 0.3 if turn == 0 else 0.004  # what was pressed late begins late once
+                hit = any(
+                    b.pitch == n.pitch and b.velocity == n.velocity and abs(b.start - want) <= slack for b in back
+                )
+                right += hit
+                whole += 1
+                if not hit and options.loud:
+                    near = [(round(b.start - want, 3), b.velocity - n.velocity) for b in back if b.pitch == n.pitch]
+                    print(turn, pressed - line, n, sorted(near, key=lambda x: abs(x[0]))[:2])
+            passes += 1
+    print(f"riffs: {right} of {whole} notes come back in {passes} turns ({100 * right / max(1, whole):.1f} %)")
+
+
+@part
+def ways(options: argparse.Namespace) -> None:
+    """Ways between two phrases of one key: notes outside it in each step, beside the worse end."""
+    phrases, random = load_phrases("phrases"), Random(1)
+    found: list[tuple[Grid, Grid, frozenset[int], tuple[int, bool]]] = []
+    for piece in tunes(options):
+        read = phrases.read(piece, 2)
+        key = with_harmony(piece).keys[0]
+        piece.keys = [key]
+        for grid, context in list(zip(read.grids, read.contexts, strict=True))[:6]:
+            if (grid[:, 0] >= ONSET).sum() >= 6:
+                found.append((grid, context, scale_of(piece), (key.tonic, key.minor)))
+    count = worse = 0
+    shares: list[float] = []
+    ends: list[float] = []
+    for _ in range(2000):
+        a = random.choice(found)
+        same = [one for one in found if one[3] == a[3] and one is not a]
+        if not same:
+            continue
+        b = random.choice(same)
+        steps = phrases.between(a[:2], b[:2], 8)
+        out = [outside((g[g[:, 0] >= ONSET, 0] - ONSET).tolist(), a[2]) for g in steps]
+        worst = max(out[0], out[-1])
+        worse += any(share > worst + 0.03 for share in out[1:-1])
+        if options.loud and any(share > worst + 0.03 for share in out[1:-1]):
+            print(a[3], int(a[1][0, 0]), int(b[1][0, 0]), [round(share, 2) for share in out])
+        shares += out[1:-1]
+        ends += [out[0], out[-1]]
+        count += 1
+        if count == 100:
+            break
+    print(
+        f"ways: {worse} of {count} have a step with more notes outside the key than the worse end + 3 points; "
+        f"steps {100 * np.mean(shares):.1f} %, ends {100 * np.mean(ends):.1f} %"
+    )
+
+
+@part
+def vary(options: argparse.Namespace) -> None:
+    """How much `vary` changes by its amount, and what it takes out of the key."""
+    phrases = load_phrases("phrases")
+    amounts = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+    rows, out, nothing, backwards = [], [], 0, 0
+    for seed, piece in enumerate(tunes(options)):
+        cut = replace(piece, parts=[replace(piece.parts[0], notes=[n for n in piece.parts[0].notes if n.start < 32])])
+        before = phrases.read(cut, 2).grids
+        row = []
+        for amount in amounts:
+            made = phrases.vary(cut, amount, seed)
+            after = phrases.read(made, 2).grids
+            row.append(float(np.mean([distance(a, b) for a, b in zip(before, after, strict=False)])))
+            if amount == 0.5:
+                out.append(
+                    outside([n.pitch for n in made.parts[0].notes], scale_of(piece))
+                    - outside([n.pitch for n in cut.parts[0].notes], scale_of(piece))
+                )
+        rows.append(row)
+        nothing += row[1] <= row[0] + 1e-9
+        backwards += any(b < a - 1e-9 for a, b in pairwise(row))
+        if len(rows) == 40:
+            break
+    mean = np.mean(rows, 0)
+    print(
+        "vary: "
+        + ", ".join(f"{a:g} -> {m:.3f}" for a, m in zip(amounts, mean, strict=True))
+        + f"; 0.1 changes nothing in {nothing} of {len(rows)}, less than a smaller amount in {backwards}; "
+        f"notes outside the key at 0.5: {100 * np.mean(out):+.1f} points"
+    )
+
+
+PATTERNS = {
+    "rock": {36: (0, 8, 10), 38: (4, 12), 42: tuple(range(0, 16, 2))},
+    "house": {36: (0, 4, 8, 12), 38: (4, 12), 42: tuple(range(16)), 46: (2, 6, 10, 14)},
+    "funk": {36: (0, 3, 7, 10), 38: (4, 9, 12, 15), 42: tuple(range(16))},
+}
+
+
+@part
+def groove(options: argparse.Namespace) -> None:
+    """A programmed beat of one level: how far each drum's mean level moves."""
+    beats = load_phrases("beats")
+    worst = 0.0
+    spread = []
+    for name, pattern in PATTERNS.items():
+        for level in (64, 80, 100, 112, 124):
+            notes = [
+                Note(bar * 4 + step / 4, pitch, 0.1, level)
+                for bar in range(4) for pitch, steps in pattern.items() for step in steps
+            ]  # fmt: skip
+            piece = Piece([Part("Drums", 0, True, sorted(notes))], tempos=[Tempo(0.0, 110.0)])
+            for amount in (0.7, 1.0):
+                made = beats.groove(piece, amount, seed=1)
+                for pitch in pattern:
+                    own = [n.velocity for n in made.parts[0].notes if n.pitch == pitch]
+                    moved = float(np.mean(own)) - level
+                    spread.append(float(np.std(own)))
+                    if abs(moved) > abs(worst):
+                        worst = moved
+                    if abs(moved) > 5:
+                        print(f"groove: {name} {level} {pitch} {amount}: {moved:+.1f}")
+    print(f"groove: the level of a drum moves by {worst:+.1f} at most; strokes vary by {np.mean(spread):.1f}")
+
+
+@part
+def taps(options: argparse.Namespace) -> None:
+    """Equal taps: how alike the bars are that are made for them (Jaccard of their strokes)."""
+    beats, found = load_phrases("beats"), []
+    for seed, steps in enumerate([(0, 4, 8, 12), (0, 6, 8, 14), (0, 3, 6, 10, 12), (0, 2, 4, 6, 8, 10, 12, 14)] * 5):
+        notes = [Note(bar * 4 + step / 4, 38, 0.1, 96) for bar in range(8) for step in steps]
+        piece = Piece([Part("Taps", 0, True, notes)], tempos=[Tempo(0.0, 110.0)])
+        made = beats.groove(piece, 1.0, seed=seed, taps=True).parts[0].notes
+        bars = [{(round((n.start - 4 * b) * 4), n.pitch) for n in made if 0 <= round(n.start * 4) - 16 * b < 16}
+                for b in range(8)]  # fmt: skip
+        found += [len(a & b) / max(1, len(a | b)) for i, a in enumerate(bars) for b in bars[:i]]
+    print(f"taps: Jaccard of bars for equal taps {np.mean(found):.3f} (least {np.min(found):.2f})")
+
+
+@part
+def fill(options: argparse.Namespace) -> None:
+    """In-fill of lead sheets: notes of the new bars outside the key, and strong beats in the sheet's chord."""
+    muse, shares, real, strong = load("leadsheet"), [], [], []
+    for seed, piece in enumerate(tunes(options)):
+        scale = scale_of(piece)
+        made = infill(muse, piece, 5, 8, None, Settings(seed=seed), 4)
+        new = [n for p in made.piece.parts for n in p.notes if made.start <= n.start < made.end - 1e-6]
+        old = [n for p in piece.parts for n in p.notes if made.start <= n.start < made.end - 1e-6]
+        shares.append(outside([n.pitch for n in new], scale))
+        real.append(outside([n.pitch for n in old], scale))
+        for n in new:
+            if round(n.start * 24) % 48 == 0 and (c := [c for c in piece.chords if c.beat <= n.start + 1e-6]):
+                strong.append(n.pitch % 12 in parse_chord(c[-1].text).pitch_classes)
+        if seed == 29:
+            break
+    print(
+        f"infill: {100 * np.mean(shares):.1f} % of the new notes outside the key (the real bars "
+        f"{100 * np.mean(real):.1f} %), {100 * np.mean(strong):.1f} % of those on strong beats in the chord"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", default=[])
+    parser.add_argument("--tunes", type=Path)
+    parser.add_argument("--beats", type=Path)
+    parser.add_argument("--names", type=Path)
+    parser.add_argument("--loud", action="store_true")
+    parser.add_argument("--most", type=int, default=100)
+    options = parser.parse_args()
+    for name in options.parts or PARTS:
+        PARTS[name](options)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
