@@ -241,9 +241,10 @@ def _arc(phrases: Phrases, kept: Piece, start: float, end: float) -> list[tuple[
         found = phrases.read(kept, 2)
     except ValueError:
         return []
-    if start % 8 or end % 8 or not 0 < start / 8 < end / 8 < len(found.grids):
+    begin, stop = (start - found.origin) / 8, (end - found.origin) / 8
+    if begin % 1 or stop % 1 or not 0 < begin < stop < len(found.grids):
         return []
-    a, b = round(start / 8) - 1, round(end / 8)
+    a, b = round(begin) - 1, round(stop)
     points = [phrases.model.encode(found.grids[i], found.contexts[i]) for i in (a, b)]
     return [(i, slerp(points[0], points[1], (i - a) / (b - a))) for i in range(a + 1, b)]
 

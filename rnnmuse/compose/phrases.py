@@ -51,11 +51,17 @@ BEATS_A_BAR = BAR // STEPS_A_BEAT
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The part of a piece that a phrase model reads: its index, its bars as phrases, their keys and chords."""
+    """The part of a piece that a phrase model reads: its index, its bars as phrases, their keys and chords.
+
+    The first phrase begins at ``origin``, in beats: before 0 where a pickup comes before the phrase of bar 1, which is
+    the one at index ``first``.
+    """
 
     part: int
     grids: list[Grid]
     contexts: list[Grid]
+    origin: float = 0.0
+    first: int = 0
 
 
 class Phrases:
@@ -67,8 +73,8 @@ class Phrases:
     def read(self, piece: Piece, bars: int = 2) -> Found:
         """The melody (the sung or the first pitched part) or the drums of a piece, in phrases of ``bars`` bars.
 
-        A last phrase that is not whole is filled with rests. ValueError where there is no such part, or the metre
-        is not 4/4, 2/2 or 2/4.
+        A last phrase that is not whole is filled with rests, and so is one before bar 1 for a pickup. ValueError where
+        there is no such part, or the metre is not 4/4, 2/2 or 2/4.
         """
         self.model.space(bars)
         check_metre(piece)
@@ -80,10 +86,12 @@ class Phrases:
         chosen = next((i for i in fitting if is_sung(piece.parts[i])), fitting[0])
         known = with_harmony(piece)
         beats = bars * BEATS_A_BAR
-        count = max(1, -(-round(max(n.start for n in piece.parts[chosen].notes) * STEPS_A_BEAT + 1) // (bars * BAR)))
+        origin = piece.pickup - beats if piece.pickup > 0 else 0.0
+        last = max(n.start for n in piece.parts[chosen].notes) - origin
+        count = max(1, -(-round(last * STEPS_A_BEAT + 1) // (bars * BAR)))
         grids, contexts = [], []
         for index in range(count):
-            start = index * beats
+            start = origin + index * beats
             notes = [
                 replace(n, start=n.start - start)
                 for n in piece.parts[chosen].notes
@@ -91,7 +99,7 @@ class Phrases:
             ]
             grids.append((drum_grid if self.model.drum else melody_grid)(notes, bars)[0])
             contexts.append(context_grid(known, start, bars))
-        return Found(chosen, grids, contexts)
+        return Found(chosen, grids, contexts, origin, int(origin < 0 and count > 1))
 
     def interpolate(self, a: Piece, b: Piece, steps: int = 8, bars: int = 2) -> list[Grid]:
         """``steps`` phrases from the first of ``a`` to the first of ``b``, the two as they are at the ends.
@@ -103,7 +111,8 @@ class Phrases:
         if not 2 <= steps <= MAX_STEPS:
             raise ValueError(f"steps: {steps}; must be 2 to {MAX_STEPS}")
         one, two = self.read(a, bars), self.read(b, bars)
-        return self.between((one.grids[0], one.contexts[0]), (two.grids[0], two.contexts[0]), steps)
+        ends = [(found.grids[found.first], found.contexts[found.first]) for found in (one, two)]
+        return self.between(ends[0], ends[1], steps)
 
     def between(self, a: tuple[Grid, Grid], b: tuple[Grid, Grid], steps: int) -> list[Grid]:
         """As `interpolate`, for phrases with their contexts."""
@@ -137,7 +146,7 @@ class Phrases:
         seed = secrets.randbits(31) if seed is None else seed
         notes: list[Note] = []
         for index, (grid, context) in enumerate(zip(found.grids, found.contexts, strict=True)):
-            start = index * bars * BEATS_A_BAR
+            start = found.origin + index * bars * BEATS_A_BAR
             if grid[..., 0].max(initial=0) <= 1 and not (self.model.drum and grid[..., 0].any()):
                 continue  # silence stays silent
             made = varied(self.model, grid, amount, Random(seed), context, _kept(grid, context))
@@ -181,6 +190,10 @@ class Phrases:
         strokes (of any instrument, or the notes of the first part where there are no drums) are a rhythm that a whole
         kit is made for.
         """
+        if piece.pickup > 0:  # its bars are on the grid of whole bars, and moved back
+            whole = replace(_later(piece, BEATS_A_BAR - piece.pickup), pickup=0.0)
+            played = self.groove(whole, amount, seed, keep, taps)
+            return replace(piece, parts=_later(played, piece.pickup - BEATS_A_BAR).parts)
         groove = self._groove()
         if not 0 <= amount <= 1:
             raise ValueError(f"amount: {amount}; must be 0 to 1")
@@ -228,6 +241,14 @@ class Phrases:
         if self.model.groove is None:
             raise ValueError(f"model: {self.model.name} has no groove; use a model of drums such as beats")
         return self.model.groove
+
+
+def _later(piece: Piece, beats: float) -> Piece:
+    """The piece with its notes so many beats later, none before 0."""
+    parts = [
+        replace(part, notes=[replace(n, start=max(0.0, n.start + beats)) for n in part.notes]) for part in piece.parts
+    ]
+    return replace(piece, parts=parts)
 
 
 def _rolls(notes: list[Note]) -> set[tuple[float, int]]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +47,13 @@ INKS = 3
 
 
 def excerpt(piece: Piece, start: int, bars: int) -> Piece:
-    """``bars`` bars from bar ``start`` (1 is the first), moved to beat 0; RnnmuseError where no note is in them."""
-    if start < 1 or not 1 <= bars <= 256:
-        raise ValueError(f"bars: {bars} from {start}; must be 1 to 256 bars, from 1 on")
-    beats = _bar_beats(piece, start + bars - 1)
-    begin, end = beats[start - 1], beats[-1]
+    """``bars`` bars from bar ``start`` (1 is the first, a pickup is 0), moved to beat 0; RnnmuseError where no note is
+    in them."""
+    first = piece.first_bar
+    if start < first or not 1 <= bars <= 256:
+        raise ValueError(f"bars: {bars} from {start}; must be 1 to 256 bars, from {first} on")
+    beats = list(islice(piece.bar_lines(), start - first, start - first + bars + 1))
+    begin, end = beats[0], beats[-1]
     parts = []
     for part in piece.parts:
         notes = [Note(n.start - begin, n.pitch, min(n.duration, end - n.start), n.velocity)
@@ -61,18 +63,11 @@ def excerpt(piece: Piece, start: int, bars: int) -> Piece:
     if not parts:
         raise RnnmuseError(f"bars {start} to {start + bars - 1}: no notes in them")
     tempos = [replace(t, beat=max(0.0, t.beat - begin)) for t in piece.tempos if t.beat < end]
-    first = max((i for i, t in enumerate(piece.tempos) if t.beat <= begin + 1e-6), default=0)
+    heard = max((i for i, t in enumerate(piece.tempos) if t.beat <= begin + 1e-6), default=0)
     metres = [replace(piece.metre_at(begin), beat=0.0)]
     metres += [replace(m, beat=m.beat - begin) for m in piece.metres if begin < m.beat < end]
     keys = piece.keys[:1]
-    return Piece(parts, tempos[first:], metres, keys, title=piece.title)
-
-
-def _bar_beats(piece: Piece, count: int) -> list[float]:
-    beats = [0.0]
-    for _ in range(count):
-        beats.append(beats[-1] + piece.metre_at(beats[-1] + 1e-6).bar_beats)
-    return beats
+    return Piece(parts, tempos[heard:], metres, keys, title=piece.title, pickup=piece.pickup if begin <= 0 else 0.0)
 
 
 class Walk:
@@ -87,9 +82,9 @@ class Walk:
             onsets: list[list[tuple[float, float]]] = [[] for _ in range(INKS)]
             self.beats = [index * seconds / 12 for index in range(12)]
         else:
-            ends = [b for b in _bar_beats(piece, 4096) if b < piece.end - 1e-6]
-            last = ends[-1] + piece.metre_at(ends[-1] + 1e-6).bar_beats
-            edges = [*ends, last]
+            starts = piece.bar_starts(piece.end)
+            edges = list(islice(piece.bar_lines(), len(starts) + 1))
+            last = edges[-1]
             self.seconds = piece.seconds_at(last)
             whole = traits_of(piece)
             bars = [_bar_traits(piece, a, b, whole) for a, b in pairwise(edges)]
