@@ -14,6 +14,7 @@ TUNE = [64, 64, 65, 67, 67, 65, 64, 62, 60, 60, 62, 64, 64, 62, 62]  # Beethoven
 
 def main(out: Path = Path("out")) -> None:
     player = StreamPlayer(1, load_stream("leadsheet"))
+    player.change("pattern", "held", 0.0)
     player.change("key", "C major", 0.0)
     player.set_mode("harmonise", 0.0)
     melody, chords = Part("melody"), Part("chords")
@@ -21,7 +22,7 @@ def main(out: Path = Path("out")) -> None:
         melody.notes.append(Note(beat, pitch, 1.0, 90))
         for order in player.hear(beat, pitch, 90):
             if isinstance(order, NoteOn):
-                chords.notes.append(Note(beat, order.pitch, 1.0, order.velocity))
+                chords.notes.append(Note(beat, order.pitch, 1.9, order.velocity))
         player.hear(beat + 0.9, pitch, 0)
     out.mkdir(exist_ok=True)
     write_midi(Piece([melody, chords]), out / "harmonised.mid")

@@ -124,6 +124,11 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
         "factor on the model's own deviations from the grid; 0 is on the grid; a "
         "phrase model of drums plays its hits as a drummer would, anew each time",
     ),
+    "pattern": (
+        _s("value", "held", "broken", "strummed", "oom-pah"),
+        "held",
+        "in harmonise: how a chord is played until the next",
+    ),
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
     "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of so many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),

@@ -196,6 +196,21 @@ def best_chord(chords: Array) -> tuple[int, int, float]:
     return root, quality, float(triads[root, kind])
 
 
+_SEVENTHS = (None, None, 10, 10, None)
+
+
+def within_scale(chords: Array, scale: frozenset[int]) -> Array:
+    """The probabilities of the chords whose tones all lie in a scale; all of them where none does."""
+    keep = np.array(
+        [
+            all((root + s) % 12 in scale for s in (*TRIADS[q], _SEVENTHS[q]) if s is not None)
+            for root in range(12)
+            for q in range(len(QUALITIES))
+        ]
+    )
+    return np.asarray(np.where(keep, chords, 0.0)) if keep.any() else chords
+
+
 def chord_name(root: int, quality: int) -> str:
     """``Am7``."""
     return PITCH_NAMES[root % 12] + QUALITIES[quality]

@@ -83,6 +83,8 @@ class Harmony:
     chord: str = ""
     key: Key | None = None
     """The key that is given."""
+    scale: frozenset[int] | None = None
+    """Pitch classes that the chords that are decided keep to, where one of them does."""
     _chart_key: Key | None = None
     _hand: str = ""
     _hands: set[int] = field(default_factory=set)
@@ -311,7 +313,10 @@ class Harmony:
         self._foretold = None
 
     def _from(self, state: Array, beat: float, until: float, source: str = "foretold") -> HalfBar:
-        root, quality, sure = degrees.best_chord(degrees.chords_of(state))
+        chords = degrees.chords_of(state)
+        if self.scale is not None:
+            chords = degrees.within_scale(chords, self.scale)
+        root, quality, sure = degrees.best_chord(chords)
         keys = degrees.keys_of(state)
         index = self._key if self._key >= 0 else int(keys.argmax())
         key, believed = self.key, 1.0

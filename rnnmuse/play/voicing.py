@@ -183,5 +183,3 @@ def whole(notes: Sequence[int], chord: Chord | str) -> bool:
     third = next((s for s in (4, 3, 5, 2) if s in steps), None)
     fifth = next((s for s in (7, 6, 8) if s in steps), None)
     return all((symbol.root + s) % 12 in classes for s in (0, third, fifth) if s is not None)
-
-

@@ -7,6 +7,7 @@ recalled. Beats are those of the stage's clock; the player's grid positions are 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from random import Random
@@ -30,13 +31,13 @@ from rnnmuse.music.codec import (
     velocity_of,
 )
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
-from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
-from rnnmuse.play.beneath import VOICES, chord_beneath
+from rnnmuse.music.theory import key_name, parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
 from rnnmuse.protocol import PARAMETERS
+from rnnmuse.session.beneath import LOUD, VOICES, Beneath
 from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
 
 AHEAD = 2.0
@@ -90,8 +91,8 @@ class StreamPlayer:
     takes over when the performer has been silent for ``silence`` beats, until the performer plays again.
     ``answer`` likewise, for as many bars as the phrase it heard; with a ``turn`` the two take turns of so many bars,
     rest or no rest. ``loop`` repeats the last ``bars`` bars it played.
-    ``hold`` plays nothing new and lets its notes ring. ``harmonise`` gives each note of the performer's melody a chord
-    beneath it, at once, until the next. ``off`` is silent.
+    ``hold`` plays nothing new and lets its notes ring. ``harmonise`` plays chords beneath the performer's melody, one a
+    half bar, at once and in a ``pattern``. ``off`` is silent.
     """
 
     number: int
@@ -103,6 +104,8 @@ class StreamPlayer:
     harmony: Harmony | None = None
     """The stage's; it holds where the player has no key and no chord of its own."""
     player: Player = field(init=False)
+    beneath: Beneath = field(init=False)
+    _own_harmony: Harmony = field(init=False)
     playing: bool = False
     _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
     _sent: deque[tuple[int, Saved]] = field(default_factory=deque)
@@ -124,6 +127,7 @@ class StreamPlayer:
 
     def __post_init__(self) -> None:
         self.player = self._made(0)
+        self._own_harmony, self.beneath = self._made_own(), self._made_beneath()
 
     # -- what the performer does ----------------------------------------------------------------------------
 
@@ -159,9 +163,10 @@ class StreamPlayer:
             self._owed, self._tries = None if source else beat, 0
         if self.mode == "harmonise" and not source:
             if velocity and beat - self._chorded > TOGETHER:
-                orders += self._harmonised(beat, pitch)
-            elif not self._held:
-                orders += self._harmonised(beat, None)
+                self._chorded = beat
+                orders += self._under(beat, pitch, velocity)
+            elif not velocity and self._stage_harmony is None:
+                self._own_harmony.hear(beat, pitch, 0)
         return orders
 
     def set_mode(self, mode: str, beat: float) -> list[Order]:
@@ -176,6 +181,7 @@ class StreamPlayer:
         if mode == "loop":
             self._begin_loop(beat)
         self.mode = mode
+        self._own_harmony, self.beneath = self._made_own(), self._made_beneath()
         self.player.rules = self._rules()  # beside a performer it leaves the performer's part alone
         self.playing = mode == "loop"
         self._phrase = None
@@ -221,6 +227,9 @@ class StreamPlayer:
             raise
         orders = self._back_to(beat) if self.playing and self.mode != "loop" else []
         self.player.rules, self.player.frame = rules, frame
+        if self.mode == "harmonise":
+            orders += self.beneath.end(beat)
+        self._own_harmony, self.beneath = self._made_own(), self._made_beneath()
         self.player.temperature, self.player.top_p = self.parameters["temperature"], self.parameters["top_p"]
         if name == "seed":
             self.player.random.seed(value)
@@ -249,6 +258,7 @@ class StreamPlayer:
         """Count bars of another metre from now on; what was drawn ahead stays."""
         if metre != self.metre:
             self.metre = metre
+            self._own_harmony.set_metre(metre)
             self.player.rules, self.player.frame = self._rules(), self._frame()
 
     def swap(self, model: StreamModel, beat: float) -> list[Order]:
@@ -257,6 +267,7 @@ class StreamPlayer:
         first = max(0.0, beat - float(self.parameters["memory"]))
         self.model = model
         self.player = self._made(to_grid(first)[0])
+        self.beneath = self._made_beneath()
         self._held = dict.fromkeys(self._held, self._hearing())
         for heard in sorted(self._past, key=lambda heard: heard.beat):
             drum, foreign = heard.drum, heard.foreign
@@ -277,6 +288,8 @@ class StreamPlayer:
         self._decide(now)
         if self.mode == "loop" and self.playing:
             return self._looped(now)
+        if self.mode == "harmonise":
+            return self._kept(self.beneath.advance(self._listening, now, bool(self._held)))
         while self.playing and len(orders) < limit:
             if not self._queue:
                 self.player.prepare()  # kept with what is saved: going back there costs no step
@@ -312,6 +325,8 @@ class StreamPlayer:
 
     def wake(self, now: float) -> float:
         """The beat at which `advance` has something to do; infinity for never, unless something is heard."""
+        if self.mode == "harmonise":
+            return self.beneath.wake(bool(self._held))
         if self.playing:
             if self.mode == "loop":
                 return now + 1.0
@@ -363,6 +378,7 @@ class StreamPlayer:
         self._queue.clear()
 
     def _hush(self, beat: float) -> list[Order]:
+        self.beneath.end(beat)  # what it plays is among the notes that end
         orders: list[Order] = [*self._back_to(beat), EndNotes(self.number), *self._job_over()]
         self._silence(beat)
         return orders
@@ -451,18 +467,47 @@ class StreamPlayer:
             self._loop.popleft()
         return order
 
-    def _harmonised(self, beat: float, top: int | None) -> list[Order]:
-        """The chord beneath the note ``top`` instead of the one that sounds; none where the melody rests."""
-        orders, played = list[Note](), self.player
-        for part, pitch in sorted(played.started):
-            end = (0, 0, OFF, part, pitch, 0, max(10, played.micro))
-            played.hear(end)
-            orders.append(self._order(played.grid, end))
-        if top is not None:
-            self._chorded = beat
-            voices = int(self.parameters["polyphony"]) or VOICES
-            orders += [self._order(played.grid, event) for event in chord_beneath(played, top, voices)]
-        return [replace(order, tick=tick_of(beat)) for order in orders]  # at once, not on the grid
+    def _under(self, beat: float, melody: int, velocity: int) -> list[Order]:
+        """The chord beneath a note of the performer's, by the stage's harmony or, with a key or chord of its own, the
+        player's."""
+        harmony = self._listening
+        if self._stage_harmony is None:
+            harmony.hear(beat, melody, velocity)
+        return self._kept(self.beneath.under(harmony, beat, melody, velocity))
+
+    def _kept(self, orders: Sequence[Order]) -> list[Order]:
+        """Keep what is played beside the model for the mode `loop`."""
+        self._loop.extend(order for order in orders if isinstance(order, Note))
+        while self._loop and self._loop[0].tick < self._loop[-1].tick - LONGEST_LOOP * self.metre.ticks:
+            self._loop.popleft()
+        return list(orders)
+
+    @property
+    def _listening(self) -> Harmony:
+        return self._stage_harmony or self._own_harmony
+
+    def _made_own(self) -> Harmony:
+        """A harmony of the player's own: its key, scale and chord are given."""
+        made, p = Harmony(self.metre), self.parameters
+        if p["key"] or p["scale"]:
+            key = parse_key(p["key"]) if p["key"] else Key(0.0, 0)
+            made.scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))
+            made.give_key(key_name(key))
+        made.give_chord(p["chord"])
+        return made
+
+    def _made_beneath(self) -> Beneath:
+        p, parts = self.parameters, [i for i in sorted(self._own()) if not self.model.parts[i].drum]
+        low = max(36, int(p["low"]))
+        return Beneath(
+            self.number,
+            parts[0] if parts else 0,
+            p["pattern"],
+            int(p["polyphony"]) or VOICES,
+            low,
+            max(low, min(76, int(p["high"]))),
+            LOUD * float(p["velocity"]),
+        )
 
     # -- the loop -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,124 @@
+"""The harmony from the wire to the notes: what is given, what is told, and what a new engine is given again."""
+
+import pytest
+
+from rnnmuse.music.theory import parse_chord
+from rnnmuse.realtime.stage import Settings
+from rnnmuse.testing import StageClient
+
+H = "/rnnmuse/harmony"
+P = "/rnnmuse/player/1"
+
+
+@pytest.fixture
+def stage():
+    made = StageClient(Settings(model="leadsheet"))
+    yield made
+    assert not made.hung()
+    made.close()
+
+
+def told(stage, address):
+    return [message.arguments for message in stage.received() if message.address == address]
+
+
+def asked(stage, address):
+    stage.send(address)
+    stage.settle()
+    return told(stage, address)[-1]
+
+
+def test_a_chart_is_told_chord_by_chord_and_what_comes(stage):
+    stage.send("/rnnmuse/subscribe")
+    stage.send(f"{H}/chart", "Am7 | D7 | Gmaj7 % |")
+    stage.send("/rnnmuse/transport/play")
+    stage.settle()
+    stage.run(7.0)
+    now = told(stage, "/rnnmuse/out/harmony")
+    assert [(beat, chord, key, source) for beat, chord, key, _, source in now[:4]] == [
+        (0.0, "Am7", "G major", "chart"),
+        (4.0, "D7", "G major", "chart"),
+        (8.0, "Gmaj7", "G major", "chart"),
+        (12.0, "Am7", "G major", "chart"),
+    ]
+    assert told(stage, "/rnnmuse/out/harmony/coming")[0][:6] == (0.0, "Am7", 4.0, "D7", 8.0, "Gmaj7")
+
+
+def test_players_play_the_chords_that_are_given_on_strong_beats(stage):
+    stage.send(f"{H}/chart", "C | F | G7 | C")
+    stage.send(f"{P}/param/humanise", 0.0)
+    stage.send(f"{P}/mode", "free")
+    stage.send(f"{P}/start")
+    stage.settle()
+    stage.run(16.0)
+    chart = ["C", "F", "G7", "C"]
+    strong = wrong = 0
+    for time, sent in stage.output.events:
+        beat = time / 5e8
+        if sent.velocity and abs(beat - round(beat)) < 0.005 and round(beat) % 2 == 0:
+            strong += 1
+            wrong += sent.pitch % 12 not in parse_chord(chart[round(beat) // 4 % 4]).pitch_classes
+    assert strong > 8
+    assert not wrong
+
+
+def test_a_chord_that_is_given_in_the_middle_holds_from_the_next_event(stage):
+    stage.send(f"{H}/chord", "C")
+    stage.send(f"{P}/mode", "free")
+    stage.send(f"{P}/start")
+    stage.settle()
+    stage.run(3.9)
+    stage.send(f"{H}/chord", "F#")
+    stage.settle()
+    since = len(stage.output.events)
+    stage.run(8.0)
+    strong = [
+        s.pitch % 12 for t, s in stage.output.events[since:] if s.velocity and abs(t / 1e9 - round(t / 1e9)) < 0.01
+    ]
+    assert strong
+    assert set(strong) <= parse_chord("F#").pitch_classes
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("chart", "Am7 | H7"), ("chord", "Q"), ("key", "X major")])
+def test_what_is_refused_changes_nothing(stage, name, wrong):
+    before = asked(stage, f"{H}/{name}")
+    stage.send(f"{H}/{name}", wrong)
+    stage.settle()
+    assert [code for address, code, _ in stage.errors() if address == f"{H}/{name}"] == ["value"]
+    assert asked(stage, f"{H}/{name}") == before
+
+
+def test_the_notes_of_a_track_give_the_chords(stage):
+    stage.send(f"{H}/track", 16)
+    stage.send("/rnnmuse/transport/play")
+    stage.settle()
+    for pitch in (50, 53, 57):
+        stage.stage.player.played(15, pitch, 80)
+    stage.settle()
+    assert asked(stage, H)[1] == "Dm"
+    assert asked(stage, H)[4] == "hand"
+
+
+def test_a_melody_is_harmonised_at_once(stage):
+    stage.send(f"{P}/mode", "harmonise")
+    stage.send("/rnnmuse/transport/play")
+    stage.settle()
+    stage.run(2.0)
+    stage.send(f"{P}/note", 76, 90)
+    stage.settle()
+    stage.run(0.05)
+    sounding = [sent for _, sent in stage.output.events if sent.velocity]
+    assert len(sounding) == 4
+    assert all(sent.pitch < 76 for sent in sounding)
+    assert asked(stage, H)[4] == "heard"
+
+
+def test_a_new_engine_is_given_what_was_given(stage):
+    stage.send(f"{H}/chart", "Dm | A7")
+    stage.send(f"{H}/split", 55)
+    stage.settle()
+    stage.kill_engine()
+    stage.run(3.0)
+    assert len(stage.engines) > 1
+    assert stage.engines[-1].engine.harmony.chart.text == "Dm | A7"
+    assert stage.engines[-1].engine.harmony.split == 55
