@@ -200,6 +200,8 @@ TABLE: tuple[Row, ...] = (
         "to every subscriber", "server.probed"),
     Row("/rnnmuse/stats", "w", (), "answers notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
         "dropped, engines begun anew", "server.stats"),
+    Row("/rnnmuse/provenance", "w", (), "answers version, IPTC digital source type, share of the notes that the "
+        "performer sent (0-1), then name and hash of each model that has played", "server.provenance"),
     Row("/rnnmuse/models", "w", (), "answers the models that can be named", "server.models"),
     Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi.ports"),
     Row("/rnnmuse/midi/available", "w", (), "answers in or out and the name of each MIDI port that can be opened; then "

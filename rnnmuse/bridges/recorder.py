@@ -24,6 +24,8 @@ from pathlib import Path
 
 from rnnmuse.bridges.output import RECORDING, Program, Send, Sent
 from rnnmuse.clock import PPQ, Nanoseconds
+from rnnmuse.provenance.marks import seal
+from rnnmuse.provenance.record import Made
 
 log = logging.getLogger("rnnmuse.recorder")
 
@@ -65,7 +67,8 @@ class Recorder:
     """An output that writes a file; a thread of its own does the writing, so that no note waits for a disk.
 
     ``lost`` is called once, with the reason, when the file can be written no more; it stays valid, and what sounded
-    then is ended in it. OSError where the file cannot be created. ``opened`` opens the file.
+    then is ended in it. OSError where the file cannot be created. ``opened`` opens the file;
+    ``made`` says what made the music, for the record in the closed file.
     """
 
     def __init__(
@@ -74,11 +77,12 @@ class Recorder:
         tempo: float,
         lost: Callable[[str], None] = lambda _: None,
         opened: Callable[[Path], RawIOBase] = _open,
+        made: Callable[[], Made] | None = None,
     ) -> None:
         self.name, self.path = RECORDING + path.name, path
         self.ahead: Nanoseconds = 0
         self.clock = False
-        self._lost, self._over = lost, False
+        self._lost, self._over, self._made = lost, False, made
         self._queue: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
         self._tracks: dict[int, _Track] = {}
         self._names: dict[int, str] = {}
@@ -202,7 +206,8 @@ class Recorder:
             chunks.append(b"\x00\xff\x03" + _variable(len(name)) + name + bytes(track.data) + _END)
         beside = self.path.with_name(self.path.name + ".new")
         try:
-            beside.write_bytes(_head(len(chunks)) + b"".join(map(_chunk, chunks)))
+            data = _head(len(chunks)) + b"".join(map(_chunk, chunks))
+            beside.write_bytes(data if self._made is None else seal(data, ".mid", self._made()))
             beside.replace(self.path)
         except OSError as error:
             log.warning("%s: has one track for all parts (%s)", self.path, error.strerror)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnmuse.cli.command import Json, examples, progress, renamed, show_json
-from rnnmuse.cli.files import SCORE_SUFFIXES, AsWritten, Force, check_suffix, target, write_piece
+from rnnmuse.cli.files import (
+    SCORE_SUFFIXES,
+    AsWritten,
+    Force,
+    NoProvenance,
+    check_suffix,
+    inherited,
+    target,
+    unmarked,
+    write_piece,
+)
 
 if TYPE_CHECKING:
     from rnnmuse.music.piece import Piece
@@ -74,6 +84,7 @@ def generate(
     picture: Picture = None,
     force: Force = False,
     as_json: Json = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Write new music, from nothing or from a --prompt."""
     from rnnmuse.compose.muse import Settings
@@ -85,7 +96,7 @@ def generate(
         repeat, expression, ending,
     )  # fmt: skip
     if prompt is not None:
-        _continue(prompt, model, bars, settings, out, audio, picture, False, force, as_json)
+        _continue(prompt, model, bars, settings, out, audio, picture, False, force, as_json, no_provenance)
         return
     from rnnmuse.compose.muse import load
 
@@ -93,7 +104,7 @@ def generate(
     with progress(f"{model} plays {bars} bars"):
         piece = muse.generate(bars, settings)
     _name_silent(muse.silent(piece, players))
-    _write(piece, out or Path(f"{model}-{seed}.mid"), audio, picture, None, seed, force, as_json)
+    _write(piece, out or Path(f"{model}-{seed}.mid"), audio, picture, None, seed, force, as_json, no_provenance)
 
 
 @examples(
@@ -126,6 +137,7 @@ def continue_(
     as_written: AsWritten = False,
     force: Force = False,
     as_json: Json = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Play on where FILE stops; the result holds the piece and its continuation."""
     from rnnmuse.compose.muse import Settings
@@ -135,7 +147,7 @@ def continue_(
         temperature, top_p, seed, key, scale, chords, density, tempo, None, players, low, high, polyphony,
         repeat, expression, ending,
     )  # fmt: skip
-    _continue(file, model, bars, settings, out, audio, picture, as_written, force, as_json)
+    _continue(file, model, bars, settings, out, audio, picture, as_written, force, as_json, no_provenance)
 
 
 def _continue(
@@ -149,13 +161,14 @@ def _continue(
     as_written: bool,
     force: bool,
     as_json: bool,
+    no_provenance: bool,
 ) -> None:
     from rnnmuse.compose.muse import Settings, joined, load
     from rnnmuse.music.read import read_music
 
     assert isinstance(settings, Settings)
     _check(out, audio, picture)
-    piece = read_music(file, as_written)
+    piece = inherited(read_music(file, as_written), file)
     muse = load(model)
     with progress(f"{model} plays {bars} bars"):
         new = muse.continue_(piece, bars, settings)
@@ -164,7 +177,7 @@ def _continue(
     mark = piece.bar_start_after(max(0.0, piece.end - 0.2))
     whole = joined(piece, new) if notes else piece
     out = out or Path(f"{file.stem}-continued.mid")
-    _write(whole, out, audio, picture, mark, settings.seed, force, as_json)
+    _write(whole, out, audio, picture, mark, settings.seed, force, as_json, no_provenance)
 
 
 def _name_silent(names: list[str]) -> None:
@@ -196,7 +209,10 @@ def _write(
     seed: int | None,
     force: bool,
     as_json: bool,
+    no_provenance: bool,
 ) -> None:
+    if unmarked(no_provenance):
+        piece.made = None
     out = write_piece(piece, out, force)
     new = [n for n in piece.notes if mark is None or n.start >= mark - 1e-3]
     if picture:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnmuse.cli.command import App, Group, examples, renamed
+from rnnmuse.cli.files import NoProvenance, unmarked
 
 if TYPE_CHECKING:
     from rnnmuse.cover.picture import Design
@@ -70,6 +71,7 @@ def draw(
     layout: Layout = "auto",
     place: Place = "auto",
     font: Font = None,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Draw the cover of a piece, 3000 x 3000 px, with title and artist."""
     from rnnmuse.cover.composition import compose
@@ -80,6 +82,7 @@ def draw(
         check_ending,
         contact_sheet,
         described,
+        made_of,
         parse_formats,
         parse_grid,
         picture_of,
@@ -101,13 +104,14 @@ def draw(
     design = _design(file, seed, mood=mood, look=look, palette=palette, strength=strength, title=title, artist=artist,
                      style=style, layout=layout, place=place, font=font)  # fmt: skip
     loaded = load_cover(model)
+    plain = unmarked(no_provenance)
     path = out or Path("out") / f"{file.stem if file is not None else f'seed-{design.seed}'}-cover.jpg"
     with _bar() as bar:
         if cells is not None:
             task = bar.add_task("drawing", total=1.0)
             choice = contact_sheet(loaded, design, *cells, progress=lambda done: bar.update(task, completed=done))
             path = path.with_stem(f"{path.stem}-grid") if out is None else path
-            print(write(choice, path) or path)
+            print(write(choice, path, made=None if plain else made_of(loaded, design, "contact sheet")) or path)
             return
         for index in range(variations):
             one = design.with_seed((design.seed + index) % 2**31)
@@ -121,13 +125,14 @@ def draw(
                 sheet = sheet_of(one, compose(picture_of(loaded, one)), width, height)
                 where = path.with_stem("-".join([path.stem, *([str(one.seed)] if variations > 1 else []),
                                                  *([name] if len(names) > 1 else [])]))  # fmt: skip
+                record = None if plain else made_of(loaded, one)
                 if where.suffix.lower() in VECTORS:
-                    write_vector(sheet, where, described(loaded, one), trim)
+                    write_vector(sheet, where, described(loaded, one), trim, record)
                     inks = ", ".join(f"{ink.name} {'/'.join(map(str, ink.cmyk))}" for ink in sheet.made.inks)
                     print(f"{where}  {width} x {height}, seed {one.seed}, inks {inks}")
                     continue
                 image, lettering = printed(sheet, one.seed, progress=drawn)
-                warning = write(image, where, described(loaded, one))
+                warning = write(image, where, described(loaded, one), record)
                 text = f", text at {lettering.contrast:.1f} : 1" if lettering else ""
                 print(f"{where}  {width} x {height}, seed {one.seed}{text}")
                 if warning:
@@ -155,9 +160,10 @@ def sheet(
     layout: Layout = "auto",
     place: Place = "auto",
     font: Font = None,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """The covers of several pieces on one sheet, with their titles."""
-    from rnnmuse.cover.picture import check_ending, design_for, gallery, read_titles, write
+    from rnnmuse.cover.picture import check_ending, design_for, gallery, made_of, read_titles, write
     from rnnmuse.models.bundle import load_cover
     from rnnmuse.music.read import read_music
 
@@ -183,7 +189,8 @@ def sheet(
             bar.advance(task)
         task = bar.add_task("drawing", total=1.0)
         made = gallery(loaded, designs, columns, cell, progress=lambda done: bar.update(task, completed=done))
-    print(write(made, out) or out)
+    record = None if unmarked(no_provenance) else made_of(loaded, designs[0], "sheet of covers")
+    print(write(made, out, made=record) or out)
 
 
 @app.command()
@@ -210,10 +217,12 @@ def video(
     layout: Layout = "auto",
     place: Place = "auto",
     font: Font = None,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """A loop that moves with the music's bars and loudness (needs the video extra)."""
     import tempfile
 
+    from rnnmuse.cover.picture import made_of
     from rnnmuse.cover.video import Walk, checked, excerpt, frames, parse_size, write_loop_sound, write_video
     from rnnmuse.models.bundle import load_cover
     from rnnmuse.music.read import read_music
@@ -236,7 +245,9 @@ def video(
         )
         task = bar.add_task("drawing", total=1.0)
         pictures = frames(loaded, design, walk, width, height, fps)
-        write_video(pictures, path, (width, height), fps, count, heard, lambda done: bar.update(task, completed=done))
+        record = None if unmarked(no_provenance) else made_of(loaded, design, "video")
+        write_video(pictures, path, (width, height), fps, count, heard, lambda done: bar.update(task, completed=done),
+                    record)  # fmt: skip
     print(f"{path}  {width} x {height}, {walk.seconds:.1f} s, {count} pictures, seed {design.seed}")
 
 

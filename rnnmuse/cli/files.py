@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 AsWritten = Annotated[bool, typer.Option("--as-written", help="Read a score without playing its repeats.")]
+NoProvenance = Annotated[
+    bool,
+    typer.Option(
+        "--no-provenance",
+        help="Write no record of what made the file. The law may want one: Article 50 of the EU AI Act has generated "
+        "sound, pictures and text marked.",
+    ),
+]
 SCORE_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
@@ -45,6 +53,23 @@ def target(path: Path, force: bool = False, field: str = "out") -> Path:
         number += 1
     print(f"{path} exists; writing {free.name} (--force replaces it)", file=sys.stderr)
     return target(free, field=field)
+
+
+def unmarked(none: bool) -> bool:
+    """Whether a file is written without its record, which is told once."""
+    if none:
+        print("rnnmuse: no record of what made it; where the law asks for one, say so yourself", file=sys.stderr)
+    return none
+
+
+def inherited(piece: Piece, file: Path) -> Piece:
+    """``piece``, read from ``file``, with the record that the file has, so that what is made of it says so too."""
+    from dataclasses import replace
+
+    from rnnmuse.provenance.marks import read
+
+    found = read(file)
+    return piece if found is None else replace(piece, made=found.made)
 
 
 def write_piece(piece: Piece, out: Path, force: bool = False) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rnnmuse.cli.command import examples, progress, renamed
-from rnnmuse.cli.files import AsWritten, Force, target
+from rnnmuse.cli.files import AsWritten, Force, NoProvenance, inherited, target, unmarked
 
 
 @examples("rnnmuse listen song.mid", "rnnmuse listen song.mid --loudness -14 --out loud.wav")
@@ -27,6 +27,7 @@ def listen(
     play: Annotated[bool, typer.Option("--play", help="Play it on the sound card instead of writing a file.")] = False,
     as_written: AsWritten = False,
     force: Force = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Render FILE to a sound file, with the built-in synthesiser or a SoundFont."""
     from rnnmuse.music.read import read_music
@@ -39,7 +40,9 @@ def listen(
     if not play:
         check_format(path)
     font = find(soundfont) if soundfont is not None else None
-    piece = read_music(file, as_written)
+    piece = inherited(read_music(file, as_written), file)
+    if unmarked(no_provenance):
+        piece.made = None
     if play:
         print(f"{file.name}: {play_sound(piece, font, sample_rate, loudness):.1f} s played")
         return

@@ -225,10 +225,18 @@ def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callabl
 
 
 def add_recorder(stage: Stage, path: Path) -> str:
-    """Record into a MIDI file; returns the line that says so."""
+    """Record what the models play into a MIDI file; returns the line that says so."""
+    from dataclasses import replace
+
     from rnnmuse.bridges.output import RECORDING
     from rnnmuse.bridges.recorder import Recorder
+    from rnnmuse.provenance.record import Made
 
     name = RECORDING + path.name
-    stage.add_output(Recorder(path, float(stage.clock.tempo), lambda why: stage.lose(name, why)))
+
+    def made() -> Made:
+        return replace(stage.made(), people=0.0)  # what the performer sends is not recorded
+
+    recorder = Recorder(path, float(stage.clock.tempo), lambda why: stage.lose(name, why), made=made)
+    stage.add_output(recorder)
     return f"Record {path}"

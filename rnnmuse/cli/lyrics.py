@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnmuse.cli.command import examples, progress
-from rnnmuse.cli.files import SCORE_SUFFIXES, Force, check_suffix, write_piece
+from rnnmuse.cli.files import SCORE_SUFFIXES, Force, NoProvenance, check_suffix, inherited, unmarked, write_piece
 
 if TYPE_CHECKING:
     from rnnmuse.music.piece import Piece
@@ -30,6 +30,7 @@ def lyrics(
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
     out: OutFile = None,
     force: Force = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Write words to a melody: a syllable a note, stress on strong beats, rhyme at the ends of phrases."""
     from rnnmuse.music.read import read_music
@@ -39,7 +40,7 @@ def lyrics(
     from rnnmuse.text.writer import Settings
 
     _check_out(out)
-    piece = read_music(file)
+    piece = inherited(read_music(file), file)
     if part is not None and not 1 <= part <= len(piece.parts):
         raise ValueError(f"part: {part}; {file.name} has 1 to {len(piece.parts)}")
     index = sung_part(piece) if part is None else part - 1
@@ -60,7 +61,7 @@ def lyrics(
     for line in words.lines:
         print(line)
     found = fit(made, index)
-    _write(made, out or file.with_name(f"{file.stem}-words.mid"), seed, force)
+    _write(made, out or file.with_name(f"{file.stem}-words.mid"), seed, force, no_provenance)
     share = found.strong / max(1, found.stressed)
     print(f"{found.notes} notes, all with a syllable or held; {share:.0%} of stressed syllables on strong beats")
 
@@ -77,6 +78,7 @@ def setting(
     seed: Annotated[int | None, typer.Option(help="The same seed sings the same.")] = None,
     out: OutFile = None,
     force: Force = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Make a melody for words: rhythm from their stress, notes by a stream model."""
     from rnnmuse.compose.setting import set_words
@@ -92,7 +94,7 @@ def setting(
     piece = set_words(
         load_stream(model), text, key=key, tempo=tempo, low=low, high=high, temperature=temperature, seed=seed
     )
-    _write(piece, out or Path(f"setting-{seed}.mid"), seed, force)
+    _write(piece, out or Path(f"setting-{seed}.mid"), seed, force, no_provenance)
 
 
 def _check_out(out: Path | None) -> None:
@@ -100,5 +102,7 @@ def _check_out(out: Path | None) -> None:
         check_suffix(out, SCORE_SUFFIXES)
 
 
-def _write(piece: Piece, out: Path, seed: int, force: bool) -> None:
+def _write(piece: Piece, out: Path, seed: int, force: bool, no_provenance: bool) -> None:
+    if unmarked(no_provenance):
+        piece.made = None
     print(f"{write_piece(piece, out, force)} (seed {seed})")

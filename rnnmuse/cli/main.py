@@ -26,6 +26,7 @@ from rnnmuse.cli import (
     phrases,
     play,
     ports,
+    provenance,
     rig,
     screen,
     show,
@@ -73,6 +74,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "cues": cues.cues,
         "ports": ports.ports,
         "doctor": doctor.doctor,
+        "provenance": provenance.provenance,
     },
 }
 """The commands by the panel of the help in which they stand; groups of commands follow."""

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnmuse.cli.command import examples, progress
-from rnnmuse.cli.files import SCORE_SUFFIXES, AsWritten, Force, check_suffix, target, write_piece
+from rnnmuse.cli.files import (
+    SCORE_SUFFIXES,
+    AsWritten,
+    Force,
+    NoProvenance,
+    check_suffix,
+    inherited,
+    target,
+    unmarked,
+    write_piece,
+)
 
 if TYPE_CHECKING:
     from rnnmuse.compose.phrases import Phrases
@@ -33,15 +43,21 @@ def interpolate(
     out: Out = None,
     picture: Picture = None,
     force: Force = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Go from the first phrase of A to the first of B in steps, each a phrase of its own."""
     from rnnmuse.compose.phrases import as_piece
     from rnnmuse.music.read import read_music
+    from rnnmuse.provenance.record import Made
 
     one, two = read_music(a), read_music(b)
-    grids = _load(model, one).interpolate(one, two, steps, bars)
+    phrases = _load(model, one)
+    grids = phrases.interpolate(one, two, steps, bars)
     piece = as_piece(grids, one)
-    _write(piece, out or Path(f"{a.stem}-to-{b.stem}.mid"), f"{steps} phrases of {bars} bars", force)
+    between = grids[1:-1]
+    people = 1 - len(as_piece(between, one).notes) / max(1, len(piece.notes)) if between else 1.0
+    piece.made = Made("interpolate", {phrases.model.name: phrases.model.digest}, None, {"bars": bars}, people)
+    _write(piece, out or Path(f"{a.stem}-to-{b.stem}.mid"), f"{steps} phrases of {bars} bars", force, no_provenance)
     if picture:
         from rnnmuse.music.sheet import Cell, save_sheet
 
@@ -64,14 +80,15 @@ def vary(
     model: Model = "",
     out: Out = None,
     force: Force = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Vary the melody of FILE, or its drums where it has nothing else, phrase by phrase."""
     from rnnmuse.music.read import read_music
 
-    piece = read_music(file)
+    piece = inherited(read_music(file), file)
     seed = secrets.randbits(31) if seed is None else seed
     made = _load(model, piece).vary(piece, amount, seed, bars)
-    _write(made, out or Path(f"{file.stem}-varied.mid"), f"amount {amount:g}, seed {seed}", force)
+    _write(made, out or Path(f"{file.stem}-varied.mid"), f"amount {amount:g}, seed {seed}", force, no_provenance)
 
 
 @examples("rnnmuse groove beat.mid --amount 0.7", "rnnmuse groove beat.mid --keep kick,snare --out kit.mid")
@@ -84,6 +101,7 @@ def groove(
     model: Model = "beats",
     out: Out = None,
     force: Force = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Play the drums of FILE as a human would; or fill in a kit; or make one from taps."""
     from rnnmuse.compose.phrases import load_phrases
@@ -91,8 +109,8 @@ def groove(
 
     seed = secrets.randbits(31) if seed is None else seed
     names = tuple(name for name in keep.split(",") if name.strip())
-    piece = load_phrases(model).groove(read_music(file), amount, seed, names, taps)
-    _write(piece, out or Path(f"{file.stem}-groove.mid"), f"seed {seed}", force)
+    piece = load_phrases(model).groove(inherited(read_music(file), file), amount, seed, names, taps)
+    _write(piece, out or Path(f"{file.stem}-groove.mid"), f"seed {seed}", force, no_provenance)
 
 
 @examples("rnnmuse infill song.mid --bars 2-3 --candidates 4 --seed 1")
@@ -112,6 +130,7 @@ def infill(
     picture: Picture = None,
     as_written: AsWritten = False,
     force: Force = False,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Replace bars of FILE by new ones that fit what is before and after them."""
     from rnnmuse.compose.infill import infill as fill
@@ -127,11 +146,15 @@ def infill(
     seed = secrets.randbits(31) if seed is None else seed
     guiding = load_phrases(guide) if guide else None
     settings = Settings(temperature=temperature, seed=seed, key=key or None, chords=chords or None)
-    piece = read_music(file, as_written)
+    piece = inherited(read_music(file, as_written), file)
     with progress(f"{model} tries {candidates} fillings"):
         made = fill(load(model), piece, int(first), int(last or first), guiding, settings, candidates)
     _write(
-        made.piece, out or Path(f"{file.stem}-filled.mid"), f"join {made.join:.2f} nats an event, seed {seed}", force
+        made.piece,
+        out or Path(f"{file.stem}-filled.mid"),
+        f"join {made.join:.2f} nats an event, seed {seed}",
+        force,
+        no_provenance,
     )
     if picture:
         from rnnmuse.music.pianoroll import save_roll
@@ -170,6 +193,8 @@ def _load(model: str, piece: Piece) -> Phrases:
     return load_phrases(model or ("phrases" if pitched else "beats"))
 
 
-def _write(piece: Piece, out: Path, words: str, force: bool) -> None:
+def _write(piece: Piece, out: Path, words: str, force: bool, no_provenance: bool) -> None:
+    if unmarked(no_provenance):
+        piece.made = None
     out = write_piece(piece, out, force)
     print(f"{out}: {len(piece.notes)} notes, {piece.seconds_at(piece.end):.0f} s; {words}")

@@ -6,12 +6,16 @@ import json
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rnnmuse.cli.command import examples, renamed
+from rnnmuse.cli.files import NoProvenance, unmarked
 from rnnmuse.errors import RnnmuseError
+
+if TYPE_CHECKING:
+    from rnnmuse.provenance.record import Made
 
 
 @examples(
@@ -45,8 +49,10 @@ def text(
     out: Annotated[Path | None, typer.Option(help="Write to this file: .txt, .json, .srt or .vtt.")] = None,
     tempo: Annotated[float, typer.Option(help="Tempo in bpm, for .srt, .vtt and .json.")] = 120.0,
     syllables: Annotated[float, typer.Option(help="Syllables a beat, for .srt, .vtt and .json.")] = 2.0,
+    no_provenance: NoProvenance = False,
 ) -> None:
     """Write text: plain, in a verse form, or a scene; to the screen or to a file."""
+    from rnnmuse.provenance.record import Made, chosen
     from rnnmuse.text.author import author
     from rnnmuse.text.forms import FORMS, NAMES, unknown_form
     from rnnmuse.text.writer import MOST, Settings
@@ -65,6 +71,8 @@ def text(
     seed = secrets.randbits(31) if seed is None else seed
     writer = author(model or default)
     settings = Settings(temperature, top_p, _words(ban), _words(require))
+    asked = {**chosen(settings), **({"form": form} if form else {}), "length": length, "unit": unit}
+    made_by = None if unmarked(no_provenance) else Made("text", {writer.model.name: writer.model.digest}, seed, asked)
     if form == "scene":
         play = writer.scene(_words(cast), length or 8, prompt=prompt, seed=seed, settings=settings)
         _give(
@@ -75,6 +83,7 @@ def text(
             seed,
             writer.model.name,
             {"form": form, "cues": play.cues(tempo, syllables)},
+            made_by,
         )
     elif form is not None:
         wishes: dict[str, Any] = {
@@ -86,7 +95,7 @@ def text(
             for i in range(length or 1)
         ]
         more = {"form": form, **{name: wish for name, wish in wishes.items() if wish}}
-        _give("\n\n".join(poems), out, tempo, syllables, seed, writer.model.name, more)
+        _give("\n\n".join(poems), out, tempo, syllables, seed, writer.model.name, more, made_by)
     elif stream and not writer.model.verse:
         pieces = []
         for piece in writer.stream(length or 500, unit, prompt=prompt, seed=seed, settings=settings):
@@ -95,19 +104,30 @@ def text(
             sys.stdout.flush()
         print()
         if out is not None:
-            _give("".join(pieces), out, tempo, syllables, seed, writer.model.name, {})
+            _give("".join(pieces), out, tempo, syllables, seed, writer.model.name, {}, made_by)
     else:
         if writer.model.verse and unit == "characters":
             length, unit = length or 1, "poems"
         made = writer.text(length or 500, unit, prompt=prompt, seed=seed, settings=settings)
-        _give(made, out, tempo, syllables, seed, writer.model.name, {})
+        _give(made, out, tempo, syllables, seed, writer.model.name, {}, made_by)
 
 
 def _words(given: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in given.replace("，", ",").split(",") if word.strip())
 
 
-def _give(made: str, out: Path | None, tempo: float, rate: float, seed: int, model: str, more: dict[str, Any]) -> None:
+def _give(
+    made: str,
+    out: Path | None,
+    tempo: float,
+    rate: float,
+    seed: int,
+    model: str,
+    more: dict[str, Any],
+    made_by: Made | None,
+) -> None:
+    from rnnmuse.provenance.marks import seal_file
+    from rnnmuse.storage import write_whole
     from rnnmuse.text.subtitles import subtitles, timed
 
     if out is None:
@@ -123,7 +143,8 @@ def _give(made: str, out: Path | None, tempo: float, rate: float, seed: int, mod
     else:
         content = made + "\n"
     try:
-        out.write_text(content, "utf-8")
+        write_whole(out, content.encode())
+        seal_file(out, made_by)
     except OSError as error:
         raise RnnmuseError(f"out: {out}: {error.strerror or error}") from None
     print(f"{out} (seed {seed})")

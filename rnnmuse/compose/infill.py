@@ -22,10 +22,11 @@ from rnnmuse.models.latent import slerp
 from rnnmuse.models.likelihood import event_likelihoods
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import BEATS, GRID, SUB, Encoded, drum_parts, encode
-from rnnmuse.music.piece import Key, Part, Piece
+from rnnmuse.music.piece import Key, Part, Piece, credited
 from rnnmuse.music.theory import parse_key, parse_progression, scale_pitch_classes
 from rnnmuse.play.limits import Constraints
 from rnnmuse.play.sampler import constrained, events_until
+from rnnmuse.provenance.record import Made, chosen
 
 CANDIDATES = 16
 GUIDANCE = 0.5
@@ -78,7 +79,12 @@ def infill(
     The new bars keep the key and the chords of ``settings``, else those of the piece. Without ``phrases``, or in a
     metre or with parts that they do not know, only the join judges. ValueError names the field that is wrong.
     """
-    return best(fillings(muse, piece, first, last, phrases, settings, candidates), guidance)
+    found = best(fillings(muse, piece, first, last, phrases, settings, candidates), guidance)
+    settings = settings or Settings()
+    models = {muse.name: muse.model.digest} | ({phrases.model.name: phrases.model.digest} if phrases else {})
+    asked = {**chosen(settings, "seed"), "bars": f"{first}-{last}", "candidates": candidates}
+    kept = without(piece, found.start, found.end)
+    return replace(found, piece=credited(found.piece, kept, Made("infill", models, settings.seed, asked)))
 
 
 def best(filled: Sequence[Filled], guidance: float = GUIDANCE) -> Filled:

@@ -15,7 +15,7 @@ from rnnmuse.music.codec import GRID, assign, decode, drum_parts, encode, notes_
 from rnnmuse.music.echo import NEW, bars_of
 from rnnmuse.music.expression import expressed
 from rnnmuse.music.keys import follow_keys
-from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
+from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo, credited
 from rnnmuse.music.theory import (
     PITCH_NAMES,
     estimate_key,
@@ -27,6 +27,7 @@ from rnnmuse.music.theory import (
 from rnnmuse.play.limits import Constraints
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, constrained, events_until
+from rnnmuse.provenance.record import Made, chosen
 
 MEMORY = 2048  # events of the prompt that are heard; the state has forgotten what was before
 UNHEARD = 2
@@ -130,7 +131,8 @@ class Muse:
         events = self._play(out, heard, span, settings, players, plan, seed)
         notes = decode_from(events, round(start * GRID), drum_parts(self.model.parts))
         notes = _held(notes, end, out, settings, self.model.drums)
-        return self._expressed(self._spread(notes, piece, out), start, settings)
+        made = self._expressed(self._spread(notes, piece, out), start, settings)
+        return replace(made, made=self._made("continue", seed, settings))
 
     def generate(self, bars: int = 8, settings: Settings | None = None, **changes: object) -> Piece:
         """``bars`` bars from nothing."""
@@ -155,7 +157,11 @@ class Muse:
             notes = [n for n in notes if n.start < end - start - SWING]
             end -= start
         notes = _held(notes, end, out, settings, self.model.drums)
-        return self._expressed(self._spread(notes, empty, out), 0.0, settings)
+        made = self._expressed(self._spread(notes, empty, out), 0.0, settings)
+        return replace(made, made=self._made("generate", seed, settings))
+
+    def _made(self, what: str, seed: int, settings: Settings) -> Made:
+        return Made(what, {self.name: self.model.digest}, seed, chosen(settings, "seed"), 0.0)
 
     def top_p(self, settings: Settings) -> float:
         """The nucleus that is drawn from: the one that is asked for, else the model's own."""
@@ -303,7 +309,8 @@ def joined(piece: Piece, continuation: Piece) -> Piece:
     """A piece and its continuation as one; see `rnnmuse.music.joining`."""
     if not any(part.notes for part in continuation.parts):
         return piece
-    return joining.joined(piece, continuation, piece.bar_start_after(max(0.0, piece.end - 0.2)))
+    whole = joining.joined(piece, continuation, piece.bar_start_after(max(0.0, piece.end - 0.2)))
+    return whole if continuation.made is None else credited(whole, piece, continuation.made)
 
 
 def decode_from(events: Sequence[Event], start: int, drums: frozenset[int]) -> list[Note]:

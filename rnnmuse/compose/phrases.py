@@ -36,10 +36,11 @@ from rnnmuse.music.phrases import (
     on_step,
     playable,
 )
-from rnnmuse.music.piece import Key, Part, Piece, Tempo
+from rnnmuse.music.piece import Key, Part, Piece, Tempo, credited
 from rnnmuse.music.theory import estimate_key, scale_pitch_classes
 from rnnmuse.play.taps import kit_of
 from rnnmuse.play.variation import varied
+from rnnmuse.provenance.record import Made
 
 MAX_STEPS = 64
 CLOSER = 6
@@ -151,7 +152,8 @@ class Phrases:
                 continue  # silence stays silent
             made = varied(self.model, grid, amount, Random(seed), context, _kept(grid, context))
             notes += (drum_notes if self.model.drum else melody_notes)(made, start=start)
-        return with_notes(piece, found.part, notes)
+        record = Made("vary", {self.model.name: self.model.digest}, seed, {"amount": amount, "bars": bars})
+        return credited(with_notes(piece, found.part, notes), piece, record)
 
     def map(self, bars: int = 2, across: str = "", up: str = "", side: int = 8) -> list[list[Grid]]:
         """Rows of phrases that differ, from the training phrases, sorted by two axes: row 0 is the most of ``up``.
@@ -212,14 +214,18 @@ class Phrases:
             notes = [replace(n, pitch=DRUM_PITCHES[1]) for n in source.notes]
         bars = -(-(on_step(max(n.start for n in notes))[0] + 1) // BAR)
         grid, _ = drum_grid(notes, bars)
-        random = Random(secrets.randbits(31) if seed is None else seed)
+        seed = secrets.randbits(31) if seed is None else seed
+        random, source_piece = Random(seed), piece
+        made_by = Made("groove", {self.model.name: self.model.digest}, seed, {"amount": amount, "keep": keep,
+                                                                              "taps": taps})  # fmt: skip
         tempo = min(1000.0, max(10.0, piece.tempo_at(0.0)))
         if taps:
             for other in drums[1:]:
                 piece = with_notes(piece, other, [])
         if taps:
             kit = drum_notes(kit_of(groove, grid, random, tempo))
-            return with_notes(piece, index, sorted(kit + _doubled(notes, kit)), drum=True)
+            whole = with_notes(piece, index, sorted(kit + _doubled(notes, kit)), drum=True)
+            return credited(whole, source_piece, made_by)
         if kept:
             made = groove.fill(grid, random, kept, tempo)
             mask = np.zeros(len(DRUMS), np.int16)
@@ -229,13 +235,13 @@ class Phrases:
             for i in drums:  # what stays, stays on its own track
                 old = [n for n in piece.parts[i].notes if DRUM_OF.get(n.pitch) in kept]
                 piece = with_notes(piece, i, sorted(old + (drum_notes(new) if i == index else [])))
-            return piece
+            return credited(piece, source_piece, made_by)
         human = levelled(groove.humanise(grid, random, tempo, level=level_of(grid)), level_of(grid))
         rolls = _rolls(notes)
         for i in drums:
             moved = [_moved(n, grid, human, amount, random, rolls) for n in piece.parts[i].notes]
             piece = with_notes(piece, i, moved)
-        return piece
+        return credited(piece, source_piece, made_by, len(piece.notes))  # every stroke is the source's
 
     def _groove(self) -> GrooveModel:
         if self.model.groove is None:

@@ -21,6 +21,7 @@ from rnnmuse.music.piece import Metre, Part, Piece, Tempo
 from rnnmuse.music.theory import parse_key, scale_pitch_classes
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.sampler import Frame, Player
+from rnnmuse.provenance.record import Made
 from rnnmuse.text.lyrics import syllables_of
 from rnnmuse.text.pronounce import sound, words_of
 
@@ -125,6 +126,8 @@ def set_words(
     singer = _Singer(model, piece, scale, frozenset(triad), tonality.tonic, (low, high), temperature, seed)
     notes = singer.sing(places, sections_of(text))
     piece.parts = [Part("Voice", 53, notes=notes, lyrics=[Lyric(place.start, place.text) for place in places])]
+    asked = {"key": key, "tempo": tempo, "low": low, "high": high, "temperature": temperature}
+    piece.made = Made("setting", {model.name: model.digest}, seed, asked, 0.0)
     return piece
 
 

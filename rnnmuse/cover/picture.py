@@ -33,6 +33,9 @@ from rnnmuse.cover.traits import (
 from rnnmuse.cover.typography import LAYOUTS, PLACES, Lettering, Rectangle, Setting, lay_out, lettered, prepared
 from rnnmuse.models.cover import Array, CoverModel
 from rnnmuse.music.piece import Piece
+from rnnmuse.provenance.marks import seal
+from rnnmuse.provenance.record import Made, chosen
+from rnnmuse.storage import write_whole
 
 Progress = Callable[[float], None]
 FORMATS = {"square": (3000, 3000), "banner": (2660, 1140), "story": (1080, 1920)}
@@ -280,7 +283,7 @@ def check_ending(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
         raise ValueError(f"out: {path.name}; must end with {', '.join(endings)}")
 
 
-def write(image: Image.Image, path: Path, about: str = "") -> str:
+def write(image: Image.Image, path: Path, about: str = "", made: Made | None = None) -> str:
     """Write PNG or JPEG by the path's ending: sRGB with its profile, 300 dpi, JPEG at full colour resolution.
 
     A JPEG over MOST_BYTES is written at a lower quality. Returns a line to show if the file is still larger than
@@ -303,13 +306,19 @@ def write(image: Image.Image, path: Path, about: str = "") -> str:
             if held.tell() <= MOST_BYTES:
                 break
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(held.getbuffer())
-    partial.replace(path)
+    data = held.getvalue()
+    write_whole(path, data if made is None else seal(data, path.suffix, made))
     if held.tell() > MOST_BYTES:
         return (f"{path.name}: {held.tell() / 1e6:.1f} MB; some distributors take up to "
                 f"{MOST_BYTES // 10**6} MB: write .jpg for them")  # fmt: skip
     return ""
+
+
+def made_of(model: CoverModel, design: Design, what: str = "cover") -> Made:
+    """What made the cover of ``design``, for its file."""
+    return Made(
+        what, {model.name: model.digest}, design.seed, chosen(design, "seed", "traits", "profile", "title", "artist")
+    )
 
 
 def described(model: CoverModel, design: Design) -> str:

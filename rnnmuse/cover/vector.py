@@ -22,6 +22,9 @@ from rnnmuse.cover.letters import outlines
 from rnnmuse.cover.picture import Sheet
 from rnnmuse.cover.plate import Outline, Plate, Window, pressed
 from rnnmuse.errors import MissingExtraError
+from rnnmuse.provenance.marks import seal
+from rnnmuse.provenance.record import Made
+from rnnmuse.storage import write_whole
 
 TRACED = 1000
 """Cells a side at which a level's zero line is traced."""
@@ -204,10 +207,8 @@ def _draw_tones(canvas: Any, sheet: Sheet, window: Window, page: tuple[float, fl
     canvas.drawImage(ImageReader(Image.fromarray(pixels, "CMYK")), 0, 0, *page)
 
 
-def write_vector(sheet: Sheet, path: Path, about: str = "", trim: float = TRIM) -> None:
+def write_vector(sheet: Sheet, path: Path, about: str = "", trim: float = TRIM, made: Made | None = None) -> None:
     """Write SVG or PDF by the path's ending, whole or not at all."""
     data = pdf(sheet, trim, about) if path.suffix.lower() == ".pdf" else svg(sheet, about).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    write_whole(path, data if made is None else seal(data, path.suffix, made))

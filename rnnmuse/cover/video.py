@@ -31,6 +31,8 @@ from rnnmuse.events import Note
 from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Part, Piece, Tempo
 from rnnmuse.music.sound import render, write_wav
+from rnnmuse.provenance.marks import seal_file
+from rnnmuse.provenance.record import Made
 
 Array = NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -239,7 +241,8 @@ def _zoomed(window: Window, share: float) -> Window:
 
 
 def write_video(pictures: Iterator[NDArray[np.uint8]], path: Path, size: tuple[int, int], rate: float, count: int,
-                sound: Path | None = None, progress: Progress | None = None) -> None:  # fmt: skip
+                sound: Path | None = None, progress: Progress | None = None,
+                made: Made | None = None) -> None:  # fmt: skip
     """Encode pictures as MP4 (H.264, AAC) or WebM (VP9, Opus), with a WAV as sound.
 
     MissingExtraError without imageio-ffmpeg, RnnmuseError if its program fails. Written whole or not at all.
@@ -270,6 +273,7 @@ def write_video(pictures: Iterator[NDArray[np.uint8]], path: Path, size: tuple[i
             raise RnnmuseError(f"video: ffmpeg failed ({str(error).strip().splitlines()[-1][:200]})") from None
         if not partial.exists() or not partial.stat().st_size:
             raise RnnmuseError("video: ffmpeg wrote nothing")
+        seal_file(partial, made)
         partial.replace(path)
 
 

@@ -112,7 +112,7 @@ class Engine:
         return made
 
     def _announce(self, player: Player) -> None:
-        self.send(m.Parts(player.number, player.parts))
+        self.send(m.Parts(player.number, player.parts, player.model.digest))
         self.send(m.LatentState(player.number, player.state() if isinstance(player, PhrasePlayer) else {}))
 
     def _set_time(self, player: Player | TextPlayer) -> None:

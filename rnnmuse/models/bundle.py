@@ -73,6 +73,14 @@ class Bundle:
     def bytes(self) -> int:
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
 
+    @property
+    def digest(self) -> str:
+        """What names the bundle in a record of provenance: the SHA-256 of its SHA256SUMS; empty without."""
+        try:
+            return "sha256:" + hashlib.sha256((self.folder / SUMS).read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
 
 def user_folder() -> Path:
     """Where trained models are kept: ``$RNNMUSE_MODELS``, else ``rnnmuse/models`` in the user's data folder."""
@@ -244,7 +252,7 @@ def load_stream(name: str) -> StreamModel:
         about = bundle.about
         parts = tuple(PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in about["parts"])
         forms = bundle.folder / "forms.json"
-        return StreamModel(
+        model = StreamModel(
             name,
             parts,
             weights,
@@ -257,6 +265,8 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("top_p", 0.96)),
             float(about.get("gravity", 0.3)),
         )
+        model.digest = bundle.digest
+        return model
 
 
 def load_cover(name: str) -> CoverModel:
@@ -266,7 +276,9 @@ def load_cover(name: str) -> CoverModel:
     bundle = _checked(name, "cover")
     weights = read_weights(bundle)
     with _fitting(name):
-        return CoverModel(name, weights, bundle.about["mean"], bundle.about["spread"])
+        model = CoverModel(name, weights, bundle.about["mean"], bundle.about["spread"])
+        model.digest = bundle.digest
+        return model
 
 
 def load_text(name: str) -> TextModel:
@@ -281,7 +293,9 @@ def load_text(name: str) -> TextModel:
     with _fitting(name):
         alphabet = Alphabet(json.loads((bundle.folder / "alphabet.json").read_text("utf-8")))
         training = Fingerprint.load(known) if known.exists() else None
-        return TextModel(name, alphabet, weights, (bundle.folder / "step.onnx").read_bytes(), bundle.about, training)
+        model = TextModel(name, alphabet, weights, (bundle.folder / "step.onnx").read_bytes(), bundle.about, training)
+        model.digest = bundle.digest
+        return model
 
 
 def load_phrase(name: str) -> PhraseModel:
@@ -296,6 +310,7 @@ def load_phrase(name: str) -> PhraseModel:
         shape = bundle.about["shape"]
         graphs = [(bundle.folder / file).read_bytes() for file in ("encoder.onnx", "step.onnx")]
         model = PhraseModel(name, bool(shape["drum"]), tuple(shape["bars"]), weights, *graphs)
+        model.digest = bundle.digest
         if groove_weights is not None:
             model.groove = GrooveModel(groove_weights, *((bundle.folder / file).read_bytes() for file in GROOVE[1:]))
         return model

@@ -34,6 +34,9 @@ class CoverModel:
     ValueError where the weights do not fit together.
     """
 
+    digest = ""
+    """The hash of its bundle, for records of provenance."""
+
     def __init__(self, name: str, weights: dict[str, Any], mean: Array, spread: Array) -> None:
         self.name, self.mean, self.spread = name, np.asarray(mean, np.float32), np.asarray(spread, np.float32)
         self._weights = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}

@@ -61,6 +61,9 @@ class Space:
 class PhraseModel:
     """A loaded phrase model. ``bars`` are the lengths it knows; ``drum`` says whether it plays drums."""
 
+    digest = ""
+    """The hash of its bundle, for records of provenance."""
+
     def __init__(
         self, name: str, drum: bool, bars: tuple[int, ...], weights: Mapping[str, NDArray[Any]], encoder: bytes,
         step: bytes,

@@ -191,6 +191,9 @@ class StreamModel:
     likely.
     """
 
+    digest = ""
+    """The hash of its bundle, for records of provenance."""
+
     def __init__(
         self,
         name: str,

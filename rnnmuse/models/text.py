@@ -51,6 +51,9 @@ class TextModel:
     ``training`` tells quotations from the training text; None where the bundle does not say what it read.
     """
 
+    digest = ""
+    """The hash of its bundle, for records of provenance."""
+
     def __init__(
         self,
         name: str,

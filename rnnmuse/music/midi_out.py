@@ -11,9 +11,12 @@ from pathlib import Path
 from rnnmuse.events import Lyric
 from rnnmuse.music.piece import Claim, Key, Metre, Part, Piece, Source, Tempo
 from rnnmuse.music.smf import META, Event, Track, serialise
+from rnnmuse.provenance.marks import MIDI_PREFIX, seal
+from rnnmuse.storage import write_whole
 
 CHORD_PREFIX = "chord:"
 DRUM_CHANNEL = 9
+_RECORD = bytes((META, 0x01)) + MIDI_PREFIX
 _PITCHED = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 
 
@@ -139,7 +142,7 @@ def write_midi(piece: Piece, path: Path | str) -> None:
         OSError: the file cannot be written.
         ValueError: a pitch, velocity, program or time is out of MIDI's range.
     """
-    Path(path).write_bytes(midi_bytes(piece))
+    write_whole(path, midi_bytes(piece))
 
 
 def midi_bytes(piece: Piece) -> bytes:
@@ -150,6 +153,9 @@ def midi_bytes(piece: Piece) -> bytes:
     encoding = _encoding(source, wanted)
     counts = Counter(event.claim for event in wanted)
     tracks = [_kept(source, index, piece.ticks_per_beat, counts, encoding) for index in range(len(source.tracks))]
+    if piece.made is not None:  # a new record takes the place of an earlier one
+        for track in tracks:
+            track.events = [event for event in track.events if not event[1].startswith(_RECORD)]
     for claim in source.implied:
         if claim in counts:
             counts[claim] = 0
@@ -162,7 +168,8 @@ def midi_bytes(piece: Piece) -> bytes:
     for index, events in new.items():
         tracks[index] = _with_new(tracks[index], events[::-1], encoding)
     form = 0 if source.form == 0 and len(tracks) == 1 else 1
-    return serialise(form, piece.ticks_per_beat, [track for track in tracks if track.events or piece.source])
+    data = serialise(form, piece.ticks_per_beat, [track for track in tracks if track.events or piece.source])
+    return data if piece.made is None else seal(data, ".mid", piece.made)
 
 
 class _Wanted:

@@ -19,6 +19,8 @@ from rnnmuse.music.instruments import DRUM_STAFF, drum_name
 from rnnmuse.music.notation import TICKS, VALUES, Bar, Cell, Engraved, engrave, unit_of
 from rnnmuse.music.piece import Key, Metre, Piece
 from rnnmuse.music.theory import estimate_key
+from rnnmuse.provenance.marks import seal
+from rnnmuse.storage import write_whole
 
 HELD = "_"
 _CONTAINER = (
@@ -44,7 +46,9 @@ def write_musicxml(piece: Piece, path: Path | str) -> None:
             archive.writestr("META-INF/container.xml", _CONTAINER)
             archive.writestr("score.musicxml", data)
         data = buffer.getvalue()
-    path.write_bytes(data)
+        if piece.made is not None:
+            data = seal(data, ".mxl", piece.made)
+    write_whole(path, data)
 
 
 def musicxml_bytes(piece: Piece) -> bytes:
@@ -62,7 +66,8 @@ def musicxml_bytes(piece: Piece) -> bytes:
         root.append(_Writer(piece, instrument, f"P{index}", keys, index == 1).part())
     ET.indent(root, " ")
     body: bytes = ET.tostring(root, "utf-8")
-    return _HEAD + body + b"\n"
+    data = _HEAD + body + b"\n"
+    return data if piece.made is None else seal(data, ".musicxml", piece.made)
 
 
 def _estimated(piece: Piece) -> list[Key]:

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from rnnmuse.music.piece import Part, Piece
 from rnnmuse.music.theory import PITCH_NAMES
+from rnnmuse.provenance.marks import seal_file
 
 COLOURS = ("#2b6cb0", "#dd6b20", "#2f855a", "#b83280", "#6b46c1", "#b7791f", "#0987a0", "#9b2c2c")
 DRUM_NAMES = {
@@ -55,7 +56,9 @@ def save_roll(piece: Piece, path: Path | str, mark: float | None = None, width: 
     """
     _check(Path(path), width)
     shapes, height = _layout(piece, mark, width)
-    return save_shapes(shapes, width, height, path)
+    saved = save_shapes(shapes, width, height, path)
+    seal_file(saved, piece.made)
+    return saved
 
 
 def save_shapes(shapes: list[Shape], width: int, height: int, path: Path | str) -> Path:

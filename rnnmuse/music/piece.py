@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from rnnmuse.events import Bend, Control, Lyric, Note, Pressure, Program
+from rnnmuse.provenance.record import Made
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,6 +109,8 @@ class Piece:
     """Beats before the first bar line, where a piece begins with part of a bar."""
     ticks_per_beat: int = 480
     source: Source | None = field(default=None, repr=False, compare=False)
+    made: Made | None = field(default=None, repr=False, compare=False)
+    """How rnnmuse made it, which every writer puts into its file; None for music of people."""
 
     @property
     def notes(self) -> list[Note]:
@@ -182,3 +186,19 @@ class Piece:
     def first_bar(self) -> int:
         """The number of the first bar: 0 for a pickup, else 1."""
         return 0 if self.pickup > 0 else 1
+
+
+def credited(piece: Piece, source: Piece, made: Made, kept: int | None = None) -> Piece:
+    """``piece``, which was made from ``source``, with its provenance: ``made``, the share of its notes that people
+    played, and the models that made the source.
+
+    The notes that both have are the source's, or ``kept`` of them; people played those of a source without a record.
+    """
+    notes = piece.notes
+    if kept is None:
+        own = Counter((round(n.start, 3), n.pitch) for n in source.notes)
+        kept = (own & Counter((round(n.start, 3), n.pitch) for n in notes)).total()
+    share = 1.0 if source.made is None else source.made.people or 0.0
+    models = {**(source.made.models if source.made is not None else {}), **made.models}
+    people = share * min(1.0, kept / len(notes)) if notes else 0.0
+    return replace(piece, made=replace(made, models=models, people=people))

@@ -26,6 +26,7 @@ from rnnmuse.music.piece import Piece
 from rnnmuse.music.playback import performance
 from rnnmuse.music.synth import Synth
 from rnnmuse.music.tones import Audio
+from rnnmuse.provenance.marks import seal_file
 
 TAIL = 1.5
 """Seconds rendered after the last note's release, for ringing tones and reverb."""
@@ -333,6 +334,7 @@ def write_sound(
                 sink.write(block)
         finally:
             sink.close()
+        seal_file(path, piece.made)
         return made.samples / rate
 
 

@@ -56,7 +56,7 @@ class Orders:
             m.Unsay: self._unsay,
             m.Accepted: lambda message: tickets.accepted(message.ticket),
             m.Refused: lambda message: tickets.refused(message.ticket, message.text),
-            m.Parts: lambda message: players.set_parts(message.player, message.parts),
+            m.Parts: lambda message: players.set_parts(message.player, message.parts, message.digest),
             m.ModeOf: self._mode,
             m.LatentState: self._latent,
             m.HarmonyIs: self._harmony,

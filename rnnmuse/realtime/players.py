@@ -28,6 +28,8 @@ class Players:
     jobs: dict[int, int] = field(default_factory=dict)
     """The job of each player's last request to generate, until it is done."""
     parts: dict[int, tuple[PartInfo, ...]] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    """The hash of each player's model."""
     _worked: dict[int, list[str]] = field(default_factory=dict)
     _channels: dict[tuple[int, int], int] = field(default_factory=dict)
     _announced: dict[tuple[int, int], Program] = field(default_factory=dict)
@@ -58,6 +60,11 @@ class Players:
         """The model to go back to: the last that has played a note, else the stage's; never the one that failed."""
         models = [*reversed(self._worked.get(player, [])), self.default_model]
         return next((model for model in models if model != failed), None)
+
+    def played_models(self) -> dict[str, str]:
+        """Every model that has played a note, with the hash of its bundle where that is still known."""
+        now = {self.model(player): digest for player, digest in self.digests.items()}
+        return {model: now.get(model, "") for worked in self._worked.values() for model in worked}
 
     def started(self) -> frozenset[int]:
         """The players that play whenever the clock runs."""
@@ -102,9 +109,9 @@ class Players:
             wished = seat.program
         return wished - 1 if wished else infos[part].program if part < len(infos) else 0
 
-    def set_parts(self, player: int, infos: tuple[PartInfo, ...]) -> None:
-        """The player's model has these parts now."""
-        self.parts[player] = infos
+    def set_parts(self, player: int, infos: tuple[PartInfo, ...], digest: str = "") -> None:
+        """The player's model has these parts, and its bundle this hash, now."""
+        self.parts[player], self.digests[player] = infos, digest
         self.refresh()
 
     def refresh(self) -> None:

@@ -22,6 +22,7 @@ from rnnmuse.bridges.osc_server import Client, OscServer
 from rnnmuse.bridges.output import Output, Program
 from rnnmuse.clock import Clock, Nanoseconds
 from rnnmuse.protocol import PORT, ProtocolError
+from rnnmuse.provenance.record import Made
 from rnnmuse.realtime.control.call import LOCAL
 from rnnmuse.realtime.control.cover import CoverControl
 from rnnmuse.realtime.control.harmony import HarmonyControl
@@ -114,7 +115,9 @@ class Stage:
             self.presets,
             self.transport,
         )
-        about = ServerControl(self.server, self.tickets, lambda: self.control.addresses, self.broadcast, self._stats)
+        about = ServerControl(
+            self.server, self.tickets, lambda: self.control.addresses, self.broadcast, self._stats, self.made
+        )
         texts = TextControl(self.players, self.transport, self.tickets, self.orders.unsay, about.ask_models)
         self.watch = WatchControl(
             self.server,
@@ -336,6 +339,13 @@ class Stage:
     def _act_failed(self, error: Exception) -> None:
         log.error("an action failed", exc_info=error)
         self.error("stage", "internal", f"{type(error).__name__}: {error}")
+
+    def made(self) -> Made:
+        """What has made the music since the stage was opened; the performer's share is that of the notes they sent."""
+        people, models = self.player.notes_in, self.notes.count
+        seeds = {f"seed {n}": seat.parameters.get("seed") for n, seat in sorted(self.players.seats.items())}
+        settings = {name: seed for name, seed in seeds.items() if seed is not None}
+        return Made("live", self.players.played_models(), None, settings, people / max(1, people + models))
 
     def _stats(self) -> tuple[Any, ...]:
         late = self.lateness

@@ -468,6 +468,8 @@ class Parts(FromEngine):
 
     player: int
     parts: tuple[PartInfo, ...]
+    digest: str = ""
+    """The hash of the model's bundle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ import numpy as np
 
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Lyric, Note
-from rnnmuse.music.piece import Piece
+from rnnmuse.music.piece import Piece, credited
+from rnnmuse.provenance.record import Made, chosen
 from rnnmuse.text.author import Author
 from rnnmuse.text.grammar import Syntax
 from rnnmuse.text.line import LineGuide
@@ -59,7 +60,9 @@ def write_lyrics(
     index = sung_part(piece) if part is None else part
     melody = melody_of(piece, index)
     words = words_for(author, melody, prompt=prompt, seed=seed, settings=settings, theme=theme, refrain=refrain)
-    return with_lyrics(piece, index, melody, [s for line in words.syllables for s in line]), words
+    made = with_lyrics(piece, index, melody, [s for line in words.syllables for s in line])
+    asked = {"theme": list(theme), "refrain": refrain, **(chosen(settings) if settings else {})}
+    return credited(made, piece, Made("lyrics", {author.model.name: author.model.digest}, seed, asked)), words
 
 
 def words_for(

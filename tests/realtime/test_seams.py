@@ -909,3 +909,24 @@ def test_a_metre_change_while_a_change_waits_moves_it_to_the_new_bar_line(stage)
     go_to(stage, 3.0)
     assert stage.ask(f"{P1}/param/density") == (3.0,)
     assert stage.stage.clock.metre.ticks == 3 * PPQ
+
+
+# -- provenance -----------------------------------------------------------------------------------------------------
+
+
+def test_the_stage_says_what_made_the_music(stage):
+    from rnnmuse import __version__
+    from rnnmuse.models.bundle import find
+    from rnnmuse.provenance.record import COMPOSITE, TRAINED
+
+    assert stage.ask("/rnnmuse/provenance") == (__version__, TRAINED, 0.0)
+    playing(stage)
+    stage.run(2.0)
+    version, kind, share, *models = stage.ask("/rnnmuse/provenance")
+    assert (version, kind, share) == (__version__, TRAINED, 0.0)
+    assert models == ["lieder", find("lieder").digest]
+    stage.send("/rnnmuse/player/1/note", 60, 90, 1)
+    stage.settle()
+    _, kind, share, *_ = stage.ask("/rnnmuse/provenance")
+    assert kind == COMPOSITE
+    assert share == pytest.approx(1 / (1 + stage.stage.notes.count), abs=1e-6)

@@ -8,6 +8,7 @@ from typing import Any
 from rnnmuse import __version__
 from rnnmuse.bridges.osc_server import LEASE, OscServer
 from rnnmuse.protocol import TABLE, Entry, ProtocolError
+from rnnmuse.provenance.record import Made
 from rnnmuse.realtime.control.call import Call
 from rnnmuse.realtime.tickets import Tickets
 from rnnmuse.session import messages as m
@@ -19,7 +20,8 @@ PLAYABLE = ("stream", "phrase")
 
 
 class ServerControl:
-    """Rows directly under /rnnmuse. ``stats`` returns the values that /rnnmuse/stats answers."""
+    """Rows directly under /rnnmuse. ``stats`` returns the values that /rnnmuse/stats answers, ``made`` what
+    has made the music."""
 
     def __init__(
         self,
@@ -28,9 +30,10 @@ class ServerControl:
         addresses: Callable[[], dict[str, Entry]],
         broadcast: Callable[..., None],
         stats: Callable[[], tuple[Any, ...]],
+        made: Callable[[], Made],
     ) -> None:
         self._server, self._tickets, self._addresses = server, tickets, addresses
-        self._broadcast, self._stats = broadcast, stats
+        self._broadcast, self._stats, self._made = broadcast, stats, made
         self._asking: list[tuple[Call, tuple[str, ...]]] = []
         self._syncing: dict[int, tuple[Call, int]] = {}
         self._syncs = 0
@@ -92,6 +95,12 @@ class ServerControl:
 
     def stats(self, call: Call) -> None:
         call.answer(*self._stats())
+
+    def provenance(self, call: Call) -> None:
+        """Version, digital source type, the performer's share, then each model that played and its hash."""
+        made = self._made()
+        pairs = [value for pair in sorted(made.models.items()) for value in pair]
+        call.answer(__version__, made.source_type, float(made.people or 0.0), *pairs)
 
     def models(self, call: Call) -> None:
         self.ask_models(call, PLAYABLE)
