@@ -8,24 +8,27 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli import keys, roll
 from rnnmuse.cli.command import examples, renamed
-from rnnmuse.clock import PPQ
 from rnnmuse.errors import RnnmuseError
 
 if TYPE_CHECKING:  # it is loaded by the commands that need it
+    from rnnmuse.bridges.ports import System
     from rnnmuse.bridges.sound_out import SoundOut
     from rnnmuse.realtime.stage import Stage
+    from rnnmuse.session.seat import Seat
 
 
 log = logging.getLogger("rnnmuse.live")
 
 OVER = "\r\033[K"
-"""Writes over the line that each beat renews."""
+"""Writes over what the terminal shows while it plays."""
 
 
 @examples("rnnmuse live --demo", "rnnmuse live --mode accompany --model lieder --tempo 96", "rnnmuse live my.toml")
@@ -77,7 +80,11 @@ def live(
             lines.append(add_sound(stage))
         if record is not None:
             lines.append(add_recorder(stage, record))
-        lines += [f"Model {s['model']}", f"Tempo {s['tempo']:g} bpm", "", "Try, from any program that speaks OSC:",
+        if system is not None:
+            lines += [f"There {line}" for line in available(system)]
+        lines.append(f"Players {seated(setup.players, s['model'])}")
+        lines += [f"Model {s['model']}", f"Tempo {s['tempo']:g} bpm", "",
+                  "Try, from any program that speaks OSC:",
                   '  /rnnmuse/player/1/mode "accompany"    then  /rnnmuse/player/1/note 60 90',
                   "  /rnnmuse/subscribe                    and listen to /rnnmuse/out/1/note",
                   "Every address: docs/osc.md. Ctrl-C ends."]  # fmt: skip
@@ -93,6 +100,21 @@ def live(
     say(f"{stage.player.notes_in} notes in, {stage.notes.count} notes out")
 
 
+def available(system: System) -> list[str]:
+    """The MIDI ports of other programs and devices, one line for inputs and one for outputs, where there are any."""
+    return [
+        f"MIDI {kind}: {', '.join(names)}"
+        for kind, names in zip(("inputs", "outputs"), system.names(), strict=True)
+        if names
+    ]
+
+
+def seated(players: dict[int, Seat], model: str) -> str:
+    """The players of a rig, with their modes and models."""
+    lines = [f"{number} {seat.mode} ({seat.model or model})" for number, seat in sorted(players.items())]
+    return ", ".join(lines) or f"1 to 16, all off ({model})"
+
+
 def say(text: str, end: str = "\n") -> bool:
     """Print, even on a terminal that is gone; False then."""
     try:
@@ -106,48 +128,24 @@ ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGBREAK")
 """Signals that end a performance, with every note ended; those that the system has."""
 
 
-def serve(stage: Stage) -> None:
-    """Play until a signal ends it; on a terminal a line is renewed at every beat."""
+def serve(stage: Stage, press: Callable[[str], None] | None = None) -> None:
+    """Play until a signal ends it. A terminal shows a roll and takes keys, each given to ``press``."""
     for name in ENDING:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: stage.leave())
-    shown = "\r\033[K%(message)s" if sys.stderr.isatty() else "%(message)s"  # over the line that each beat renews
-    logging.basicConfig(format=shown, level=logging.WARNING)
+    logging.basicConfig(format=f"{OVER}%(message)s" if sys.stderr.isatty() else "%(message)s", level=logging.WARNING)
     logging.raiseExceptions = False  # a terminal that is gone takes no messages
-    shows = sys.stdout.isatty()
-    if shows:
-        show_status(stage)
-    stage.serve()
-    if shows:
-        say("")
-
-
-def show_status(stage: Stage) -> None:
-    """Renew a line at every beat, in a thread of its own: a terminal may be slow, held or gone."""
-    due = threading.Event()
-    stage.on_beat = due.set
-
-    def show() -> None:
-        while True:
-            due.wait()
-            due.clear()
-            if not say(f"\r\033[K{status(stage)}", end=""):
-                stage.on_beat = None
-                return
-
-    threading.Thread(target=show, name="status", daemon=True).start()
-
-
-def status(stage: Stage) -> str:
-    """One line: tempo, bar and beat, players, notes, lateness."""
-    bar, ticks = stage.clock.metre.place(round(stage.transport.place * PPQ))
-    beat = ticks * stage.clock.metre.denominator // (4 * PPQ)
-    seats = sorted(dict(stage.players.seats).items())
-    players = " ".join(f"{n}:{seat.mode}" for n, seat in seats if seat.mode != "off") or "none"
-    late = stage.lateness
-    return (f"{float(stage.clock.tempo):.1f} bpm  bar {bar + 1} beat {beat + 1}  players {players}  "
-            f"notes {stage.player.notes_in} in {stage.notes.count} out  late {late.quantile(0.5) / 1e6:.2f} ms "
-            f"(worst {late.worst / 1e6:.1f}, dropped {late.dropped})")  # fmt: skip
+    if not sys.stdout.isatty():
+        stage.serve()
+        return
+    end = roll.show(stage, lambda text: say(text, end=""))
+    try:
+        with keys.listening(press or partial(keys.press, stage)) as listens:
+            if listens:
+                say(OVER + keys.HELP)
+            stage.serve()
+    finally:
+        end()
 
 
 AGAIN, LONGEST = 2.0, 30.0
@@ -209,8 +207,18 @@ def keep_sound(
         pause = AGAIN
 
 
-def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callable[[], None]:
-    """Start the web process, which prints what it serves once it does; returns a function that ends it."""
+def add_web(
+    host: str,
+    port: int,
+    query: int | None,
+    discovery: bool,
+    screen: int | None = None,
+    shown: Callable[[int], None] = lambda port: None,
+) -> Callable[[], None]:
+    """Start the web process, which prints what it serves once it does; returns a function that ends it.
+
+    ``screen`` is the port of the screen, 0 a free one; ``shown`` is called with the port that it got.
+    """
     from rnnmuse.web.process import Report, WebProcess
 
     def report(report: Report) -> None:
@@ -219,9 +227,13 @@ def add_web(host: str, port: int, query: int | None, discovery: bool) -> Callabl
             lines.append(f"HTTP  OSCQuery {host}:{report.query}")
         if report.discovery:
             lines.append("mDNS  advertised")
+        if report.screen is not None:
+            lines.append(f"Screen http://{host}:{report.screen}/")
         say((OVER if sys.stdout.isatty() else "") + "\n".join(lines))
+        if report.screen is not None:
+            shown(report.screen)
 
-    return WebProcess(host, port, query, discovery=discovery, report=report).join
+    return WebProcess(host, port, query, screen, discovery=discovery, report=report).join
 
 
 def add_recorder(stage: Stage, path: Path) -> str:

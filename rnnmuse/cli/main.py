@@ -32,6 +32,7 @@ from rnnmuse.cli import (
     show,
     text,
     train,
+    try_,
 )
 from rnnmuse.cli.command import (
     EXIT_CODES,
@@ -57,7 +58,7 @@ app = App(
     + "\n\nEach command has examples: rnnmuse COMMAND -h",
 )
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    PLAY: {"live": live.live, "play": play.play, "listen": listen.listen, "screen": screen.screen},
+    PLAY: {"try": try_.try_, "live": live.live, "play": play.play, "listen": listen.listen, "screen": screen.screen},
     WRITE: {
         "generate": compose.generate,
         "continue": compose.continue_,
@@ -103,7 +104,10 @@ def rnnmuse(
 ) -> None:
     """Models that play along: they continue, accompany and answer your music; MIDI in, MIDI out."""
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            try_.try_()
+        else:
+            print(context.get_help())
 
 
 def main() -> None:

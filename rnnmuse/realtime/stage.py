@@ -155,7 +155,6 @@ class Stage:
         self.server.subscribers.on_lookaheads_changed = self._look_aheads_changed
         self.supervisor.also_watch = self._watch
         self.closers: list[Callable[[], None]] = []
-        self.on_beat: Callable[[], None] | None = None
         self._closing = threading.Event()
         self._leaving = False
         self._selector = selectors.DefaultSelector()
@@ -333,8 +332,6 @@ class Stage:
     def _beat(self, beat: int, due: Nanoseconds) -> None:
         packet = osc.build("/rnnmuse/beat", (beat, float(self.clock.tempo)))
         self.outbox.put(due, lambda: self.server.broadcast(packet), held=True)
-        if self.on_beat is not None:
-            self.on_beat()
 
     def _act_failed(self, error: Exception) -> None:
         log.error("an action failed", exc_info=error)

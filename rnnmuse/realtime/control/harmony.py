@@ -87,6 +87,11 @@ class HarmonyControl:
 
     # -- what holds -----------------------------------------------------------------------------------------
 
+    @property
+    def chord(self) -> str:
+        """The chord that holds now; empty where none is known."""
+        return self._now.chord
+
     def now(self, call: Call) -> None:
         one = self._now
         call.answer(one.beat, one.chord, one.key, one.confidence, one.source)
