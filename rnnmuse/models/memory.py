@@ -6,7 +6,8 @@ from there begins a store of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,45 +17,45 @@ BACK = 1024
 """Events by which a state may lie behind the newest one and still read a full memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
+class Slots(NamedTuple):
     """What a state reads, N slots, oldest first.
 
-    ``keys`` (R, N, K), ``values`` (N, V), ``fields`` (6, N): beats, sub, kind, part, pitch and interval of what came
-    next; ``before`` and ``after`` (N,) the grid positions of the event and of what came next.
+    ``keys`` (N, R x K), ``values`` (N, V), ``fields`` (6, N): beats, sub, kind, part, pitch and interval of what came
+    next; ``times`` (N + 1,) are grid positions: slot i is of the event at ``times[i]``, what came next is at
+    ``times[i + 1]``.
     """
 
     keys: Floats
     values: Floats
-    fields: NDArray[np.intp]
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
+    fields: NDArray[np.uint8]
+    times: NDArray[np.int64]
 
 
 class Memory:
-    """Slots for up to ``size`` events back, for ``readers`` heads with keys of ``key`` and values of ``value``
-    numbers.
+    """Slots for up to ``size`` events back, with keys of ``key`` and values of ``value`` numbers.
+
+    Every array has room for two windows, so that what a state reads lies in one piece.
     """
 
-    __slots__ = ("_after", "_before", "_fields", "_first", "_keys", "_values", "count", "size")
+    __slots__ = ("_fields", "_first", "_keys", "_times", "_values", "count", "size")
 
-    def __init__(self, size: int, readers: int, key: int, value: int) -> None:
+    def __init__(self, size: int, key: int, value: int) -> None:
         room = 2 * (size + BACK)
         self.size, self.count, self._first = size, 0, 0
-        self._keys = np.zeros((readers, room, key), np.float32)
+        self._keys = np.zeros((room, key), np.float32)
         self._values = np.zeros((room, value), np.float32)
-        self._fields = np.zeros((6, room), np.intp)
-        self._before, self._after = np.zeros(room, np.int64), np.zeros(room, np.int64)
+        self._fields = np.zeros((6, room), np.uint8)
+        self._times = np.zeros(room + 1, np.int64)
 
     def slots(self, count: int) -> Slots:
         """The slots of a state that has ``count`` of them; those that were given up are missing."""
-        end = count - self._first
-        span = slice(max(0, end - self.size), max(0, end))
+        end = max(0, count - self._first)
+        start = max(0, end - self.size)
         return Slots(
-            self._keys[:, span], self._values[span], self._fields[:, span], self._before[span], self._after[span]
+            self._keys[start:end], self._values[start:end], self._fields[:, start:end], self._times[start : end + 1]
         )
 
-    def added(self, count: int, key: Floats, value: Floats, fields: tuple[int, ...], before: int, after: int) -> Memory:
+    def added(self, count: int, key: Floats, value: Floats, fields: Sequence[int], before: int, after: int) -> Memory:
         """The memory that holds one slot more than the first ``count``: this one, or a copy where it has others
         there.
         """
@@ -62,43 +63,36 @@ class Memory:
         row = memory.count - memory._first
         if row == len(memory._values):
             row = memory._moved()
-        memory._keys[:, row] = key
+        memory._keys[row] = key
         memory._values[row] = value
         memory._fields[:, row] = fields
-        memory._before[row], memory._after[row] = before, after
+        memory._times[row] = before
+        memory._times[row + 1] = after
         memory.count += 1
         return memory
 
     def _forked(self, count: int) -> Memory:
-        readers, _, key = self._keys.shape
-        new = Memory(self.size, readers, key, self._values.shape[1])
-        held = self.slots(count)
-        kept = len(held.values)
-        new.count, new._first = count, count - kept
-        new._fill(held)
+        new = Memory.of(self.slots(count), self.size)
+        new._first, new.count = count - new.count, count
         return new
 
     def _moved(self) -> int:
         """Make room at the end; returns the first free row."""
         kept = self.size + BACK
         first = len(self._values) - kept
-        for array in (self._values, self._before, self._after):
+        for array in (self._keys, self._values):
             array[:kept] = array[first:]
-        self._keys[:, :kept] = self._keys[:, first:]
+        self._times[: kept + 1] = self._times[first:]
         self._fields[:, :kept] = self._fields[:, first:]
         self._first += first
         return kept
 
-    def _fill(self, held: Slots) -> None:
-        kept = len(held.values)
-        self._keys[:, :kept], self._values[:kept], self._fields[:, :kept] = held.keys, held.values, held.fields
-        self._before[:kept], self._after[:kept] = held.before, held.after
-
     @classmethod
     def of(cls, held: Slots, size: int) -> Memory:
         """A memory of ``size`` that holds these slots."""
-        readers, kept, key = held.keys.shape
-        new = cls(size, readers, key, held.values.shape[1])
-        new._fill(held)
+        kept = len(held.values)
+        new = cls(size, held.keys.shape[1], held.values.shape[1])
+        new._keys[:kept], new._values[:kept], new._fields[:, :kept] = held.keys, held.values, held.fields
+        new._times[: kept + 1] = held.times
         new.count = kept
         return new

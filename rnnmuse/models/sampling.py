@@ -1,8 +1,11 @@
-"""Drawing one class from logits, with a mask, a temperature and a nucleus."""
+"""Drawing one class from logits or from weights, with a mask, a temperature and a nucleus."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from random import Random
 
 import numpy as np
@@ -10,6 +13,10 @@ from numpy.typing import NDArray
 
 FEW = 6
 """Classes up to which a head is drawn from without numpy."""
+COLD = 1e-3
+"""Temperature under which the likeliest class is taken."""
+
+Mask = NDArray[np.bool_] | Sequence[bool]
 
 
 def sample(
@@ -17,7 +24,7 @@ def sample(
     random: Random,
     temperature: float = 1.0,
     top_p: float = 1.0,
-    mask: NDArray[np.bool_] | None = None,
+    mask: Mask | None = None,
 ) -> int:
     """One class of ``logits`` (classes,), only where ``mask`` is True.
 
@@ -27,52 +34,69 @@ def sample(
     ValueError if the mask allows none.
     """
     if len(logits) <= FEW:
-        return _sample_few(logits.tolist(), random, temperature, top_p, None if mask is None else mask.tolist())
+        values: list[float] = logits.tolist()
+        if mask is not None:
+            values = [value if allowed else -math.inf for value, allowed in zip(values, mask, strict=True)]
+        most = max(values)
+        if most == -math.inf:
+            raise ValueError("mask: allows no class")
+        if temperature < COLD:
+            return values.index(most)
+        return _drawn([math.exp((value - most) / temperature) for value in values], random, top_p)
     if mask is not None:
-        allowed = mask.nonzero()[0]
-        if len(allowed) <= 1:
-            if not len(allowed):
-                raise ValueError("mask: allows no class")
-            return int(allowed[0])
-        logits = np.where(mask, logits, -np.inf)
-    if temperature < 1e-3:
-        return int(logits.argmax())
-    weights = np.exp((logits - logits.max()) / temperature)
-    total = float(weights.sum())
-    if top_p < 1:
-        order = (-weights).argsort()
-        running = weights[order].cumsum()
-        keep = int(running.searchsorted(top_p * total)) + 1
-        at = int(running[:keep].searchsorted(random.random() * running[min(keep, len(order)) - 1], side="right"))
-        return int(order[min(at, keep - 1)])
-    at = int(weights.cumsum().searchsorted(random.random() * total, side="right"))
-    while at >= len(weights) or weights[at] == 0:  # a rounding error at the very end
-        at -= 1
-    return at
-
-
-def _sample_few(logits: list[float], random: Random, temperature: float, top_p: float, mask: list[bool] | None) -> int:
-    """As `sample`, for a few classes without numpy."""
-    classes = [i for i in range(len(logits)) if mask is None or mask[i]]
-    if not classes:
+        logits = np.where(mask, logits, np.float32(-np.inf))
+    most = np.maximum.reduce(logits)
+    if most == -np.inf:
         raise ValueError("mask: allows no class")
-    most = max(logits[i] for i in classes)
-    if temperature < 1e-3:
-        return next(i for i in classes if logits[i] == most)
-    weights = {i: math.exp((logits[i] - most) / temperature) for i in classes}
-    if top_p < 1:
-        order = sorted(classes, key=lambda i: -weights[i])
-        left, kept = top_p * sum(weights.values()), 0
-        while kept < len(order) and left >= 0:
-            left -= weights[order[kept]]
-            kept += 1
-        classes = order[:kept]
-    at = random.random() * sum(weights[i] for i in classes)
-    for i in classes:
-        at -= weights[i]
-        if at < 0:
-            return i
-    return next(i for i in reversed(classes) if weights[i] > 0)
+    if temperature < COLD:
+        return int(logits.argmax())
+    weights = logits - most
+    if temperature != 1:
+        weights /= np.float32(temperature)
+    np.exp(weights, weights)
+    return _drawn(weights.tolist(), random, top_p)
+
+
+def draw(
+    weights: NDArray[np.float32],
+    random: Random,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    mask: Mask | None = None,
+) -> int:
+    """As `sample`, from ``weights`` (classes,): probabilities, which need not sum to 1."""
+    if mask is not None:
+        weights = weights * mask
+    most = np.maximum.reduce(weights)
+    if most <= 0:
+        raise ValueError("mask: allows no class")
+    if temperature < COLD:
+        return int(weights.argmax())
+    if temperature != 1:
+        weights = (weights / most) ** np.float32(1 / temperature)
+    return _drawn(weights.tolist(), random, top_p)
+
+
+def _drawn(weights: list[float], random: Random, top_p: float) -> int:
+    """A class by its weight, from the nucleus.
+
+    It is drawn from all classes first. Only where it may lie outside the nucleus, because what is not heavier than it
+    may weigh no more than what the nucleus leaves out, is the nucleus looked at.
+    """
+    running = list(accumulate(weights))
+    total = running[-1]
+    at = min(bisect_right(running, random.random() * total), len(weights) - 1)
+    while weights[at] == 0:  # a rounding error at the very end
+        at -= 1
+    if top_p >= 1 or weights[at] > (1 - top_p) * total:
+        return at
+    enough, own = top_p * total, weights[at]
+    if sum(weight for weight in weights if weight > own) < enough:
+        return at
+    order = sorted(range(len(weights)), key=weights.__getitem__, reverse=True)
+    running = list(accumulate(weights[k] for k in order))
+    kept = next((k for k, mass in enumerate(running) if mass >= enough), len(order) - 1)
+    return order[min(bisect_right(running, random.random() * running[kept], 0, kept), kept)]
 
 
 def check(temperature: float, top_p: float) -> None:

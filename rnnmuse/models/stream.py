@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import exp
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,118 +46,158 @@ COPIES = 4
 """Gates of what the memory points to: beats, sub, pitch as it was, pitch by interval."""
 UNKNOWN_BAR = 4 * GRID
 SHUT = np.float32(-1e9)
+LEAST = np.float32(1e-8)
+OUTPUTS = ("new_state", "heads")
 TABLES = 64  # tables of the lag bias that are kept
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """Where the model is in the music.
 
     ``hidden`` (1, H) is the trunk's, ``sounding`` the (part, pitch) pairs that sound, ``grid`` the position of the last
-    event in 24ths of a beat, ``last`` the latest pitch of each part (-1 for none). ``count`` slots of ``memory`` are
-    this state's; ``key`` (R, K) is the key of the slot to come.
+    event in 24ths of a beat, ``last`` the latest pitch of each part (-1 for none). ``slots`` slots of ``memory`` are
+    this state's; ``key`` (R x K,) is the key of the slot to come.
     """
 
     hidden: Floats
     sounding: frozenset[tuple[int, int]]
     memory: Memory
-    count: int = 0
+    slots: int = 0
     key: Floats | None = None
     grid: int = 0
     last: tuple[int, ...] = ()
 
 
 class Distribution:
-    """The next event, head by head: ask `logits` in the order of FIELDS, and `choose` a class of each.
+    """The next event, head by head: ask `logits` or `weights` in the order of FIELDS, and `choose` a class of each.
 
     After ``beats`` and ``sub`` are chosen, `place` says the context at the event's own time.
     """
 
-    __slots__ = ("_chosen", "_context", "_hidden", "_model", "_pointed", "_queries", "_read", "_slots", "_state")
+    __slots__ = ("_chosen", "_context", "_gates", "_hidden", "_mixing", "_model", "_out", "_pointed", "_read", "_slots",
+                 "_state")  # fmt: skip
 
     def __init__(self, model: StreamModel, state: State, out: Floats, context: Sequence[int]) -> None:
-        self._model, self._state = model, state
-        self._hidden, self._queries = model.split(out)
-        self._context = context
+        self._model, self._state, self._out, self._context = model, state, out, context
         self._chosen: list[int] = []
         self._read = 0
-        self._pointed: tuple[NDArray[Any], ...] = ()
+        self._hidden = self._mixing = out
+        self._gates: list[float] = []
+        self._pointed: list[NDArray[Any]] = []
         self._slots: Slots | None = None
 
     def copy(self) -> Distribution:
         """The same distribution, to be drawn from once more."""
-        self._first_read()
-        new = object.__new__(Distribution)
-        for name in Distribution.__slots__:
-            setattr(new, name, getattr(self, name))
-        new._hidden, new._chosen = self._hidden.copy(), list(self._chosen)
+        if not self._read:
+            self._first_read()
+        new = Distribution(self._model, self._state, self._out, self._context)
+        new._chosen, new._read, new._hidden = list(self._chosen), self._read, self._hidden.copy()
+        new._mixing, new._gates, new._pointed, new._slots = self._mixing, self._gates, self._pointed, self._slots
         return new
 
     def logits(self, head: int) -> Floats:
         """Unnormalised log-probabilities of the classes of ``head``, (classes,)."""
-        self._first_read()
-        if head == PITCH and self._read == 1:
-            self._second_read()
-        weight, bias = self._model.heads[head]
-        out: Floats = weight @ np.maximum(self._hidden[head], 0)
-        out += bias
-        gates = self._queries.gates
-        if head == BEATS:
-            return _mixed(out, self._pointed[:1], gates[:1])
-        if head == SUB:
-            return _mixed(out, self._pointed[1:], gates[1:2])
+        if head in (BEATS, SUB) or (head == PITCH and len(self._chosen) == PITCH):
+            weights = self.weights(head)
+            logs: Floats = np.log(np.maximum(weights, LEAST))
+            logs[weights == 0] = SHUT
+            return logs
+        return self._plain(head)
+
+    def weights(self, head: int) -> Floats:
+        """Unnormalised probabilities of the classes of ``head``, (classes,)."""
+        out = self._plain(head)
         if head == PITCH and len(self._chosen) == PITCH:
-            kind, part = self._chosen[KIND], self._chosen[PART]
-            own = [pitch for p, pitch in self._state.sounding if p == part]
-            if kind == ON:
-                out[own] = SHUT
-                out = _mixed(out, self._pointed, gates[2:4])
-                out[own] = SHUT
-                return out
-            shut = np.ones(128, np.bool_)
-            shut[own] = False
+            shut = self._shut()
             out[shut] = SHUT
-            out = _mixed(out, self._pointed, gates[2:4])
-            out[shut] = SHUT
-        return out
+            out = self._mixture(out, 2, 4)
+            out[shut] = 0
+            return out
+        if head == BEATS:
+            return self._mixture(out, 0, 1)
+        if head == SUB:
+            return self._mixture(out, 1, 2)
+        out -= np.maximum.reduce(out)
+        return np.exp(out, out)
 
     def choose(self, head: int, value: int) -> None:
         """Tell the later heads that ``head`` is ``value``."""
+        if not self._read:
+            self._first_read()
         self._chosen.append(value)
         if head < len(FIELDS) - 1:
             self._hidden[head + 1 :] += self._model.chosen[head][value]
 
     def place(self, context: Sequence[int]) -> None:
         """Tell the heads from ``kind`` on where in bar, key, chord and plan the event falls."""
+        if not self._read:
+            self._first_read()
         self._context = context
-        model = self._model
-        rows = [offset + context[column] for offset, column in zip(model.place_offsets, POSITION, strict=True)]
-        self._hidden[FIRST_PLACED:] += model.place_table[rows].sum(0)
+        self._hidden[FIRST_PLACED:] += self._model.placed(context)
+
+    def _plain(self, head: int) -> Floats:
+        """Logits without what the memory points to."""
+        if not self._read:
+            self._first_read()
+        if head >= PITCH and self._read == 1 and len(self._chosen) >= PITCH:
+            self._second_read()
+        weight, bias = self._model.heads[head]
+        out: Floats = weight.dot(np.maximum(self._hidden[head], 0))
+        out += bias
+        return out
+
+    def _shut(self) -> NDArray[Any]:
+        """Pitches that cannot be: of a note-on those that sound in its part, of a note-off those that do not."""
+        kind, part = self._chosen[KIND], self._chosen[PART]
+        own = [pitch for p, pitch in self._state.sounding if p == part]
+        if kind == ON:
+            return np.array(own, np.intp)
+        shut = np.ones(128, np.bool_)
+        shut[own] = False
+        return shut
+
+    def _mixture(self, logits: Floats, first: int, end: int) -> Floats:
+        """The softmax of ``logits`` mixed with the copies ``first`` to ``end``; not normalised."""
+        gates = self._gates[first:end]
+        most = max(0.0, *gates)
+        shares = [exp(gate - most) for gate in gates]
+        own = exp(-most)
+        whole = own + sum(shares)
+        logits -= np.maximum.reduce(logits)
+        np.exp(logits, logits)
+        logits *= own / (whole * float(np.add.reduce(logits)))
+        for copy, share in zip(self._pointed[first:end], shares, strict=True):
+            logits += copy * (share / whole)
+        logits += LEAST
+        return logits
 
     def _first_read(self) -> None:
-        if self._read:
-            return
         self._read = 1
         model, state = self._model, self._state
-        self._slots = slots = state.memory.slots(state.count)
-        queries = self._queries
-        found, pointer = model.read(
-            queries.first, slots, state.grid - slots.before, self._context, None, queries.mixing[0]
-        )
-        self._hidden += (model.read1 @ found).reshape(len(FIELDS), -1)
-        self._pointed = (np.bincount(slots.fields[0], pointer, 32), np.bincount(slots.fields[1], pointer, GRID))
+        heads, width, readers = model.head * len(FIELDS), model.width, model.readers
+        rest = self._out[heads + 3 * width :]
+        self._gates = rest[:COPIES].tolist()
+        self._mixing = np.array([_softmax(rest[at : at + readers].tolist()) for at in (COPIES, COPIES + readers)],
+                                np.float32)  # fmt: skip
+        self._slots = slots = state.memory.slots(state.slots)
+        query = self._out[heads + width : heads + 2 * width]
+        bias = model.bias_table(self._context).take(state.grid - slots.times[:-1], 0, mode="clip")
+        found, pointer = model.read(query, slots, bias, self._mixing[0])
+        self._hidden = (model.read1.dot(found) + self._out[:heads]).reshape(len(FIELDS), -1)
+        fields = slots.fields
+        self._pointed = [np.bincount(fields[0], pointer, 32), np.bincount(fields[1], pointer, GRID)]
 
     def _second_read(self) -> None:
         self._read = 2
-        model, state, chosen, queries = self._model, self._state, self._chosen, self._queries
-        slots = self._slots
+        model, state, chosen, slots = self._model, self._state, self._chosen, self._slots
         assert slots is not None
-        query = queries.second + model.asked[
-            [at + value for at, value in zip(model.asked_offsets, chosen, strict=True)]
-        ].sum(0)
+        start = model.head * len(FIELDS) + 2 * model.width
+        query = self._out[start : start + model.width] + model.asking(chosen)
         now = state.grid + chosen[BEATS] * GRID + chosen[SUB]
-        found, pointer = model.read(query, slots, now - slots.after, self._context, chosen, queries.mixing[1])
-        self._hidden[PITCH:] += (model.read2 @ found).reshape(len(FIELDS) - PITCH, -1)
+        bias = model.bias_table(self._context).take(now - slots.times[1:], 0, mode="clip")
+        bias += model.bonus(slots, chosen)
+        found, pointer = model.read(query, slots, bias, self._mixing[1])
+        self._hidden[PITCH:] += model.read2.dot(found).reshape(len(FIELDS) - PITCH, -1)
         kept = np.bincount(slots.fields[4], pointer, 128)
         last = state.last[chosen[PART]]
         moved = np.zeros(128)
@@ -166,19 +205,7 @@ class Distribution:
             moves = np.bincount(slots.fields[5], pointer, INTERVALS)
             low, high = max(0, last - WIDEST), min(127, last + WIDEST)
             moved[low : high + 1] = moves[low - last + WIDEST : high - last + WIDEST + 1]
-        self._pointed = (kept, moved)
-
-
-@dataclass(frozen=True, slots=True)
-class Queries:
-    """What the trunk asks of the memory: queries of both reads (R, K), gates of the copies (4,), mixing of heads
-    (2, R).
-    """
-
-    first: Floats
-    second: Floats
-    gates: list[float]
-    mixing: list[Floats]
+        self._pointed = [*self._pointed[:2], kept, moved]
 
 
 class StreamModel:
@@ -233,16 +260,20 @@ class StreamModel:
         self.heads = [(w[f"heads.{k}.weight"], w[f"heads.{k}.bias"]) for k in range(count)]
         # the memory
         self.readers = w["lag_bars"].shape[0]
-        self._key = w["null_key"].size // self.readers
-        self._null_key = w["null_key"].reshape(self.readers, self._key)
+        self.width = w["null_key"].size
+        self._null_key = w["null_key"]
+        key = self.width // self.readers
+        # a query (R x K) spread to a column a head: the product with the keys is that of every head at once
+        self._columns = np.repeat(np.eye(self.readers, dtype=np.float32), key, 0)
         self._null_value = w["null_value"]
         asked = [w[f"asked.{i}.weight"] for i in range(4)]
-        self.asked_offsets = np.cumsum([0] + [len(table) for table in asked])[:-1].tolist()
-        self.asked = np.concatenate(asked).reshape(-1, self.readers, self._key) / np.float32(self._key**0.5)
+        self._asked_offsets = np.cumsum([0] + [len(table) for table in asked])[:-1].tolist()
+        self._asked = np.concatenate(asked) / np.float32(key**0.5)
         values = [w[f"values.{i}.weight"] for i in range(count + 1)]
         self._value_offsets = np.cumsum([0] + [len(table) for table in values])[:-1].tolist()
         self._values = np.concatenate(values)
-        self._bonus = np.ascontiguousarray(w["bonus"].T)  # (R, 4)
+        self._bonus = w["bonus"]  # (4, R)
+        self._ones = np.ones(slots, np.float32)
         self.read1, self.read2 = w["read1.weight"], w["read2.weight"]
         self._lag = w["lag_both"] + w["lag_bars"][..., None] + w["lag_distance"][:, None]
         self._lag_echo = w["lag_echo.weight"].reshape(-1, self.readers, BARS)
@@ -251,7 +282,7 @@ class StreamModel:
 
     def start(self, grid: int = 0) -> State:
         """The state before any music, at a grid position."""
-        memory = Memory(self.slots, self.readers, self._key, len(self._null_value))
+        memory = Memory(self.slots, self.width, len(self._null_value))
         hidden = np.zeros((1, self.hidden), np.float32)
         return State(hidden, frozenset(), memory, grid=grid, last=(-1,) * len(self.parts))
 
@@ -262,7 +293,7 @@ class StreamModel:
 
         ``grid`` is the event's position where its wait does not tell it, after a silence longer than a wait can be.
         """
-        memory, count, last = state.memory, state.count, state.last
+        memory, count, last = state.memory, state.slots, state.last
         if grid is None:
             grid = state.grid + (event[BEATS] * GRID + event[SUB] if event[KIND] != START else 0)
         if event[KIND] != START:
@@ -274,63 +305,60 @@ class StreamModel:
                 last = (*last[:part], pitch, *last[part + 1 :])
             if state.key is not None:
                 held = [at + field for at, field in zip(self._value_offsets, (*event, interval), strict=True)]
-                value = self._values[held].sum(0)
+                value = np.add.reduce(self._values.take(held, 0), 0)
                 memory = memory.added(count, state.key, value, (*event[:5], interval), state.grid, grid)
                 count += 1
         sounding = sounding_after(state.sounding, event, self.drums)
         rows = [offset + value for offset, value in zip(self._offsets, (*event, *context), strict=True)]
-        heard = {part * self._rows_apart + pitch for part, pitch in sounding}
-        rows += [self._sounding_offset + row for row in heard]
-        x = self._table[rows].sum(0, keepdims=True)
-        hidden, out = self._session.run(None, {"x": x, "state": state.hidden})
-        key = out[0, self.head * len(FIELDS) :][: self.readers * self._key].reshape(self.readers, self._key)
-        after = State(hidden, sounding, memory, count, key, grid, last)
+        rows += {self._sounding_offset + part * self._rows_apart + pitch for part, pitch in sounding}
+        x = np.add.reduce(self._table.take(rows, 0), 0, keepdims=True)
+        hidden, out = self._session.run(OUTPUTS, {"x": x, "state": state.hidden})
+        heads = self.head * len(FIELDS)
+        after = State(hidden, sounding, memory, count, out[0, heads : heads + self.width], grid, last)
         return Distribution(self, after, out[0], context), after
 
-    def split(self, out: Floats) -> tuple[Floats, Queries]:
-        """The heads' inputs (7, head), to be added to, and the queries, from the output of the step graph."""
-        heads, width = self.head * len(FIELDS), self.readers * self._key
-        first, second = out[heads + width :][: 2 * width].reshape(2, self.readers, self._key)
-        rest = out[heads + 3 * width :]
-        mixing = rest[COPIES:].reshape(2, self.readers)
-        mixing = np.exp(mixing - mixing.max(1, keepdims=True))
-        mixing /= mixing.sum(1, keepdims=True)
-        return (
-            out[:heads].reshape(len(FIELDS), self.head).copy(),
-            Queries(first, second, rest[:COPIES].tolist(), [mixing[0], mixing[1]]),
-        )
+    def read(self, query: Floats, slots: Slots, bias: Floats, mixing: Floats) -> tuple[Floats, Floats]:
+        """What a read finds (R x V,), and the weight of each slot, its heads mixed by ``mixing`` (R,), (N,).
 
-    def read(
-        self,
-        query: Floats,
-        slots: Slots,
-        lags: NDArray[np.int64],
-        context: Sequence[int],
-        chosen: Sequence[int] | None,
-        mixing: Floats,
-    ) -> tuple[Floats, NDArray[np.float64]]:
-        """What a read finds (R x V,), and the weight of each slot, its heads mixed (N,).
-
-        ``query`` is (R, K), ``lags`` (N,) are in grid steps; ``chosen`` are the four fields that slots may share.
+        ``query`` is (R x K,), ``bias`` (N, R) is added to the scores and then overwritten.
         """
-        table = self._bias_table(context)
-        scores = np.matmul(slots.keys, query[:, :, None])[:, :, 0]
-        scores += table.take(lags, 1, mode="clip")
-        if chosen is not None:
-            shared = slots.fields[:4] == np.array(chosen[:4])[:, None]
-            scores += self._bonus @ shared.astype(np.float32)
-        null = (query * self._null_key).sum(1)
-        most = max(float(scores.max(initial=-1e9)), float(null.max()))
+        spread = query[:, None] * self._columns
+        scores = bias
+        scores += slots.keys.dot(spread)
+        null = self._null_key.dot(spread)
+        most = max(float(np.maximum.reduce(scores, None, initial=SHUT)), *null.tolist())
         scores -= most
-        np.exp(scores, out=scores)
-        null = np.exp(null - most)
-        total = scores.sum(1) + null + np.float32(1e-30)
-        found = scores @ slots.values + null[:, None] * self._null_value
+        np.exp(scores, scores)
+        null -= most
+        np.exp(null, null)
+        total = self._ones[: len(scores)].dot(scores)
+        total += null
+        total += np.float32(1e-30)
+        found = scores.T.dot(slots.values)
+        found += null[:, None] * self._null_value
         found /= total[:, None]
-        return found.reshape(-1), (mixing / total) @ scores
+        return found.reshape(-1), scores.dot(mixing / total)
 
-    def _bias_table(self, context: Sequence[int]) -> Floats:
-        """The lag bias (R, L) of each lag in grid steps, the last for all beyond."""
+    def placed(self, context: Sequence[int]) -> Floats:
+        """What the place of an event says to the heads from ``kind`` on, (5, head)."""
+        rows = [offset + context[column] for offset, column in zip(self.place_offsets, POSITION, strict=True)]
+        out: Floats = np.add.reduce(self.place_table.take(rows, 0), 0)
+        return out
+
+    def asking(self, chosen: Sequence[int]) -> Floats:
+        """What the chosen beats, sub, kind and part add to the query of read 2, (R x K,)."""
+        rows = [at + value for at, value in zip(self._asked_offsets, chosen[:4], strict=True)]
+        out: Floats = np.add.reduce(self._asked.take(rows, 0), 0)
+        return out
+
+    def bonus(self, slots: Slots, chosen: Sequence[int]) -> Floats:
+        """The bonus (N, R) of the slots for what they share with the chosen beats, sub, kind and part."""
+        shared = slots.fields[:4] == np.array(chosen[:4], np.uint8)[:, None]
+        out: Floats = shared.astype(np.float32).T.dot(self._bonus)
+        return out
+
+    def bias_table(self, context: Sequence[int]) -> Floats:
+        """The lag bias (L, R) of each lag in grid steps, the last for all beyond."""
         length = context[BAR_LENGTH]
         bar = max(1, length) * (GRID // 2) if length < UNKNOWN[BAR_LENGTH] else UNKNOWN_BAR
         key = (bar, context[ECHO], context[ECHO_REST])
@@ -339,12 +367,12 @@ class StreamModel:
                 self._tables.pop(next(iter(self._tables)))
             table = self._lag + (self._lag_echo[key[1]] + self._lag_rest[key[2]])[..., None]
             lags = np.arange((BARS - 1) * bar + 50)
-            self._tables[key] = np.ascontiguousarray(table.reshape(self.readers, -1)[:, lag_classes(lags, bar)])
+            self._tables[key] = np.ascontiguousarray(table.reshape(self.readers, -1)[:, lag_classes(lags, bar)].T)
         return self._tables[key]
 
     def to_bytes(self, state: State) -> bytes:
         """A state with its memory (in half precision), for `from_bytes`."""
-        slots = state.memory.slots(state.count)
+        slots = state.memory.slots(state.slots)
         file = io.BytesIO()
         np.savez_compressed(
             file,
@@ -354,9 +382,8 @@ class StreamModel:
             place=np.array([state.grid, *state.last], np.int64),
             keys=slots.keys.astype(np.float16),
             values=slots.values.astype(np.float16),
-            fields=slots.fields.astype(np.int16),
-            before=slots.before,
-            after=slots.after,
+            fields=slots.fields,
+            times=slots.times,
         )
         return file.getvalue()
 
@@ -368,15 +395,13 @@ class StreamModel:
             slots = Slots(
                 arrays["keys"].astype(np.float32),
                 arrays["values"].astype(np.float32),
-                arrays["fields"].astype(np.intp),
-                arrays["before"],
-                arrays["after"],
+                arrays["fields"],
+                arrays["times"],
             )
             place = arrays["place"].tolist()
             fits = (
                 arrays["hidden"].shape == (1, self.hidden)
-                and slots.keys.shape[0] == self.readers
-                and slots.keys.shape[2] == self._key
+                and slots.keys.shape[1] == self.width
                 and slots.values.shape[1] == len(self._null_value)
                 and len(place) == 1 + len(self.parts)
             )
@@ -390,19 +415,11 @@ class StreamModel:
         return State(arrays["hidden"], sounding, memory, memory.count, key, place[0], tuple(place[1:]))
 
 
-def _mixed(logits: Floats, copies: Sequence[NDArray[Any]], gates: Sequence[float]) -> Floats:
-    """Log of the mixture of the softmax of ``logits`` and what the memory points to; not normalised."""
-    most = max(0.0, *gates)
-    shares = [exp(gate - most) for gate in (0.0, *gates)]
-    whole = sum(shares)
-    out = logits - logits.max()
-    np.exp(out, out=out)
-    out *= shares[0] / (whole * float(out.sum()))
-    for copy, share in zip(copies, shares[1:], strict=True):
-        out += copy * (share / whole)
-    out += np.float32(1e-8)
-    logs: Floats = np.log(out)
-    return logs
+def _softmax(values: list[float]) -> list[float]:
+    most = max(values)
+    weights = [exp(value - most) for value in values]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def sounding_after(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import exp, log
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.models.sampling import check, sample
+from rnnmuse.models.sampling import Mask, check, draw, sample
 from rnnmuse.models.stream import START_EVENT, Distribution, State, StreamModel
 from rnnmuse.music.codec import (
     ACTIVE,
@@ -308,7 +309,7 @@ class Player:
             if self.started:
                 return self._draw(self.grid + 1, max(last, self.grid + 1), end)
             return self._nudged(grid, end)
-        kind = self._pick(expected, KIND, np.array([bool(ending) and (full or not now), not full]))
+        kind = self._pick(expected, KIND, [bool(ending) and (full or not now), not full])
         if kind == ON:
             part = self._pick(expected, PART, _only(len(self.model.parts), playable), self._owed(grid, playable))
             pitch = self._pick(expected, PITCH, playable[part], self.rules.leaning(part, grid))
@@ -318,8 +319,7 @@ class Player:
             pitch = self._pick(expected, PITCH, _only(128, [n for p, n in ending if p == part]))
             velocity = 0
             expected.choose(VELOCITY, 0)
-        ordered = None if wait else np.arange(21) >= self.micro
-        micro = self._pick(expected, MICROTIME, ordered)
+        micro = self._pick(expected, MICROTIME, None if wait else _between(21, self.micro, 20))
         return (wait // GRID, wait % GRID, kind, part, pitch, velocity, micro)
 
     def _draw_wait(self, expected: Distribution, low: int, high: int, end: int) -> int | None:
@@ -339,14 +339,23 @@ class Player:
         self,
         expected: Distribution,
         head: int,
-        mask: NDArray[np.bool_] | None,
+        mask: Mask | None,
         lean: NDArray[np.float32] | None = None,
     ) -> int:
-        logits = expected.logits(head)
-        if lean is not None:
-            logits = logits + lean
-        top_p = max(self.top_p, TOUCH) if head in (VELOCITY, MICROTIME) else self.top_p
-        value = sample(logits, self.random, self.temperature, top_p, mask)
+        value = -1
+        if isinstance(mask, list) and sum(mask) == 1:
+            value = mask.index(True)
+        elif head in (BEATS, SUB, PITCH):
+            weights = expected.weights(head)
+            if lean is not None:
+                weights = weights * np.exp(lean)
+            value = draw(weights, self.random, self.temperature, self.top_p, mask)
+        else:
+            logits = expected.logits(head)
+            if lean is not None:
+                logits = logits + lean
+            top_p = max(self.top_p, TOUCH) if head in (VELOCITY, MICROTIME) else self.top_p
+            value = sample(logits, self.random, self.temperature, top_p, mask)
         expected.choose(head, value)
         return value
 
@@ -410,12 +419,15 @@ class Player:
         return self._draw(following, following, end)
 
 
-def _only(size: int, allowed: Collection[int]) -> NDArray[np.bool_]:
-    mask = np.zeros(size, np.bool_)
-    mask[[value for value in allowed if 0 <= value < size]] = True
+def _only(size: int, allowed: Collection[int]) -> list[bool]:
+    mask = [False] * size
+    for value in allowed:
+        if 0 <= value < size:
+            mask[value] = True
     return mask
 
 
+@cache
 def _between(size: int, low: int, high: int) -> NDArray[np.bool_] | None:
     if low <= 0 and high >= size - 1:
         return None

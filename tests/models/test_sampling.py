@@ -6,29 +6,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnmuse.models.sampling import sample
+from rnnmuse.models.sampling import draw, sample
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.1], np.float32))
 
 
-def frequencies(count=20_000, **settings):
-    random = Random(1)
-    drawn = np.bincount([sample(LOGITS, random, **settings) for _ in range(count)], minlength=4)
-    return drawn / count
+@pytest.fixture(params=["few", "many", "weights"])
+def frequencies(request):
+    """How often each class is drawn, by each of the ways to draw."""
+    many = np.concatenate([LOGITS, np.full(20, -1e9, np.float32)])
+
+    def count(total=20_000, mask=None, **settings):
+        random = Random(1)
+        if request.param == "few":
+            drawn = [sample(LOGITS, random, mask=mask, **settings) for _ in range(total)]
+        else:
+            wide = None if mask is None else np.concatenate([mask, np.ones(20, bool)])
+            way, values = (sample, many) if request.param == "many" else (draw, 7 * np.exp(many))
+            drawn = [way(values, random, mask=wide, **settings) for _ in range(total)]
+        return np.bincount(drawn, minlength=4) / total
+
+    return count
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_frequencies_are_the_softmax(temperature):
+def test_frequencies_are_the_softmax(frequencies, temperature):
     want = np.exp(LOGITS / temperature)
     np.testing.assert_allclose(frequencies(temperature=temperature), want / want.sum(), atol=0.015)
 
 
-def test_the_nucleus_is_the_smallest_set_that_holds_enough():
+def test_the_nucleus_is_the_smallest_set_that_holds_enough(frequencies):
     np.testing.assert_allclose(frequencies(top_p=0.7), [2 / 3, 1 / 3, 0, 0], atol=0.015)
     np.testing.assert_allclose(frequencies(top_p=0.4), [1, 0, 0, 0])
 
 
-def test_a_mask_leaves_the_proportions_of_the_rest():
+def test_a_mask_leaves_the_proportions_of_the_rest(frequencies):
     mask = np.array([False, True, False, True])
     np.testing.assert_allclose(frequencies(mask=mask), [0, 0.25 / 0.35, 0, 0.1 / 0.35], atol=0.015)
 
@@ -39,6 +51,7 @@ def test_whatever_the_logits_the_class_is_allowed(values, temperature, top_p, se
     mask = np.array([i % 2 == len(values) % 2 for i in range(len(values))])
     if mask.any():
         assert mask[sample(logits, Random(seed), temperature, top_p, mask)]
+        assert mask[draw(np.exp(logits / 4), Random(seed), temperature, top_p, mask)]
     assert 0 <= sample(logits, Random(seed), temperature, top_p) < len(values)
 
 
@@ -46,4 +59,7 @@ def test_temperature_zero_is_the_likeliest_and_no_class_is_an_error():
     assert all(sample(LOGITS, Random(i), 0.0) == 0 for i in range(20))
     with pytest.raises(ValueError, match="mask"):
         sample(LOGITS, Random(0), mask=np.zeros(4, bool))
+    with pytest.raises(ValueError, match="mask"):
+        draw(np.exp(LOGITS), Random(0), mask=np.zeros(4, bool))
+    assert all(draw(np.exp(LOGITS), Random(i), 0.0) == 0 for i in range(20))
     assert math.isclose(float(np.exp(LOGITS).sum()), 1, rel_tol=1e-5)
