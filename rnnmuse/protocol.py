@@ -109,7 +109,7 @@ def _s(name: str, *choices: str, optional: bool = False) -> Argument:
 
 PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "temperature": (_n("value", 0, 5), 1.0, "0 the likeliest, 1 as the model learned"),
-    "top_p": (_n("value", 0.01, 1), 0.96, "draw from the likeliest classes that hold this share"),
+    "top_p": (_n("value", 0, 1), 0.0, "draw from the likeliest classes that hold this share; 0 is the model's own"),
     "density": (_n("value", 0, 24, unit="notes a beat"), 0.0, "notes a beat to aim at; 0 leaves it to the model"),
     "low": (_n("value", 0, 127, "i", "MIDI note"), 0, "lowest note"),
     "high": (_n("value", 0, 127, "i", "MIDI note"), 127, "highest note"),

@@ -160,7 +160,7 @@ def _played(
     parts = [_clipped(part, start) for part in piece.parts]
     before = encode(replace(frame, parts=parts), muse.model.parts)
     used = muse._players(settings.players, sorted({int(row[3]) for row in encode(piece, muse.model.parts).events}))
-    scale = _scale_at(frame, start, settings)
+    scale = _scale_at(frame, start, settings) if settings.key or settings.scale else None
     rules = Constraints(
         scale=scale,
         chord_tones=any(chord.beat < end for chord in frame.chords),
@@ -170,9 +170,14 @@ def _played(
         parts=used,
         rest=frame.metre_at(start).bar_beats,
         voices={i: 1 for i, part in enumerate(muse.model.parts) if part.sung},
+        gravity=muse.model.gravity if scale is None else 0.0,
     )
     seed = secrets.randbits(31) if settings.seed is None else settings.seed
-    player = constrained(muse.model, frame, rules, seed, settings.temperature, muse.top_p(settings), settings.density)
+    bars = max(1, round((end - start) / frame.metre_at(start).bar_beats))
+    plan = muse._plan(replace(frame, parts=parts), start, bars, replace(settings, ending=False), used, seed)
+    player = constrained(
+        muse.model, frame, rules, seed, settings.temperature, muse.top_p(settings), settings.density, plan
+    )
     rows = before.events.tolist()
     skipped = max(0, len(rows) - HEARD)
     first = min((n.start for part in parts for n in part.notes), default=start)
@@ -189,7 +194,8 @@ def _played(
             wait = here.grid + events[0][BEATS] * GRID + events[0][SUB] - round(start * GRID)
             events[0] = (wait // GRID, wait % GRID, *events[0][2:])
         notes = decode_from(events, round(start * GRID), drum_parts(muse.model.parts))
-        out.append(muse._spread(notes, piece, frame))
+        fill = muse._expressed(muse._spread(notes, piece, frame), start, replace(settings, ending=False))
+        out.append(replace(fill, tempos=frame.tempos))  # the bars that stay keep their tempo
     return out
 
 

@@ -264,6 +264,7 @@ def load_stream(name: str) -> StreamModel:
             about.get("pitches", ()),
             float(about.get("top_p", 0.96)),
             float(about.get("gravity", 0.3)),
+            float(about.get("restate", 0.0)),
         )
         model.digest = bundle.digest
         return model

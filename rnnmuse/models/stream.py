@@ -38,6 +38,7 @@ from rnnmuse.music.codec import (
     PartClass,
     field_sizes,
 )
+from rnnmuse.music.echo import RHYTHM, lag_of
 from rnnmuse.music.lags import BARS, INTERVALS, NO_INTERVAL, WIDEST, lag_classes
 
 Floats = NDArray[np.float32]
@@ -74,11 +75,15 @@ class Distribution:
     After ``beats`` and ``sub`` are chosen, `place` says the context at the event's own time.
     """
 
-    __slots__ = ("_chosen", "_context", "_gates", "_hidden", "_mixing", "_model", "_out", "_pointed", "_read", "_slots",
-                 "_state")  # fmt: skip
+    __slots__ = (
+        "_chosen", "_context", "_gates", "_hidden", "_mixing", "_model", "_out", "_pointed", "_read", "_restate",
+        "_slots", "_state",
+    )  # fmt: skip
 
-    def __init__(self, model: StreamModel, state: State, out: Floats, context: Sequence[int]) -> None:
-        self._model, self._state, self._out, self._context = model, state, out, context
+    def __init__(
+        self, model: StreamModel, state: State, out: Floats, context: Sequence[int], restate: float = 0.0
+    ) -> None:
+        self._model, self._state, self._out, self._context, self._restate = model, state, out, context, restate
         self._chosen: list[int] = []
         self._read = 0
         self._hidden = self._mixing = out
@@ -90,9 +95,9 @@ class Distribution:
         """The same distribution, to be drawn from once more."""
         if not self._read:
             self._first_read()
-        new = Distribution(self._model, self._state, self._out, self._context)
+        new = Distribution(self._model, self._state, self._out, self._context, self._restate)
         new._chosen, new._read, new._hidden = list(self._chosen), self._read, self._hidden.copy()
-        new._mixing, new._gates, new._pointed, new._slots = self._mixing, self._gates, self._pointed, self._slots
+        new._mixing, new._gates, new._pointed, new._slots = self._mixing, list(self._gates), self._pointed, self._slots
         return new
 
     def logits(self, head: int) -> Floats:
@@ -177,11 +182,14 @@ class Distribution:
         heads, width, readers = model.head * len(FIELDS), model.width, model.readers
         rest = self._out[heads + 3 * width :]
         self._gates = rest[:COPIES].tolist()
+        if self._restate and restated(self._context):
+            self._gates[0] += self._restate / 2
+            self._gates[1] += self._restate / 2
         self._mixing = np.array([_softmax(rest[at : at + readers].tolist()) for at in (COPIES, COPIES + readers)],
                                 np.float32)  # fmt: skip
         self._slots = slots = state.memory.slots(state.slots)
         query = self._out[heads + width : heads + 2 * width]
-        bias = model.bias_table(self._context).take(state.grid - slots.times[:-1], 0, mode="clip")
+        bias = model.bias_table(self._context, self._restate).take(state.grid - slots.times[:-1], 0, mode="clip")
         found, pointer = model.read(query, slots, bias, self._mixing[0])
         self._hidden = (model.read1.dot(found) + self._out[:heads]).reshape(len(FIELDS), -1)
         fields = slots.fields
@@ -194,8 +202,13 @@ class Distribution:
         start = model.head * len(FIELDS) + 2 * model.width
         query = self._out[start : start + model.width] + model.asking(chosen)
         now = state.grid + chosen[BEATS] * GRID + chosen[SUB]
-        bias = model.bias_table(self._context).take(now - slots.times[1:], 0, mode="clip")
+        part = chosen[PART]
+        bias = model.bias_table(self._context, self._restate, part).take(now - slots.times[1:], 0, mode="clip")
         bias += model.bonus(slots, chosen)
+        if self._restate:
+            for echo in restated(self._context, part):
+                if (echo - 1) % 3 != RHYTHM:
+                    self._gates[2 + (echo - 1) % 3] += self._restate / 2
         found, pointer = model.read(query, slots, bias, self._mixing[1])
         self._hidden[PITCH:] += model.read2.dot(found).reshape(len(FIELDS) - PITCH, -1)
         kept = np.bincount(slots.fields[4], pointer, 128)
@@ -215,7 +228,7 @@ class StreamModel:
     real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part
     plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
     the nucleus that it is best drawn from, ``gravity`` the nats by which pitches outside an inferred key are less
-    likely.
+    likely, ``restate`` the nats by which the bar that the plan has restated is read more.
     """
 
     digest = ""
@@ -234,10 +247,11 @@ class StreamModel:
         pitches: Sequence[Sequence[int]] = (),
         top_p: float = 0.96,
         gravity: float = 0.3,
+        restate: float = 0.0,
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
-        self.top_p, self.gravity = top_p, gravity
+        self.top_p, self.gravity, self.restate = top_p, gravity, restate
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         self._session = session(step)
@@ -278,7 +292,7 @@ class StreamModel:
         self._lag = w["lag_both"] + w["lag_bars"][..., None] + w["lag_distance"][:, None]
         self._lag_echo = w["lag_echo.weight"].reshape(-1, self.readers, BARS)
         self._lag_rest = w["lag_rest.weight"].reshape(-1, self.readers, BARS)
-        self._tables: dict[tuple[int, int, int], Floats] = {}
+        self._tables: dict[tuple[int, int, int, int, float], Floats] = {}
 
     def start(self, grid: int = 0) -> State:
         """The state before any music, at a grid position."""
@@ -287,11 +301,17 @@ class StreamModel:
         return State(hidden, frozenset(), memory, grid=grid, last=(-1,) * len(self.parts))
 
     def step(
-        self, state: State, event: Sequence[int], context: Sequence[int], grid: int | None = None
+        self,
+        state: State,
+        event: Sequence[int],
+        context: Sequence[int],
+        grid: int | None = None,
+        restate: float = 0.0,
     ) -> tuple[Distribution, State]:
         """Hear one event (seven classes, or START_EVENT first) in its context (13 classes); expect the next.
 
         ``grid`` is the event's position where its wait does not tell it, after a silence longer than a wait can be.
+        ``restate`` are the nats by which the bar that the context's plan has restated is read more.
         """
         memory, count, last = state.memory, state.slots, state.last
         if grid is None:
@@ -315,7 +335,7 @@ class StreamModel:
         hidden, out = self._session.run(OUTPUTS, {"x": x, "state": state.hidden})
         heads = self.head * len(FIELDS)
         after = State(hidden, sounding, memory, count, out[0, heads : heads + self.width], grid, last)
-        return Distribution(self, after, out[0], context), after
+        return Distribution(self, after, out[0], context, restate), after
 
     def read(self, query: Floats, slots: Slots, bias: Floats, mixing: Floats) -> tuple[Floats, Floats]:
         """What a read finds (R x V,), and the weight of each slot, its heads mixed by ``mixing`` (R,), (N,).
@@ -357,17 +377,23 @@ class StreamModel:
         out: Floats = shared.astype(np.float32).T.dot(self._bonus)
         return out
 
-    def bias_table(self, context: Sequence[int]) -> Floats:
-        """The lag bias (L, R) of each lag in grid steps, the last for all beyond."""
+    def bias_table(self, context: Sequence[int], restate: float = 0.0, part: int = -1) -> Floats:
+        """The lag bias (L, R) of each lag in grid steps, the last for all beyond.
+
+        The place in the bar that the plan has restated, by ``part`` or by any, has ``restate`` nats more.
+        """
         length = context[BAR_LENGTH]
         bar = max(1, length) * (GRID // 2) if length < UNKNOWN[BAR_LENGTH] else UNKNOWN_BAR
-        key = (bar, context[ECHO], context[ECHO_REST])
+        key = (bar, context[ECHO], context[ECHO_REST], min(part, 1), restate)
         if key not in self._tables:
             if len(self._tables) >= TABLES:
                 self._tables.pop(next(iter(self._tables)))
             table = self._lag + (self._lag_echo[key[1]] + self._lag_rest[key[2]])[..., None]
             lags = np.arange((BARS - 1) * bar + 50)
-            self._tables[key] = np.ascontiguousarray(table.reshape(self.readers, -1)[:, lag_classes(lags, bar)].T)
+            out = np.ascontiguousarray(table.reshape(self.readers, -1)[:, lag_classes(lags, bar)].T)
+            for lag in {lag_of(echo) for echo in restated(context, part)} if restate else ():
+                out[(lag or 0) * bar] += restate
+            self._tables[key] = out
         return self._tables[key]
 
     def to_bytes(self, state: State) -> bytes:
@@ -413,6 +439,12 @@ class StreamModel:
         memory = Memory.of(slots, self.slots)
         key = arrays["key"] if arrays["key"].size else None
         return State(arrays["hidden"], sounding, memory, memory.count, key, place[0], tuple(place[1:]))
+
+
+def restated(context: Sequence[int], part: int = -1) -> set[int]:
+    """Echo classes of a bar that say which earlier one it restates: of ``part``, or of all without."""
+    columns = (ECHO, ECHO_REST) if part < 0 else (ECHO if part == 0 else ECHO_REST,)
+    return {context[column] for column in columns if lag_of(context[column]) is not None}
 
 
 def _softmax(values: list[float]) -> list[float]:

@@ -242,7 +242,8 @@ class Player:
 
     def _expect(self) -> Distribution:
         if self._previous is not None:
-            self._expected, self.state = self.model.step(self.state, *self._previous, grid=self.grid)
+            restate = 0.0 if self.frame.plan is None else self.model.restate
+            self._expected, self.state = self.model.step(self.state, *self._previous, self.grid, restate)
             self._previous = None
         assert self._expected is not None
         return self._expected

@@ -230,7 +230,7 @@ class StreamPlayer:
         if self.mode == "harmonise":
             orders += self.beneath.end(beat)
         self._own_harmony, self.beneath = self._made_own(), self._made_beneath()
-        self.player.temperature, self.player.top_p = self.parameters["temperature"], self.parameters["top_p"]
+        self.player.temperature, self.player.top_p = self.parameters["temperature"], self._top_p
         if name == "seed":
             self.player.random.seed(value)
         return orders
@@ -557,12 +557,17 @@ class StreamPlayer:
             self._rules(),
             Random(self.parameters["seed"]),
             self.parameters["temperature"],
-            self.parameters["top_p"],
+            self._top_p,
         )
         made.at(grid)
         self._queue.clear()
         self._sent.clear()
         return made
+
+    @property
+    def _top_p(self) -> float:
+        """The nucleus that is drawn from: the one that is asked for, else the model's own."""
+        return self.parameters["top_p"] or self.model.top_p
 
     def _frame(self) -> Frame:
         piece = Piece(tempos=[Tempo(0.0, self.tempo)], metres=[_metre(self.metre)])

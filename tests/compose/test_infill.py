@@ -30,3 +30,24 @@ def test_new_bars_keep_the_key_and_the_chords_that_are_asked_for():
     strong = [n for n in new if n.start % 2 < 1e-6]
     assert all(n.pitch % 12 in ({3, 7, 10} if n.start < 20 else {8, 0, 3}) for n in strong)
     assert [n for n in made.piece.parts[0].notes if n.start < 16] == notes[:16]
+
+
+def test_new_bars_have_a_plan_and_the_expression_of_what_is_generated():
+    muse = load("lieder")
+    tune = [Note(i / 2, 60 + (0, 4, 7, 4, 5, 9, 7, 4)[i % 8], 0.5, 64) for i in range(64)]
+    piece = Piece([Part("Voice", 53, notes=tune)])
+    planned = []
+    plan_for = muse._plan
+    muse._plan = lambda *given: planned.append(plan := plan_for(*given)) or plan
+    made = infill(muse, piece, 5, 6, None, Settings(seed=2), 1)
+    (plan,) = planned
+    assert len(plan.begun) == 4, "the bars before the gap are planned from"
+    assert len(plan._rows) >= 6
+    new = [n for part in made.piece.parts for n in part.notes if 16 <= n.start < 24]
+    assert len({n.velocity for n in new}) > 1
+    assert all(n.velocity == 64 for n in made.piece.parts[0].notes if not 16 <= n.start < 24)
+    assert made.piece.tempos == piece.tempos
+    plain = infill(load("lieder"), piece, 5, 6, None, Settings(seed=2, expression=0), 1)
+    assert [n.pitch for part in plain.piece.parts for n in part.notes] == [
+        n.pitch for part in made.piece.parts for n in part.notes
+    ]

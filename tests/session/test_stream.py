@@ -150,6 +150,15 @@ def test_a_wrong_parameter_leaves_the_old_one(model):
     assert made.player.parameters["key"] == ""
 
 
+def test_the_nucleus_is_the_models_own_until_another_is_asked_for(model):
+    player = StreamPlayer(1, model)
+    assert player.player.top_p == model.top_p
+    player.change("top_p", 0.5, 0.0)
+    assert player.player.top_p == 0.5
+    player.change("top_p", 0.0, 0.0)
+    assert player.player.top_p == model.top_p
+
+
 def test_a_loop_repeats_what_was_played(model):
     made = stage(model, "free", bars=1, seed=6)
     made.obey(made.player.start(0.0))

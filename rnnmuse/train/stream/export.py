@@ -158,6 +158,7 @@ def export(
             "pitches": pitches_of(training, len(recipe.parts), recipe.drums),
             "top_p": recipe.top_p,
             "gravity": recipe.gravity,
+            "restate": recipe.restate,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

@@ -3,9 +3,24 @@ import pytest
 import torch
 
 from rnnmuse.events import Note
-from rnnmuse.models.likelihood import event_likelihoods
+from rnnmuse.models.likelihood import event_likelihoods, log_likelihood
 from rnnmuse.models.stream import START_EVENT, StreamModel
-from rnnmuse.music.codec import BEATS, KIND, MICROTIME, ON, PITCH, SUB, VELOCITY, Encoded, PartClass, encode
+from rnnmuse.music.codec import (
+    BEATS,
+    ECHO,
+    ECHO_REST,
+    KIND,
+    MICROTIME,
+    ON,
+    PITCH,
+    SUB,
+    UNKNOWN,
+    VELOCITY,
+    Encoded,
+    PartClass,
+    encode,
+)
+from rnnmuse.music.echo import EXACT, echo_class
 from rnnmuse.music.piece import Part, Piece
 from rnnmuse.train.stream.data import Lanes, Music, whole
 from rnnmuse.train.stream.export import step_graph
@@ -119,6 +134,36 @@ def test_a_planted_riff_is_predicted():
         again.append(pitches[24:].mean())
     assert np.mean(first) > 2.5, "a riff is no surprise the first time"
     assert np.mean(again) < np.mean(first) / 2
+
+
+def test_a_planned_bar_is_read_where_it_is_asked_to():
+    """With the plan that a bar restates the one before, its place there is pointed to, more the more is asked."""
+    net = random_net()
+    riff = [Note(i * 0.5, (60, 64, 67, 71, 62, 65, 69, 57)[i % 8], 0.4) for i in range(40)]
+    piece = encode(Piece([Part("Piano", 0, notes=riff)]), PARTS)
+    weights = {key: value.detach().numpy() for key, value in net.state_dict().items()}
+    model = StreamModel("test", PARTS, weights, step_graph(weights).SerializeToString(), SHAPE.slots)
+    unplanned, planned_rows = piece.context.copy(), piece.context.copy()
+    unplanned[:, [ECHO, ECHO_REST]] = UNKNOWN[ECHO]
+    planned_rows[:, [ECHO, ECHO_REST]] = echo_class(1, EXACT)
+    found = []
+    for asked, rows in (
+        (0.0, unplanned),
+        (6.0, unplanned),
+        (0.0, planned_rows),
+        (6.0, planned_rows),
+        (12.0, planned_rows),
+    ):
+        state, total, previous, before = model.start(), 0.0, START_EVENT, rows[0].tolist()
+        for index, (row, place) in enumerate(zip(piece.events.tolist(), rows.tolist(), strict=True)):
+            expected, state = model.step(state, previous, before, restate=asked)
+            if index >= 40:
+                total += log_likelihood(expected, state.sounding, row, place, len(PARTS))
+            previous, before = tuple(row), place
+        found.append(total)
+    plain, without, planned, more, most = found
+    assert without == plain, "nothing is asked for where the plan says nothing"
+    assert planned < more < most
 
 
 def test_events_far_into_the_music_are_told_as_near_its_start():
