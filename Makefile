@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench soak hosts evaluate-lyrics evaluate-verse clean
+.PHONY: demo test lint bench soak hosts plugin evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,11 @@ soak: .stamp-dev
 
 hosts: .stamp-dev
 	RNNMUSE_HOSTS=all $(BIN)/python -m pytest tests/hosts; tests=$$?; $(BIN)/python tests/hosts/soak.py && exit $$tests
+
+# the plugin, as LV2, VST3 and CLAP, into out/plugin: with g++, dpf-source and, for Windows, g++-mingw-w64-x86-64-posix
+plugin:
+	$(MAKE) -C bridges/plugin
+	if command -v x86_64-w64-mingw32-g++ >/dev/null; then $(MAKE) -C bridges/plugin WINDOWS=1; fi
 
 # SONGS: folders of scores with English words; TEXT: the file that the model learned from
 evaluate-lyrics: .stamp-dev

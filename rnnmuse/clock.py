@@ -86,31 +86,36 @@ class Clock:
 
     At time ``_time`` the clock is at ``_place`` (in 2^-20 ticks, so that the tempo can change between two ticks); while
     it runs, the tempo holds from there on. ``swing`` is the place in a beat of its second eighth, 0.5 (straight) to
-    0.75. ``metre`` says where the bars begin.
+    0.75. ``metre`` says where the bars begin. A ``cued`` clock stands, and what is played from there on is planned.
     """
 
     tempo: Fraction = Fraction(120)
     running: bool = False
     swing: float = 0.5
     metre: Metre = COMMON
+    cued: bool = False
     _time: Nanoseconds = 0
     _place: int = 0
 
     def start(self, now: Nanoseconds, tick: int = 0) -> None:
         """Run from ``tick`` at time ``now``."""
-        self.running, self._time, self._place = True, now, tick * FINE
+        self.running, self.cued, self._time, self._place = True, False, now, tick * FINE
 
     def stop(self, now: Nanoseconds) -> None:
         """Stand still where it is."""
-        self._place, self.running = self._at(now), False
+        self._place, self.running, self.cued = self._at(now), False, False
 
     def resume(self, now: Nanoseconds) -> None:
         """Run on from where it stands; a clock that runs already is not moved."""
-        self._place, self._time, self.running = self._at(now), now, True
+        self._place, self._time, self.running, self.cued = self._at(now), now, True, False
 
     def locate(self, now: Nanoseconds, tick: int) -> None:
         """Move to ``tick``, running or not."""
-        self._time, self._place = now, max(0, tick) * FINE
+        self._time, self._place, self.cued = now, max(0, tick) * FINE, False
+
+    def cue(self, now: Nanoseconds, tick: int) -> None:
+        """Stand at ``tick``, so that a start from there finds its plan made."""
+        self.running, self.cued, self._time, self._place = False, True, now, max(0, tick) * FINE
 
     def set_tempo(self, bpm: float, now: Nanoseconds) -> None:
         """Change the tempo from time ``now`` on, in the middle of a tick if need be."""

@@ -188,6 +188,9 @@ TABLE: tuple[Row, ...] = (
         _n("ahead", 0, 2, unit="s", optional=True), _n("port", 1, 65535, "i", optional=True)), "send notes, beats and "
         "errors here; the lease is 60 s unless it is renewed; with ahead, notes come so early, in bundles with their "
         "time; with a port, they and all answers go to that port of the sender", "server.subscribe"),
+    Row("/rnnmuse/claim", "w", (_n("player", -1, PLAYERS, "i", optional=True),), "a player for the sender alone, for "
+        "as long as it is subscribed; answers its number: this one, or where it is taken another; 0 takes any, -1 "
+        "gives it back", "server.claim"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "server.unsubscribe"),
     Row("/rnnmuse/watch", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send each value that is set "
         "here, once it holds, and each note when it is planned; the lease is 60 s unless it is renewed, 0 ends it",
@@ -229,6 +232,13 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "transport.source"),
     Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
         "another program's position now (with a time tag: then); followed while the source is osc", "transport.lead"),
+    Row("/rnnmuse/transport/cue", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
+        "stand at this position with what is played from there planned already: a start from there has its first "
+        "beat", "transport.cue"),
+    Row("/rnnmuse/transport/render", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
+        "play on to this position out of time, for a program that renders faster than time; answers "
+        "…/rendered once all up to there is planned", "transport.render"),
+    Row("/rnnmuse/transport/rendered", "r", (_n("beat", 0, 1e7),), "sent: all up to this position is planned"),
     Row("/rnnmuse/transport/metre", "rw", (_n("numerator", 1, 64, "i"), _n("denominator", 1, 32, "i"),
         _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from this bar on or, with a beat, "
         "from that position on, where a bar begins", "transport.metre"),
@@ -316,6 +326,8 @@ TABLE: tuple[Row, ...] = (
         "0, end at this beat"),
     Row("/rnnmuse/out/{p}/recalled", "r", (_n("beat", 0, 1e7),), "sent to watchers: what was planned from this beat "
         "on will not be played"),
+    Row("/rnnmuse/out/{p}/ended", "r", (_n("beat", 0, 1e7),), "sent to watchers: every note of the player that "
+        "sounds ends at this beat"),
     Row("/rnnmuse/out/{p}/program", "r", (_n("part", 1, 64, "i"), _n("channel", 1, 16, "i"),
         _n("program", 1, 128, "i"), _s("name")), "sent: a part of the player has this channel and program"),
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over"),

@@ -121,7 +121,8 @@ class Engine:
         else:
             player.tempo = float(self.clock.tempo)
             player.set_metre(self.clock.metre)
-        player.reaction = REACTION + max(0.0, self._ahead) * float(self.clock.tempo) / 60
+        reaction = REACTION + max(0.0, self._ahead) * float(self.clock.tempo) / 60
+        player.reaction = 0.0 if self.clock.cued else reaction  # a clock that stands leaves time enough
 
     # -- messages in ----------------------------------------------------------------------------------------
 
@@ -157,6 +158,8 @@ class Engine:
 
     @_take.register
     def _(self, message: m.Sync) -> None:
+        while message.played and self.advance():
+            pass
         self.send(m.Synced(message.number))
 
     @_take.register
@@ -181,7 +184,7 @@ class Engine:
             self._set_time(player)
             if jumped:
                 self._send(player.reset(self.beat))
-        if jumped and self.clock.running:
+        if jumped and (self.clock.running or self.clock.cued):
             for number in sorted(message.started):
                 self._start(self.player(number), self.beat)
 
@@ -234,7 +237,7 @@ class Engine:
     def _(self, message: m.SetMode) -> None:
         player = self.player(message.player)
         self._send(player.set_mode(message.mode, message.beat))
-        if message.mode in ("free", "loop") and self.clock.running:
+        if message.mode in ("free", "loop") and (self.clock.running or self.clock.cued):
             self._send(player.start(message.beat))
         self.send(m.ModeOf(message.player, player.mode))
 
@@ -349,7 +352,7 @@ class Engine:
     def advance(self) -> bool:
         """Play a little ahead for every player; False when there is nothing left to do for now."""
         busy = False
-        if self.clock.running:
+        if self.clock.running or self.clock.cued:
             if self.harmony.active:
                 self._obey(self.beat)
             for player in list(self.players.values()):

@@ -101,6 +101,12 @@ class Lane:
     def run_due(self, now: Nanoseconds) -> Nanoseconds | None:
         """Do what is due at ``now``. Returns when the next is due; None if there is none, or the clock stands."""
         tick, early = -1, 0
+        while self._heap and self.clock.cued:  # it stands: what lies before its place is over
+            if self._heap[0][0] >= self.clock.tick_at(now):
+                return None
+            first = heapq.heappop(self._heap)[3]
+            if first.after is None or not first.after.recalled:
+                first.act()
         while self._heap and self.clock.running:
             first = self._heap[0][3]
             due = self.clock.time_at(self.clock.swung(first.tick)) - self.ahead

@@ -54,6 +54,7 @@ class Notes:
         self.ledger = Ledger(self._send)
         self.planned: Callable[[int, int, int, int, int, bool], None] = lambda *note: None
         self.recalled: Callable[[int | None, int], None] = lambda player, after: None
+        self.ended: Callable[[int | None, int], None] = lambda player, tick: None
         self.count = 0
         """Notes that began."""
         self._open: dict[tuple[int, int, int], PlayedNote] = {}
@@ -87,6 +88,7 @@ class Notes:
         """End every note of the player at ``tick``."""
         for ahead, lane in self.scheduler.lanes.items():
             lane.plan(tick, partial(self._finish_all, player, tick, ahead), player, True)
+        self.ended(player, tick)
         self.scheduler.wake()
 
     def recall(self, player: int | None = None, after: int = -1) -> None:
@@ -99,6 +101,7 @@ class Notes:
     def end(self, player: int | None = None) -> None:
         """End every note that sounds, of one player or of all."""
         self.ledger.end(player)
+        self.ended(player, self.clock.tick_at(self.now()))
         self._silent(player)
 
     def silence(self) -> None:
@@ -106,6 +109,7 @@ class Notes:
         self.scheduler.forget_notes()
         self._open.clear()
         self.recalled(None, -1)
+        self.ended(None, 0)
         self._heard.clear()  # the engine's players begin again at the new place
         self.ledger.end()
 

@@ -116,7 +116,13 @@ class Stage:
             self.transport,
         )
         about = ServerControl(
-            self.server, self.tickets, lambda: self.control.addresses, self.broadcast, self._stats, self.made
+            self.server,
+            self.tickets,
+            lambda: self.control.addresses,
+            self.broadcast,
+            self._stats,
+            self.made,
+            lambda player: self.players.look(player).mode != "off",
         )
         texts = TextControl(self.players, self.transport, self.tickets, self.orders.unsay, about.ask_models)
         self.watch = WatchControl(
@@ -127,7 +133,7 @@ class Stage:
             lambda: self.control.getters,
         )
         nouns = {
-            "transport": TransportControl(self.transport, self.player, texts, OscLeader(self.transport)),
+            "transport": TransportControl(self.transport, self.player, texts, OscLeader(self.transport), about),
             "player": self.player,
             "latent": latent,
             "harmony": self.harmony,
@@ -150,6 +156,7 @@ class Stage:
         self.control.took = self.watch.took
         self.orders.changed = self.player.changed = self.watch.changed
         self.notes.planned, self.notes.recalled = self.watch.planned, self.watch.recalled
+        self.notes.ended = self.watch.ended
         self.transport.asked = self.player.forgive
         self.transport.beat = self._beat
         self.server.subscribers.on_lookaheads_changed = self._look_aheads_changed

@@ -106,11 +106,41 @@ class Transport:
             if self.clock.running:
                 self._jump(self.clock.stop, STOP)
             else:
+                self.clock.cued = False
                 self.notes.silence()
 
     def locate(self, tick: int) -> None:
         """Go to ``tick``, running or not."""
         self._jump(lambda now: self.clock.locate(now, tick), CONTINUE if self.clock.running else 0)
+
+    def cue(self, tick: int) -> None:
+        """Stand at ``tick`` and have what is played from there planned already; `go` then starts from it."""
+        self._jump(lambda now: self.clock.cue(now, tick), 0)
+
+    def go(self, tick: int) -> None:
+        """Run from where the clock was cued, or close to it: no jump, what is planned is played."""
+        with self.scheduler.lock:
+            now = self.now()
+            self.clock.start(now, tick)
+            self._beats.begin(now)
+            for out in list(self._clocks.values()):
+                (out.resume if tick else out.start)(now)
+            self.scheduler.jumped()
+            self.changed()
+
+    def render(self, tick: int, bpm: float | None) -> None:
+        """Play on to ``tick`` out of time: the clock stands, and what lies before is over. It never goes back."""
+        with self.scheduler.lock:
+            now = self.now()
+            if bpm is not None:
+                self.clock.set_tempo(bpm, now)
+            if self.clock.running:
+                self._beats.end()
+                for out in list(self._clocks.values()):
+                    out.stop(now)
+            self.clock.cue(now, max(tick, self.clock.tick_at(now)))
+            self.scheduler.wake()
+            self.changed()
 
     def _jump(self, change: Callable[[Nanoseconds], None], word: int) -> None:
         with self.scheduler.lock:

@@ -65,9 +65,13 @@ class Bye(ToEngine):
 
 @dataclass(frozen=True, slots=True)
 class Sync(ToEngine):
-    """Asks for a `Synced` with the same number after everything before it was handled."""
+    """Asks for a `Synced` with the same number after everything before it was handled.
+
+    With ``played`` the players first play as far ahead as they may.
+    """
 
     number: int
+    played: bool = False
     droppable = True
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rnnmuse import __version__
-from rnnmuse.bridges.osc_server import LEASE, OscServer
-from rnnmuse.protocol import TABLE, Entry, ProtocolError
+from rnnmuse.bridges.osc_server import LEASE, Client, OscServer
+from rnnmuse.protocol import PLAYERS, TABLE, Entry, ProtocolError
 from rnnmuse.provenance.record import Made
 from rnnmuse.realtime.control.call import Call
 from rnnmuse.realtime.tickets import Tickets
@@ -21,7 +21,7 @@ PLAYABLE = ("stream", "phrase")
 
 class ServerControl:
     """Rows directly under /rnnmuse. ``stats`` returns the values that /rnnmuse/stats answers, ``made`` what
-    has made the music."""
+    has made the music, ``plays`` whether a player has a mode that plays."""
 
     def __init__(
         self,
@@ -31,11 +31,14 @@ class ServerControl:
         broadcast: Callable[..., None],
         stats: Callable[[], tuple[Any, ...]],
         made: Callable[[], Made],
+        plays: Callable[[int], bool] = lambda player: False,
     ) -> None:
+        self._plays = plays
         self._server, self._tickets, self._addresses = server, tickets, addresses
         self._broadcast, self._stats, self._made = broadcast, stats, made
         self._asking: list[tuple[Call, tuple[str, ...]]] = []
-        self._syncing: dict[int, tuple[Call, int]] = {}
+        self._syncing: dict[int, tuple[Callable[[], None], bool]] = {}
+        self._claims: dict[Client, int] = {}
         self._syncs = 0
 
     def hello(self, call: Call) -> None:
@@ -46,22 +49,52 @@ class ServerControl:
 
     def sync(self, call: Call, number: int) -> None:
         """Answer once the engine has handled everything that came before."""
+        self._sync(call.address, lambda: call.reply("/rnnmuse/synced", number))
+
+    def once_moved(self, act: Callable[[], None]) -> None:
+        """Call ``act`` once the engine knows of the last jump; what is sent before takes its place in the queue."""
+        self._tickets.when_settled("clock", act)
+
+    def once_played(self, act: Callable[[], None]) -> None:
+        """Call ``act`` once the players have played as far ahead as they may."""
+        self._sync("/rnnmuse/transport/render", act, played=True)
+
+    def _sync(self, address: str, act: Callable[[], None], played: bool = False) -> None:
         if len(self._syncing) >= MOST_WAITING:
-            raise ProtocolError("limit", f"{call.address}: {MOST_WAITING} wait for their answer already")
+            raise ProtocolError("limit", f"{address}: {MOST_WAITING} wait for their answer already")
         self._syncs += 1
-        sent = self._tickets.send(m.Sync(self._syncs))
+        sent = self._tickets.send(m.Sync(self._syncs, played))
         if sent:
-            self._syncing[self._syncs] = (call, number)
+            self._syncing[self._syncs] = (act, played)
         elif sent is None:
-            call.reply("/rnnmuse/synced", number)
+            act()
         else:
-            raise ProtocolError("limit", f"{call.address}: the engine is busy; too many messages wait")
+            raise ProtocolError("limit", f"{address}: the engine is busy; too many messages wait")
 
     def synced(self, number: int) -> None:
         """The engine handled everything before a `sync`."""
         if number in self._syncing:
-            call, theirs = self._syncing.pop(number)
-            call.reply("/rnnmuse/synced", theirs)
+            act, _ = self._syncing.pop(number)
+            act()
+
+    def claim(self, call: Call, number: int = 0) -> None:
+        """Give the sender a player that no other subscriber has: the one it names, or the first that is free."""
+        client = self._server.target(call.client)
+        living = {one.client for one in self._server.subscribers.running()} | {client}
+        self._claims = {one: player for one, player in self._claims.items() if one in living}
+        if number < 0:
+            self._claims.pop(client, None)
+            call.answer(0)
+            return
+        taken = {player for one, player in self._claims.items() if one != client}
+        free = [player for player in range(1, PLAYERS + 1) if player not in taken]
+        own = self._claims.get(client, 0)
+        found = number if number in free else own or next((one for one in free if not self._plays(one)), 0)
+        found = found or next(iter(free), 0)
+        if found:
+            self._claims[client] = found
+            self._server.subscribe(call.client, LEASE, 0)
+        call.answer(found)
 
     def list(self, call: Call, prefix: str = "/") -> None:
         found = [address for address in self._addresses() if address.startswith(prefix)]
@@ -125,4 +158,4 @@ class ServerControl:
         if self._asking:
             self._tickets.send(m.ListModels())
         for number in sorted(self._syncing):
-            self._tickets.send(m.Sync(number))
+            self._tickets.send(m.Sync(number, self._syncing[number][1]))

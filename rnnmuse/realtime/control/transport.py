@@ -6,16 +6,28 @@ from rnnmuse.clock import PPQ
 from rnnmuse.protocol import ProtocolError
 from rnnmuse.realtime.control.call import Call
 from rnnmuse.realtime.control.player import PlayerControl
+from rnnmuse.realtime.control.server import ServerControl
 from rnnmuse.realtime.control.text import TextControl
 from rnnmuse.realtime.lead.osc import OscLeader
 from rnnmuse.realtime.transport import Transport
+
+MOST_RENDERED = 64
+"""Beats that one message may render."""
 
 
 class TransportControl:
     """Rows of /rnnmuse/transport."""
 
-    def __init__(self, transport: Transport, players: PlayerControl, texts: TextControl, leader: OscLeader) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        players: PlayerControl,
+        texts: TextControl,
+        leader: OscLeader,
+        server: ServerControl,
+    ) -> None:
         self._transport, self._players, self._texts, self._leader = transport, players, texts, leader
+        self._server = server
 
     def play(self, call: Call) -> None:
         self._transport.start(0, as_asked=True)
@@ -76,3 +88,24 @@ class TransportControl:
 
     def lead(self, call: Call, beat: float, bpm: float | None = None) -> None:
         self._leader.heard(beat, bpm)
+
+    def cue(self, call: Call, beat: float, bpm: float | None = None) -> None:
+        if bpm is not None:
+            self._transport.set_tempo(bpm)
+        self._transport.cue(round(beat * PPQ))
+
+    def render(self, call: Call, beat: float, bpm: float | None = None) -> None:
+        """Play on beat by beat: the players plan two beats ahead of the clock, and none may be left out."""
+        away = beat - self._transport.place
+        if away > MOST_RENDERED:
+            raise ProtocolError("range", f"{call.address} beat: {beat:g}; must be up to {MOST_RENDERED} beats ahead")
+
+        def play_on() -> None:
+            step = min(beat, self._transport.place + 1)
+            self._transport.render(round(step * PPQ), bpm)
+            self._server.once_played(play_on if step < beat else answer)
+
+        def answer() -> None:
+            call.reply("/rnnmuse/transport/rendered", beat)
+
+        self._server.once_moved(lambda: self._server.once_played(play_on))

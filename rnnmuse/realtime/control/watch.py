@@ -130,6 +130,12 @@ class WatchControl:
                     packet = osc.build(f"/rnnmuse/out/{one}/recalled", (max(0.0, (after + 1) / PPQ),))
                     self._server.tell_watchers(packet)
 
+    def ended(self, player: int | None, tick: int) -> None:
+        """Every note of a player, or of all, ends at ``tick``."""
+        if len(self._server.watchers):
+            for one in self._players.seats if player is None else (player,):
+                self._server.tell_watchers(osc.build(f"/rnnmuse/out/{one}/ended", (tick / PPQ,)))
+
 
 def _ignore(client: Client, address: str, error: ProtocolError) -> None:
     """A getter has nothing to complain of."""

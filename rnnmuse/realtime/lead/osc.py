@@ -34,9 +34,11 @@ class OscLeader:
         tempo = bpm if bpm is not None else float(clock.tempo)
         goes_on = self._goes_on(now, beat)
         self._heard = now, beat, tempo
-        if not clock.running and goes_on:
+        if not clock.running and not clock.cued and goes_on:
             return
-        if not clock.running or abs(clock.beat_at(now) - beat) > APART:
+        if clock.cued and abs(clock.beat_at(now) - beat) <= APART:
+            transport.go(round(beat * PPQ))
+        elif not clock.running or abs(clock.beat_at(now) - beat) > APART:
             transport.start(round(beat * PPQ), as_asked=True)
         transport.align(now, round(beat * PPQ), tempo)
 

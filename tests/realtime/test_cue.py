@@ -1,0 +1,123 @@
+"""A cued clock stands with its plan made: a start is in time, and a render plays on out of time."""
+
+import pytest
+
+from rnnmuse.bridges.osc_server import Client
+from rnnmuse.testing import StageClient
+
+OTHER = Client("127.0.0.1", 40_000)
+
+
+@pytest.fixture
+def stage():
+    made = StageClient()
+    made.send("/rnnmuse/watch", 3600)
+    made.send("/rnnmuse/transport/source", "osc")
+    made.send("/rnnmuse/player/1/model", "grooves")
+    made.send("/rnnmuse/player/1/mode", "free")
+    made.run(0.1)
+    yield made
+    made.close()
+
+
+def plan(stage, since=0):
+    """What is planned after the last recall of everything: beat, pitch and velocity."""
+    out = []
+    for message in stage.received()[since:]:
+        if message.address == "/rnnmuse/out/1/planned":
+            pitch, velocity, beat, _, _ = message.arguments
+            out.append((round(beat * 960), pitch, velocity))
+        elif message.address == "/rnnmuse/out/1/recalled":
+            first = round(message.arguments[0] * 960)
+            out = [note for note in out if note[0] < first]
+    return out
+
+
+def follow(stage, beats, begin=0.0):
+    """Lead the clock for so many beats at 120, ten positions a second."""
+    for step in range(round(beats * 5)):
+        stage.send("/rnnmuse/transport/beat", begin + step / 5, 120.0)
+        stage.run(0.1)
+
+
+def test_what_is_played_first_is_planned_while_the_clock_stands(stage):
+    stage.send("/rnnmuse/transport/cue", 8.0, 120.0)
+    stage.run(0.2)
+    assert stage.ask("/rnnmuse/transport/running") == (0,)
+    ahead = plan(stage)
+    assert ahead
+    assert all(8 <= tick / 960 <= 11 for tick, *_ in ahead)
+    assert not stage.notes(), "nothing sounds yet"
+    stage.send("/rnnmuse/transport/beat", 8.0, 120.0)
+    stage.run(0.05)
+    assert plan(stage)[: len(ahead)] == ahead, "the start keeps the plan"
+    follow(stage, 4, 8.0)
+    first = next(tick for tick, _, velocity in ahead if velocity)
+    assert round(stage.notes("on")[0].beat * 960) == first
+    assert not stage.hung()
+
+
+def test_a_render_is_the_live_take(stage):
+    stage.send("/rnnmuse/transport/cue", 0.0, 120.0)
+    stage.run(0.2)
+    follow(stage, 16)
+    live = [note for note in plan(stage) if note[0] < 16 * 960]
+    assert len(live) > 20
+    stage.send("/rnnmuse/transport/stop")
+    since = len(stage.received())
+    stage.send("/rnnmuse/transport/cue", 0.0, 120.0)
+    for beat in range(1, 17):
+        assert stage.ask("/rnnmuse/transport/render", float(beat), 120.0, answer="/rnnmuse/transport/rendered") == (
+            beat,
+        )
+    rendered = [note for note in plan(stage, since) if note[0] < 16 * 960]
+    assert rendered == live
+    assert not stage.hung()
+
+
+def test_a_render_that_begins_while_the_clock_runs_never_goes_back(stage):
+    follow(stage, 4)
+    place = stage.ask("/rnnmuse/transport/position")[0]
+    stage.ask("/rnnmuse/transport/render", 1.0, answer="/rnnmuse/transport/rendered")
+    assert stage.ask("/rnnmuse/transport/position")[0] >= place
+    assert stage.ask("/rnnmuse/transport/running") == (0,)
+    follow(stage, 2, place)
+    assert stage.ask("/rnnmuse/transport/running") == (1,)
+    assert not stage.hung()
+
+
+def test_a_stop_of_a_cued_clock_takes_its_plan_back(stage):
+    stage.send("/rnnmuse/transport/cue", 0.0)
+    stage.run(0.1)
+    assert plan(stage)
+    stage.send("/rnnmuse/transport/stop")
+    stage.run(0.1)
+    assert not plan(stage)
+
+
+def test_every_end_is_told_to_watchers(stage):
+    stage.send("/rnnmuse/transport/cue", 0.0)
+    follow(stage, 2)
+    before = len(stage.received("/rnnmuse/out/1/ended"))
+    stage.send("/rnnmuse/player/1/stop")
+    stage.run(0.1)
+    assert len(stage.received("/rnnmuse/out/1/ended")) > before
+
+
+def test_each_sender_has_a_player_of_its_own(stage):
+    def claim(client, number):
+        stage.send("/rnnmuse/claim", number, client=client)
+        return stage.received("/rnnmuse/claim", client)[-1].arguments[0]
+
+    clients = [Client("127.0.0.1", 41_000 + n) for n in range(17)]
+    first = claim(clients[0], 0)
+    assert first == 2, "player 1 plays already: somebody has set it up"
+    assert claim(clients[0], 0) == first
+    assert claim(clients[1], first) not in (first, 0)
+    assert claim(clients[0], 9) == 9
+    assert claim(clients[1], -1) == 0
+    numbers = {claim(client, 0) for client in clients[:16]}
+    assert numbers == set(range(1, 17))
+    assert claim(clients[16], 0) == 0
+    stage.send("/rnnmuse/unsubscribe", client=clients[3])
+    assert claim(clients[16], 0) in numbers
