@@ -15,10 +15,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from random import Random
 
+import numpy as np
+
 from rnnmuse.bridges import osc
 from rnnmuse.clock import Clock
 from rnnmuse.compose.muse import load
-from rnnmuse.models.bundle import bundles, load_phrase, load_text
+from rnnmuse.models.bundle import READS, bundles, find, load_phrase, load_text
 from rnnmuse.music.codec import GRID
 from rnnmuse.music.piece import Piece
 from rnnmuse.play.limits import Constraints, Rules
@@ -117,7 +119,7 @@ def first_chunk(requests: int = 100) -> None:
 
 
 def long_run(name: str = "lieder", count: int = 100_000) -> None:
-    """Event 100,000 beside event 100: time and memory."""
+    """Event 100,000 beside event 2,000, whose memory is full too: time and memory used."""
     model = load(name).model
     player = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(2))
 
@@ -129,14 +131,61 @@ def long_run(name: str = "lieder", count: int = 100_000) -> None:
             seconds.append(time.perf_counter() - began)
         return statistics.median(seconds)
 
-    block(100)
+    block(1500)
     early, memory = block(1000), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in islice(iter(lambda: player.next(player.grid, 10**9), None), count - 2100):
+    for _ in islice(iter(lambda: player.next(player.grid, 10**9), None), count - 3000):
         pass
     late = block(1000)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
-    print(f"event {count:,} costs {late / early:.2f} x event 1,000; memory grew by {grown:.1f} MB")
+    print(f"event {count:,} costs {late / early:.2f} x event 2,000; memory grew by {grown:.1f} MB")
     print(f"(that is {player.grid / GRID:,.0f} beats of music)")
+
+
+def recall(name: str = "lieder", events: int = 64, runs: int = 200) -> None:
+    """Going back by 64 events that did not sound and playing on: the restore and the copy that the next slot needs."""
+    model = load(name).model
+    player = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(3))
+    for _ in range(model.slots + 500):
+        player.next(player.grid, 10**9)
+    back, on = [], []
+    for _ in range(runs):
+        saved = player.save()
+        for _ in range(events):
+            began = time.perf_counter()
+            player.next(player.grid, 10**9)
+            on.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        player.restore(saved)
+        player.next(player.grid, 10**9)
+        player.next(player.grid, 10**9)  # takes the first slot that differs
+        back.append(time.perf_counter() - began)
+    back.sort()
+    extra = statistics.median(back) - 2 * statistics.median(on)
+    print(f"recall of {events} events      {1000 * extra:6.2f} ms median over the two events that follow, worst "
+          f"{1000 * (back[-1] - 2 * statistics.median(on)):.2f}")  # fmt: skip
+
+
+def limit(name: str = "lieder", count: int = 1000) -> None:
+    """An event beside a copy of the bytes that it reads: its int8 weights, keys, values and heads."""
+    model = load(name).model
+    player = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(4))
+    for _ in range(model.slots + 100):
+        player.next(player.grid, 10**9)
+    held = player.state.memory.slots(player.state.slots)
+    arrays = [held.keys, held.values, *(weight for weight, _ in model.heads)]
+    graphs = [find(name).folder / file for file in ("step.onnx", *READS)]
+    size = sum(path.stat().st_size for path in graphs if path.exists()) + sum(array.nbytes for array in arrays)
+    source, target = np.ones(size, np.uint8), np.empty(size, np.uint8)
+    event, copy = [], []
+    for _ in range(count):
+        began = time.perf_counter()
+        player.next(player.grid, 10**9)
+        middle = time.perf_counter()
+        np.copyto(target, source)
+        copy.append(time.perf_counter() - middle)
+        event.append(middle - began)
+    times = statistics.median(event) / statistics.median(copy)
+    print(f"an event of {name} costs {times:.1f} x a copy of the {size / 1e6:.1f} MB that it reads")
 
 
 def phrases(name: str, count: int = 200) -> None:
@@ -208,4 +257,6 @@ if __name__ == "__main__":
                 phrases(name)
                 pad(name)
     first_chunk()
+    limit()
+    recall()
     long_run()

@@ -5,8 +5,10 @@ file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
 weights.safetensors  every weight, float16; of a text model the tables, int8 with a float16 scale a row
-step.onnx            the trunk's step, int8 where that costs at most 1 % of likelihood; a text model's trunk is here
-                     alone; none of a cover model
+step.onnx            the trunk's step, in 4 bits or int8 where that costs at most 1 % of likelihood; a text model's
+                     trunk is here alone; none of a cover model
+read1.onnx           what a stream model's reads of its memory say to its heads, in 4 bits (also read2.onnx); without
+                     them it is computed from the weights
 forms.json           a stream model's forms of real pieces, bar by bar (`rnnmuse.play.plan`)
 alphabet.json        a text model's characters
 training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
@@ -55,6 +57,7 @@ REQUIRED = ("model.toml", "weights.safetensors", "step.onnx")
 COVER = REQUIRED[:2]
 MORE = {"phrase": ("encoder.onnx",)}
 """What a kind of model needs beyond REQUIRED."""
+READS = ("read1.onnx", "read2.onnx")
 GROOVE = ("groove.safetensors", "groove-reader.onnx", "groove-step.onnx")
 ALIASES = {"game": "band"}
 """Names of the release before, each with what took its place."""
@@ -265,6 +268,7 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("top_p", 0.96)),
             float(about.get("gravity", 0.3)),
             float(about.get("restate", 0.0)),
+            [(bundle.folder / file).read_bytes() for file in READS if (bundle.folder / file).exists()],
         )
         model.digest = bundle.digest
         return model

@@ -48,7 +48,8 @@ COPIES = 4
 UNKNOWN_BAR = 4 * GRID
 SHUT = np.float32(-1e9)
 LEAST = np.float32(1e-8)
-OUTPUTS = ("new_state", "heads")
+OUTPUTS, SAID = ("new_state", "heads"), ("said",)
+PLACES = 512  # places in bar, key, chord and plan whose part of the heads is kept
 TABLES = 64  # tables of the lag bias that are kept
 
 
@@ -172,7 +173,7 @@ class Distribution:
         np.exp(logits, logits)
         logits *= own / (whole * float(np.add.reduce(logits)))
         for copy, share in zip(self._pointed[first:end], shares, strict=True):
-            logits += copy * (share / whole)
+            logits += copy.astype(np.float32) * np.float32(share / whole)
         logits += LEAST
         return logits
 
@@ -191,7 +192,7 @@ class Distribution:
         query = self._out[heads + width : heads + 2 * width]
         bias = model.bias_table(self._context, self._restate).take(state.grid - slots.times[:-1], 0, mode="clip")
         found, pointer = model.read(query, slots, bias, self._mixing[0])
-        self._hidden = (model.read1.dot(found) + self._out[:heads]).reshape(len(FIELDS), -1)
+        self._hidden = (model.said(0, found) + self._out[:heads]).reshape(len(FIELDS), -1)
         fields = slots.fields
         self._pointed = [np.bincount(fields[0], pointer, 32), np.bincount(fields[1], pointer, GRID)]
 
@@ -210,7 +211,7 @@ class Distribution:
                 if (echo - 1) % 3 != RHYTHM:
                     self._gates[2 + (echo - 1) % 3] += self._restate / 2
         found, pointer = model.read(query, slots, bias, self._mixing[1])
-        self._hidden[PITCH:] += model.read2.dot(found).reshape(len(FIELDS) - PITCH, -1)
+        self._hidden[PITCH:] += model.said(1, found).reshape(len(FIELDS) - PITCH, -1)
         kept = np.bincount(slots.fields[4], pointer, 128)
         last = state.last[chosen[PART]]
         moved = np.zeros(128)
@@ -228,7 +229,8 @@ class StreamModel:
     real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part
     plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
     the nucleus that it is best drawn from, ``gravity`` the nats by which pitches outside an inferred key are less
-    likely, ``restate`` the nats by which the bar that the plan has restated is read more.
+    likely, ``restate`` the nats by which the bar that the plan has restated is read more. ``said`` are the graphs
+    of what both reads of the memory say to the heads, without them it is computed from the weights.
     """
 
     digest = ""
@@ -248,6 +250,7 @@ class StreamModel:
         top_p: float = 0.96,
         gravity: float = 0.3,
         restate: float = 0.0,
+        said: Sequence[bytes] = (),
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
@@ -271,6 +274,7 @@ class StreamModel:
         places = [w[f"position.{i}.weight"].reshape(-1, count - FIRST_PLACED, self.head) for i in range(len(POSITION))]
         self.place_offsets = np.cumsum([0] + [len(table) for table in places])[:-1].tolist()
         self.place_table = np.concatenate(places)
+        self._places: dict[tuple[int, ...], Floats] = {}
         self.heads = [(w[f"heads.{k}.weight"], w[f"heads.{k}.bias"]) for k in range(count)]
         # the memory
         self.readers = w["lag_bars"].shape[0]
@@ -288,7 +292,8 @@ class StreamModel:
         self._values = np.concatenate(values)
         self._bonus = w["bonus"]  # (4, R)
         self._ones = np.ones(slots, np.float32)
-        self.read1, self.read2 = w["read1.weight"], w["read2.weight"]
+        self._said = [w["read1.weight"], w["read2.weight"]]
+        self._said_sessions = [session(graph) for graph in said]
         self._lag = w["lag_both"] + w["lag_bars"][..., None] + w["lag_distance"][:, None]
         self._lag_echo = w["lag_echo.weight"].reshape(-1, self.readers, BARS)
         self._lag_rest = w["lag_rest.weight"].reshape(-1, self.readers, BARS)
@@ -337,8 +342,8 @@ class StreamModel:
         after = State(hidden, sounding, memory, count, out[0, heads : heads + self.width], grid, last)
         return Distribution(self, after, out[0], context, restate), after
 
-    def read(self, query: Floats, slots: Slots, bias: Floats, mixing: Floats) -> tuple[Floats, Floats]:
-        """What a read finds (R x V,), and the weight of each slot, its heads mixed by ``mixing`` (R,), (N,).
+    def read(self, query: Floats, slots: Slots, bias: Floats, mixing: Floats) -> tuple[Floats, NDArray[np.float64]]:
+        """What a read finds (1, R x V), and the weight of each slot, its heads mixed by ``mixing`` (R,), (N,).
 
         ``query`` is (R x K,), ``bias`` (N, R) is added to the scores and then overwritten.
         """
@@ -357,12 +362,25 @@ class StreamModel:
         found = scores.T.dot(slots.values)
         found += null[:, None] * self._null_value
         found /= total[:, None]
-        return found.reshape(-1), scores.dot(mixing / total)
+        return found.reshape(1, -1), scores.dot(mixing / total).astype(np.float64)
+
+    def said(self, read: int, found: Floats) -> Floats:
+        """What read 1 or 2 (``read`` 0 or 1) that found ``found`` says to its heads, (7 x head,) or (3 x head,)."""
+        out: Floats
+        if self._said_sessions:
+            out = self._said_sessions[read].run(SAID, {"found": found})[0][0]
+        else:
+            out = self._said[read].dot(found[0])
+        return out
 
     def placed(self, context: Sequence[int]) -> Floats:
         """What the place of an event says to the heads from ``kind`` on, (5, head)."""
-        rows = [offset + context[column] for offset, column in zip(self.place_offsets, POSITION, strict=True)]
-        out: Floats = np.add.reduce(self.place_table.take(rows, 0), 0)
+        rows = tuple([offset + context[column] for offset, column in zip(self.place_offsets, POSITION, strict=True)])
+        out = self._places.get(rows)
+        if out is None:
+            if len(self._places) >= PLACES:
+                self._places.clear()
+            out = self._places[rows] = np.add.reduce(self.place_table.take(rows, 0), 0)
         return out
 
     def asking(self, chosen: Sequence[int]) -> Floats:

@@ -116,7 +116,7 @@ def likelihoods(
         "nll": rows,
         "below n-gram": round(lower, 4),
         "step graph, nats": round(live, 4),
-        "int8 loss": find(name).about.get("int8_loss"),
+        "step loss": find(name).about.get("step_loss"),
     }
 
 

@@ -13,7 +13,7 @@ import torch
 from onnx import helper
 from safetensors.torch import save_file
 
-from rnnmuse.models.bundle import Bundle, read_weights
+from rnnmuse.models.bundle import READS, Bundle, read_weights
 from rnnmuse.models.likelihood import event_likelihoods
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import (
@@ -35,8 +35,8 @@ from rnnmuse.music.codec import (
     Encoded,
 )
 from rnnmuse.music.echo import NEW
-from rnnmuse.train.bundle import compact, describe, new_bundle, smaller, written
-from rnnmuse.train.graph import Weights, graph_of, gru_cell
+from rnnmuse.train.bundle import INT8_LIMIT, compact, describe, new_bundle, smaller, written
+from rnnmuse.train.graph import Weights, graph_of, gru_cell, in_four_bits
 from rnnmuse.train.stream.network import Shape, StreamNet
 from rnnmuse.train.stream.objective import shape_of
 from rnnmuse.train.stream.recipe import Recipe
@@ -94,6 +94,41 @@ def step_graph(weights: Weights) -> onnx.ModelProto:
     return graph_of("step", nodes, constants, {"x": embed, "state": hidden}, {"new_state": hidden, "heads": out})
 
 
+def reading_graphs(weights: Weights) -> list[bytes]:
+    """What the reads of the memory say to the heads, from what they found (1, R x V): a graph each, in 4 bits."""
+    out = []
+    for name in ("read1", "read2"):
+        weight = weights[f"{name}.weight"].astype(np.float32)
+        nodes = [helper.make_node("MatMul", ["found", "w"], ["said"])]
+        graph = graph_of(name, nodes, {"w": weight.T}, {"found": weight.shape[1]}, {"said": weight.shape[0]})
+        out.append(in_four_bits(graph))
+    return out
+
+
+def write_graphs(folder: Path, recipe: Recipe, weights: Weights, check: Sequence[Encoded]) -> tuple[str, float]:
+    """Write the step and the reads; returns the precision and the share of the likelihood of ``check`` that it costs.
+
+    4 bits are kept if they cost at most INT8_LIMIT, else int8 is. Without ``check`` it is float32.
+    """
+    exact, reads = step_graph(weights), reading_graphs(weights)
+    whole = exact.SerializeToString()
+
+    def nll(graph: bytes, said: Sequence[bytes] = ()) -> float:
+        return stepped_nll(StreamModel(folder.name, recipe.parts, weights, graph, recipe.slots, said=said), check)
+
+    graph, precision, loss = whole, "float32", float("nan")
+    if check:
+        small = in_four_bits(exact)
+        loss = nll(small, reads) / nll(whole) - 1
+        graph, precision = small, "int4"
+        if loss > INT8_LIMIT:
+            graph, precision, loss = smaller(exact, nll)
+    (folder / "step.onnx").write_bytes(graph)
+    for file, read in zip(READS, reads if precision == "int4" else (), strict=False):
+        (folder / file).write_bytes(read)
+    return precision, loss
+
+
 def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 4000) -> float:
     """Mean nats an event of ``pieces``, read step by step as they are live; up to ``events`` in all."""
     total, count = 0.0, 0
@@ -135,24 +170,20 @@ def export(
 ) -> Bundle:
     """Write the bundle ``folder`` (its name is the model's) and return it.
 
-    The int8 step graph is kept if it costs at most 1 % of the likelihood of the pieces in ``check``; what it costs is
-    written to model.toml. The forms that plans are drawn from are those of ``training``.
+    What the precision of the step costs of the likelihood of the pieces in ``check`` is written to model.toml. The
+    forms that plans are drawn from are those of ``training``.
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
         save_file(compact(net.state_dict()), partial / "weights.safetensors")
         weights = read_weights(Bundle(folder.name, partial, {}))
 
-        def nll(graph: bytes) -> float:
-            return stepped_nll(StreamModel(folder.name, recipe.parts, weights, graph, recipe.slots), check)
-
-        graph, precision, loss = smaller(step_graph(weights), nll if check else None)
-        (partial / "step.onnx").write_bytes(graph)
+        precision, loss = write_graphs(partial, recipe, weights, check)
         forms = json.dumps(forms_of(training), separators=(",", ":"))
         (partial / "forms.json").write_text(forms, "utf-8")
         about = {
             "step": precision,
-            "int8_loss": round(loss, 5),
+            "step_loss": round(loss, 5),
             "minor": round(minor_share(training), 3),
             "score": recipe.score,
             "pitches": pitches_of(training, len(recipe.parts), recipe.drums),

@@ -36,9 +36,9 @@ def _likelihood(result: dict[str, Any]) -> list[str]:
     for name, row in result["nll"].items():
         lines.append(f"| {name} | " + " | ".join(f"{row[key]:.3f}" for key in names) + " |")
     lines += ["", f"The RNN is {100 * result['below n-gram']:.1f} % below the n-gram."]
-    loss = result["int8 loss"]
+    loss = result["step loss"]
     if loss is not None and loss == loss:
-        lines[-1] += f" The int8 step graph costs {100 * loss:.2f} %."
+        lines[-1] += f" The step graph in a few bits costs {100 * loss:.2f} %."
     return lines
 
 
