@@ -19,6 +19,9 @@ def evaluate(
     ] = None,
     pieces: Annotated[int, typer.Option(help="Windows (texts, phrases) to generate; 0 leaves the music out.")] = 200,
     bars: Annotated[int, typer.Option(help="Bars of each window of a stream model.")] = 16,
+    copies: Annotated[
+        int, typer.Option(help="Stream models: pieces to look through for runs of 16 notes of a training piece.")
+    ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A fifth of the windows: rougher, and sooner there.")] = False,
     infill: Annotated[int, typer.Option(help="Phrase models: songs to fill bars of, with the model lieder.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for eval.json and the pictures.")] = None,
@@ -62,4 +65,4 @@ def evaluate(
     elif kind == "phrase":
         print(evaluate_phrases(model, folders, samples=pieces or 1, songs=infill, out=out))
     else:
-        print(evaluate_stream(model, folders, pieces, bars, out))
+        print(evaluate_stream(model, folders, pieces, bars, out, copies=copies))

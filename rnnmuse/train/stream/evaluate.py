@@ -56,13 +56,17 @@ def evaluate_stream(
     out: Path | None = None,
     cache: Path | None = None,
     workers: int = judge.WORKERS,
+    copies: int = 0,
 ) -> str:
     """Evaluate a bundle on the test split of ``folders``; returns the report, and writes eval.json, card and pictures.
 
     ``out`` is the bundle's own folder without it. ``windows`` real windows of ``bars`` bars are compared with as many
-    from nothing and continued; 0 leaves that out. Likelihoods are in nats an event, without the context that is taken
-    from the music itself (key, chord, density, tempo, plan); ``conditioned`` is with it.
+    from nothing and continued; 0 leaves that out. ``copies`` pieces are looked through for runs of training pieces.
+    Likelihoods are in nats an event, without the context that is taken from the music itself (key, chord, density,
+    tempo, plan); ``conditioned`` is with it.
     """
+    if copies < 0:
+        raise ValueError(f"copies: {copies}; must be 0 or more")
     if windows < 0 or not 4 <= bars <= 64:
         raise ValueError(f"windows, bars: {windows}, {bars}; must be 0 or more, and 4 to 64")
     console = Console(stderr=True)
@@ -81,6 +85,17 @@ def evaluate_stream(
         result |= likelihoods(bundle.name, [i.encoded for i in training], tune, [i.encoded for i in test])
     if windows:
         result["windows"] = compared(model, recipe, training, test, windows, bars, out, console, workers)
+    if copies:
+        with progress_bar(console, True) as bar:
+            task = bar.add_task("looking for copies", total=1.0)
+            result["copied"] = judge.copied(
+                bundle.name,
+                judge.known_runs(pieces_of(training, recipe.parts)),
+                copies,
+                bars,
+                workers,
+                lambda done, every: bar.update(task, completed=done, total=every),
+            )
     (out / "eval.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     save_card(out, card(recipe, result))
     if out == bundle.folder:

@@ -41,6 +41,7 @@ TREES = 400
 TOLD = 8  # features that tell most, in the report
 RUN = 16  # notes of a run that counts as copied
 PLAIN = 4  # runs with fewer different steps, such as repeated notes, are not counted
+UNSEEN = 1_000_000  # the seed from which pieces are counted that are looked through for copies
 OFTEN = 20  # windows in which a part must be busy to be reported
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -320,9 +321,54 @@ def runs(notes: Iterable[Note], drum: bool) -> list[int]:
     return [hash(gram) for gram in grams if len(set(gram)) >= PLAIN]
 
 
+def known_runs(training: Iterable[Piece]) -> frozenset[int]:
+    """The `runs` of every part of the training pieces."""
+    return frozenset(value for piece in training for part in piece.parts for value in runs(part.notes, part.drum))
+
+
+def copied(
+    model: str,
+    known: frozenset[int],
+    count: int,
+    bars: int,
+    workers: int = WORKERS,
+    progress: Progress | None = None,
+) -> dict[str, int]:
+    """How many of ``count`` pieces of ``bars`` bars from nothing hold a run that is among ``known``, and which runs.
+
+    ``pieces``, ``holding`` (pieces), ``runs`` and ``known`` (runs) are counts.
+    """
+    out = {"pieces": count, "bars": bars, "holding": 0, "runs": 0, "known": 0}
+    workers = min(workers, os.cpu_count() or 1)
+    pool = None
+    if workers > 1:
+        pool = ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(model, (), bars)
+        )
+    else:
+        _begin(model, (), bars)
+    for done, found in enumerate((pool.map if pool else map)(_runs_of, range(count)), 1):
+        again = sum(value in known for value in found)
+        out["runs"] += len(found)
+        out["known"] += again
+        out["holding"] += bool(again)
+        if progress:
+            progress(done, count)
+    if pool:
+        pool.shutdown()
+    return out
+
+
+def _runs_of(index: int) -> list[int]:
+    """The runs of a piece from nothing, of a seed that no window has."""
+    assert _worker is not None
+    made = _worker.muse.generate(_worker.bars, seed=UNSEEN + index)
+    return [value for part in made.parts for value in runs(part.notes, part.drum)]
+
+
 def copies(found: dict[str, list[Window]], excerpts: Sequence[Excerpt], training: Iterable[Piece]) -> dict[str, Any]:
     """Share of runs that are in a training piece but not in the prompt, and the windows that hold one."""
-    known = {value for piece in training for part in piece.parts for value in runs(part.notes, part.drum)}
+    known = known_runs(training)
     out = {}
     for kind in KINDS:
         total = copied = holding = 0

@@ -22,6 +22,13 @@ def report(result: dict[str, Any]) -> str:
     lines = _likelihood(result)
     if "windows" in result:
         lines += ["", *_windows(result["windows"])]
+    if "copied" in result:
+        found = result["copied"]
+        lines += [
+            "",
+            f"Of {found['pieces']:,} pieces of {found['bars']} bars from nothing {found['holding']:,} hold a run of 16 "
+            f"notes of a training piece ({found['known']:,} of {found['runs']:,} runs).",
+        ]
     return "\n".join(lines)
 
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from rnnmuse.compose.muse import Muse
 from rnnmuse.events import Note
-from rnnmuse.models.bundle import find
+from rnnmuse.models.bundle import find, load_stream
 from rnnmuse.music.codec import PartClass, encode
 from rnnmuse.music.piece import Metre, Part, Piece
 from rnnmuse.train.corpus import Item
@@ -132,6 +133,16 @@ def test_runs_of_a_training_piece_are_counted_as_copied_whatever_the_key():
     assert (copied["real"]["share"], copied["real"]["windows"]) == (1.0, 1)
     assert copied["from nothing"]["share"] == 0
     assert copied["continued"]["runs"] == 0, "the prompt held them"
+
+
+def test_pieces_are_looked_through_for_runs_of_training_pieces():
+    model = load_stream("grooves")
+    made = [Muse(model).generate(4, seed=judge.UNSEEN + index) for index in range(3)]
+    assert judge.copied("grooves", frozenset(), 3, 4, 1)["holding"] == 0
+    found = judge.copied("grooves", judge.known_runs(made[1:2]), 3, 4, 1)
+    assert found["holding"] >= 1
+    assert found["known"] >= len(set(judge.known_runs(made[1:2]))) > 0
+    assert found == judge.copied("grooves", judge.known_runs(made[1:2]), 3, 4, 2)
 
 
 def test_a_part_that_was_asked_for_and_does_not_play_is_named():
