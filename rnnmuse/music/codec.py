@@ -121,7 +121,10 @@ def is_sung(part: Part) -> bool:
 
 
 def assign(part: Part, classes: tuple[PartClass, ...]) -> int | None:
-    """Which of the model's part classes plays ``part``; None where the model has no place for it."""
+    """Which of the model's part classes plays ``part``; None where the model has no place for it.
+
+    Of several classes of the part's family of programs it is the one of its name, else of its program.
+    """
     fitting = [i for i, c in enumerate(classes) if c.drum == part.drum]
     if not fitting:
         return None
@@ -129,6 +132,13 @@ def assign(part: Part, classes: tuple[PartClass, ...]) -> int | None:
     if not part.drum:
         for i in fitting:
             if classes[i].sung and sung:
+                return i
+        alike = [i for i in fitting if part.program // 8 in classes[i].families]
+        for i in alike:  # two violins and a viola are of one family
+            if classes[i].name == part.name.strip().lower():
+                return i
+        for i in alike:
+            if classes[i].program == part.program:
                 return i
         for i in fitting:
             if part.program // 8 in classes[i].families and not classes[i].sung:

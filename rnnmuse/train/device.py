@@ -54,11 +54,6 @@ def half_is_faster() -> bool:
     return _seconds(torch.bfloat16) < _seconds(torch.float32)
 
 
-def half_precision(wanted: bool = True) -> torch.autocast:
-    """A context in which the processor computes in bfloat16, if that is ``wanted`` and faster."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=wanted and half_is_faster())
-
-
 def _seconds(kind: torch.dtype) -> float:
     """The least of a few timings of a product like those of a recurrent step, on the threads there are."""
     left, right = torch.ones(64, 256, dtype=kind), torch.ones(256, 1024, dtype=kind)

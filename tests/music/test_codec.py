@@ -10,6 +10,7 @@ from rnnmuse.music.codec import (
     ON,
     PITCH,
     PartClass,
+    assign,
     decode,
     encode,
     from_grid,
@@ -62,3 +63,10 @@ def test_transposing_moves_pitch_and_key():
     up = transposed(encode(piece, PIANO), 2)
     assert up.events[:, PITCH].tolist() == [62, 62]
     assert up.context[0, KEY] == 12 + 1
+
+
+def test_parts_of_one_family_go_by_their_name_and_their_program():
+    strings = tuple(PartClass(name, program, (5,)) for name, program in
+                    (("violin 1", 40), ("violin 2", 40), ("viola", 41), ("cello", 42)))  # fmt: skip
+    names = (("Violin 1", 40), ("Violin 2", 40), ("Viola", 41), ("Violoncello", 42), ("Violino", 40))
+    assert [assign(Part(name, program), strings) for name, program in names] == [0, 1, 2, 3, 0]

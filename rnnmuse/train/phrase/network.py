@@ -37,7 +37,6 @@ from rnnmuse.music.phrases import (
     ON_GRID,
     ONSET,
     STEPS_A_BEAT,
-    UNKNOWN,
     VELOCITIES,
 )
 
@@ -247,7 +246,3 @@ class PhraseNet(nn.Module):
 def kl_by_dimension(mu: Tensor, log_var: Tensor) -> Tensor:
     """KL(q || N(0, I)) in nats of each dimension, (B, Z)."""
     return 0.5 * (mu.square() + log_var.exp() - 1 - log_var)
-
-
-def without_context(context: Tensor) -> Tensor:
-    return torch.tensor(UNKNOWN).expand_as(context)
