@@ -1,4 +1,10 @@
-"""rnnmuse: a recurrent model that plays along. `load` a model, then `continue_` a piece or `generate` one.
+"""rnnmuse: models that play along. `load` one, then `continue_` a piece or `generate` one; `Client` speaks to a stage.
+
+    import rnnmuse
+
+    muse = rnnmuse.load("lieder")
+    piece = muse.generate(bars=8, key="D minor", seed=1)
+    piece.save("song.mid")
 
 Names are imported when they are first used, so that importing the package costs nothing.
 """
@@ -8,9 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rnnmuse.bridges.client import AsyncClient, Client, Heard, StageError
     from rnnmuse.compose.muse import Muse, Settings, joined, load
     from rnnmuse.compose.phrases import Phrases, load_phrases
+    from rnnmuse.errors import BundleError, MissingExtraError, ReadError, RnnmuseError
     from rnnmuse.events import Note
+    from rnnmuse.models.bundle import Bundle, list_models
     from rnnmuse.music.midi import write_midi
     from rnnmuse.music.piece import Part, Piece
     from rnnmuse.music.read import read_music
@@ -19,6 +28,16 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "AsyncClient": "rnnmuse.bridges.client",
+    "Client": "rnnmuse.bridges.client",
+    "Heard": "rnnmuse.bridges.client",
+    "StageError": "rnnmuse.bridges.client",
+    "Bundle": "rnnmuse.models.bundle",
+    "list_models": "rnnmuse.models.bundle",
+    "BundleError": "rnnmuse.errors",
+    "MissingExtraError": "rnnmuse.errors",
+    "ReadError": "rnnmuse.errors",
+    "RnnmuseError": "rnnmuse.errors",
     "Muse": "rnnmuse.compose.muse",
     "Settings": "rnnmuse.compose.muse",
     "joined": "rnnmuse.compose.muse",
@@ -34,15 +53,25 @@ _HOMES = {
     "author": "rnnmuse.text.author",
 }
 __all__ = [
+    "AsyncClient",
     "Author",
+    "Bundle",
+    "BundleError",
+    "Client",
+    "Heard",
+    "MissingExtraError",
     "Muse",
     "Note",
     "Part",
     "Phrases",
     "Piece",
+    "ReadError",
+    "RnnmuseError",
     "Settings",
+    "StageError",
     "author",
     "joined",
+    "list_models",
     "load",
     "load_phrases",
     "read_music",

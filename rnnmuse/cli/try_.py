@@ -51,7 +51,7 @@ NEXT = {
 ASK = "Next: 1 in a DAW, 2 in a live-coding tool, 3 with files"
 
 
-@examples("rnnmuse try --no-sound", "rnnmuse")
+@examples("rnnmuse try", "rnnmuse try --no-sound")
 def try_(
     sound: Annotated[bool, typer.Option(help="Play on the sound card, where there is one.")] = True,
     browser: Annotated[bool, typer.Option(help="Open the screen in the browser while it plays.")] = True,

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import TypedDict, Unpack
 
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_stream
@@ -81,6 +82,27 @@ class Settings:
             raise ValueError(f"density: {self.density}; must be 0.05 to 24 notes a beat")
 
 
+class Changes(TypedDict, total=False):
+    """The fields of `Settings` as keyword arguments."""
+
+    temperature: float
+    top_p: float | None
+    seed: int | None
+    key: str | None
+    scale: str | None
+    chords: str | None
+    density: float | None
+    tempo: float | None
+    metre: str | None
+    players: str | int | None
+    low: int
+    high: int
+    polyphony: int | None
+    repeat: float | None
+    expression: float | None
+    ending: bool
+
+
 def parse_metre(text: str) -> Metre:
     """A time signature such as ``3/4``; ValueError says what is allowed."""
     above, _, below = text.partition("/")
@@ -104,14 +126,14 @@ class Muse:
         return [part.name for part in self.model.parts]
 
     def continue_(
-        self, music: Piece | Iterable[Note], bars: int = 8, settings: Settings | None = None, **changes: object
+        self, music: Piece | Iterable[Note], bars: int = 8, settings: Settings | None = None, **changes: Unpack[Changes]
     ) -> Piece:
         """``bars`` more bars of ``music``: a piece with the new notes alone, on the same time line.
 
         A plain iterable of notes is taken as one part of piano, or of drums for a model of drums. ``changes`` are
         fields of Settings. ValueError names the field, the value and what is allowed.
         """
-        settings = replace(settings or Settings(), **changes)  # type: ignore[arg-type]
+        settings = replace(settings or Settings(), **changes)
         piece = music if isinstance(music, Piece) else self._as_piece(list(music))
         _check_bars(bars)
         start = piece.bar_start_after(max(0.0, piece.end - 0.2))
@@ -134,9 +156,9 @@ class Muse:
         made = self._expressed(self._spread(notes, piece, out), start, settings)
         return replace(made, made=self._made("continue", seed, settings))
 
-    def generate(self, bars: int = 8, settings: Settings | None = None, **changes: object) -> Piece:
+    def generate(self, bars: int = 8, settings: Settings | None = None, **changes: Unpack[Changes]) -> Piece:
         """``bars`` bars from nothing."""
-        settings = replace(settings or Settings(), **changes)  # type: ignore[arg-type]
+        settings = replace(settings or Settings(), **changes)
         _check_bars(bars)
         seed = secrets.randbits(31) if settings.seed is None else settings.seed
         metre = parse_metre(settings.metre) if settings.metre else Metre(0.0, 4, 4)

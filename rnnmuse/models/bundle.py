@@ -73,7 +73,18 @@ class Bundle:
     about: dict[str, Any]
 
     @property
+    def kind(self) -> str:
+        """What it models: stream (notes), phrase, text or cover."""
+        return str(self.about.get("kind", ""))
+
+    @property
+    def description(self) -> str:
+        """One sentence, from its model.toml."""
+        return str(self.about.get("about", ""))
+
+    @property
     def bytes(self) -> int:
+        """Size of its files on disk."""
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
 
     @property
@@ -157,6 +168,11 @@ def load(bundle: Bundle) -> StreamModel | CoverModel | TextModel | PhraseModel:
     with _fitting(name):
         stream.step(stream.start(), START_EVENT, UNKNOWN)
     return stream
+
+
+def list_models(kind: str = "") -> list[Bundle]:
+    """Every model that can be named, by name; of one ``kind``: stream, phrase, text or cover."""
+    return [bundle for _, bundle in sorted(bundles().items()) if kind in ("", bundle.kind)]
 
 
 def find(name: str) -> Bundle:

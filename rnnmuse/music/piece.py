@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from pathlib import Path
 
 from rnnmuse.events import Bend, Control, Lyric, Note, Pressure, Program
 from rnnmuse.provenance.record import Made
@@ -186,6 +187,18 @@ class Piece:
     def first_bar(self) -> int:
         """The number of the first bar: 0 for a pickup, else 1."""
         return 0 if self.pickup > 0 else 1
+
+    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
+        """Write MIDI, MusicXML, a piano roll (.png, .svg) or sound (.wav) by the suffix; see `rnnmuse.music.save`."""
+        from rnnmuse.music.save import save  # loaded when it is used: it brings the synthesiser and the pictures
+
+        return save(self, path, overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows a piece: its piano roll and its sound."""
+        from rnnmuse.music.save import as_html
+
+        return as_html(self)
 
 
 def credited(piece: Piece, source: Piece, made: Made, kept: int | None = None) -> Piece:

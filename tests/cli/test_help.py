@@ -62,7 +62,7 @@ def test_examples_run(run, line, monkeypatch, tmp_path):
     words = shlex.split(line)[1:]
     if "beat.mid" in words:
         write_midi(rnnmuse.load("grooves").generate(2, seed=1), tmp_path / "beat.mid")
-    if any(words[: len(some)] == list(some) for some in SERVES | LEARNS):
+    if words == ["try"] or any(words[: len(some)] == list(some) for some in SERVES | LEARNS):
         parse(ROOT, words)
         return
     if words[:2] == ["rig", "check"]:
