@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench soak hosts plugin evaluate-lyrics evaluate-verse clean
+.PHONY: demo test lint bench soak hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,36 @@ hosts: .stamp-dev
 plugin:
 	$(MAKE) -C bridges/plugin
 	if command -v x86_64-w64-mingw32-g++ >/dev/null; then $(MAKE) -C bridges/plugin WINDOWS=1; fi
+# The packages of a release: dist/. install-test installs the wheel in a fresh environment and tries what a newcomer does.
+wheel: .stamp-dev
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+install-test: wheel
+	$(BIN)/python .ci/fresh.py dist
+	RNNMUSE_NETWORK=1 $(BIN)/python -m pytest -q tests/test_wheels.py
+
+# What an installation consists of, as CycloneDX: dist/sbom.cdx.json
+sbom:
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/pip install --quiet "$$(ls dist/*.whl)[live]"
+	$(BIN)/pip install --quiet cyclonedx-bom
+	$(BIN)/cyclonedx-py environment build/sbom/bin/python --pyproject pyproject.toml --of JSON -o dist/sbom.cdx.json
+
+# The program for people without Python: dist/rnnmuse
+program: wheel
+	$(PYTHON) -m venv build/program
+	build/program/bin/pip install --quiet "$$(ls dist/*.whl)[live]" pyinstaller
+	build/program/bin/pyinstaller --noconfirm --workpath build/pyinstaller .ci/program.spec
+	cd build && ../dist/rnnmuse try --no-sound
+
+docs: .stamp-dev
+	$(BIN)/pip install --quiet mkdocs-material mkdocstrings-python
+	$(BIN)/python -m mkdocs build --strict
+
+release: .stamp-dev
+	$(BIN)/pip install --quiet twine
+	PYTHON=$(BIN)/python .ci/release
 
 # SONGS: folders of scores with English words; TEXT: the file that the model learned from
 evaluate-lyrics: .stamp-dev
