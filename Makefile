@@ -43,6 +43,7 @@ hosts: .stamp-dev
 plugin:
 	$(MAKE) -C bridges/plugin
 	if command -v x86_64-w64-mingw32-g++ >/dev/null; then $(MAKE) -C bridges/plugin WINDOWS=1; fi
+
 # The packages of a release: dist/. install-test installs the wheel in a fresh environment and tries what a newcomer does.
 wheel: .stamp-dev
 	rm -rf dist
