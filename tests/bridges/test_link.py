@@ -61,7 +61,7 @@ def test_link_leads_and_follows():
     met, followed, away, led = in_a_network(LINK)
     assert met
     assert followed
-    assert away < 20, "milliseconds between the two beats"
+    assert away < 100, "milliseconds between the two beats, of 500"
     assert led
 
 
@@ -123,7 +123,7 @@ def test_two_rnnmuse_share_tempo_and_beat():
     print(f"{away:.1f} ms between the beats of the two")
     assert led
     assert back
-    assert away < 20, "milliseconds between the beats of the two, median"
+    assert away < 100, "milliseconds between the beats of the two, of 500, median"
 
 
 ZEROCONF = """

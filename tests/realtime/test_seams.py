@@ -533,6 +533,26 @@ def test_who_hears_a_player_hears_its_notes_end_when_it_is_stopped(stage):
     assert [sent for sent in began(stage) if sent.player == 2]
 
 
+def test_a_preset_of_a_stopped_player_that_changes_at_the_bar_leaves_it_silent(stage):
+    stage.send(f"{P1}/mode", "free")
+    stage.send(f"{P1}/when", "bar")
+    stage.run(1.0)
+    stage.send(f"{P1}/stop")
+    stage.send("/rnnmuse/preset/store", 1)
+    stage.send(f"{P1}/mode", "continue")
+    stage.run(3.0)
+    stage.send(f"{P1}/start")
+    stage.run(2.0)
+    stage.send("/rnnmuse/preset/recall", 1)
+    stage.run(0.5)
+    before = len(stage.notes("on"))
+    stage.run(6.0)
+    assert len(stage.notes("on")) == before
+    assert stage.ask(f"{P1}/mode") == ("free",)
+    assert stage.ask(f"{P1}/when") == ("bar",)
+    assert not stage.hung()
+
+
 def test_a_preset_with_a_model_that_is_gone_changes_nothing_else_than_it_can(stage):
     stage.send(f"{P1}/param/density", 2.0)
     stage.send(f"{P1}/mode", "continue")

@@ -431,7 +431,7 @@ class PlayerControl:
             if setting != now.parts.get(part):
                 take(f"{at}/part/{part}/channel", setting.channel)
                 take(f"{at}/part/{part}/program", setting.program)
-        for name in ("when", "hears", "target"):
+        for name in ("hears", "target"):
             value = getattr(wanted, name)
             if value != getattr(now, name) and (value or name == "target"):
                 take(f"{at}/{name}", value)
@@ -440,8 +440,14 @@ class PlayerControl:
                 take(f"{at}/{name}", int(getattr(wanted, name)))
         if wanted.latent and wanted.latent != now.latent:
             restore(player, wanted.latent)
+        # who is to be silent is so at once: a mode that waited for the bar would start it there
+        first = wanted.when if wanted.started else "now"
+        if first != now.when:
+            take(f"{at}/when", first)
         if wanted.mode != now.mode or self._changing("mode", player):
             take(f"{at}/mode", wanted.mode)
+        if wanted.when != first:
+            take(f"{at}/when", wanted.when)
         if wanted.started and not now.started:
             take(f"{at}/start")
         elif not wanted.started and (now.started or self._changing("mode", player)):
