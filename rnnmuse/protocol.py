@@ -134,11 +134,6 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
     "repeat": (_n("value", 0, 1), 0.5, "how much earlier bars are restated: 0 nothing, 0.5 as in real pieces, 1 all"),
     "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
-    "steady": (
-        _n("value", 0, 1, "i"),
-        1,
-        "1 keeps a bar pattern in accompany and beneath an answer; 0 leaves all of it to the model, note by note",
-    ),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
 """Name, argument, default and meaning of each parameter of a player."""
@@ -196,6 +191,10 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/claim", "w", (_n("player", -1, PLAYERS, "i", optional=True),), "a player for the sender alone, for "
         "as long as it is subscribed; answers its number: this one, or where it is taken another; 0 takes any, -1 "
         "gives it back", "server.claim"),
+    Row("/rnnmuse/monitor", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send a copy of every message "
+        "that comes in, as /rnnmuse/monitored; the lease is 60 s unless it is renewed, 0 ends it", "watch.monitor"),
+    Row("/rnnmuse/monitored", "r", (_s("sender"), _s("address"), _s("arguments")), "sent: a message that came, from "
+        "whom, and its arguments as JSON"),
     Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "server.unsubscribe"),
     Row("/rnnmuse/watch", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send each value that is set "
         "here, once it holds, and each note when it is planned; the lease is 60 s unless it is renewed, 0 ends it",
@@ -214,6 +213,8 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi.ports"),
     Row("/rnnmuse/midi/available", "w", (), "answers in or out and the name of each MIDI port that can be opened; then "
         "once without arguments", "midi.available"),
+    Row("/rnnmuse/midi/test", "w", (_s("output", optional=True),), "plays a note for half a second on the outputs "
+        "whose name contains this, on all without; subscribers are not meant", "midi.test"),
     Row("/rnnmuse/midi/learn", "w", (_s("address"), _n("low", -1e6, 1e6, optional=True),
         _n("high", -1e6, 1e6, optional=True)), "the next controller that moves will set this address, over its whole "
         "range or from low to high", "midi.learn"),
@@ -278,6 +279,9 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/solo", "rw", (_n("value", 0, 1, "i"),), "1 is heard, and of the others only those that are solo too",
         "player.solo"),
     Row(_P + "/reset", "w", (), "forget what was heard", "player.reset"),
+    Row(_P + "/prompt", "w", (), "the player takes these notes for what was played before, up to now; a phrase model "
+        "takes the first bars of them as its phrase; of each note: start and length in beats, pitch, velocity",
+        "player.prompt", free=True),
     Row(_P + "/hold", "w", (), "the mode hold", "player.hold"),
     Row(_P + "/generate", "w", (_n("beats", 1, 256), _n("seed", 0, 2**31 - 1, "i", optional=True)),
         "play for so many beats from the next beat; answers with a job, and …/done when the last note is made",
@@ -309,6 +313,8 @@ TABLE: tuple[Row, ...] = (
         "between two stored points, on the arc", "latent.morph"),
     Row(_P + "/latent/vary", "w", (_n("amount", 0, 1),), "a neighbour: 0 the same, 1 any phrase", "latent.vary"),
     Row(_P + "/latent/average", "w", (), "the mean of the slots named, or of all", "latent.average", free=True),
+    Row(_P + "/latent/phrase", "w", (_n("slot", 0, SLOTS, "i", optional=True),), "answers slot, then start and length "
+        "in beats, pitch and velocity of each note of a stored phrase; 0 is the one that plays", "latent.phrase"),
     Row(_P + "/latent/capture", "w", (_n("slot", 1, SLOTS, "i", optional=True),),
         "what the player heard in the last bars becomes the phrase, and is stored", "latent.capture"),
     Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10",
@@ -326,6 +332,8 @@ TABLE: tuple[Row, ...] = (
       for name, (argument, _, _) in PARAMETERS.items() if argument.kind != "s"),
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
         _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends"),
+    Row("/rnnmuse/in/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beat", 0, 1e7)),
+        "sent to watchers: the performer begins or, velocity 0, ends a note that the player hears"),
     Row("/rnnmuse/out/{p}/planned", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beat", 0, 1e7),
         _n("part", 1, 64, "i"), _n("channel", 1, 16, "i")), "sent to watchers: a note will begin or, velocity "
         "0, end at this beat"),
@@ -369,6 +377,12 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat"),
     Row("/rnnmuse/error", "r", (_s("address"), _s("code"), _s("text")), "sent: what could not be done, and why"),
 )  # fmt: skip
+
+
+WATCHED_COMMANDS = ("/rnnmuse/transport/play", "/rnnmuse/transport/stop", "/rnnmuse/transport/panic", _T + "/reset",
+                    _T + "/stop", _T + "/prompt", _T + "/mix", "/rnnmuse/preset/store", "/rnnmuse/midi/unlearn",
+                    _P + "/latent/store")  # fmt: skip
+"""Commands that clients which watch get as they were given."""
 
 
 class Entry(NamedTuple):

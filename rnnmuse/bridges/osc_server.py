@@ -90,6 +90,7 @@ class OscServer:
         self.host, self.port, self._handle, self._now, self._sleep = host, port, handle, now, sleep
         self.subscribers: Subscribers[Client] = Subscribers(now)
         self.watchers: Subscribers[Client] = Subscribers(now)
+        self.monitors: Subscribers[Client] = Subscribers(now)
         self._inbox: Inbox[Client] = Inbox()
         self._reply_ports: OrderedDict[Client, int] = OrderedDict()
         self._udp: socket.socket | None = None
@@ -204,6 +205,7 @@ class OscServer:
             self._watch(client)
         self.subscribers.expire()
         self.watchers.expire()
+        self.monitors.expire()
         if self._inbox:
             self._ring()
             self._sleep(REST)
@@ -348,6 +350,7 @@ class OscServer:
         self._reply_ports.pop(client, None)
         self.subscribers.remove(client)
         self.watchers.remove(client)
+        self.monitors.remove(client)
 
     # -- out ------------------------------------------------------------------------------------------------
 
@@ -389,9 +392,9 @@ class OscServer:
             for client, packets in held.items():
                 self._send_all(client, packets)
 
-    def tell_watchers(self, packet: bytes) -> None:
-        """Send to every client that watches."""
-        for one in self.watchers.running():
+    def tell(self, clients: Subscribers[Client], packet: bytes) -> None:
+        """Send to the watchers, or to the monitors."""
+        for one in clients.running():
             self.send(one.client, packet)
 
     def broadcast(self, packet: bytes, ahead: int | None = None) -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import BinaryIO, Protocol
 
@@ -17,7 +17,6 @@ from rnnmuse.bridges.port_process import FRAME
 from rnnmuse.bridges.synth import NotePipe
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
-from rnnmuse.system import MACHINE
 
 STARTING = 20.0
 """Seconds that the process has to load and to open the sound card."""
@@ -140,10 +139,10 @@ def frame(message: bytes, due: Nanoseconds) -> bytes:
     return FRAME.pack(len(message), due) + message
 
 
-def _start() -> Process:
+def _start(words: Sequence[str] = ("-m", "rnnmuse.bridges.sound_card")) -> Process:
     path = os.pathsep.join(one for one in sys.path if one)
     return subprocess.Popen(  # type: ignore[return-value]  # its streams are pipes
-        MACHINE.child("rnnmuse.bridges.sound_card"),
+        [sys.executable, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

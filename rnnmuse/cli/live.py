@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
 import signal
 import sys
 import threading
+import webbrowser
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +19,7 @@ import typer
 
 from rnnmuse.cli import keys, roll
 from rnnmuse.cli.command import examples, renamed
+from rnnmuse.cli.screen import page_address
 from rnnmuse.errors import RnnmuseError
 
 if TYPE_CHECKING:  # it is loaded by the commands that need it
@@ -25,13 +29,20 @@ if TYPE_CHECKING:  # it is loaded by the commands that need it
     from rnnmuse.session.seat import Seat
 
 
+SCREEN_PORT = 7808
+
 log = logging.getLogger("rnnmuse.live")
 
 OVER = "\r\033[K"
 """Writes over what the terminal shows while it plays."""
 
 
-@examples("rnnmuse live --demo", "rnnmuse live --mode accompany --model lieder --tempo 96", "rnnmuse live my.toml")
+@examples(
+    "rnnmuse live --demo",
+    "rnnmuse live --mode accompany --model lieder --tempo 96",
+    "rnnmuse live my.toml",
+    "rnnmuse live --screen",
+)
 @renamed(port="--osc-port")
 def live(
     rig: Annotated[Path | None, typer.Argument(help="A rig: what is opened and who plays (rnnmuse rig new).")] = None,
@@ -47,6 +58,19 @@ def live(
     ] = False,
     midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
+    screen: Annotated[bool, typer.Option("--screen", help="Open the screen in the browser.")] = False,
+    http_port: Annotated[int | None, typer.Option(help="The screen's port, 0 to 65535. Else 7808.")] = None,
+    listen: Annotated[
+        str,
+        typer.Option(
+            help="Serve the screen on this address for phones of the network too, such as 0.0.0.0; prints a QR code."
+        ),
+    ] = "",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="Who may open the screen with --listen: an IP address or a network. Else private networks."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the browser with --screen.")] = True,
 ) -> None:
     """Play live: OSC and MIDI in and out, until Ctrl-C."""
     from rnnmuse import config
@@ -63,6 +87,11 @@ def live(
     setup = config.load(rig) if rig is not None else config.Rig()
     s = setup.stage
     s.update({n: v for n, v in (("model", model), ("port", osc_port), ("tempo", tempo)) if v is not None})
+    page: Screen | None = None
+    if screen or listen:
+        page = Screen(listen or "127.0.0.1", http_port, tuple(allow or ()), browser)
+        if http_port is None:
+            page.port = 0 if s["port"] == 0 else SCREEN_PORT
     s["query"] = 0 if s["port"] == 0 else s["query"]  # a stage beside another takes no fixed port
     for name in sorted(setup.models()):
         find(name)
@@ -72,8 +101,8 @@ def live(
     stage.open()
     try:
         lines = open_rig(stage, setup, system)
-        if s["query"] or s["discovery"]:
-            stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"]))
+        if s["query"] or s["discovery"] or page is not None:
+            stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"], page))
         if rig is not None:
             stage.presets.save = lambda: save_rig(stage, setup, rig)
         if demo or sound:
@@ -207,33 +236,74 @@ def keep_sound(
         pause = AGAIN
 
 
-def add_web(
-    host: str,
-    port: int,
-    query: int | None,
-    discovery: bool,
-    screen: int | None = None,
-    shown: Callable[[int], None] = lambda port: None,
-) -> Callable[[], None]:
-    """Start the web process, which prints what it serves once it does; returns a function that ends it.
+@dataclass(slots=True)
+class Screen:
+    """How the screen is served: its address and port (0 for a free one), who may open it, whether a browser does."""
 
-    ``screen`` is the port of the screen, 0 a free one; ``shown`` is called with the port that it got.
-    """
+    host: str = "127.0.0.1"
+    port: int | None = SCREEN_PORT
+    allow: tuple[str, ...] = ()
+    browser: bool = True
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        from rnnmuse.web.gate import PRIVATE, is_loopback, networks, new_token
+
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise ValueError(f"http-port: {self.port}; must be 0 to 65535")
+        try:
+            others = not is_loopback(self.host)
+        except ValueError:
+            raise ValueError(f"listen: {self.host[:40]!r}; must be an IP address, such as 0.0.0.0") from None
+        networks(self.allow)
+        if others:
+            self.token, self.allow = new_token(), self.allow or PRIVATE
+
+    def lines(self, port: int) -> list[str]:
+        """What is printed once it is served on ``port``; a browser is opened the first time."""
+        from rnnmuse.web.gate import own_address
+
+        address = page_address(self.host, port, self.token, own_address)
+        lines = [f"Screen {address}"]
+        if self.token:
+            lines += ["Whoever has this address can play, and stop the music.", qr_code(address)]
+        if self.browser:
+            self.browser = False
+            threading.Thread(target=webbrowser.open, args=(address,), name="browser", daemon=True).start()
+        return lines
+
+
+def qr_code(text: str) -> str:
+    """A QR code in the characters of a terminal."""
+    import segno
+
+    out = io.StringIO()
+    segno.make(text, error="l").terminal(out, border=2, compact=True)
+    return out.getvalue().rstrip("\n")
+
+
+def add_web(
+    host: str, port: int, query: int | None, discovery: bool, screen: Screen | None = None
+) -> Callable[[], None]:
+    """Start the web process, which prints what it serves once it does; returns a function that ends it."""
     from rnnmuse.web.process import Report, WebProcess
 
     def report(report: Report) -> None:
         lines = [f"HTTP  none ({problem})" for problem in report.problems]
         if report.query is not None:
             lines.append(f"HTTP  OSCQuery {host}:{report.query}")
+        if report.screen is not None and screen is not None:
+            lines += screen.lines(report.screen)
         if report.discovery:
             lines.append("mDNS  advertised")
-        if report.screen is not None:
-            lines.append(f"Screen http://{host}:{report.screen}/")
         say((OVER if sys.stdout.isatty() else "") + "\n".join(lines))
-        if report.screen is not None:
-            shown(report.screen)
 
-    return WebProcess(host, port, query, screen, discovery=discovery, report=report).join
+    if screen is None:
+        return WebProcess(host, port, query, discovery=discovery, report=report).join
+    return WebProcess(
+        host, port, query, screen.port, discovery=discovery, report=report, screen_host=screen.host,
+        token=screen.token, allow=screen.allow,
+    ).join  # fmt: skip
 
 
 def add_recorder(stage: Stage, path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ import typer
 from rnnmuse.cli import keys
 from rnnmuse.cli.command import examples, progress
 from rnnmuse.cli.files import Force, target
-from rnnmuse.cli.live import OVER, add_web, say, serve
+from rnnmuse.cli.live import OVER, Screen, add_web, say, serve
 from rnnmuse.errors import RnnmuseError
 
 if TYPE_CHECKING:  # it is loaded where there is a sound card
@@ -88,14 +87,7 @@ def _play(card: SoundOut, browser: bool) -> None:
     try:
         stage.add_output(card)
 
-        opened: list[int] = []
-
-        def shown(port: int) -> None:
-            if browser and not opened:  # not again when the web process was started again
-                opened.append(port)
-                webbrowser.open(f"http://127.0.0.1:{port}/")
-
-        stage.closers.append(add_web("127.0.0.1", stage.port, None, False, 0, shown))
+        stage.closers.append(add_web("127.0.0.1", stage.port, None, False, Screen(port=0, browser=browser)))
         say(f"The model {MODEL} plays in {KEY} on {card.card}; OSC on port {stage.port}. Ctrl-C ends.\n{ASK}")
         stage.take("/rnnmuse/player/1/param/key", KEY)
         stage.take("/rnnmuse/player/1/mode", "free")

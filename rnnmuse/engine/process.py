@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 
 from rnnmuse.clock import Clock
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.events import Note
 from rnnmuse.models.bundle import bundles, load_player, load_text
 from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.models.stream import START_EVENT, StreamModel
@@ -316,6 +317,22 @@ class Engine:
             raise ValueError(f"latent: {player.model.name} has no latent space; phrase models have, such as phrases")
         player.move(message.act, message.values, message.beat)
         self.send(m.LatentState(message.player, player.state()))
+
+    @_take.register
+    def _(self, message: m.Prompt) -> None:
+        player = self.player(message.player)
+        notes = [Note(start, pitch, beats, velocity) for start, beats, pitch, velocity in message.notes]
+        self._send(player.prompt(notes, message.beat))
+        if isinstance(player, PhrasePlayer):
+            self.send(m.LatentState(message.player, player.state()))
+
+    @_take.register
+    def _(self, message: m.ShowPhrase) -> None:
+        player = self.player(message.player)
+        if not isinstance(player, PhrasePlayer):
+            raise ValueError(f"latent: {player.model.name} has no latent space; phrase models have, such as phrases")
+        notes = tuple((note.start, note.duration, note.pitch, note.velocity) for note in player.phrase(message.slot))
+        self.send(m.Phrase(message.ticket, message.slot, notes))
 
     @_take.register
     def _(self, message: m.TextGenerate) -> None:

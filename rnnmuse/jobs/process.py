@@ -16,13 +16,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from rnnmuse.cover.folder import covers_folder
 from rnnmuse.cover.live import LivePicture
 from rnnmuse.cover.picture import Design, described, design_for, draw, write
 from rnnmuse.cover.plate import single_threaded
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
 from rnnmuse.jobs import messages as m
-from rnnmuse.models.bundle import load_cover, user_folder
+from rnnmuse.models.bundle import load_cover
 from rnnmuse.models.cover import CoverModel
 from rnnmuse.music.piece import Part, Piece, Tempo
 
@@ -113,12 +114,6 @@ def played(notes: tuple[m.HeardNote, ...], tempo: float) -> Piece:
     first = notes[0].beat
     heard = sorted(Note(max(0.0, note.beat - first), note.pitch, 0.5, note.velocity) for note in notes)
     return Piece([Part("heard", notes=heard)], [Tempo(0.0, tempo)])
-
-
-def covers_folder() -> Path:
-    """Where covers that were asked for over the wire go: ``$RNNMUSE_COVERS``, else ``covers`` beside the models."""
-    given = os.environ.get("RNNMUSE_COVERS")
-    return Path(given) if given else user_folder().parent / "covers"
 
 
 def fresh(folder: Path, stem: str) -> Path:

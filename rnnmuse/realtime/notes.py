@@ -14,6 +14,7 @@ from rnnmuse.realtime.outputs import OscOutput, Outputs
 from rnnmuse.realtime.players import Players
 from rnnmuse.realtime.scheduler import Scheduler
 
+TEST_PITCH, TEST_VELOCITY, TEST_LENGTH = 60, 90, 500_000_000
 STROKE = PPQ // 8
 """Ticks after which a drum stroke ends."""
 
@@ -103,6 +104,16 @@ class Notes:
         self.ledger.end(player)
         self.ended(player, self.clock.tick_at(self.now()))
         self._silent(player)
+
+    def test(self, output: str) -> None:
+        """Play middle C on an output for half a second."""
+        key = (output, 0, TEST_PITCH)
+        self.ledger.on(key, TEST_VELOCITY)
+        self.scheduler.commands.at(self.now() + TEST_LENGTH, partial(self._end_test, key))
+        self.scheduler.wake()
+
+    def _end_test(self, key: Key) -> None:
+        self.ledger.off(key, 0)
 
     def silence(self) -> None:
         """Forget every plan and end every note: the clock goes to another place."""

@@ -45,6 +45,7 @@ class Orders:
         self.harmony: HarmonyControl | None = None
         self.changed: Callable[..., None] = lambda *addresses: None
         self._told_jumps = -1
+        self.phrase_shown: Callable[[m.Phrase], None] = lambda message: None
         self._acts: dict[type[m.FromEngine], Callable[[Any], None]] = {
             m.NoteOn: self._note_on,
             m.NoteOff: self._note_off,
@@ -63,6 +64,7 @@ class Orders:
             m.Mistake: self._mistake,
             m.PlayerFailed: self._player_failed,
             m.Models: self._models,
+            m.Phrase: lambda message: self.phrase_shown(message),
             m.Synced: self._synced,
         }
 

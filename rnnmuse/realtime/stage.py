@@ -147,14 +147,16 @@ class Stage:
         self.control = Control(nouns, self.scheduler, self._reply, self._fail, wall)
 
         self.orders.server = about
+        self.orders.phrase_shown = latent.shown
         self.orders.harmony = self.harmony
         self.player.chord_note = self.harmony.played
         self.outputs.lost = self.lose
-        self.midi.open_outputs = self.outputs.names
+        self.midi.open_outputs, self.midi.play_test = self.outputs.names, self.notes.test
         self.players.announce = self._announce
         self.transport.changed = self._clock_changed
         self.control.took = self.watch.took
         self.orders.changed = self.player.changed = self.watch.changed
+        self.player.performed = self.watch.performed
         self.notes.planned, self.notes.recalled = self.watch.planned, self.watch.recalled
         self.notes.ended = self.watch.ended
         self.transport.asked = self.player.forgive
@@ -293,6 +295,7 @@ class Stage:
         self.covers.watch()
         self.server.subscribers.expire()
         self.server.watchers.expire()
+        self.server.monitors.expire()
 
     # -- messages -------------------------------------------------------------------------------------------
 

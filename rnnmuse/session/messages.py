@@ -288,6 +288,27 @@ class MoveLatent(ToEngine):
         return (self.act, self.player) if self.act in ("xy", "x", "y", "latent", "morph", "map", "restore") else None
 
 
+@dataclass(frozen=True, slots=True)
+class Prompt(ToEngine):
+    """The player takes ``notes`` (start and length in beats, pitch, velocity) for what was played up to ``beat``."""
+
+    ticket: int
+    player: int
+    notes: tuple[tuple[float, float, int, int], ...]
+    beat: float
+    droppable = True
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPhrase(ToEngine):
+    """Asks for the `Phrase` of a slot (1-16) of a phrase player, 0 for the point that it plays."""
+
+    ticket: int
+    player: int
+    slot: int
+    droppable = True
+
+
 # -- to the engine: text players ------------------------------------------------------------------------------------
 
 
@@ -503,6 +524,15 @@ class LatentState(FromEngine):
 
     player: int
     state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase(FromEngine):
+    """The notes (start and length in beats, pitch, velocity) of a phrase player's slot; the answer to `ShowPhrase`."""
+
+    ticket: int
+    slot: int
+    notes: tuple[tuple[float, float, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

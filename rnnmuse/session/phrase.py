@@ -394,6 +394,20 @@ class PhrasePlayer:
         chosen = slots or tuple(sorted(self.slots))
         self._put(mean([self._slot(slot) for slot in chosen]))
 
+    def prompt(self, notes: Sequence[Note], beat: float) -> list[Order]:
+        """Take the first bars of ``notes`` as the phrase, as if the performer had played them."""
+        length = self.metre.beats * self._bars
+        self._heard.clear()
+        self._heard.extend([n.start, n.pitch, n.velocity, n.end] for n in notes if n.start < length - 0.125)
+        self._capture(beat)
+        return []
+
+    def phrase(self, slot: int = 0) -> list[Note]:
+        """The notes of a stored phrase, of the point that it plays without a slot."""
+        point = self._slot(slot) if slot else self.point
+        grid = self.model.decode(point, self._context(), self._bars, allowed=self._allowed())
+        return list((drum_notes if self.model.drum else melody_notes)(grid, 0.0))
+
     def _capture(self, beat: float, slot: int | None = None) -> None:
         """The performer's last bars, up to the bar line after the last note, as a point."""
         if not self._heard:

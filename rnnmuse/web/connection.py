@@ -21,8 +21,11 @@ def is_own(headers: Mapping[str, str], host: str) -> bool:
     be made to point here (DNS rebinding).
     """
     scheme, _, asked = headers.get("origin", "").partition("://")
-    if scheme != "http" or asked != headers.get("host"):
-        return False
+    return scheme == "http" and asked == headers.get("host") and is_known(asked, host)
+
+
+def is_known(asked: str, host: str) -> bool:
+    """Whether the host that was asked is an IP address, localhost or the host that is served."""
     with contextlib.suppress(ValueError):
         name = urlsplit(f"//{asked}").hostname or ""
         return name in ("localhost", host) or bool(ipaddress.ip_address(name))

@@ -41,6 +41,9 @@ class Settings:
     query_port: int | None
     screen_port: int | None = None
     discovery: bool = False
+    screen_host: str = "127.0.0.1"
+    token: str = ""
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,13 @@ class WebProcess:
         screen_port: int | None = None,
         *,
         discovery: bool = False,
+        screen_host: str = "127.0.0.1",
+        token: str = "",
+        allow: tuple[str, ...] = (),
         report: Callable[[Report], None] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = Settings(host, osc_port, query_port, screen_port, discovery)
+        self._settings = Settings(host, osc_port, query_port, screen_port, discovery, screen_host, token, tuple(allow))
         self._report, self._starts = report, Starts(now)
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None
@@ -215,10 +221,13 @@ async def _servers(settings: Settings) -> None:
 
     host, problems = server.reachable(settings.host), []
     sockets: dict[str, socket.socket] = {}
-    for name, port in (("query", settings.query_port), ("screen", settings.screen_port)):
+    for name, at, port in (
+        ("query", settings.host, settings.query_port),
+        ("screen", settings.screen_host, settings.screen_port),
+    ):
         if port is not None:
             try:
-                sockets[name] = server.bind(settings.host, port)
+                sockets[name] = server.bind(at, port)
             except OSError as error:
                 problems.append(str(error))
     relay = Relay()
@@ -231,7 +240,14 @@ async def _servers(settings: Settings) -> None:
         query = OscQuery(relay, Values(host, settings.osc_port), settings.host, settings.osc_port)
         apps.append((query.application(follow), sockets["query"]))
     if "screen" in sockets:
-        apps.append((server.application(relay, settings.host, follow=None if apps else follow), sockets["screen"]))
+        screen = server.application(
+            relay,
+            settings.screen_host,
+            follow=None if apps else follow,
+            token=settings.token,
+            allow=tuple(settings.allow),
+        )
+        apps.append((screen, sockets["screen"]))
     ports = {name: sock.getsockname()[1] for name, sock in sockets.items()}
     advertised = False
     if settings.discovery:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_address import AddressSpace, is_pattern
-from rnnmuse.protocol import ProtocolError, addresses
+from rnnmuse.protocol import PLAYERS, ProtocolError, addresses
 
 LEASE, RENEW, SILENCE = 30.0, 2.0, 5.0
 """Seconds: of a lease, between two questions to the stage, without a message after which it counts as away."""
@@ -23,12 +23,24 @@ MOST_CHARACTERS = 4096
 """Characters of a message from a page."""
 WAITING = 512
 """Messages that may wait for a page; one that reads more slowly is closed."""
-OURS = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/reply_to")
+TOGETHER, QUESTIONS = 8, 32
+"""Getters in a packet, and getters that are asked before the stage has answered."""
+OURS = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/reply_to", "/rnnmuse/watch")
 KNOWN = addresses()
+STATE = tuple(
+    address
+    for address, entry in KNOWN.items()
+    if entry.row.access == "rw"
+    and not entry.row.free
+    and not any(sign in entry.row.address for sign in ("{k}", "{n}", "{axis}", "/norm/", "/latent/x", "/latent/y"))
+) + tuple(f"/rnnmuse/player/{player}/latent/xy" for player in range(1, PLAYERS + 1))
+"""The values that pages get whole, and that are kept here."""
 Hear = Callable[[str, tuple[Any, ...]], None]
 
 _OURS = AddressSpace(OURS)
+_VALUES = frozenset(STATE)
 _ALIVE = 0  # the number of the relay's own /rnnmuse/sync
+_ASKED = -7707  # and of its /rnnmuse/ping behind the getters that it asks
 
 
 class Page:
@@ -38,6 +50,7 @@ class Page:
         self.slow = asyncio.Event()
         self._ready = asyncio.Event()
         self._waiting: deque[str | bytes] = deque()
+        self._values: dict[str, str] = {}
         self._picture = b""
 
     def put(self, message: str | bytes) -> None:
@@ -48,16 +61,23 @@ class Page:
         self._waiting.append(message)
         self._ready.set()
 
+    def set(self, address: str, message: str) -> None:
+        """Send a value, in place of an earlier one of its address that still waits."""
+        self._values[address] = message
+        self._ready.set()
+
     def show(self, picture: bytes) -> None:
         """Send a picture, in place of one that still waits."""
         self._picture = picture
         self._ready.set()
 
     async def take(self) -> str | bytes:
-        """The next message, once there is one; pictures come after all others."""
-        while not (self._waiting or self._picture):
+        """The next message, once there is one; values come before, pictures after all others."""
+        while not (self._waiting or self._values or self._picture):
             self._ready.clear()
             await self._ready.wait()
+        if self._values:
+            return self._values.pop(next(iter(self._values)))
         if self._waiting:
             return self._waiting.popleft()
         picture, self._picture = self._picture, b""
@@ -67,7 +87,8 @@ class Page:
 class Relay:
     """One stage and any number of pages and watchers, for whom it subscribes as long as there are any.
 
-    ``changed`` is called when the stage comes (True) or goes (False).
+    ``changed`` is called when the stage comes (True) or goes (False). ``state`` holds the stage's values, by address,
+    while there is a client: `STATE` is asked once, and the stage sends what changes.
     """
 
     def __init__(
@@ -77,9 +98,16 @@ class Relay:
         self.live = False
         self.pages: set[Page] = set()
         self._watchers: set[Hear] = set()
+        self.also_hears: Hear = lambda address, arguments: None
+        """Called with each message of the stage that comes for the others; it causes none."""
         self._send: Callable[[bytes], None] | None = None
         self._heard = self._asked = 0.0
         self._subscribed = self._pictures = False
+        self.state: dict[str, list[Any]] = {}
+        self.whole = False
+        """Whether ``state`` is known."""
+        self._questions: deque[str] = deque()
+        self._wanted: set[str] = set()
 
     def connected(self, send: Callable[[bytes], None]) -> None:
         """There is a connection to the stage; ``send`` takes a packet."""
@@ -88,7 +116,7 @@ class Relay:
 
     def lost(self) -> None:
         """The connection is gone."""
-        self._send, self._subscribed = None, False
+        self._send, self._subscribed, self.whole = None, False, False
         self._turn(False)
 
     def tick(self) -> None:
@@ -108,11 +136,19 @@ class Relay:
         self._turn(True)
         for message in messages:
             match message.address, message.arguments:
-                case ("/rnnmuse/subscribed", _) | ("/rnnmuse/synced", (0,)):
+                case ("/rnnmuse/subscribed", _) | ("/rnnmuse/watched", _) | ("/rnnmuse/synced", (0,)):
                     continue
+                case "/rnnmuse/pong", (number,) if number == _ASKED:
+                    self._ask()
                 case "/rnnmuse/cover/frame", (_, bytes() as picture):
                     for page in self.pages:
                         page.show(picture)
+                case address, arguments if address in _VALUES:
+                    self.state[address] = list(arguments)
+                    if not arguments:  # such as the pad of a player whose model has none
+                        del self.state[address]
+                    self._set(address, *arguments)
+                    self._hear(address, arguments)
                 case address, arguments:
                     self._tell(address, *arguments)
                     self._hear(address, arguments)
@@ -121,14 +157,21 @@ class Relay:
         """Leave the stage as it would be without the relay."""
         self._end_pictures()
         if self._send is not None:
-            self._send(osc.build("/rnnmuse/unsubscribe", ()))
+            self._unsubscribe()
 
     # -- pages and watchers ---------------------------------------------------------------------------------
+
+    def tell(self, text: str) -> None:
+        """Send every page a message of this server itself."""
+        for page in self.pages:
+            page.put(text)
 
     def join(self) -> Page:
         """A new page."""
         page = Page()
         page.put(json.dumps(["live", int(self.live)]))
+        if self.whole:
+            page.put(self._whole())
         self.pages.add(page)
         self._want()
         return page
@@ -151,7 +194,7 @@ class Relay:
         self._want()
 
     def take(self, page: Page, text: str) -> None:
-        """A message from a page: checked, sent to the stage, and what it sets shown to the other clients.
+        """A message from a page: checked, and sent to the stage, which tells every client what holds then.
 
         What cannot be sent is answered with one /rnnmuse/error, as the stage would.
         """
@@ -163,12 +206,16 @@ class Relay:
         except ProtocolError as error:
             page.put(json.dumps(["/rnnmuse/error", address[:80], error.code, str(error)]))
             return
+        if not values and not self.whole:
+            self._wanted.add(address)
         send(osc.build(address, values))
-        if values or KNOWN[address].row.access == "w":  # else it only asks
-            self._tell(address, *values, but=page)
-            self._hear(address, tuple(values))
         if address == "/rnnmuse/cover/stream" and values:
             self._pictures = bool(values[0])
+
+    def send(self, address: str, values: list[Any]) -> None:
+        """A message of this server itself, checked as a page's; ProtocolError for what the stage would not take."""
+        values = _checked(address, values)
+        self._sender(address)(osc.build(address, values))
 
     def pass_on(self, packet: bytes) -> None:
         """Send the stage an OSC packet of a client. ProtocolError for one that the client may not send."""
@@ -180,10 +227,6 @@ class Relay:
             else:
                 _allowed(message.address)
         self._sender(messages[0].address if messages else "packet")(packet)
-        for message in messages:
-            if message.arguments and message.address in KNOWN:
-                self._tell(message.address, *message.arguments)
-                self._hear(message.address, message.arguments)
 
     def _sender(self, address: str) -> Callable[[bytes], None]:
         if not self.live or self._send is None:
@@ -197,17 +240,47 @@ class Relay:
         if self._send is None or bool(self.pages or self._watchers) == self._subscribed:
             return
         if self._subscribed:
-            self._subscribed = False
-            self._send(osc.build("/rnnmuse/unsubscribe", ()))
+            self._unsubscribe()
         else:
             self._renew()
 
     def _renew(self) -> None:
         assert self._send is not None
-        self._asked = self.now()
+        self._asked, first = self.now(), not self._subscribed
         self._subscribed = bool(self.pages or self._watchers)
-        question = ("/rnnmuse/subscribe", (LEASE,)) if self._subscribed else ("/rnnmuse/sync", (_ALIVE,))
-        self._send(osc.build(*question))
+        if not self._subscribed:
+            self._send(osc.build("/rnnmuse/sync", (_ALIVE,)))
+            return
+        for address in ("/rnnmuse/subscribe", "/rnnmuse/watch"):
+            self._send(osc.build(address, (LEASE,)))
+        if first:  # what is set from here on is told
+            self._questions = deque(STATE)
+            self._ask()
+
+    def _unsubscribe(self) -> None:
+        assert self._send is not None
+        self._subscribed = self.whole = False
+        self._send(osc.build("/rnnmuse/unsubscribe", ()))
+        self._send(osc.build("/rnnmuse/watch", (0.0,)))
+
+    def _ask(self) -> None:
+        """Ask for the next values; when all were asked, pages get them."""
+        if not self._subscribed or self._send is None:
+            return
+        asked = [self._questions.popleft() for _ in range(min(QUESTIONS, len(self._questions)))]
+        for at in range(0, len(asked), TOGETHER):
+            self._send(osc.bundle(osc.NOW, [osc.build(address, ()) for address in asked[at : at + TOGETHER]]))
+        if asked:
+            self._send(osc.build("/rnnmuse/ping", (_ASKED,)))
+        elif not self.whole:
+            self.whole = True
+            self._wanted.clear()
+            whole = self._whole()
+            for page in self.pages:
+                page.put(whole)
+
+    def _whole(self) -> str:
+        return json.dumps(["state", self.state], default=repr)
 
     def _turn(self, live: bool) -> None:
         if live != self.live:
@@ -216,14 +289,21 @@ class Relay:
             if self._changed is not None:
                 self._changed(live)
 
-    def _tell(self, *message: Any, but: Page | None = None) -> None:
-        if not self.pages - {but}:
-            return
-        text = json.dumps(message, default=repr)
-        for page in self.pages - {but}:
-            page.put(text)
+    def _tell(self, *message: Any) -> None:
+        if self.pages:
+            text = json.dumps(message, default=repr)
+            for page in self.pages:
+                page.put(text)
+
+    def _set(self, address: str, *values: Any) -> None:
+        """Tell pages a value; before all are known, they get them together, but for those that a page asked for."""
+        if self.pages and (self.whole or address in self._wanted):
+            text = json.dumps([address, *values], default=repr)
+            for page in self.pages:
+                page.set(address, text)
 
     def _hear(self, address: str, arguments: tuple[Any, ...]) -> None:
+        self.also_hears(address, arguments)
         for hear in list(self._watchers):
             hear(address, arguments)
 

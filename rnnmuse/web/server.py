@@ -8,21 +8,30 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import anyio
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Mount, WebSocketRoute
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from rnnmuse.bridges import osc, slip
+from rnnmuse.protocol import TABLE
 from rnnmuse.system import MACHINE
 from rnnmuse.web.connection import carry, is_own
+from rnnmuse.web.files import Takes, cover
+from rnnmuse.web.gate import Gate
 from rnnmuse.web.relay import MOST_CHARACTERS, Relay
+from rnnmuse.web.session import Session
+from rnnmuse.web.training import Training
+from rnnmuse.web.uploads import Uploads
 
 PAGES = 32
 """Pages at once."""
@@ -33,6 +42,17 @@ AGAIN = 0.5
 UNSENT = 1 << 16
 """Bytes that may wait for the stage before more is thrown away, and in the system for a page."""
 HERE = Path(__file__).parent
+VIEWS = ("play", "pad", "words", "cover", "setup", "monitor")
+"""The views of the page; each has an address of its own."""
+ROWS = [
+    {
+        "address": row.address,
+        "access": row.access,
+        "doc": row.doc,
+        "arguments": [asdict(argument) for argument in row.arguments],
+    }
+    for row in TABLE
+]
 
 
 class Files(StaticFiles):
@@ -45,11 +65,17 @@ class Files(StaticFiles):
 
 
 def application(
-    relay: Relay, host: str = "127.0.0.1", own: Path | None = None, follow: Callable[[], Any] | None = None
+    relay: Relay,
+    host: str = "127.0.0.1",
+    own: Path | None = None,
+    follow: Callable[[], Any] | None = None,
+    token: str = "",
+    allow: tuple[str, ...] = (),
 ) -> Starlette:
     """The screen as an ASGI application.
 
-    ``own`` is a folder with a page of the user's, served under /own/; ``follow`` is a task that runs beside it.
+    ``own`` is a folder with a page of the user's, served under /own/; ``follow`` is a task that runs beside it. With a
+    ``token`` nothing is served without it, and with ``allow`` nothing to other networks; see `rnnmuse.web.gate`.
     """
 
     @contextlib.asynccontextmanager
@@ -59,6 +85,7 @@ def application(
                 group.start_soon(follow)
             yield
             relay.close()
+            training.close()
             group.cancel_scope.cancel()
 
     async def page(web: WebSocket) -> None:
@@ -67,14 +94,41 @@ def application(
             return
         await web.accept()
         joined = relay.join()
+        joined.put(takes.state())
+        joined.put(training.state())
         try:
             await carry(web, joined, lambda message: relay.take(joined, message if isinstance(message, str) else ""))
         finally:  # one that is slow gets no message about it: it does not read
             relay.leave(joined)
 
+    session = Session()
+    relay.also_hears = session.hear
+    takes, uploads, training = Takes(relay, session), Uploads(relay, session), Training(relay)
+
+    async def view(request: Request) -> Response:
+        return await shell.get_response("index.html", request.scope)
+
+    shell = Files(directory=HERE / "page", html=True)
+    views = [Route(f"/{name}", view) for name in VIEWS]
     folders = {"/own": own, "/fonts": HERE.parent / "cover" / "fonts", "/": HERE / "page"}
     files = [Mount(path, Files(directory=folder, html=True)) for path, folder in folders.items() if folder is not None]
-    return Starlette(routes=[WebSocketRoute("/socket", page), *files], lifespan=life)
+    gate = Middleware(Gate, host=host, token=token, allow=allow)
+    routes = [
+        WebSocketRoute("/socket", page),
+        Route("/table.json", table),
+        *takes.routes,
+        *uploads.routes,
+        *training.routes,
+        Route("/covers/{name}", cover),
+        *views,
+        *files,
+    ]
+    return Starlette(routes=routes, lifespan=life, middleware=[gate])
+
+
+def table(request: Request) -> Response:
+    """Every row of the protocol, from which the page makes its controls."""
+    return JSONResponse(ROWS, headers={"Cache-Control": "no-cache"})
 
 
 async def follow(relay: Relay, host: str, port: int) -> None:
@@ -143,9 +197,9 @@ def server(app: Starlette) -> uvicorn.Server:
     )
 
 
-def serve(relay: Relay, sock: socket.socket, osc_port: int, host: str, own: Path | None = None) -> None:
-    """Serve the screen until Ctrl-C or SIGTERM."""
-    app = application(relay, host, own, lambda: follow(relay, "127.0.0.1", osc_port))
+def serve(relay: Relay, sock: socket.socket, osc_port: int, host: str, own: Path | None = None, **gate: Any) -> None:
+    """Serve the screen until Ctrl-C or SIGTERM; ``gate`` is the token and the networks of `application`."""
+    app = application(relay, host, own, lambda: follow(relay, "127.0.0.1", osc_port), **gate)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # which uvicorn calls when it has ended all
     with contextlib.suppress(KeyboardInterrupt):
         server(app).run(sockets=[sock])

@@ -60,7 +60,7 @@ def test_every_note_is_planned_before_it_begins_and_a_stop_recalls_the_rest(stag
     stage.send("/rnnmuse/player/1/stop", client=OTHER)
     stage.run(0.2)
     recalled = values(stage, "/rnnmuse/out/1/recalled")[-1][0]
-    assert last < recalled < max(beat for _, beat in planned)
+    assert last <= recalled < max(beat for _, beat in planned)
     assert values(stage, "/rnnmuse/player/1/started")[-1] == (0,)
     assert values(stage, "/rnnmuse/transport/running")[-1] == (1,)
 
@@ -116,3 +116,60 @@ def test_running_and_started_are_values(stage):
     stage.send("/rnnmuse/transport/running", 0)
     assert stage.ask("/rnnmuse/transport/running") == (0,)
     assert not stage.output.sounding
+
+
+def test_a_monitor_gets_a_copy_of_what_comes_in(stage):
+    stage.send("/rnnmuse/monitor", 60)
+    stage.send("/rnnmuse/transport/tempo", 99, client=OTHER)
+    stage.send("/rnnmuse/ping", 1, client=OTHER)
+    assert values(stage, "/rnnmuse/monitored") == [("127.0.0.1:40000", "/rnnmuse/transport/tempo", "[99.0]")]
+    stage.send("/rnnmuse/monitor", 0)
+    stage.send("/rnnmuse/transport/tempo", 98, client=OTHER)
+    assert len(values(stage, "/rnnmuse/monitored")) == 1
+
+
+def test_a_test_note_sounds_on_one_output_and_ends(stage):
+    stage.send("/rnnmuse/midi/test", "recording")
+    assert [(sent.channel, sent.pitch, sent.velocity) for sent in stage.notes()] == [(0, 60, 90)]
+    stage.run(1)
+    assert [sent.velocity for sent in stage.notes()] == [90, 0]
+    stage.send("/rnnmuse/midi/test", "no such output")
+    assert "must be part of one of: recording output" in stage.errors()[-1][2]
+    assert stage.hung() == []
+
+
+RIFF = [(0, 0.5, 62), (0.5, 0.5, 65), (1, 1, 69), (2, 0.5, 67), (2.5, 0.5, 65), (3, 1, 64)]
+PROMPT = [number for start, beats, pitch in RIFF for number in (start, beats, pitch, 90)]
+
+
+def test_a_prompt_is_heard_as_if_it_had_been_played(stage):
+    stage.send("/rnnmuse/transport/position", 8)
+    stage.send("/rnnmuse/player/1/prompt", *PROMPT)
+    stage.settle()
+    heard = stage.engine.engine.players[1]._past
+    assert [(note.beat, note.pitch) for note in heard if note.velocity] == [(s + 4, pitch) for s, _, pitch in RIFF]
+    for wrong, code in ((PROMPT[:3], "count"), ([0, 1, 200, 90], "range"), ([0, 1, "x", 90], "type"), ([], "count")):
+        stage.send("/rnnmuse/player/1/prompt", *wrong)
+        assert stage.errors()[-1][1] == code
+    stage.send("/rnnmuse/player/1/start")
+    stage.run(3)
+    assert stage.notes("on")
+    assert stage.hung() == []
+
+
+def test_a_phrase_model_takes_a_prompt_as_its_phrase_and_shows_its_phrases(stage):
+    stage.send("/rnnmuse/player/1/model", "phrases")
+    stage.send("/rnnmuse/player/1/prompt", *PROMPT)
+    stage.send("/rnnmuse/player/1/mode", "loop")
+    stage.send("/rnnmuse/transport/play")
+    stage.run(6)
+    assert {sent.pitch for sent in stage.notes("on")} == {pitch for _, _, pitch in RIFF}
+    slot, *numbers = stage.ask("/rnnmuse/player/1/latent/phrase", 2)
+    assert slot == 2
+    assert len(numbers) % 4 == 0
+    assert len(numbers) >= 8
+    assert all(0 <= pitch <= 127 for pitch in numbers[2::4])
+    stage.send("/rnnmuse/player/2/latent/phrase", 1)
+    stage.settle()
+    assert "no latent space" in stage.errors()[-1][2]
+    assert stage.hung() == []

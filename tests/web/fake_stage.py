@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_address import AddressSpace, is_pattern
 from rnnmuse.bridges.osc_server import OscServer
-from rnnmuse.protocol import ProtocolError, addresses
+from rnnmuse.protocol import WATCHED_COMMANDS, ProtocolError, addresses
 
 KNOWN = addresses()
 DEFAULTS = {"f": 0.5, "i": 1, "s": "text"}
@@ -68,6 +68,13 @@ class FakeStage:
             answer("/rnnmuse/synced", *arguments)
         elif address == "/rnnmuse/ping":
             answer("/rnnmuse/pong", *arguments)
+        elif address == "/rnnmuse/watch":
+            seconds = arguments[0] if arguments else 60.0
+            if seconds:
+                self.server.watchers.add(client, client, seconds)
+            else:
+                self.server.watchers.remove(client)
+            answer("/rnnmuse/watched", seconds)
         elif address == "/rnnmuse/subscribe":
             self.server.subscribe(client, *(arguments or (60.0,)))
             answer("/rnnmuse/subscribed", *(arguments or (60.0,)))
@@ -87,6 +94,9 @@ class FakeStage:
                 return
             if address in self.values:
                 self.values[address] = tuple(values)
+                self.server.tell(self.server.watchers, osc.build(address, values))
+            elif KNOWN[address].row.address in WATCHED_COMMANDS:
+                self.server.tell(self.server.watchers, osc.build(address, values))
         with self.arrived:
             self.received.append((address, *arguments))
             self.arrived.notify_all()

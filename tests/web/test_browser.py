@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import shutil
@@ -24,13 +25,14 @@ from typer.testing import CliRunner
 from rnnmuse.bridges import hosts, osc
 from rnnmuse.cli.main import app
 from rnnmuse.realtime.stage import Settings, Stage
-from rnnmuse.session.messages import MoveLatent
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="chromium is not installed")
 ROOT = Path(__file__).parents[2]
-THERE = "!document.body.classList.contains('away')"
-SOUNDING = "Number(document.getElementById('sounding').textContent)"
-NAMED = ("button", "slider", "combobox", "textbox", "spinbutton", "radio", "link", "log", "image", "group")
+THERE = "!document.body.classList.contains('away') && document.body.dataset.whole === '1'"
+SOUNDING = "Number(document.getElementById('roll').getAttribute('aria-label').split(': ')[1])"
+SHOWN = "document.querySelector('[data-to=\"{}\"]')"
+VIEWS = ("play", "pad", "words", "cover", "setup", "monitor")
+NAMED = ("button", "slider", "combobox", "textbox", "spinbutton", "radio", "link", "log", "image")
 
 
 @contextlib.contextmanager
@@ -88,6 +90,10 @@ def address(stage):
 def page(tab, address, stage):
     """The whole page, and the stage at rest."""
     stage.take("/rnnmuse/transport/stop")
+    for player in range(1, 17):
+        stage.take(f"/rnnmuse/player/{player}/mute", 0)
+        stage.take(f"/rnnmuse/player/{player}/solo", 0)
+        stage.take(f"/rnnmuse/player/{player}/target", "")
     tab.go(address)
     tab.until(THERE)
     yield tab
@@ -116,31 +122,26 @@ def lines(tab, voice):
     return tab.run(f"[...document.querySelectorAll('[aria-label=\"Voice {voice}\"] p')].map((p) => p.textContent)")
 
 
-def test_the_real_thing_shows_words_and_notes_and_panic_reaches_it(tab, monkeypatch):
+def test_the_real_thing_plays_shows_what_comes_and_panic_reaches_it(tab, monkeypatch):
     monkeypatch.setattr("test_stage.PATIENCE", PATIENCE)
     with contextlib.ExitStack() as stack:
-        live, told = stack.enter_context(rnnmuse("live", "--osc-port", 0, "--no-midi", "--tempo", 150))
+        words = ("live", "--osc-port", 0, "--no-midi", "--tempo", 150, "--screen", "--no-browser")
+        _, told = stack.enter_context(rnnmuse(*words))
         port = int(told.readline().rsplit(":", 1)[1])
-        tab.go(stack.enter_context(screen(port)), 1440, 900)
+        page = next(line for line in told if line.startswith("Screen")).split()[1]
+        tab.go(page, 1440, 900)
         tab.until(THERE)
         other = Client(port)  # hears the same, by UDP
         other.send("/rnnmuse/subscribe", 600)
         other.ask("/rnnmuse/sync", 1, answer="/rnnmuse/synced")
-        tab.until("document.querySelectorAll('#mix input').length === 3")
-        tab.until("document.getElementById('models').value === 'lieder'")
-        tab.click("button[aria-label='Start of player 1']")
+        tab.until("document.querySelectorAll('select[data-offers=model] option').length > 3")
+        tab.click("#band")
         tab.until(f"{SOUNDING} > 0")
-        tab.until("document.querySelector('[aria-label=\"Mode of player 1\"]').value === 'free'")
-        tab.click("#voice button")
-        heard = ""
-        while len(heard) < 40:
-            message = other.next()
-            heard += message.arguments[2] if message.address == "/rnnmuse/out/text/1" else ""
-        words = "document.getElementById('words').innerText.split(/\\s+/).filter(Boolean).join(' ')"
-        start = " ".join(heard.split()[:-1])
-        tab.until(f"{words}.startsWith({start!r})")
-        tab.until("Number(document.getElementById('bar').textContent) > 1")
+        other.wait("/rnnmuse/out/1/note")
+        tab.until(f"{SHOWN.format('/rnnmuse/player/2/mode')}.value === 'free'")
+        tab.until("import('/notes.js').then(({ coming }) => [...coming()].length > 0)")
         if shots := os.environ.get("RNNMUSE_SHOTS"):
+            tab.until("document.getElementById('place').textContent.startsWith('3')")
             tab.picture(Path(shots) / "screen.png")
         tab.press("Escape")
         tab.until(f"{SOUNDING} === 0")
@@ -150,16 +151,104 @@ def test_the_real_thing_shows_words_and_notes_and_panic_reaches_it(tab, monkeypa
         beat = other.wait("/rnnmuse/beat").arguments[0]
         other.wait("/rnnmuse/beat", lambda m: m.arguments[0] > beat + 3)  # the clock runs on, nobody plays
         assert other.ask("/rnnmuse/stats")[1] == before
-        tab.click("button[aria-label='Start of player 1']")
-        tab.until(f"{SOUNDING} > 0")
+        tab.until(f"{SHOWN.format('/rnnmuse/player/1/started')}.getAttribute('aria-pressed') === 'false'")
+        tab.go(page.rstrip("/") + "/words", 1440, 900)
+        tab.until(THERE)
+        tab.until("document.querySelectorAll('[data-to$=\"/mix\"]').length >= 3")
+        tab.click("#say")
+        heard = ""
+        while len(heard) < 40:
+            message = other.next()
+            heard += message.arguments[2] if message.address == "/rnnmuse/out/text/1" else ""
+        said = "document.getElementById('words').innerText.split(/\\s+/).filter(Boolean).join(' ')"
+        tab.until(f"{said}.startsWith({' '.join(heard.split()[:-1])!r})")
+
+
+def test_a_stage_that_restarts_finds_its_pages_again(tab):
+    with contextlib.ExitStack() as stack:
+        live, told = stack.enter_context(rnnmuse("live", "--osc-port", 0, "--no-midi", "--mode", "free"))
+        port = int(told.readline().rsplit(":", 1)[1])
+        tab.go(stack.enter_context(screen(port)))
+        tab.until(f"{THERE} && {SOUNDING} > 0")
         live.send_signal(signal.SIGKILL)
         tab.until(f"{SOUNDING} === 0 && document.body.classList.contains('away')")
-        assert "waiting for rnnmuse live" in tab.run("document.getElementById('waiting').innerText")
-        stack.enter_context(rnnmuse("live", "--osc-port", port, "--no-midi", "--mode", "free"))
-        tab.until(f"{THERE} && {SOUNDING} > 0")
+        assert "Waiting for rnnmuse live" in tab.run("document.getElementById('waiting').innerText")
+        stack.enter_context(rnnmuse("live", "--osc-port", port, "--no-midi", "--mode", "free", "--tempo", 133))
+        tab.until(f"{THERE} && {SOUNDING} > 0 && document.getElementById('tempo').value === '133'")
 
 
-def test_chunks_join_to_lines_in_any_script_and_are_never_html(page, stage):
+def other_value(entry, first):
+    """A value that the row takes: one for the page to set, another for a second client."""
+    argument = entry.row.arguments[0]
+    texts = {
+        "key": ("D minor", "G major"),
+        "scale": ("dorian", "blues"),
+        "chord": ("G7", "Am"),
+        "hears": ("ch2", "3"),
+        "chart": ("Dm | A7", "C | G7"),
+        "when": ("beat", "bar"),
+    }
+    if argument.choices:
+        return argument.choices[1 if first else -1]
+    if argument.kind == "s":
+        return texts.get(entry.word, ("lieder", "grooves"))[0 if first else 1]
+    if (argument.low, argument.high, argument.kind) == (0, 1, "i"):
+        return int(first)
+    share = 0.25 if first else 0.75
+    value = argument.low + share * (min(argument.high, argument.low + 500) - argument.low)
+    return round(value) if argument.kind == "i" else value
+
+
+SET = """(e, value) => {
+  if (e.getAttribute("aria-pressed") !== null) {
+    if ((e.getAttribute("aria-pressed") === "true") !== Boolean(value)) e.click();
+    return;
+  }
+  e.value = value;
+  e.dispatchEvent(new Event("input", { bubbles: true }));
+  e.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
+GET = """(e) => e.getAttribute("aria-pressed") !== null ? Number(e.getAttribute("aria-pressed") === "true")
+  : e.type === "text" || e.tagName === "SELECT" ? e.value : Number(e.value)"""
+
+
+@pytest.mark.parametrize("view", ["play", "words", "cover", "pad", "setup"])
+def test_every_control_sends_its_row_and_shows_what_another_client_sets(page, stage, address, view):
+    page.go(f"{address}{view}")
+    page.until(THERE)
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    every = page.run("[...document.querySelectorAll('input[data-to], select[data-to], button[data-to][aria-pressed]')]"
+                     ".map((e) => e.dataset.to)")  # fmt: skip
+    known = stage.control.addresses
+    latent = "/latent/"  # its values are the engine's, which this stage has not
+    to = [one for one in dict.fromkeys(every) if one in known and known[one].row.access == "rw"
+          and len(known[one].row.arguments) == 1 and latent not in one and not one.endswith("/stream")]  # fmt: skip
+    assert len(to) >= {"play": 30, "words": 8, "cover": 4, "pad": 0, "setup": 1}[view], to
+    assert all(one in known or "{" in one for one in every), every
+
+    def same(one, wanted):
+        found = stage.control.value(one)
+        return found == wanted if isinstance(wanted, str) else found == pytest.approx(wanted, abs=0.6)
+
+    for one in to:
+        page.run(f"({SET})({SHOWN.format(one)}, {json.dumps(other_value(known[one], True))})")
+    for one in to:
+        until(lambda one=one: same(one, other_value(known[one], True)))
+    for one in to:
+        stage.take(one, other_value(known[one], False))
+    for one in to:
+        wanted = json.dumps(other_value(known[one], False))
+        page.until(f"((shown) => shown === {wanted} || Math.abs(shown - {wanted}) < 0.6)(({GET})({SHOWN.format(one)}))")
+    page.go(f"{address}{view}")  # a page that comes later shows the same
+    page.until(THERE)
+    for one in to:
+        wanted = json.dumps(other_value(known[one], False))
+        page.until(f"((shown) => shown === {wanted} || Math.abs(shown - {wanted}) < 0.6)(({GET})({SHOWN.format(one)}))")
+
+
+def test_chunks_join_to_lines_in_any_script_and_are_never_html(page, stage, address):
+    page.go(f"{address}words")
+    page.until(THERE)
     for index, text in enumerate(["Shall I com", "pare ", "thee\n", "<img src=x onerror=alert(1)> &amp;"]):
         say(stage, 1, text, 1, index)
     for index, text in enumerate(["של", "ום, ", "עולם"]):
@@ -177,7 +266,7 @@ def test_chunks_join_to_lines_in_any_script_and_are_never_html(page, stage):
     assert len({page.run(f"{style.format(voice)}.color") for voice in (1, 2, 3)}) == 3
     say(stage, 1, "a\n" * 400, 9)
     page.until("document.querySelectorAll('[aria-label=\"Voice 1\"] p').length === 12")
-    page.click("#voice button[data-to$='reset']")
+    page.click("#clear")
     page.until("document.querySelectorAll('#words section').length === 2")
 
 
@@ -192,11 +281,26 @@ def test_every_note_ends_on_the_page(page, stage):
     page.until(f"{SOUNDING} === {sum(pitch % 3 != 0 for pitch in range(40, 90))}")
     stage.take("/rnnmuse/transport/panic")
     page.until(f"{SOUNDING} === 0")
-    assert "Sounding notes: 0" in page.run("document.getElementById('roll').getAttribute('aria-label')")
 
 
-def test_the_picture_moves_to_each_frame_and_no_further(page, stage):
-    pixel = "[...document.getElementById('cover').getContext('2d').getImageData(100, 100, 1, 1).data]"
+def test_what_is_planned_is_seen_before_it_sounds_and_goes_when_it_is_recalled(page, stage):
+    count = "import('/notes.js').then(({ coming }) => [...coming()].length)"
+    stage.take("/rnnmuse/transport/play")
+    with stage.lock:
+        stage.notes.plan_on(1, 960 * 400, 60, 90)
+        stage.notes.plan_on(2, 960 * 400, 64, 90)
+    page.until(f"{count}.then((n) => n === 2)")
+    with stage.lock:
+        stage.notes.recall(1)
+    page.until(f"{count}.then((n) => n === 1)")
+    stage.take("/rnnmuse/transport/stop")
+    page.until(f"{count}.then((n) => n === 0)")
+
+
+def test_the_picture_moves_to_each_frame_and_no_further(page, stage, address):
+    page.go(f"{address}cover")
+    page.until(THERE)
+    pixel = "[...document.querySelector('.picture').getContext('2d').getImageData(100, 100, 1, 1).data]"
     for number, colour in enumerate(["#d02010", "#1030c0"], 1):
         held = io.BytesIO()
         Image.new("RGB", (128, 128), colour).save(held, "JPEG")
@@ -210,55 +314,15 @@ def test_the_beat_is_shown_and_space_plays_and_stops(page, stage):
     until(lambda: stage.clock.running)
     page.until("document.querySelectorAll('#beats .on').length === 1")
     stage.take("/rnnmuse/transport/position", 4 * 41 + 1.5)
-    page.until("document.getElementById('bar').textContent === '42'")
+    page.until("document.getElementById('place').textContent.startsWith('42.')")
     page.press(" ")
     until(lambda: not stage.clock.running)
     page.until("document.querySelectorAll('#beats .on').length === 0")
 
 
-def test_controls_set_and_show_what_the_stage_knows(page, stage):
-    value = "document.querySelector('[data-to=\"{}\"]').value"
-    page.until(f"{value.format('/rnnmuse/transport/tempo')} === '{float(stage.clock.tempo):g}'")
-    stage.take("/rnnmuse/player/2/norm/density", 0.75)
-    page.run("document.querySelector('[aria-label=\"Faders for player 2\"]').click()")
-    page.until(f"{value.format('/rnnmuse/player/{p}/norm/density')} === '0.75'")
-    for control, shown in (("/rnnmuse/player/{p}/norm/velocity", "0.25"), ("/rnnmuse/text/{v}/rate", "4")):
-        page.run(f"(e => {{ e.value = {shown}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})"
-                 f"(document.querySelector('[data-to=\"{control}\"]'))")  # fmt: skip
-    for control, shown in (("/rnnmuse/player/3/mode", "answer"), ("/rnnmuse/text/{v}/unit", "line")):
-        page.run(f"(e => {{ e.value = '{shown}'; e.dispatchEvent(new Event('change', {{bubbles: true}})); }})"
-                 f"(document.querySelector('[data-to=\"{control}\"]'))")  # fmt: skip
-    until(lambda: stage.control.value("/rnnmuse/player/2/norm/velocity") == pytest.approx(0.25))
-    until(lambda: stage.control.value("/rnnmuse/text/1/rate") == 4.0)
-    until(lambda: stage.control.value("/rnnmuse/player/3/mode") == "answer")
-    until(lambda: stage.control.value("/rnnmuse/text/1/unit") == "line")
-
-
-def test_the_pad_moves_by_finger_and_by_keys(page, stage, monkeypatch):
-    moves = []
-
-    def heard(message):
-        if isinstance(message, MoveLatent) and message.act == "xy":
-            moves.append((message.player, message.values))
-
-    monkeypatch.setattr(stage.tickets, "send", heard)
-    page.click("#pad")
-    player, (x, y) = until(lambda: moves and moves[-1])
-    assert (player, x, y) == (1, pytest.approx(0.5, abs=0.01), pytest.approx(0.5, abs=0.01))
-    for key in ("ArrowRight", "ArrowUp", "ArrowUp"):
-        page.press(key)
-        page.until("new Promise(requestAnimationFrame)")
-    assert until(lambda: moves[-1][1] == (pytest.approx(x + 0.02), pytest.approx(y + 0.04)))
-    assert (
-        page.run("document.getElementById('pad').getAttribute('aria-valuetext')")
-        == f"x {x + 0.02:.2f}, y {y + 0.04:.2f}"
-    )
-
-
 def test_mistakes_are_shown_on_the_page(page, stage):
-    page.run("(e => { e.value = 5; e.dispatchEvent(new Event('change', {bubbles: true})); })"
-             "(document.querySelector('[type=number]'))")  # fmt: skip
-    page.until("document.getElementById('error').textContent.includes('must be 20 to 999')")
+    page.run(f"({SET})(document.getElementById('tempo'), 5)")
+    page.until("document.getElementById('errors').textContent.includes('must be 20 to 999')")
 
 
 @pytest.mark.parametrize("show", ["words", "cover", "roll", "all", "words,roll"])
@@ -266,19 +330,29 @@ def test_a_projector_shows_what_was_asked_for_and_no_controls(tab, address, show
     tab.go(f"{address}?show={show}", 1920, 1080)
     tab.until(THERE)
     parts = {"words", "cover", "roll"} if show == "all" else set(show.split(","))
-    seen = {part for part in ("words", "cover", "roll")
-            if tab.run(f"getComputedStyle(document.getElementById('{part}')).visibility") == "visible"}  # fmt: skip
+    selectors = {"words": ".words", "cover": ".picture", "roll": ".roll"}
+    visible = "((e) => e && getComputedStyle(e).visibility === 'visible')(document.querySelector('{}'))"
+    seen = {part for part, selector in selectors.items() if tab.run(visible.format(selector))}
     assert seen == parts
-    assert tab.run("[...document.querySelectorAll('header, form')].every((e) => !e.offsetHeight)")
+    assert tab.run("[...document.querySelectorAll('#bar, #tabs')].every((e) => !e.offsetHeight)")
     assert not tab.mistakes
 
 
-def test_every_control_has_a_name_and_nothing_is_fetched_from_elsewhere(page, address):
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_control_has_a_name_and_a_size_and_nothing_is_fetched_from_elsewhere(page, address, view):
+    page.go(f"{address}{view}", 360, 740)
+    page.until(THERE)
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     nodes = page.do("Accessibility.getFullAXTree")["nodes"]
     roles = [(n["role"]["value"].lower(), n.get("name", {}).get("value", "")) for n in nodes if not n["ignored"]]
     named = [(role, name) for role, name in roles if role in NAMED]
-    assert len(named) > 30
-    assert all(name.strip() for role, name in named), named
+    assert len(named) > 10
+    assert all(name.strip() for role, name in named), [role for role, name in named if not name.strip()]
+    small = page.run("[...document.querySelectorAll('button, .button, select, input, summary, [role=slider], #tabs a')]"
+                     ".filter((e) => e.offsetHeight && (e.offsetHeight < 43.5 || e.offsetWidth < 43.5))"
+                     ".map((e) => e.outerHTML.slice(0, 120))")  # fmt: skip
+    assert small == []
+    assert page.run("document.documentElement.scrollWidth") <= 360, "it scrolls in one direction"
     fetched = page.run("performance.getEntriesByType('resource').map((e) => e.name)")
     assert len(fetched) >= 6
     assert all(name.startswith((address, "data:")) for name in fetched), fetched
@@ -296,10 +370,28 @@ def test_words_are_read_on_any_picture(page):
       };
       const style = getComputedStyle(document.documentElement), dim = Number(style.getPropertyValue("--cover"));
       const behind = 255 * dim + 11 * (1 - dim);
-      return import("/words.js").then(({ colour }) => Math.min(...[...Array(16).keys()].map(
-        (i) => (light(colour(i + 1)) + 0.05) / (light(`rgb(${behind}, ${behind}, ${behind})`) + 0.05))));
+      return import("/dom.js").then(({ colour }) => Math.min(...[...Array(16).keys()].map(
+        (i) => (light(colour(i + 1, "0.86", "0.13")) + 0.05)
+          / (light(`rgb(${behind}, ${behind}, ${behind})`) + 0.05))));
     })()"""
     assert page.run(ratio) >= 4.5
+
+
+AXE = os.environ.get("RNNMUSE_AXE", "")
+
+
+@pytest.mark.skipif(not AXE, reason="RNNMUSE_AXE does not name an axe.min.js (npm pack axe-core)")
+@pytest.mark.parametrize("theme", ["dark", "bright"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_serious_or_moderate(page, address, view, theme):
+    page.go(f"{address}{view}")
+    page.until(THERE)
+    page.run(f"import('/theme.js').then(({{ dress }}) => dress('{theme}'))")
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.run(Path(AXE).read_text("utf-8") + "; 0")
+    found = page.run("""axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) =>
+      [id, impact, nodes.slice(0, 4).map(({ html, any }) => [html.slice(0, 160), any[0]?.message])]))""")
+    assert [one for one in found if one[1] != "minor"] == []
 
 
 @pytest.mark.skipif("RNNMUSE_P5" not in os.environ, reason="RNNMUSE_P5 does not name a p5.min.js (npm pack p5)")

@@ -80,7 +80,7 @@ def test_without_a_stage_it_waits_says_so_and_ends_when_told(sign):
             assert re.match(r"Screen http://127\.0\.0\.1:\d+/\n", lines[0])
             assert lines[2] == f"Waiting for rnnmuse live on port {port}: start it with rnnmuse live\n"
             with socket.create_connection(("127.0.0.1", int(re.search(r":(\d+)/", lines[0])[1]))) as web:
-                web.sendall(b"GET / HTTP/1.0\r\n\r\n")  # it is up
+                web.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")  # it is up
                 assert web.recv(12) == b"HTTP/1.1 200"
             made.send_signal(sign)
             assert made.wait(PATIENCE) == 0

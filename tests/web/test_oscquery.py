@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from rnnmuse.bridges import osc
 from rnnmuse.web import oscquery, values
 from rnnmuse.web.oscquery import LISTENED, OscQuery, find, readable, tree
-from rnnmuse.web.relay import Relay
+from rnnmuse.web.relay import QUESTIONS, STATE, Relay
 from rnnmuse.web.server import follow
 from rnnmuse.web.values import Values
 
@@ -259,7 +259,8 @@ FORBIDDEN = [b"", b"abc", b"/a\0\0,\0\0\0", osc.build("/rnnmuse/unsubscribe", ()
 def test_what_is_wrong_is_answered_and_sent_nowhere(client, fake):
     until_live(client)
     with client.websocket_connect("/") as web:
-        fake.wait(lambda: ("/rnnmuse/subscribe", 30.0) in fake.received)
+        rounds = -(-len(STATE) // QUESTIONS)
+        fake.wait(lambda: fake.received.count(("/rnnmuse/ping", -7707)) == rounds)
         before = len(fake.received)
         for text in WRONG:
             web.send_text(text)
@@ -271,7 +272,11 @@ def test_what_is_wrong_is_answered_and_sent_nowhere(client, fake):
             assert "\n" not in answer["DATA"]
         web.send_bytes(osc.build("/rnnmuse/ping", (1,)))
         fake.wait(lambda: ("/rnnmuse/ping", 1) in fake.received)
-        assert {address for address, *_ in fake.received[before:]} <= {"/rnnmuse/ping", "/rnnmuse/subscribe"}
+        assert {address for address, *_ in fake.received[before:]} <= {
+            "/rnnmuse/ping",
+            "/rnnmuse/subscribe",
+            "/rnnmuse/watch",
+        }
 
 
 def test_so_many_addresses_and_listeners_and_no_more(client, monkeypatch):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from rnnmuse.bridges import osc
-from rnnmuse.web.relay import LEASE, MOST_CHARACTERS, RENEW, SILENCE, WAITING, Relay
+from rnnmuse.web.relay import LEASE, MOST_CHARACTERS, QUESTIONS, RENEW, SILENCE, STATE, WAITING, Relay
 
 
 class Bench:
@@ -15,16 +15,32 @@ class Bench:
     def __init__(self):
         self.time = 100.0
         self.sent = []
+        self.asked = []
+        self.values = {}
+        self.answers = True
         self.changes = []
         self.relay = Relay(lambda: self.time, self.changes.append)
 
     def connect(self):
-        self.relay.connected(lambda packet: self.sent.extend((m.address, *m.arguments) for m in osc.parse(packet)))
+        self.relay.connected(self.take)
+
+    def take(self, packet):
+        """What the relay asks for itself is answered as a stage would, from ``values``."""
+        for message in osc.parse(packet):
+            if message.address in STATE and not message.arguments and not self.relay.whole:
+                self.asked.append(message.address)
+                if self.answers and message.address in self.values:
+                    self.say(message.address, *self.values[message.address])
+            elif message.address == "/rnnmuse/ping" and message.arguments[0] < 0:
+                if self.answers:
+                    self.say("/rnnmuse/pong", *message.arguments)
+            else:
+                self.sent.append((message.address, *message.arguments))
 
     @property
     def commands(self):
         """What was sent, without the relay's own questions."""
-        own = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/sync")
+        own = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/watch", "/rnnmuse/sync")
         return [message for message in self.sent if message[0] not in own]
 
     def say(self, address, *values):
@@ -67,22 +83,23 @@ def bench():
 
 
 def test_a_page_is_told_at_once_whether_the_stage_is_there(bench):
-    assert came(bench.relay.join()) == [["live", 1]]
+    assert came(bench.relay.join()) == [["live", 1], ["state", {}]]
     assert came(Bench().relay.join()) == [["live", 0]]
 
 
-ALIVE, SUBSCRIBE, UNSUBSCRIBE = ("/rnnmuse/sync", 0), ("/rnnmuse/subscribe", LEASE), ("/rnnmuse/unsubscribe",)
+ALIVE, SUBSCRIBE = [("/rnnmuse/sync", 0)], [("/rnnmuse/subscribe", LEASE), ("/rnnmuse/watch", LEASE)]
+UNSUBSCRIBE = [("/rnnmuse/unsubscribe",), ("/rnnmuse/watch", 0.0)]
 
 
 def test_the_lease_is_renewed_before_it_ends(bench):
     page = bench.join()
-    assert bench.sent == [ALIVE, SUBSCRIBE]
+    assert bench.sent == [*ALIVE, *SUBSCRIBE]
     assert RENEW < SILENCE < LEASE
     for _ in range(20):
         bench.time += 0.5
         bench.relay.tick()
         bench.say("/rnnmuse/subscribed", LEASE)
-    assert bench.sent == [ALIVE] + [SUBSCRIBE] * (1 + int(10 / RENEW))
+    assert bench.sent == ALIVE + SUBSCRIBE * (1 + int(10 / RENEW))
     assert came(page) == []
 
 
@@ -92,7 +109,7 @@ def test_without_clients_it_only_asks_whether_the_stage_is_there(bench):
         bench.relay.tick()
         bench.say("/rnnmuse/synced", 0)
     assert bench.relay.live
-    assert bench.sent == [ALIVE] * (1 + int(10 / RENEW))
+    assert bench.sent == ALIVE * (1 + int(10 / RENEW))
 
 
 def test_the_first_client_subscribes_and_the_last_one_unsubscribes(bench):
@@ -110,24 +127,64 @@ def test_the_first_client_subscribes_and_the_last_one_unsubscribes(bench):
     bench.say("/rnnmuse/synced", 7)
     assert heard == [("/rnnmuse/beat", 1, 120.0), ("/rnnmuse/synced", 7)]
     bench.relay.unwatch(hear)
-    assert bench.sent == [ALIVE, SUBSCRIBE, UNSUBSCRIBE]
+    assert bench.sent == [*ALIVE, *SUBSCRIBE, *UNSUBSCRIBE]
     bench.relay.watch(hear)
-    assert bench.sent == [ALIVE, SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE]
+    assert bench.sent == [*ALIVE, *SUBSCRIBE, *UNSUBSCRIBE, *SUBSCRIBE]
     bench.relay.lost()
     bench.connect()
-    assert bench.sent[4:] == [SUBSCRIBE]
+    assert bench.sent[7:] == SUBSCRIBE
 
 
-def test_watchers_hear_what_pages_set_and_pages_what_watchers_send(bench):
+def test_watchers_hear_what_the_stage_says_that_holds(bench):
     heard = []
     bench.relay.watch(lambda address, arguments: heard.append((address, *arguments)))
     page = bench.join()
     bench.send(page, "/rnnmuse/transport/tempo", 96)
-    bench.send(page, "/rnnmuse/transport/tempo")
+    assert heard == []
+    bench.say("/rnnmuse/transport/tempo", 96.0)
     assert heard == [("/rnnmuse/transport/tempo", 96.0)]
     bench.relay.pass_on(osc.build("/rnnmuse/transport/tempo", (80.0,)))
-    assert came(page) == [["/rnnmuse/transport/tempo", 80.0]]
+    assert came(page) == [["/rnnmuse/transport/tempo", 96.0]]
     assert bench.commands[-1] == ("/rnnmuse/transport/tempo", 80.0)
+
+
+def test_a_page_that_opens_late_gets_the_whole_state_and_two_pages_hold_the_same(bench):
+    bench.values = {"/rnnmuse/transport/tempo": (133.0,), "/rnnmuse/player/3/mode": ("answer",)}
+    first = bench.relay.join()
+    assert sorted(bench.asked) == sorted(STATE)
+    assert came(first)[0] == ["live", 1]
+    bench.say("/rnnmuse/transport/tempo", 90.0)
+    bench.say("/rnnmuse/player/1/latent/xy", 0.25, 0.5)
+    assert came(first) == [["/rnnmuse/transport/tempo", 90.0], ["/rnnmuse/player/1/latent/xy", 0.25, 0.5]]
+    late = came(bench.relay.join())
+    state = {"/rnnmuse/transport/tempo": [90.0], "/rnnmuse/player/3/mode": ["answer"],
+             "/rnnmuse/player/1/latent/xy": [0.25, 0.5]}  # fmt: skip
+    assert late == [["live", 1], ["state", state]]
+    bench.say("/rnnmuse/player/1/latent/xy")  # another model, without a pad
+    assert "/rnnmuse/player/1/latent/xy" not in bench.relay.state
+    assert len(bench.asked) == len(STATE), "it is asked once; what changes is told"
+
+
+def test_the_state_is_asked_in_portions_that_the_stage_has_answered(bench):
+    bench.answers = False
+    page = bench.join()
+    for number in range(1, 1 + -(-len(STATE) // QUESTIONS)):
+        assert len(bench.asked) == min(number * QUESTIONS, len(STATE))
+        assert not bench.relay.whole
+        bench.say("/rnnmuse/pong", -7707)
+    bench.say("/rnnmuse/pong", -7707)
+    assert len(bench.asked) == len(STATE)
+    assert came(page) == [["state", {}]]
+    bench.say("/rnnmuse/pong", 5)
+    assert came(page) == [["/rnnmuse/pong", 5]]
+
+
+def test_of_a_value_that_changes_quickly_the_last_waits(bench):
+    page = bench.join()
+    for number in range(2 * WAITING):
+        bench.say("/rnnmuse/player/1/param/density", float(number % 24))
+    assert not page.slow.is_set()
+    assert came(page) == [["/rnnmuse/player/1/param/density", float((2 * WAITING - 1) % 24)]]
 
 
 def test_a_silent_stage_is_away_and_comes_back_by_its_first_word(bench):
@@ -153,8 +210,8 @@ def test_a_line_that_is_lost_is_told_once_and_taken_up_again(bench):
     assert came(page)[0][:3] == ["/rnnmuse/error", "/rnnmuse/transport/play", "away"]
     bench.connect()
     bench.say("/rnnmuse/subscribed", LEASE)
-    assert came(page) == [["live", 1]]
-    assert bench.sent == [ALIVE, SUBSCRIBE, SUBSCRIBE]
+    assert came(page) == [["live", 1], ["state", {}]]
+    assert bench.sent == [*ALIVE, *SUBSCRIBE, *SUBSCRIBE]
 
 
 @pytest.mark.parametrize("text", ["夜 moon\n", "שלום עולם", "مرحبا", "e\u0301🎵", "</script>\u2028", ""])
@@ -232,15 +289,12 @@ def test_what_the_stage_would_not_take_is_answered_with_one_error_and_sent_nowhe
     assert came(other) == [["/rnnmuse/beat", 1, 120.0]], "the others are not told"
 
 
-def test_what_one_page_sets_the_others_show(bench):
+def test_every_page_shows_what_the_stage_says_also_the_one_that_set_it(bench):
     page, other = bench.join(), bench.join()
-    bench.send(page, "/rnnmuse/player/1/norm/density", 0.25)
-    bench.send(page, "/rnnmuse/transport/panic")
-    bench.send(page, "/rnnmuse/player/1/norm/velocity")  # only asks
-    bench.say("/rnnmuse/player/1/norm/velocity", 0.5)
-    answer = ["/rnnmuse/player/1/norm/velocity", 0.5]
-    assert came(other) == [["/rnnmuse/player/1/norm/density", 0.25], ["/rnnmuse/transport/panic"], answer]
-    assert came(page) == [answer]
+    bench.send(page, "/rnnmuse/player/1/param/density", 6)
+    assert came(other) == came(page) == []
+    bench.say("/rnnmuse/player/1/param/density", 6.0)
+    assert came(other) == came(page) == [["/rnnmuse/player/1/param/density", 6.0]]
 
 
 def test_of_pictures_only_the_newest_waits(bench):
@@ -266,7 +320,7 @@ def test_pictures_end_with_the_last_page_if_a_page_asked_for_them(bench):
 def test_closed_it_leaves_the_stage_as_without_it(bench):
     bench.send(bench.join(), "/rnnmuse/cover/stream", 4)
     bench.relay.close()
-    assert bench.sent[-2:] == [("/rnnmuse/cover/stream", 0.0), ("/rnnmuse/unsubscribe",)]
+    assert bench.sent[-3:] == [("/rnnmuse/cover/stream", 0.0), *UNSUBSCRIBE]
 
 
 def test_a_page_that_does_not_read_is_let_go_and_holds_no_more_than_so_much(bench):

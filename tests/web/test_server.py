@@ -11,7 +11,10 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from rnnmuse.bridges import osc, slip
+from rnnmuse.music.midi import read_midi
+from rnnmuse.protocol import TABLE
 from rnnmuse.web.connection import is_own
+from rnnmuse.web.gate import PRIVATE, networks
 from rnnmuse.web.relay import Relay
 from rnnmuse.web.server import application, bind, follow
 
@@ -157,14 +160,117 @@ def test_it_serves_its_page_and_one_of_the_users(tmp_path):
     (tmp_path.parent / "secret.txt").write_text("not yours", "utf-8")
     with screen(9, own=tmp_path) as client:
         assert "<title>rnnmuse</title>" in client.get("/").text
-        assert client.get("/screen.js").headers["content-type"].startswith("text/javascript")
-        assert client.get("/screen.js").headers["cache-control"] == "no-cache"
+        for view in ("play", "pad", "words", "cover", "setup", "monitor"):
+            assert "<title>rnnmuse</title>" in client.get(f"/{view}").text
+        assert client.get("/page.js").headers["content-type"].startswith("text/javascript")
+        assert client.get("/page.js").headers["cache-control"] == "no-cache"
+        rows = client.get("/table.json").json()
+        assert [row["address"] for row in rows] == [row.address for row in TABLE]
+        assert {"name", "kind", "low", "high", "optional", "choices", "unit"} == set(rows[-1]["arguments"][0])
         assert client.get("/fonts/Cormorant-Bold.ttf").status_code == 200
         assert client.get("/own/").text == "mine"
         for path in ("/own/../secret.txt", "/own/%2e%2e/secret.txt", "/own/..%2fsecret.txt", "/../relay.py", "/none"):
             assert client.get(path).status_code == 404
     with screen(9) as client:
         assert client.get("/own/").status_code == 404
+
+
+HERE = ("192.168.1.20", 50_000)
+
+
+@contextlib.contextmanager
+def guarded(sender=HERE, **gate):
+    relay = Relay()
+    app = application(relay, "0.0.0.0", follow=lambda: follow(relay, "127.0.0.1", 9), **gate)
+    with TestClient(app, base_url="http://192.168.1.7:7808", client=sender) as client:
+        yield client
+
+
+def opens(client, **headers):
+    """Whether a WebSocket of a page of its own is let in."""
+    origin = {"origin": "http://192.168.1.7:7808"} | headers
+    try:
+        with client.websocket_connect("ws://192.168.1.7:7808/socket", headers=origin) as web:
+            return until(web, "live", 0) == ["live", 0]
+    except WebSocketDisconnect:
+        return False
+
+
+def test_with_a_token_nothing_is_served_without_it_and_a_page_needs_it_once():
+    with guarded(token="right", allow=PRIVATE) as client:
+        for path in ("/", "/page.js", "/table.json", "/last.mid", "/?token=wrong", "/?token=", "/?token=right%00"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.text[:6]) == (403, "token:"), path
+            assert not opens(client)
+        assert not opens(client, cookie="rnnmuse-7808=wrong")
+        answer = client.get("/?token=right")
+        assert answer.status_code == 200
+        assert "HttpOnly" in answer.headers["set-cookie"]
+        assert "SameSite=Strict" in answer.headers["set-cookie"]
+        assert client.get("/page.js").status_code == 200
+        assert opens(client)
+
+
+def test_only_the_networks_of_the_list_are_let_in():
+    for sender, allow, fine in (
+        (("192.168.1.20", 1), PRIVATE, True),
+        (("fe80::1%eth0", 1), PRIVATE, True),
+        (("::ffff:192.168.1.20", 1), PRIVATE, True),
+        (("8.8.8.8", 1), PRIVATE, False),
+        (("192.168.1.20", 1), ("192.168.1.0/28",), False),
+        (("192.168.1.20", 1), ("192.168.1.20",), True),
+        (("testclient", 1), PRIVATE, False),
+    ):
+        with guarded(sender, allow=allow) as client:
+            assert client.get("/").status_code == (200 if fine else 403), (sender, allow)
+            assert opens(client) == fine
+    with pytest.raises(ValueError, match="allow: 'my house'; must be an IP address or a network"):
+        networks(["my house"])
+
+
+def test_a_name_that_was_made_to_point_here_is_refused_everything():
+    with guarded() as client:
+        for host in ("evil.example", "evil.example:7808", "192.168.1.7.evil.example", "", "["):
+            assert client.get("/", headers={"host": host}).status_code == 403, host
+            assert not opens(client, host=host, origin=f"http://{host}")
+        assert client.get("/", headers={"host": "localhost:1"}).status_code == 200
+
+
+def test_another_site_cannot_post():
+    with guarded() as client:
+        assert client.post("/record?on=1").status_code == 403
+        assert client.post("/record?on=1", headers={"origin": "http://evil.example"}).status_code == 403
+        own = {"origin": "http://192.168.1.7:7808"}
+        assert client.post("/record?on=2", headers=own).text == "on: '2'; must be 0 or 1"
+        assert client.post("/record?on=1", headers=own).status_code == 204
+
+
+def test_a_band_is_recorded_and_its_last_bars_are_a_file(running):
+    with screen(running.port) as client, page(client) as web:
+        until(web, "state")
+        assert client.get("/last.mid").status_code == 404
+        assert client.get("/last.mid?bars=0").text == "bars: '0'; must be 1 to 256"
+        assert client.post("/record?on=1", headers={"origin": "http://testserver"}).status_code == 204
+        assert until(web, "recording", 1) == ["recording", 1, 0]
+        running.say("/rnnmuse/out/1/program", 1, 10, 1, "drums")
+        running.say("/rnnmuse/out/2/program", 1, 2, 33, "bass")
+        running.say("/rnnmuse/beat", 0, 90.0)
+        for bar in range(20):
+            for player, channel, pitch in ((1, 10, 36), (2, 2, 40 + bar)):
+                running.server.tell(
+                    running.server.watchers,
+                    osc.build(f"/rnnmuse/out/{player}/planned", (pitch, 90, 4.0 * bar, 1, channel)),
+                )
+                running.say(f"/rnnmuse/out/{player}/note", pitch, 90, 0.0, 4.0 * bar)
+                running.say(f"/rnnmuse/out/{player}/note", pitch, 0, 0.0, 4.0 * bar + 1)
+        send(web, "/rnnmuse/sync", 1)
+        until(web, "/rnnmuse/synced", 1)
+        last = read_midi(client.get("/last.mid?bars=16").content)
+        assert [(part.drum, part.program, len(part.notes)) for part in last.parts] == [(True, 0, 16), (False, 32, 16)]
+        assert [note.pitch for note in last.parts[1].notes] == list(range(44, 60))
+        assert [note.start for note in last.parts[1].notes] == [4.0 * bar for bar in range(16)]
+        assert last.tempo_at(0) == pytest.approx(90)
+        assert len(read_midi(client.get("/session.mid").content).notes) == 40
 
 
 def test_a_port_that_is_taken_is_named():

@@ -16,6 +16,8 @@ from rnnmuse.realtime.transport import Transport
 from rnnmuse.session import messages as m
 
 MOST_NUMBERS = 1024
+MOST_SHOWING, MOST_NOTES = 64, 256
+"""Phrases that are being decoded for somebody, and notes of one that are answered."""
 
 
 class LatentControl:
@@ -23,6 +25,7 @@ class LatentControl:
 
     def __init__(self, players: Players, transport: Transport, tickets: Tickets) -> None:
         self._players, self._transport, self._tickets = players, transport, tickets
+        self._showing: dict[int, Call] = {}
 
     def point(self, call: Call, *values: Any) -> None:
         self._move(call, "latent", tuple(numbers("latent", list(values), -1e3, 1e3)))
@@ -86,6 +89,24 @@ class LatentControl:
 
     def capture(self, call: Call, *slot: int) -> None:
         self._move(call, "capture", slot)
+
+    def phrase(self, call: Call, slot: int = 0) -> None:
+        """Answered by `shown`, once the engine has decoded it."""
+        player = call.player
+
+        def message(ticket: int) -> m.ShowPhrase:
+            self._showing[ticket] = call
+            return m.ShowPhrase(ticket, player, slot)
+
+        self._tickets.request(("show phrase", player, object()), message, refused=lambda text: call.fail("value", text))
+        while len(self._showing) > MOST_SHOWING:
+            del self._showing[next(iter(self._showing))]
+
+    def shown(self, message: m.Phrase) -> None:
+        """The engine has decoded a phrase."""
+        call = self._showing.pop(message.ticket, None)
+        if call is not None:
+            call.answer(message.slot, *(number for note in message.notes[:MOST_NOTES] for number in note))
 
     def restore(self, player: int, state: dict[str, Any]) -> None:
         """Put a player's latent space back to a reported state."""

@@ -38,6 +38,7 @@ class MidiControl:
         self.learned: Learned = {}
         self.learning: tuple[str, float, float] | None = None
         self.open_outputs: Callable[[], list[str]] = list
+        self.play_test: Callable[[str], None] = lambda output: None
         self.open_inputs: Callable[[], list[str]] = list
         self.available_ports: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
         self._listing = threading.Lock()
@@ -63,6 +64,15 @@ class MidiControl:
             call.answer()
 
         threading.Thread(target=answer, name="list ports", daemon=True).start()
+
+    def test(self, call: Call, output: str = "") -> None:
+        """A test note, entered in the ledger as every other."""
+        found = [name for name in self.open_outputs() if output.lower() in name.lower()]
+        if not found:
+            known = ", ".join(self.open_outputs()) or "none is open"
+            raise ProtocolError("range", f"{call.address} output: {output[:40]!r}; must be part of one of: {known}")
+        for name in found:
+            self.play_test(name)
 
     def learn(self, call: Call, address: str, *limits: float) -> None:
         entry = self._addresses().get(address)

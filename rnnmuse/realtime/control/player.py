@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 from rnnmuse.bridges import dirt
 from rnnmuse.clock import PPQ
-from rnnmuse.protocol import PARAMETERS, PLAYERS, ProtocolError, normal, within
+from rnnmuse.protocol import PARAMETERS, PLAYERS, Argument, ProtocolError, normal, within
 from rnnmuse.realtime.control.call import Call
 from rnnmuse.realtime.notes import Notes
 from rnnmuse.realtime.players import Players
@@ -29,6 +30,8 @@ class PlayerControl:
         self._heard = heard
         self.changed: Callable[..., None] = lambda *addresses: None
         """Called with the addresses whose values the engine has accepted, or refused."""
+        self.performed: Callable[[int, int, int], None] = lambda player, pitch, velocity: None
+        """Called with each note of the performer and the player that heard it."""
         self.notes_in = 0
         self.chord_note: Callable[[int, int, int], bool] = lambda channel, pitch, velocity: False
         self._held: dict[int, set[int]] = {}
@@ -48,11 +51,13 @@ class PlayerControl:
             self._heard(pitch, velocity)
         if not self._hear(player, pitch, velocity, 0):
             return False
+        self.performed(player, pitch, velocity)
         if beats is not None and velocity:
             key = ("ends", player, pitch)
 
             def end() -> None:
                 self._hear(player, pitch, 0, 0)
+                self.performed(player, pitch, 0)
 
             if self._transport.clock.running:
                 self._commands.after(round(beats * PPQ), self._transport.now(), end, key)
@@ -159,6 +164,21 @@ class PlayerControl:
 
     def reset(self, call: Call) -> None:
         self._tickets.send(m.Reset(call.player, self._transport.place))
+
+    def prompt(self, call: Call, *values: Any) -> None:
+        """Notes as groups of start, length, pitch and velocity."""
+        if not values or len(values) % 4:
+            raise ProtocolError("count", f"{call.address}: {len(values)} numbers; takes groups of four")
+        player, place = call.player, self._transport.place
+        groups = [values[at : at + 4] for at in range(0, len(values), 4)]
+        notes = tuple(
+            (float(s), float(b), int(p), int(v)) for s, b, p, v in map(partial(_note_of, call.address), groups)
+        )
+        self._tickets.request(
+            ("prompt", player, object()),
+            lambda ticket: m.Prompt(ticket, player, notes, place),
+            refused=lambda text: call.fail("value", text),
+        )
 
     def generate(self, call: Call, beats: float, seed: int | None = None) -> None:
         self._jobs += 1
@@ -456,3 +476,12 @@ class PlayerControl:
     def _changing(self, *key: Hashable) -> bool:
         """Whether a change is on its way to the engine, or waits for its line."""
         return self._tickets.any_open(key) or self._commands.waits(key)
+
+
+_NOTE = (Argument("start", "f", 0, 4096), Argument("beats", "f", 0.01, 256), Argument("pitch", "i", 0, 127),
+         Argument("velocity", "i", 1, 127))  # fmt: skip
+
+
+def _note_of(address: str, group: tuple[Any, ...]) -> list[Any]:
+    """One note of a prompt, checked."""
+    return [argument.check(address, value) for argument, value in zip(_NOTE, group, strict=True)]

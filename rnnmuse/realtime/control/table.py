@@ -43,7 +43,7 @@ class Control:
         self._scheduler, self._reply, self._fail, self._wall = scheduler, reply, fail, wall
         self.addresses = addresses()
         self._space = AddressSpace(self.addresses)
-        self.took: Callable[[Entry, str, list[Any]], None] = lambda entry, address, values: None
+        self.took: Callable[[Client, Entry, str, list[Any]], None] = lambda *message: None
         """Called after a message was acted on."""
         self.setters: dict[str, Handler] = {}
         self.getters: dict[str, Handler] = {}
@@ -145,7 +145,7 @@ class Control:
             arguments = ()  # a trigger works with 1 or T too
         values = list(arguments) if row.free else row.check(address, arguments)
         self.setters[row.handler](call, *values)
-        self.took(entry, address, values)
+        self.took(client, entry, address, values)
 
 
 def _method(nouns: Mapping[str, object], row: Row, prefix: str = "") -> Handler:

@@ -1,61 +1,90 @@
-// The notes of the last seconds, each player in its colour: pitch upwards, now at the right.
-import { colour } from "./words.js";
+// The roll: what was played to the left of the line, what is planned to its right; pitch upwards, each player its colour.
 
-const SECONDS = 8;
-const canvas = document.getElementById("roll");
-const pen = canvas.getContext("2d");
-const open = new Map(); // "player pitch": the note that sounds
-let notes = [];
-let low = 48, high = 84, still = false;
+import { beatAt, isRunning, metre, timeOf } from "./clock.js";
+import { h, paint, pen } from "./dom.js";
+import { t } from "./language.js";
+import { coming, forget, onNote, played, sounding } from "./notes.js";
 
-/** A note begins, or with velocity 0 ends. */
-export function note(player, pitch, velocity) {
-  const key = `${player} ${pitch}`, now = performance.now() / 1000;
-  if (open.has(key)) open.get(key).off = now;
-  open.delete(key);
-  if (velocity) {
-    const made = { player, pitch, velocity, on: now, off: null };
-    open.set(key, made);
-    notes.push(made);
-    low = Math.min(low, pitch - 1);
-    high = Math.max(high, pitch + 1);
-  }
+const BACK = 7000, AHEAD = 2500; // ms that are seen
+const STILL = 300; // ms between two looks of a roll in which nothing moves
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Times of the last frames, in ms, for whoever measures. */
+export const frames = [];
+
+/** A roll; it draws while it is in the page. */
+export function roll() {
+  const canvas = h("canvas", { class: "roll", id: "roll", role: "img" });
+  let low = 45, high = 84, last = 0, idle = false;
+  const told = () => canvas.setAttribute("aria-label", `${t("Sounding notes")}: ${sounding()}`);
+  const wake = () => { if (idle) { idle = false; requestAnimationFrame(draw); } };
+  const ends = onNote(({ pitch }) => {
+    if (pitch < low + 1) low = Math.max(0, pitch - 1);
+    if (pitch > high - 1) high = Math.min(127, pitch + 1);
+    told();
+    wake();
+  });
   told();
-}
-
-/** End every note, or those of one player. */
-export function end(player) {
-  for (const [key, { player: whose, pitch }] of [...open]) if (!player || whose === player) note(whose, pitch, 0);
-}
-
-function told() {
-  document.getElementById("sounding").textContent = open.size;
-  canvas.setAttribute("aria-label", `Sounding notes: ${open.size}`);
-  if (!still) return;
-  still = false;
   requestAnimationFrame(draw);
-}
+  const look = setInterval(() => {
+    if (!canvas.isConnected && last) {
+      clearInterval(look);
+      ends();
+    } else if (isRunning()) wake();
+  }, STILL);
+  return canvas;
 
-function draw() {
-  const { clientWidth: width, clientHeight: height } = canvas, scale = devicePixelRatio;
-  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
+  function draw(time) {
+    if (!canvas.isConnected) { idle = true; return; }
+    if (calm.matches && time - last < STILL) { requestAnimationFrame(draw); return; }
+    const began = performance.now();
+    if (last) frames.push(time - last);
+    if (frames.length > 1200) frames.splice(0, 600);
+    last = time;
+    forget();
+    const [brush, width, height] = pen(canvas), now = began;
+    const line = width * BACK / (BACK + AHEAD), scale = width / (BACK + AHEAD);
+    const step = height / (high - low + 1), thick = Math.max(3, step - 1);
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue("--quiet"), faint = style.getPropertyValue("--line");
+    if (isRunning()) bars(brush, now, line, scale, width, height, faint, text);
+    let moves = isRunning();
+    for (const { player, pitch, velocity, on, off, heard } of played()) {
+      if (off !== null && off < now - BACK) continue;
+      moves = true;
+      const x = Math.max(0, line - (now - on) * scale), end = off === null ? line : line - (now - off) * scale;
+      const y = (high - pitch) * step;
+      brush.globalAlpha = off === null ? 1 : 0.45 + 0.4 * velocity / 127;
+      brush.fillStyle = brush.strokeStyle = paint(player);
+      if (heard) { brush.lineWidth = 2; brush.strokeRect(x + 1, y + 1, Math.max(3, end - x - 2), Math.max(2, thick - 2)); }
+      else brush.fillRect(x, y, Math.max(3, end - x), thick);
+    }
+    brush.globalAlpha = 0.9;
+    brush.lineWidth = 1.5;
+    for (const { player, pitch, beat, off } of coming()) {
+      const x = line + (timeOf(beat) - now) * scale;
+      if (x > width || x < line - 4) continue;
+      const end = off === null ? width : line + (timeOf(off) - now) * scale;
+      brush.strokeStyle = paint(player);
+      brush.strokeRect(x + 0.5, (high - pitch) * step + 0.5, Math.max(2, Math.min(width, end) - x - 1), thick - 1);
+    }
+    brush.globalAlpha = 1;
+    brush.fillStyle = text;
+    brush.fillRect(line, 0, 2, height);
+    if (moves) requestAnimationFrame(draw);
+    else idle = true;
   }
-  pen.setTransform(scale, 0, 0, scale, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  const now = performance.now() / 1000, step = height / (high - low + 1), right = width * 0.97;
-  notes = notes.filter(({ off }) => off === null || off > now - SECONDS);
-  for (const { player, pitch, velocity, on, off } of notes) {
-    const x = Math.max(0, right - (now - on) / SECONDS * right), y = (high - pitch) * step;
-    const w = Math.max(3, right - (now - (off ?? now)) / SECONDS * right - x);
-    pen.globalAlpha = (off === null ? 1 : 0.6) * (0.45 + 0.55 * velocity / 127);
-    pen.fillStyle = colour(player);
-    pen.beginPath();
-    pen.roundRect(x, y, w, Math.max(3, step - 1), Math.min(4, step / 3));
-    pen.fill();
+
+  function bars(brush, now, line, scale, width, height, faint, text) {
+    const { beats } = metre(), first = Math.floor(beatAt(now - BACK) / beats), until = beatAt(now + AHEAD);
+    brush.font = "12px system-ui, sans-serif";
+    for (let bar = Math.max(0, first); bar * beats <= until; bar++) {
+      const x = line + (timeOf(bar * beats) - now) * scale;
+      if (x < 0) continue;
+      brush.fillStyle = faint;
+      brush.fillRect(x, 0, 1, height);
+      brush.fillStyle = text;
+      brush.fillText(String(bar + 1), x + 4, 13);
+    }
   }
-  still = !notes.length;
-  if (!still) requestAnimationFrame(draw);
 }
-requestAnimationFrame(draw);

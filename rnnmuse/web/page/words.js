@@ -1,55 +1,82 @@
-// Words as they come: a column for each voice, in its colour; the last line is the bright one.
+// The view Words: what the voices say, and how.
 
-const LINES = 12;
-const voices = new Map();
+import { colour, h } from "./dom.js";
+import { t } from "./language.js";
+import { lines } from "./lines.js";
+import { picture } from "./picture.js";
+import { command, send, watch } from "./stage.js";
+import { button, control, filled, offered, onOffer, row, rows } from "./table.js";
 
-/** The colour of a player or a voice, 1 to 16: alike in lightness, so that all are read equally well. */
-export function colour(number) {
-  return `oklch(0.86 0.13 ${(80 + (number - 1) * 137.5) % 360})`;
+const T = "/rnnmuse/text/{p}", VOICES = 16;
+let chosen = 1;
+
+/** The view's elements. */
+export function words() {
+  const place = h("div", {});
+  const select = h("select", { "aria-label": t("Voice"), onchange: () => { chosen = Number(select.value); fill(); } },
+    Array.from({ length: VOICES }, (_, i) => new Option(`${t("Voice")} ${i + 1}`, i + 1)));
+  const fill = () => place.replaceChildren(voice(chosen, select));
+  select.value = chosen;
+  fill();
+  return [
+    h("div", { class: "stage" }, picture(), lines()),
+    place,
+    h("p", { class: "row" }, h("span", { class: "quiet" }, t("For a projector")), ...["words", "cover", "roll", "all"].map((what) =>
+      h("a", { class: "button quiet-button", href: `/?show=${what}`, target: "_blank", rel: "noopener" }, t(what === "roll" ? "notes" : what)))),
+  ];
 }
 
-/** A chunk of text; one that ends with a line break ends the line, a new job begins one. */
-export function say(number, job, text) {
-  const voice = voices.get(number) ?? enter(number);
-  if (voice.job !== job) voice.line = null;
-  voice.job = job;
-  text.split("\n").forEach((piece, i) => {
-    if (i) voice.line = null;
-    if (piece.trim() || (voice.line && piece)) append(voice, piece);
+function voice(number, select) {
+  const names = { p: number }, whose = `${t("voice")} ${number}`, at = (word) => row(`${T}/${word}`);
+  const prompt = h("textarea", { rows: 2, maxLength: 1000, dir: "auto", "aria-label": `${t("prompt")}, ${whose}`, data: { to: filled(`${T}/prompt`, names) } });
+  const rest = rows.filter((one) => one.address.startsWith(`${T}/`) && one.access === "rw" && one.arguments.length === 1);
+  const acts = rows.filter((one) => one.address.startsWith(`${T}/`) && one.access === "w" && !one.arguments.length && !/\/(stop|reset)$/.test(one.address));
+  const faders = h("div", { class: "grid" });
+  const mix = () => faders.replaceChildren(...offered("text model").map((model) => fader(number, model)));
+  const ends = onOffer((kind) => {
+    if (kind !== "text model") return;
+    if (!faders.isConnected && faders.dataset.seen) return ends();
+    faders.dataset.seen = "1";
+    mix();
   });
+  mix();
+  return h("section", { class: "panel strip", "aria-label": whose, style: { "--player": colour(number) } },
+    h("div", { class: "row" }, select,
+      button(at("generate"), names, { title: t("Say"), args: [0], class: "go", id: "say" }),
+      button(at("stop"), names, { title: t("Stop"), whose }),
+      button(at("reset"), names, { title: t("Clear"), id: "clear" }),
+      ...acts.map((one) => button(one, names, { whose }))),
+    h("div", { class: "control" }, h("span", { class: "name" }, t("prompt")), prompt,
+      h("button", { type: "button", onclick: () => { command(filled(`${T}/prompt`, names), prompt.value); prompt.value = ""; } }, t("Read it")),
+      h("span", { class: "help" }, at("prompt").doc)),
+    h("h2", {}, t("Mixture of models")), faders,
+    h("h2", {}, t("Voice")), h("div", { class: "grid" }, rest.map((one) => control(one, names, { whose }))));
 }
 
-/** Forget what a voice said. */
-export function clear(number) {
-  voices.get(number)?.section.remove();
-  voices.delete(number);
-  count();
-}
-
-function enter(number) {
-  const voice = { section: document.createElement("section"), line: null, job: 0 };
-  voice.section.style.setProperty("--voice", colour(number));
-  voice.section.setAttribute("aria-label", `Voice ${number}`);
-  voices.set(number, voice);
-  const order = [...voices.keys()].sort((a, b) => a - b);
-  const words = document.getElementById("words");
-  words.insertBefore(voice.section, words.children[order.indexOf(number)] ?? null);
-  count();
-  return voice;
-}
-
-function append(voice, piece) {
-  if (!voice.line) {
-    const line = document.createElement("p");
-    line.dir = "auto"; // right to left where its first letter is
-    line.append(document.createTextNode(""));
-    voice.section.append(line);
-    voice.line = line.firstChild;
-    while (voice.section.children.length > LINES) voice.section.firstChild.remove();
-  }
-  voice.line.appendData(piece); // one text node a line: letters of a word join whatever the chunks are
-}
-
-function count() {
-  document.getElementById("words").style.setProperty("--voices", Math.max(1, voices.size));
+const weights = new Map(); // "voice model": its fader, which no getter tells
+function fader(number, model) {
+  const key = `${number} ${model}`, at = (one) => weights.get(one) ?? (one.endsWith(" shakespeare") ? 1 : 0); // as voices begin
+  const made = control({ ...row(`${T}/mix`), access: "w", arguments: [{ ...row(`${T}/mix`).arguments[1], name: model }] }, { p: number }, { title: model, low: 0, high: 1, kind: "fader", step: 0.01 });
+  const input = made.input.cloneNode();
+  input.value = at(key);
+  const output = made.querySelector("output");
+  const label = () => { output.value = Number(input.value).toFixed(2); input.style.setProperty("--at", `${100 * input.value}%`); };
+  input.addEventListener("input", () => {
+    const all = [...weights.keys()].some((one) => one.startsWith(`${number} `)) ? [model] : offered("text model");
+    weights.set(key, Number(input.value));
+    for (const one of all) { // the first move sends every fader: what is heard is what they show
+      weights.set(`${number} ${one}`, one === model ? Number(input.value) : at(`${number} ${one}`));
+      send(filled(`${T}/mix`, { p: number }), one, weights.get(`${number} ${one}`));
+    }
+    label();
+  });
+  const ends = watch(filled(`${T}/mix`, { p: number }), (one, weight) => {
+    if (one !== model) return;
+    weights.set(key, weight);
+    if (!input.matches(":active")) { input.value = weight; label(); }
+    if (!input.isConnected && input.dataset.seen) ends();
+  });
+  made.input.replaceWith(input);
+  label();
+  return made;
 }

@@ -1,0 +1,58 @@
+// The view Play: the song (key, metre, chords), the roll, and a strip for each player.
+
+import { chart } from "./chart.js";
+import { h } from "./dom.js";
+import { t } from "./language.js";
+import { roll } from "./roll.js";
+import { newcomer, strips } from "./strips.js";
+import { button, control, row, under } from "./table.js";
+import { takes } from "./takes.js";
+import { command, watch } from "./stage.js";
+
+const SHOWN = new Set(["play", "stop", "continue", "panic", "running", "tempo", "position", "source", "beat", "metre", "swing"]);
+
+/** The view's elements. */
+export function play() {
+  return [
+    h("section", { class: "panel", "aria-label": t("Song") },
+      h("div", { class: "row" }, newcomer(), ...takes()),
+      chart(),
+      h("details", {}, h("summary", {}, t("Metre, swing and more")), h("div", { class: "grid" }, metre(), control(row("/rnnmuse/transport/swing")), ...more()))),
+    roll(),
+    strips(),
+  ];
+}
+
+function metre() {
+  const address = "/rnnmuse/transport/metre", [numerator, denominator] = row(address).arguments;
+  const above = h("input", { type: "number", min: numerator.low, max: numerator.high, value: 4, "aria-label": t("Beats of a bar"), data: { to: address } });
+  const below = h("select", { "aria-label": t("Note value of a beat"), data: { to: address } }, [1, 2, 4, 8, 16, 32].map((n) => new Option(n, n)));
+  for (const one of [above, below]) one.addEventListener("change", () => command(address, Number(above.value), Number(below.value)));
+  watch(address, (n = 4, d = 4) => { above.value = n; below.value = d; });
+  return h("div", { class: "control" }, h("span", { class: "name" }, t("metre")), h("div", { class: "row field" }, above, "/", below),
+    h("span", { class: "help" }, row(address).doc));
+}
+
+/** What the table has for the whole stage beside what is shown already, such as a band or an ending. */
+function more() {
+  const found = under("/rnnmuse/").filter(({ address, access, arguments: args }) => access !== "r" && !address.includes("{")
+    && !/^\/rnnmuse\/(midi|preset|presets|rig|cover|text|harmony)\b/.test(address) && address.split("/").length >= 3
+    && !(address.startsWith("/rnnmuse/transport/") && SHOWN.has(address.split("/")[3]))
+    && !/^\/rnnmuse\/(hello|ping|sync|list|describe|subscribe|unsubscribe|watch|reply_to|probe|probed|stats|models|monitor)$/.test(address)
+    && args.filter((one) => !one.optional).length <= 1);
+  return found.map((one) => {
+    const needed = one.arguments.filter((argument) => !argument.optional);
+    if (one.access === "rw" && one.arguments.length === 1) return control(one);
+    if (!needed.length && !one.arguments.length) return h("div", { class: "control" }, button(one), h("span", { class: "help" }, one.doc));
+    if (one.arguments.length === 1 && one.arguments[0].choices.length) return chosen(one);
+    return needed.length ? control(one) : h("div", { class: "control" }, button(one), h("span", { class: "help" }, one.doc));
+  });
+}
+
+/** A command that takes one of some words. */
+function chosen(one) {
+  const select = h("select", { "aria-label": t(one.address.split("/").pop()), data: { to: one.address } }, one.arguments[0].choices.map((word) => new Option(t(word), word)));
+  return h("div", { class: "control" }, h("span", { class: "name" }, t(one.address.split("/").pop())),
+    h("div", { class: "row field" }, select, h("button", { type: "button", onclick: () => command(one.address, select.value) }, t("Do it"))),
+    h("span", { class: "help" }, one.doc));
+}

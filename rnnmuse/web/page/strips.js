@@ -1,0 +1,109 @@
+// A strip a player: what it plays with, whether it plays and is heard, and every parameter that the table has.
+
+import { colour, h } from "./dom.js";
+import { t } from "./language.js";
+import { onNote } from "./notes.js";
+import { onParts, partNames } from "./parts.js";
+import { command, isLive, value, watch } from "./stage.js";
+import { button, control, filled, offered, row, rows } from "./table.js";
+
+const PLAYERS = 16;
+const P = "/rnnmuse/player/{p}";
+const SHOWN = new Set(["model", "mode", "started", "mute", "solo", "velocity", "start", "stop", "note", "generate"].map((word) =>
+  `${P}/${word === "velocity" ? "param/velocity" : word}`));
+const FIRST = ["density", "temperature", "repeat", "memory"];
+const asked = new Set([1]); // strips that were opened by hand
+
+const BAND = [["grooves"], ["lieder", "piano"], ["leadsheet"]]; // drums, chords, a tune: the first model that is there
+const ROLES = ["drums", "chords", "melody"];
+
+/** Whether a player has anything to do. */
+const used = (player) => asked.has(player) || (value(filled(`${P}/mode`, { p: player }))?.[0] ?? "off") !== "off"
+  || Boolean(value(filled(`${P}/started`, { p: player }))?.[0]);
+
+/** Every strip that is in use, and a button for one more. */
+export function strips() {
+  const place = h("div", { class: "wide-grid" });
+  const add = h("button", { type: "button", onclick: () => {
+    const next = Array.from({ length: PLAYERS }, (_, i) => i + 1).find((player) => !used(player));
+    if (next) asked.add(next);
+    arrange();
+    place.querySelector(`[data-player="${next}"] select`)?.focus();
+  } }, t("Add a player"));
+  const arrange = () => {
+    for (let player = 1; player <= PLAYERS; player++) {
+      const there = place.querySelector(`[data-player="${player}"]`);
+      if (used(player) && !there) {
+        const after = [...place.children].find((one) => Number(one.dataset.player) > player);
+        place.insertBefore(strip(player), after ?? null);
+      }
+    }
+    add.hidden = place.children.length >= PLAYERS;
+  };
+  arrange();
+  for (let player = 1; player <= PLAYERS; player++) for (const word of ["mode", "started"]) watch(filled(`${P}/${word}`, { p: player }), arrange);
+  return h("section", { "aria-label": t("Players") }, place, h("div", { class: "row", style: { "margin-top": "var(--gap)" } }, add));
+}
+
+function strip(player) {
+  const names = { p: player }, whose = `${t("player")} ${player}`, at = (word) => row(`${P}/${word}`);
+  const lamp = h("i", { class: "lamp", "aria-hidden": "true" }), parts = h("span", {});
+  const plays = control(at("started"), names, { whose, title: t("plays"), text: t("Play"), class: "go-switch" });
+  const parameters = rows.filter(({ address }) => address.startsWith(`${P}/param/`) && !SHOWN.has(address));
+  const first = [...FIRST.map((word) => at(`param/${word}`)).filter(Boolean), at("channel"), at("program")];
+  const rest = [...parameters.filter((one) => !first.includes(one)),
+    ...rows.filter((one) => one.address.startsWith(`${P}/`) && one.access === "rw" && one.arguments.length === 1 && !SHOWN.has(one.address)
+      && !/\/(param|norm|latent|part)\//.test(one.address) && !first.includes(one))];
+  const acts = rows.filter((one) => one.address.startsWith(`${P}/`) && one.access === "w" && !one.arguments.length && !SHOWN.has(one.address)
+    && !/\/latent\/|\/parts$/.test(one.address));
+  const made = h("section", { class: "panel strip", "aria-label": whose, data: { player }, style: { "--player": colour(player) } },
+    h("div", { class: "who" }, h("b", {}, String(player)), lamp, parts,
+      ...[["mute", "Mute", "mute"], ["solo", "Solo", ""]].map(([word, text, look]) => control(at(word), names, { whose, title: t(text), text: t(text), class: look }).input)),
+    h("div", { class: "two" }, control(at("model"), names, { whose }), control(at("mode"), names, { whose })),
+    h("div", { class: "two" }, plays, control(at("param/velocity"), names, { whose })),
+    h("details", {}, h("summary", {}, t("Sound and parameters")),
+      h("div", { class: "grid" }, first.filter(Boolean).map((one) => control(one, names, { whose })))),
+    h("details", {}, h("summary", {}, t("Everything")),
+      h("div", { class: "grid" }, rest.map((one) => control(one, names, { whose }))),
+      h("div", { class: "row", style: { "margin-top": "var(--gap)" } }, acts.map((one) => button(one, names, { whose })))));
+  let dark = 0;
+  const ends = onNote((note) => {
+    if (!made.isConnected) return made.dataset.seen ? ends() : undefined;
+    made.dataset.seen = "1";
+    if (note.player !== player || !note.velocity || note.heard) return;
+    lamp.classList.add("on");
+    clearTimeout(dark);
+    dark = setTimeout(() => lamp.classList.remove("on"), 120);
+  });
+  const change = (whose) => { if (whose === player) parts.textContent = partNames(player); };
+  const leaves = onParts((whose) => (made.isConnected || !made.dataset.seen ? change(whose) : leaves()));
+  change(player);
+  return made;
+}
+
+/** One button for somebody who is here for the first time: a band that plays. */
+export function newcomer() {
+  return h("button", { type: "button", class: "go", id: "band", title: t("Drums, chords and a melody begin to play"), onclick: startBand }, t("Start a band"));
+}
+
+/** Three players with a model each, in one key, and the clock. */
+export function startBand() {
+  if (!isLive()) return;
+  const band = row("/rnnmuse/band");
+  if (band && band.arguments.every((argument) => argument.optional || argument.choices.length)) {
+    command("/rnnmuse/band", ...band.arguments.filter((one) => !one.optional).map((one) => one.choices[0]));
+  } else {
+    const models = offered("model");
+    BAND.forEach((names, i) => {
+      const model = names.find((name) => models.includes(name)), p = { p: i + 1 };
+      if (!model) return;
+      asked.add(i + 1);
+      command(filled(`${P}/model`, p), model);
+      if (ROLES[i] !== "drums" && !row("/rnnmuse/harmony/key")) command(filled(`${P}/param/key`, p), value(filled(`${P}/param/key`, p))?.[0] || "D minor");
+      command(filled(`${P}/started`, p), 1);
+      command(filled(`${P}/mode`, p), "free");
+    });
+    if (row("/rnnmuse/harmony/key") && !value("/rnnmuse/harmony/key")?.[0]) command("/rnnmuse/harmony/key", "D minor");
+  }
+  if (!value("/rnnmuse/transport/running")?.[0]) command("/rnnmuse/transport/play");
+}
