@@ -89,7 +89,7 @@ def generate(
     """Write new music, from nothing or from a --prompt."""
     from rnnmuse.compose.muse import Settings
 
-    _check(out, audio, picture)
+    check_outputs(out, audio, picture)
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
         temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony,
@@ -104,7 +104,7 @@ def generate(
     with progress(f"{model} plays {bars} bars"):
         piece = muse.generate(bars, settings)
     _name_silent(muse.silent(piece, players))
-    _write(piece, out or Path(f"{model}-{seed}.mid"), audio, picture, None, seed, force, as_json, no_provenance)
+    write_outputs(piece, out or Path(f"{model}-{seed}.mid"), audio, picture, None, seed, force, as_json, no_provenance)
 
 
 @examples(
@@ -167,7 +167,7 @@ def _continue(
     from rnnmuse.music.read import read_music
 
     assert isinstance(settings, Settings)
-    _check(out, audio, picture)
+    check_outputs(out, audio, picture)
     piece = inherited(read_music(file, as_written), file)
     muse = load(model)
     with progress(f"{model} plays {bars} bars"):
@@ -177,7 +177,7 @@ def _continue(
     mark = piece.bar_start_after(max(0.0, piece.end - 0.2))
     whole = joined(piece, new) if notes else piece
     out = out or Path(f"{file.stem}-continued.mid")
-    _write(whole, out, audio, picture, mark, settings.seed, force, as_json, no_provenance)
+    write_outputs(whole, out, audio, picture, mark, settings.seed, force, as_json, no_provenance)
 
 
 def _name_silent(names: list[str]) -> None:
@@ -188,7 +188,7 @@ def _name_silent(names: list[str]) -> None:
         )
 
 
-def _check(out: Path | None, audio: Path | None, picture: Path | None) -> None:
+def check_outputs(out: Path | None, audio: Path | None, picture: Path | None) -> None:
     """Refuse a wrong suffix before any work is done."""
     if out is not None:
         check_suffix(out, SCORE_SUFFIXES)
@@ -200,7 +200,7 @@ def _check(out: Path | None, audio: Path | None, picture: Path | None) -> None:
         check_suffix(picture, (".png", ".svg"), "picture")
 
 
-def _write(
+def write_outputs(
     piece: Piece,
     out: Path,
     audio: Path | None,

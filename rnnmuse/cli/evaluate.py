@@ -44,6 +44,7 @@ def evaluate(
     from rnnmuse.models.bundle import find
 
     with needing_extra("evaluation"):
+        from rnnmuse.train.chorale.evaluate import evaluate_chorale
         from rnnmuse.train.cover.evaluate import evaluate_cover
         from rnnmuse.train.phrase.evaluate import evaluate_phrases
         from rnnmuse.train.stream.evaluate import evaluate_stream
@@ -60,6 +61,8 @@ def evaluate(
     kind = find(model).about.get("kind")
     if kind == "cover":
         print(evaluate_cover(model, folders, out, beside or (), music))
+    elif kind == "chorale":
+        print(evaluate_chorale(model, folders, pieces or None))
     elif kind == "text":
         print(evaluate_text(model, folders, pieces, out))
     elif kind == "phrase":

@@ -87,6 +87,23 @@ def phrases(
 
 
 @app.command()
+@examples("rnnmuse train chorale my_chorales --name mine --minutes 15")
+def chorale(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of chorales: four parts, or CSV rows of four notes.")],
+    name: Name, start: Start = None, recipe: RecipeFile = None, minutes: Minutes = None, epochs: Epochs = None,
+    device: Device = "auto", seed: Seed = None, work: Work = None, again: Again = False, replace: Replace = False,
+) -> None:  # fmt: skip
+    """Train a model of four-part writing, for `rnnmuse harmonise --parts SATB`; it resumes as `stream` does."""
+    with needing_extra():
+        from rnnmuse.train.chorale.run import ChoraleTraining, train_chorale
+    made = train_chorale(
+        folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, device=device, seed=seed, work=work,
+        again=again, replace=allowed(name, replace),
+    )  # fmt: skip
+    tell(made, ChoraleTraining.try_with)
+
+
+@app.command()
 @examples("rnnmuse train cover my_pictures --name mine --from covers")
 def cover(
     folders: Annotated[list[Path], typer.Argument(help="Folders of images, at any depth.")],

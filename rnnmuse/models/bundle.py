@@ -4,9 +4,10 @@
 file                 holds
 ==================== =============================================================================
 model.toml           format, name, kind, sizes, part classes, precision of the step graph
-weights.safetensors  every weight, float16; of a text model the tables, int8 with a float16 scale a row
+weights.safetensors  every weight, float16; of a text model the tables, int8 with a float16 scale a row; of a chorale
+                     model all matrices so
 step.onnx            the trunk's step, in 4 bits or int8 where that costs at most 1 % of likelihood; a text model's
-                     trunk is here alone; none of a cover model
+                     trunk is here alone; none of a cover or chorale model
 read1.onnx           what a stream model's reads of its memory say to its heads, in 4 bits (also read2.onnx); without
                      them it is computed from the weights
 forms.json           a stream model's forms of real pieces, bar by bar (`rnnmuse.play.plan`)
@@ -42,6 +43,7 @@ from rnnmuse.errors import BundleError
 from rnnmuse.system import MACHINE
 
 if TYPE_CHECKING:
+    from rnnmuse.models.chorale import ChoraleModel
     from rnnmuse.models.cover import CoverModel
     from rnnmuse.models.phrase import PhraseModel
     from rnnmuse.models.stream import StreamModel
@@ -218,7 +220,7 @@ def verify(bundle: Bundle) -> None:
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines) if name}
     kind = bundle.about.get("kind", "")
     groove = GROOVE if bundle.about.get("groove") else ()
-    needed = COVER if kind == "cover" else (*REQUIRED, *MORE.get(kind, ()), *groove)
+    needed = COVER if kind in ("cover", "chorale") else (*REQUIRED, *MORE.get(kind, ()), *groove)
     for name in needed:
         if name not in sums:
             raise BundleError(f"{bundle.name}/{name}: not listed in {SUMS}")
@@ -300,6 +302,16 @@ def load_cover(name: str) -> CoverModel:
         model = CoverModel(name, weights, bundle.about["mean"], bundle.about["spread"])
         model.digest = bundle.digest
         return model
+
+
+def load_chorale(name: str) -> ChoraleModel:
+    """Load and check the chorale model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models.chorale import ChoraleModel
+
+    bundle = _checked(name, "chorale")
+    weights = read_weights(bundle)
+    with _fitting(name):
+        return ChoraleModel(name, weights, bundle.about["low"], bundle.about["high"])
 
 
 def load_text(name: str) -> TextModel:

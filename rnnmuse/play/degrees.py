@@ -7,7 +7,7 @@ one of QUALITIES. A segment is half a bar. The tables were learned on lead sheet
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
@@ -23,14 +23,20 @@ DEGREES = 12 * len(QUALITIES)
 TRIADS = ((0, 4, 7), (0, 3, 7), (0, 4, 7), (0, 3, 7), (0, 3, 6))
 PLACES = 3
 """Where in a segment a note begins: at or before its start, on a later beat, between beats."""
-PHRASE = 8
-"""Bars of a phrase, whose places have chords of their own."""
+FULL = 9.0
+"""Nats of the likeness of a whole chord that is heard to the chord of a state."""
 
 Array = NDArray[np.float64]
 
 _ABSOLUTE = (np.arange(DEGREES)[None] // 5 + np.arange(12)[:, None]) % 12 * 5 + np.arange(DEGREES)[
     None
 ] % 5  # [tonic, degree]
+
+_SEVENTHS = (None, None, 10, 10, None)
+_TONES = np.zeros((DEGREES, 12))
+for _chord in range(DEGREES):
+    _steps = [*TRIADS[_chord % 5], *([10] if _SEVENTHS[_chord % 5] else [])]
+    _TONES[_chord, [(_chord // 5 + _step) % 12 for _step in _steps]] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +45,16 @@ class Tables:
 
     ``emission`` (2, 60, 3, 12): log of pitch classes above the tonic, by mode, degree and place. ``degree`` (2, 60).
     ``moves`` (2, 2, 60, 60): from one degree to the next, by mode and by whether the segment begins within a bar.
-    ``phrase`` (2, 16, 60): log of how much likelier a degree is at each half bar of a phrase. ``first`` (2, 60),
-    ``mode`` (2,).
+    ``first`` (2, 60), ``mode`` (2,).
     """
 
     emission: Array
     degree: Array
     moves: Array
-    phrase: Array
     first: Array
     mode: Array
     weights: Array
-    """Of the places in a segment (3), the exponent of a note's beats, and of the phrase."""
+    """Of the places in a segment (3), and the exponent of a note's beats."""
     modulation: float
 
     @classmethod
@@ -74,13 +78,14 @@ def tables() -> Tables:
 
 @dataclass(slots=True)
 class Segment:
-    """Half a bar: ``bar`` from 0, ``within`` a bar or at its line, and the beats heard of each pitch class by place."""
+    """Half a bar, ``within`` a bar or at its line, and the beats heard of each pitch class by place."""
 
-    bar: int = 0
     within: bool = False
     heard: Array = None  # type: ignore[assignment]
     bass: int = -1
     """The lowest pitch class where several notes sound at once; -1 where none is known."""
+    full: bool = False
+    """Whether whole chords were heard in it."""
 
     def __post_init__(self) -> None:
         if self.heard is None:
@@ -93,7 +98,12 @@ def likelihood(t: Tables, segment: Segment) -> Array:
     weight[segment.heard <= 0] = 0
     turned = np.stack([np.roll(weight, -tonic, axis=1).ravel() for tonic in range(12)])
     out = turned @ t.emission.reshape(2 * DEGREES, -1).T
-    out = out.reshape(12, 2, DEGREES) + t.weights[4] * t.phrase[:, segment.bar % PHRASE * 2 + segment.within]
+    out = out.reshape(12, 2, DEGREES)
+    if segment.full:
+        share = segment.heard.sum(0) / segment.heard.sum()
+        fit = share @ _TONES.T - 0.6 * (share @ (1 - _TONES).T) - 0.12 * (_TONES.sum(1) - 3)
+        fit -= 0.12 * ((share < 0.04)[None] & (_TONES > 0)).sum(1)
+        out = out + FULL * fit[_ABSOLUTE][:, None]
     if segment.bass >= 0:
         out += _bass_fit(segment.bass)[:, None]
     return np.asarray(out)
@@ -196,18 +206,9 @@ def best_chord(chords: Array) -> tuple[int, int, float]:
     return root, quality, float(triads[root, kind])
 
 
-_SEVENTHS = (None, None, 10, 10, None)
-
-
 def within_scale(chords: Array, scale: frozenset[int]) -> Array:
     """The probabilities of the chords whose tones all lie in a scale; all of them where none does."""
-    keep = np.array(
-        [
-            all((root + s) % 12 in scale for s in (*TRIADS[q], _SEVENTHS[q]) if s is not None)
-            for root in range(12)
-            for q in range(len(QUALITIES))
-        ]
-    )
+    keep = _TONES[:, [pc for pc in range(12) if pc not in scale]].sum(1) == 0
     return np.asarray(np.where(keep, chords, 0.0)) if keep.any() else chords
 
 
@@ -223,8 +224,3 @@ def triad_only(state: Array, root: int, kind: int) -> Array:
     out = state * keep[:, None]
     total = out.sum()
     return np.asarray(out / total) if total > 0 else out
-
-
-def without_phrase(t: Tables) -> Tables:
-    """The tables for music whose place in its phrase is not known."""
-    return replace(t, phrase=np.zeros_like(t.phrase))

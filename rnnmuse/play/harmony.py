@@ -233,10 +233,10 @@ class Harmony:
 
     def _move_to(self, beat: float) -> None:
         """Let the half bar at ``beat`` be the one that is heard now."""
-        start, _, bar, within = self.segment(beat)
+        start, _, _, within = self.segment(beat)
         if self._state is None:
             self._state = degrees.opening(self.tables, self.key)
-            self._start, self._segment = start, Segment(bar, within)
+            self._start, self._segment = start, Segment(within)
             return
         if start <= self._start + 1e-9:
             return
@@ -251,8 +251,8 @@ class Harmony:
                 del self._past[:-64]
             if passed >= LONGEST_REST:
                 until = start
-            _, _, number, inside = self.segment(until + 1e-6)
-            self._start, self._segment = until, Segment(number, inside)
+            _, _, _, inside = self.segment(until + 1e-6)
+            self._start, self._segment = until, Segment(inside)
             self._state = degrees.ahead(self.tables, self._state, inside, self.key)
             self._notes = [note for note in self._notes if note[2] > until + 0.05]
             self._decided = None
@@ -272,10 +272,7 @@ class Harmony:
             self._segment.heard[place, int(pitch) % 12] += length
             if place == 0:
                 sounding.append(int(pitch))
-        low = min(sounding, default=-1)
-        self._segment.bass = (
-            low % 12 if len({p % 12 for p in sounding}) >= 3 or (len(sounding) > 1 and low < 55) else -1
-        )
+        _set_texture(self._segment, sounding)
 
     def _follow_key(self) -> None:
         assert self._state is not None
@@ -366,9 +363,8 @@ class Harmony:
                 state = mine if mine.sum() > 0 else state
             for _ in range(OUTLOOK):
                 at = self.segment(at + 1e-6)[1]
-                _, last, bar, within = self.segment(at + 1e-6)
+                _, last, _, within = self.segment(at + 1e-6)
                 state = degrees.ahead(self.tables, state, within, self.key)
-                state = degrees.heard(state, degrees.likelihood(self.tables, Segment(bar, within)))
                 out.append(self._from(state, at, last))
             self._foretold = (self.version, self._start, out)
         for one in self._foretold[2]:
@@ -401,6 +397,13 @@ class Harmony:
         return [Key(0.0, key.tonic, key.minor)] if key else [], [ChordSymbol(one.beat, one.chord) for one in found]
 
 
+def _set_texture(segment: Segment, sounding: Sequence[int]) -> None:
+    """Say whether what begins a segment is a whole chord, and what its bass is."""
+    segment.full = len({pitch % 12 for pitch in sounding}) >= 3
+    low = min(sounding, default=-1)
+    segment.bass = low % 12 if segment.full or (len(sounding) > 1 and low < 55) else -1
+
+
 def _index(chord: str) -> tuple[int, int]:
     """Root and triad (0 major, 1 minor, 2 diminished) of one of the layer's own chords."""
     parsed = parse_chord(chord)
@@ -415,13 +418,12 @@ def key_of_chords(chords: Sequence[ChordSymbol], length: float) -> Key | None:
         if parsed.root < 0:
             continue
         until = chords[index + 1].beat if index + 1 < len(chords) else length
-        one = Segment(0, index % 2 > 0, bass=parsed.bass)
+        one = Segment(index % 2 > 0, bass=parsed.bass, full=True)
         one.heard[0, sorted(parsed.pitch_classes)] = min(2.0, max(0.5, until - symbol.beat))
         sounding.append(one)
     if not sounding:
         return None
-    flat = degrees.without_phrase(degrees.tables())
-    found = degrees.keys_of(sum(degrees.smoothed(flat, sounding), np.zeros((12, 2, degrees.DEGREES))))
+    found = degrees.keys_of(sum(degrees.smoothed(degrees.tables(), sounding), np.zeros((12, 2, degrees.DEGREES))))
     best = int(found.argmax())
     return Key(0.0, best % 12, best >= 12)
 
@@ -465,17 +467,16 @@ def segments_of(piece: Piece, parts: Iterable[int] | None = None) -> tuple[list[
     notes = [n for i in sorted(chosen) if not piece.parts[i].drum for n in piece.parts[i].notes]
     starts, segments = list[float](), list[Segment]()
     end = max((n.end for n in notes), default=0.0)
-    bar, upbeat = 0, piece.pickup > 0
+    upbeat = piece.pickup > 0
     lines = [*piece.bar_starts(end), end]
     for number, line in enumerate(lines[:-1]):
-        bar = number - upbeat
         length = piece.metre_at(line).bar_beats
         whole = length >= 4 and length % 2 == 0 and lines[number + 1] - line > length / 2 + 1e-6
         short = upbeat and number == 0
         places = [line, line + length / 2] if whole and not short else [line]
         for place in places:
             starts.append(place)
-            segments.append(Segment(bar, place > line))
+            segments.append(Segment(place > line))
     edges = np.array([*starts, end])
     low: list[list[int]] = [[] for _ in starts]
     for note in notes:
@@ -492,8 +493,7 @@ def segments_of(piece: Piece, parts: Iterable[int] | None = None) -> tuple[list[
             if place == 0:
                 low[index].append(note.pitch)
     for segment, pitches in zip(segments, low, strict=True):
-        if len({p % 12 for p in pitches}) >= 3 or (len(pitches) > 1 and min(pitches, default=99) < 55):
-            segment.bass = min(pitches) % 12
+        _set_texture(segment, pitches)
     return starts, segments
 
 

@@ -35,7 +35,7 @@ def test_the_tables_are_probabilities():
 def test_forward_and_backward_agree_with_every_path_counted():
     """The smoothed probabilities of three half bars in a key, against the sum over all 60³ paths."""
     t, key = degrees.tables(), Key(0.0, 0, False)
-    segments = [degrees.Segment(0, False), degrees.Segment(0, True), degrees.Segment(1, False)]
+    segments = [degrees.Segment(False), degrees.Segment(True), degrees.Segment(False)]
     for segment, pitch in zip(segments, (0, 2, 4), strict=True):
         segment.heard[0, pitch] = 2.0
     fits = [np.exp(degrees.likelihood(t, s)[0, 0]) for s in segments]
@@ -139,7 +139,7 @@ def test_bars_halve_where_they_can(metre, beat, expected):
 
 @pytest.mark.parametrize(
     ("chords", "tonic", "minor"),
-    [("Am7 D7 Gmaj7", 7, False), ("Dm G7 C Am", 0, False), ("Eb Ab Bb7 Eb", 3, False)],
+    [("Am7 D7 Gmaj7", 7, False), ("Dm G7 C Am", 0, False), ("Am Dm E7 Am", 9, True), ("Eb Ab Bb7 Eb", 3, False)],
 )
 def test_the_key_of_a_chart(chords, tonic, minor):
     symbols = [ChordSymbol(4.0 * i, text) for i, text in enumerate(chords.split())]

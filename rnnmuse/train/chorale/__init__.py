@@ -1,0 +1,1 @@
+"""Chorale models in training."""
