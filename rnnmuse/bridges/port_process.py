@@ -6,7 +6,7 @@ opens or closes. Here none of that reaches the process that plays. The other end
 Arguments: a role and a driver (``jack``, ``alsa``, ``coremidi``, ``winmm``), then the port's name.
 
 - ``out``, ``virtual-out``: frames on stdin are sent. Stdin's end closes the port, after a note-off for each note that
-  sounds; so a player that crashes leaves no note behind.
+  sounds and the release of each pedal that is down; so a player that crashes leaves no note behind.
 - ``in``, ``virtual-in``: each message is written on stdout as a frame. Stdin's end closes the port.
 - ``list``: a line of JSON on stdout whenever something changes: the inputs, the outputs, and why there can be none.
   An exit means that the driver's server is gone.
@@ -43,6 +43,8 @@ LOOK = 0.25
 APIS = {"jack": "UNIX_JACK", "alsa": "LINUX_ALSA", "coremidi": "MACOSX_CORE", "winmm": "WINDOWS_MM"}
 PRIORITY = 8
 """Real-time priority of a port's process, below the scheduler's thread and above the one that reads an input."""
+PEDALS = (64, 66, 69)
+"""Controllers that hold notes: sustain, sostenuto, hold 2."""
 JACK_MIDI = b"8 bit raw midi"
 INPUT, OUTPUT = 1, 2
 """JackPortIsInput and JackPortIsOutput."""
@@ -115,10 +117,11 @@ def open_port(port: Any, name: str, virtual: bool, told: BinaryIO) -> None:
 
 
 def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
-    """Send what comes on stdin; at its end, the note-offs."""
+    """Send what comes on stdin; at its end, the note-offs, and pedals up."""
     port = driver.port("MidiOut")
     open_port(port, name, virtual, told)
     sounding: set[tuple[int, int]] = set()
+    pedals: set[tuple[int, int]] = set()
     frames = os.fdopen(0, "rb", buffering=65536)
     while len(head := frames.read(FRAME.size)) == FRAME.size:
         length, _ = FRAME.unpack(head)
@@ -129,9 +132,13 @@ def send(driver: Driver, name: str, virtual: bool, told: BinaryIO) -> None:
         port.send_raw(*message)
         watched(0)
         track(sounding, message)
+        if message[0] & 0xF0 == 0xB0 and message[1] in PEDALS:
+            (pedals.add if message[2] else pedals.discard)((message[0] & 0x0F, message[1]))
     watched(PATIENCE)
     for channel, pitch in sorted(sounding):
         port.send_raw(0x80 | channel, pitch, 0)
+    for channel, pedal in sorted(pedals):
+        port.send_raw(0xB0 | channel, pedal, 0)
     time.sleep(DRAIN)
     port.close_port()
     del port  # its JACK client too: a server waits for one that is gone without a word
