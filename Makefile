@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench soak hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
+.PHONY: demo test lint bench soak fuzz hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,11 @@ bench: .stamp-dev
 
 soak: .stamp-dev
 	$(BIN)/python tests/soak.py
+
+# damaged files of every kind, and the slowest of them through every command; an hour on one core
+fuzz: .stamp-dev
+	for kind in "midi 2000" "musicxml 500" "mxl 500" "abc 500" "kern 500"; do $(BIN)/python tests/fuzz_files.py read $$kind || exit 1; done
+	$(BIN)/python tests/fuzz_files.py commands 100
 
 hosts: .stamp-dev
 	RNNMUSE_HOSTS=all $(BIN)/python -m pytest tests/hosts; tests=$$?; $(BIN)/python tests/hosts/soak.py && exit $$tests

@@ -134,6 +134,11 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
     "repeat": (_n("value", 0, 1), 0.5, "how much earlier bars are restated: 0 nothing, 0.5 as in real pieces, 1 all"),
     "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
+    "steady": (
+        _n("value", 0, 1, "i"),
+        1,
+        "1 keeps a bar pattern in accompany and beneath an answer; 0 leaves all of it to the model, note by note",
+    ),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
 """Name, argument, default and meaning of each parameter of a player."""

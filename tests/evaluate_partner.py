@@ -17,10 +17,11 @@ from random import Random
 
 import numpy as np
 
-from rnnmuse.clock import PPQ
+from rnnmuse.clock import PPQ, Clock, Metre
 from rnnmuse.compose.infill import infill
 from rnnmuse.compose.muse import Settings, load
 from rnnmuse.compose.phrases import load_phrases, with_harmony
+from rnnmuse.engine.process import Engine
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
 from rnnmuse.music.attributes import distance
@@ -30,8 +31,10 @@ from rnnmuse.music.phrases import ONSET, Grid
 from rnnmuse.music.piece import Part, Piece, Tempo
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
+from rnnmuse.session import messages as m
 from rnnmuse.session.messages import NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer
+from rnnmuse.testing import shared_model
 
 PARTS = {}
 
@@ -289,12 +292,173 @@ def fill(options: argparse.Namespace) -> None:
     )
 
 
+# -- the partner ----------------------------------------------------------------------------------------------------
+
+
+class Live:
+    """An engine with one player on a clock that is turned by hand; what it plays is in ``notes``."""
+
+    def __init__(self, mode: str, tempo: float, model: str = "leadsheet", metre: tuple[int, int] = (4, 4), **values):
+        self.tempo, self.beat = tempo, 0.0
+        self.planned: list[NoteOn | NoteOff] = []
+        clock = Clock()
+        clock.set_tempo(tempo, 0)
+        clock.metre = Metre(*metre)
+        clock.start(0)
+        self.clock = clock
+        self.engine = Engine(self._got, lambda: clock.time_at(round(self.beat * PPQ)) + 1, model, shared_model)
+        self.engine.take(m.SetClock(clock, 0.0, 1))
+        for name, value in values.items():
+            self.engine.take(m.SetParameter(0, 1, name, value, 0.0))
+        self.engine.take(m.SetMode(0, 1, mode, 0.0))
+
+    def _got(self, message) -> None:
+        if isinstance(message, NoteOn | NoteOff):
+            self.planned.append(message)
+        elif isinstance(message, Recall):
+            self.planned = [p for p in self.planned if not isinstance(p, NoteOn) or p.tick < message.tick]
+        elif isinstance(message, m.EndNotes | m.AllOff):
+            self.planned = [p for p in self.planned if isinstance(p, NoteOff) or p.tick <= round(self.beat * PPQ) + PPQ]
+
+    def run(self, until: float, step: float = 0.05) -> None:
+        while self.beat < until - 1e-9:
+            self.beat = min(until, self.beat + step)
+            for _ in range(400):
+                if not self.engine.advance():
+                    break
+
+    def hear(self, pitch: int, velocity: int) -> None:
+        self.engine.take(m.Hear(1, self.beat, pitch, velocity))
+        self.engine.advance()
+
+    def perform(self, notes: list[Note], offset: float) -> None:
+        edges = [(offset + n.start, 1, n) for n in notes] + [(offset + n.end, 0, n) for n in notes]
+        for beat, on, n in sorted(edges, key=lambda e: e[:2]):
+            self.run(beat)
+            self.hear(n.pitch, n.velocity if on else 0)
+
+    def ons(self, first: float, last: float, part: int | None = None) -> list[NoteOn]:
+        return sorted(
+            (o for o in self.planned if isinstance(o, NoteOn) and first * PPQ <= o.tick < last * PPQ
+             and (part is None or o.part == part)), key=lambda o: o.tick
+        )  # fmt: skip
+
+
+def motifs(pitches: list[int]) -> list[tuple[int, ...]]:
+    """Three intervals in a row."""
+    steps = [b - a for a, b in pairwise(pitches)]
+    return [tuple(steps[i : i + 3]) for i in range(len(steps) - 2)]
+
+
+def cells(onsets: list[float]) -> list[tuple[int, ...]]:
+    """The rhythm of each bar in which something begins, in sixteenths."""
+    found: dict[int, set[int]] = {}
+    for onset in onsets:
+        step = round(onset * 4)
+        found.setdefault(step // 16, set()).add(step % 16)
+    return [tuple(sorted(one)) for one in found.values()]
+
+
+def shared(mine: list, theirs: list) -> float | None:
+    return sum(one in set(theirs) for one in mine) / len(mine) if mine else None
+
+
+def scale_wide(piece: Piece) -> frozenset[int]:
+    """The key's scale, in minor with the raised seventh."""
+    key = piece.keys[0]
+    return scale_of(piece) | ({(key.tonic + 11) % 12} if key.minor else set())
+
+
+@part
+def answer(options: argparse.Namespace) -> None:
+    """Scripted performers play four bars and are answered."""
+    random = Random(3)
+    names = ("motif", "real motif", "cell", "real cell", "key", "real key")
+    rows: dict[str, list[float]] = {name: [] for name in names}
+    early = 0
+    late: list[float] = []
+    lengths, closed = [], []
+    for piece in tunes(options):
+        notes = piece.parts[0].notes
+        first = 4.0 * random.choice((0, 4, 8)) + piece.pickup % 4
+        phrase = [replace(n, start=n.start - first) for n in notes if first <= n.start < first + 16]
+        following = [replace(n, start=n.start - first) for n in notes if first + 16 <= n.start < first + 32]
+        if len(phrase) < 8 or len(following) < 8:
+            continue
+        tempo = random.uniform(70, 150)
+        live = Live(options.mode, tempo, options.model, seed=random.randrange(1 << 30))
+        live.perform(human(phrase, random, tempo), 4.0)
+        live.run(46)
+        early += bool(live.ons(4.0, 19.0))
+        ons = live.ons(19.0, 44, 0)
+        if not ons:
+            late.append(999.0)
+            continue
+        entry = ons[0].tick / PPQ
+        late.append(abs(entry - round(entry / 4) * 4) * 60000 / tempo)
+        pitches = [o.pitch for o in ons]
+        scale = scale_wide(piece)
+        for name, value in (
+            ("motif", shared(motifs(pitches), motifs([n.pitch for n in phrase]))),
+            ("real motif", shared(motifs([n.pitch for n in following]), motifs([n.pitch for n in phrase]))),
+            ("cell", shared(cells([o.tick / PPQ for o in ons]), cells([n.start for n in phrase]))),
+            ("real cell", shared(cells([n.start for n in following]), cells([n.start for n in phrase]))),
+            ("key", 1 - outside([o.pitch for o in live.ons(19.0, 44)], scale)),
+            ("real key", 1 - outside([n.pitch for n in phrase], scale)),
+        ):
+            if value is not None:
+                rows[name].append(value)
+        lengths.append((ons[-1].tick / PPQ - entry) / 4)
+        closed.append((pitches[-1] - piece.keys[0].tonic) % 12 in (0, 3, 4, 7))
+        if options.loud:
+            print(piece.title, entry, [(round(o.tick / PPQ - entry, 2), o.pitch) for o in ons][:16])
+    print(
+        f"{options.mode}: {len(late)} performers; "
+        + ", ".join(f"{name} {np.mean(values):.3f}" for name, values in rows.items())
+        + f"; within 20 ms of the bar line {100 * np.mean(np.array(late) <= 20):.0f} %; "
+        f"{early} broken in on the performer; {np.mean(lengths):.1f} bars, closed on "
+        f"a tone of the tonic {100 * np.mean(closed):.0f} %"
+    )
+
+
+@part
+def accompany(options: argparse.Namespace) -> None:
+    """Scripted performers play sixteen bars and are accompanied."""
+    random = Random(4)
+    ratios, kept, key, agree = [], [], [], []
+    for piece in tunes(options):
+        notes = [n for n in piece.parts[0].notes if n.start < 64]
+        tempo = random.uniform(70, 150)
+        live = Live("accompany", tempo, options.model, seed=random.randrange(1 << 30))
+        live.perform(human(notes, random, tempo), 4.0)
+        ons = live.ons(4.0, 68)
+        if len(notes) < 16:
+            continue
+        ratios.append(len(ons) / len(notes))
+        key.append(1 - outside([o.pitch for o in ons], scale_wide(piece)))
+        bars = [frozenset(round(o.tick / PPQ * 4) - 16 * b for o in live.ons(4 * b - 0.05, 4 * b + 3.95))
+                for b in range(2, 17)]  # fmt: skip
+        kept += [len(a & b) >= 0.8 * len(a | b) for a, b in pairwise(bars) if a or b]
+        for o in ons:
+            chord = [c for c in piece.chords if c.beat <= o.tick / PPQ - 4 + 0.1]
+            if chord and o.tick % PPQ < 60:
+                agree.append(o.pitch % 12 in parse_chord(chord[-1].text).pitch_classes)
+    print(
+        f"accompany: {len(ratios)} performers; notes {np.mean(ratios):.2f} times the performer's (most "
+        f"{np.max(ratios):.2f}, above 1.5 in {np.sum(np.array(ratios) > 1.5)}), pattern kept in "
+        f"{100 * np.mean(kept):.0f} % of bars, in key {100 * np.mean(key):.1f} %, on the beat in the "
+        f"sheet's chord {100 * np.mean(agree):.0f} %"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", default=[])
     parser.add_argument("--tunes", type=Path)
     parser.add_argument("--beats", type=Path)
     parser.add_argument("--names", type=Path)
+    parser.add_argument("--mode", default="answer")
+    parser.add_argument("--model", default="leadsheet")
     parser.add_argument("--loud", action="store_true")
     parser.add_argument("--most", type=int, default=100)
     options = parser.parse_args()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, Protocol
 
@@ -17,6 +17,7 @@ from rnnmuse.bridges.port_process import FRAME
 from rnnmuse.bridges.synth import NotePipe
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.errors import PortError
+from rnnmuse.system import MACHINE
 
 STARTING = 20.0
 """Seconds that the process has to load and to open the sound card."""
@@ -139,10 +140,10 @@ def frame(message: bytes, due: Nanoseconds) -> bytes:
     return FRAME.pack(len(message), due) + message
 
 
-def _start(words: Sequence[str] = ("-m", "rnnmuse.bridges.sound_card")) -> Process:
+def _start() -> Process:
     path = os.pathsep.join(one for one in sys.path if one)
     return subprocess.Popen(  # type: ignore[return-value]  # its streams are pipes
-        [sys.executable, *words],
+        MACHINE.child("rnnmuse.bridges.sound_card"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -113,7 +113,7 @@ def fillings(
     out = []
     for fill in fills:
         whole = _together(kept, fill, frame)
-        distance = _distance(phrases, whole, arc) if arc and phrases is not None else float("nan")
+        distance = _distance(phrases, whole, arc, (start, end)) if arc and phrases is not None else float("nan")
         out.append(Filled(whole, start, end, join_nll(muse.model, whole, end), distance))
     return out
 
@@ -250,7 +250,7 @@ def _arc(phrases: Phrases, kept: Piece, start: float, end: float) -> list[tuple[
     """For each two bars of the gap their index and the point the VAE would have there; empty where it cannot tell."""
     try:
         check_metre(kept)
-        found = phrases.read(kept, 2)
+        found = phrases.read(kept, 2, (start, end))
     except ValueError:
         return []
     begin, stop = (start - found.origin) / 8, (end - found.origin) / 8
@@ -261,9 +261,9 @@ def _arc(phrases: Phrases, kept: Piece, start: float, end: float) -> list[tuple[
     return [(i, slerp(points[0], points[1], (i - a) / (b - a))) for i in range(a + 1, b)]
 
 
-def _distance(phrases: Phrases, whole: Piece, arc: list[tuple[int, np.ndarray]]) -> float:
+def _distance(phrases: Phrases, whole: Piece, arc: list[tuple[int, np.ndarray]], gap: tuple[float, float]) -> float:
     """Mean of 1 - cosine between the filling's phrases and the arc."""
-    found = phrases.read(whole, 2)
+    found = phrases.read(whole, 2, gap)
     out = []
     for index, target in arc:
         point = phrases.model.encode(found.grids[index], found.contexts[index])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +52,9 @@ ROLL = 0.2
 
 BEATS_A_BAR = BAR // STEPS_A_BEAT
 
+PAUSE = 4
+"""Bars without a stroke after which a drummer begins afresh."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -71,11 +77,12 @@ class Phrases:
     def __init__(self, model: PhraseModel) -> None:
         self.model = model
 
-    def read(self, piece: Piece, bars: int = 2) -> Found:
+    def read(self, piece: Piece, bars: int = 2, within: tuple[float, float] | None = None) -> Found:
         """The melody (the sung or the first pitched part) or the drums of a piece, in phrases of ``bars`` bars.
 
-        A last phrase that is not whole is filled with rests, and so is one before bar 1 for a pickup. ValueError where
-        there is no such part, or the metre is not 4/4, 2/2 or 2/4.
+        A last phrase that is not whole is filled with rests, and so is one before bar 1 for a pickup. ``within`` two
+        beats only: the phrases that touch them and one on each side. ValueError where there is no such part, or the
+        metre is not 4/4, 2/2 or 2/4.
         """
         self.model.space(bars)
         check_metre(piece)
@@ -85,22 +92,28 @@ class Phrases:
                 f"parts: the piece has no {'drums' if self.model.drum else 'melody'} for {self.model.name}"
             )
         chosen = next((i for i in fitting if is_sung(piece.parts[i])), fitting[0])
-        known = with_harmony(piece)
         beats = bars * BEATS_A_BAR
         origin = piece.pickup - beats if piece.pickup > 0 else 0.0
         last = max(n.start for n in piece.parts[chosen].notes) - origin
         count = max(1, -(-round(last * STEPS_A_BEAT + 1) // (bars * BAR)))
+        first = 0
+        if within is not None:
+            first = max(0, math.floor((within[0] - origin) / beats) - 1)
+            count = max(0, min(count, math.ceil((within[1] - origin) / beats) + 1) - first)
+        begin = origin + first * beats
+        known = with_harmony(piece if within is None else _window(piece, begin, begin + count * beats))
+        moved = begin if within is not None else 0.0
         grids, contexts = [], []
         for index in range(count):
-            start = origin + index * beats
+            start = begin + index * beats
             notes = [
                 replace(n, start=n.start - start)
                 for n in piece.parts[chosen].notes
                 if start - 0.125 <= n.start < start + beats
             ]
             grids.append((drum_grid if self.model.drum else melody_grid)(notes, bars)[0])
-            contexts.append(context_grid(known, start, bars))
-        return Found(chosen, grids, contexts, origin, int(origin < 0 and count > 1))
+            contexts.append(context_grid(known, start - moved, bars))
+        return Found(chosen, grids, contexts, begin, int(begin < 0 and count > 1))
 
     def interpolate(self, a: Piece, b: Piece, steps: int = 8, bars: int = 2) -> list[Grid]:
         """``steps`` phrases from the first of ``a`` to the first of ``b``, the two as they are at the ends.
@@ -195,7 +208,7 @@ class Phrases:
         if piece.pickup > 0:  # its bars are on the grid of whole bars, and moved back
             whole = replace(_later(piece, BEATS_A_BAR - piece.pickup), pickup=0.0)
             played = self.groove(whole, amount, seed, keep, taps)
-            return replace(piece, parts=_later(played, piece.pickup - BEATS_A_BAR).parts)
+            return replace(piece, parts=_later(played, piece.pickup - BEATS_A_BAR).parts, made=played.made)
         groove = self._groove()
         if not 0 <= amount <= 1:
             raise ValueError(f"amount: {amount}; must be 0 to 1")
@@ -218,16 +231,17 @@ class Phrases:
         random, source_piece = Random(seed), piece
         made_by = Made("groove", {self.model.name: self.model.digest}, seed, {"amount": amount, "keep": keep,
                                                                               "taps": taps})  # fmt: skip
+        runs = _runs(grid)
         tempo = min(1000.0, max(10.0, piece.tempo_at(0.0)))
         if taps:
             for other in drums[1:]:
                 piece = with_notes(piece, other, [])
         if taps:
-            kit = drum_notes(kit_of(groove, grid, random, tempo))
+            kit = drum_notes(_by_run(runs, grid, lambda part: kit_of(groove, part, random, tempo)))
             whole = with_notes(piece, index, sorted(kit + _doubled(notes, kit)), drum=True)
             return credited(whole, source_piece, made_by)
         if kept:
-            made = groove.fill(grid, random, kept, tempo)
+            made = _by_run(runs, grid, lambda part: groove.fill(part, random, kept, tempo))
             mask = np.zeros(len(DRUMS), np.int16)
             mask[list(kept)] = 1
             new = made.copy()
@@ -236,7 +250,8 @@ class Phrases:
                 old = [n for n in piece.parts[i].notes if DRUM_OF.get(n.pitch) in kept]
                 piece = with_notes(piece, i, sorted(old + (drum_notes(new) if i == index else [])))
             return credited(piece, source_piece, made_by)
-        human = levelled(groove.humanise(grid, random, tempo, level=level_of(grid)), level_of(grid))
+        level = level_of(grid)
+        human = levelled(_by_run(runs, grid, lambda part: groove.humanise(part, random, tempo, level=level)), level)
         rolls = _rolls(notes)
         for i in drums:
             moved = [_moved(n, grid, human, amount, random, rolls) for n in piece.parts[i].notes]
@@ -247,6 +262,49 @@ class Phrases:
         if self.model.groove is None:
             raise ValueError(f"model: {self.model.name} has no groove; use a model of drums such as beats")
         return self.model.groove
+
+
+def _runs(grid: Grid) -> list[slice]:
+    """The stretches of whole bars in which drums play; so short a pause as PAUSE bars parts none."""
+    played = np.flatnonzero(grid[..., 0].any(1)) // BAR
+    if not len(played):
+        return []
+    breaks = np.flatnonzero(np.diff(played) > PAUSE + 1)
+    begins = [0, *(played[breaks + 1]).tolist()]
+    ends = [*(played[breaks] + 1).tolist(), len(grid) // BAR]
+    return [slice(begin * BAR, end * BAR) for begin, end in zip(begins, ends, strict=True)]
+
+
+def _by_run(runs: list[slice], grid: Grid, play: Callable[[Grid], Grid]) -> Grid:
+    """What ``play`` makes of each stretch; nothing between them."""
+    out = np.zeros_like(grid)
+    out[..., 2] = ON_GRID
+    for run in runs:
+        out[run] = play(grid[run])
+    return out
+
+
+def _window(piece: Piece, low: float, high: float) -> Piece:
+    """What sounds from beat ``low`` to ``high``, moved to beat 0, with the keys, chords and metre that hold there."""
+    parts = [
+        replace(part, notes=[replace(n, start=n.start - low) for n in part.notes if low - 1e-6 <= n.start < high])
+        for part in piece.parts
+    ]
+    return Piece(
+        parts,
+        metres=[replace(piece.metre_at(max(0.0, low)), beat=0.0), *_from(piece.metres, low)],
+        keys=_held(piece.keys, low),
+        chords=_held(piece.chords, low),
+    )
+
+
+def _from(changes: list[Any], low: float) -> list[Any]:
+    return [replace(change, beat=change.beat - low) for change in changes if change.beat > low + 1e-6]
+
+
+def _held(changes: list[Any], low: float) -> list[Any]:
+    before = [change for change in changes if change.beat <= low + 1e-6]
+    return [*([replace(before[-1], beat=0.0)] if before else []), *_from(changes, low)]
 
 
 def _later(piece: Piece, beats: float) -> Piece:

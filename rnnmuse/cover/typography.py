@@ -6,6 +6,7 @@ Lines are aligned by their ink rather than by their advances, and quotation mark
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,17 @@ CONTRAST = 4.5
 LONGEST = 200
 MARGIN = 0.065  # of the shorter side
 LARGEST, SMALLEST = 0.17, 0.016  # size of type, of the shorter side
+LEGIBLE = 0.1
+"""Size of type, of the shorter side, that is read at 64 px; a title that does not reach it is set in two sizes."""
+HEAD = 28
+"""Most characters of the part that is then set large; wide ones count twice."""
 LEADING = 1.06
 STACKED = 14
 """Characters of the longest word that is set in a line of its own."""
+_BREAK = re.compile(r"\s*[:;：；，、|/](?:\s+|(?<=[：；，、]))|,\s+|\.\s+|\s+[-–—]+\s+|\s*(?=[(（\[【])")
+"""Where a title ends and what belongs to it begins."""
+_SMALL = """a an and at by for from in of on or that the to which with aus auf das der des die für im in und von vom zu
+zum à au aux avec dans de des du en et la le les pour sur con da del della di e el los las para por y"""
 _HANGING = frozenset("«»\"'“”‘’„‚「『（(【《〈[")
 
 Rectangle = tuple[int, int, int, int]
@@ -162,8 +171,8 @@ def _corner(frame: _Frame) -> Setting:
     """Even lines, flush with the margin, at the top or the bottom; centred where the place says so."""
     room = int((frame.height - 2 * frame.margin) * (0.62 if frame.height < 0.6 * frame.width else 0.42))
     width = frame.width - 2 * frame.margin
-    block = fitted(frame.title, width, room, round(LARGEST * frame.short), _smallest(frame), frame.style)
-    blocks = [block]
+    blocks = _titles(frame, width, room, round(LARGEST * frame.short))
+    block = blocks[0]
     if frame.artist:
         most = max(_smallest(frame), round(0.34 * block.size), round(0.03 * frame.short))
         blocks.append(fitted(frame.artist, width, room // 2, most, _smallest(frame), frame.small))
@@ -182,8 +191,8 @@ def _band(frame: _Frame) -> Setting:
     """A flat band along the lower (or upper) edge, with the title at its left and the artist below."""
     width = frame.width - 2 * frame.margin
     room = round(0.2 * frame.height)
-    block = fitted(frame.title, width, room, round(0.105 * frame.short), _smallest(frame), frame.style)
-    blocks = [block]
+    blocks = _titles(frame, width, room, round(0.105 * frame.short))
+    block = blocks[0]
     if frame.artist:
         most = max(_smallest(frame), round(0.45 * block.size), round(0.03 * frame.short))
         blocks.append(fitted(frame.artist, width, room // 2, most, _smallest(frame), frame.small))
@@ -264,10 +273,8 @@ def _column(frame: _Frame) -> Setting:
         title = placed[: len(characters)]
         rooms = [_padded(title, frame)] + ([_padded(placed[len(characters) :], frame)] if frame.artist else [])
         return Setting("column", tuple(placed), tuple(rooms))
-    block = fitted(
-        frame.title, room, round(0.34 * frame.width), round(0.15 * frame.short), _smallest(frame), frame.style
-    )
-    blocks = [block]
+    blocks = _titles(frame, room, round(0.34 * frame.width), round(0.15 * frame.short))
+    block = blocks[0]
     if frame.artist:
         most = max(_smallest(frame), round(0.34 * block.size), round(0.03 * frame.short))
         blocks.append(fitted(frame.artist, room, room // 6, most, _smallest(frame), frame.small))
@@ -318,6 +325,52 @@ def _padded(placed: list[Placed], frame: _Frame) -> Rectangle:
     boxes = [each.box for each in placed]
     return (min(b[0] for b in boxes) - pad, min(b[1] for b in boxes) - pad,
             max(b[2] for b in boxes) + pad, max(b[3] for b in boxes) + pad)  # fmt: skip
+
+
+# -- long titles -------------------------------------------------------------------------------------------
+
+
+def _titles(frame: _Frame, width: int, height: int, largest: int) -> list[Block]:
+    """The title in one block; where that would be too small to be read at 64 px, its first part large and the rest
+    below it, small."""
+    smallest = _smallest(frame)
+    whole = fitted(frame.title, width, height, largest, smallest, frame.style)
+    head, rest = parted(frame.title)
+    least = (1.4 if wide(frame.title[0]) else 1.0) * LEGIBLE  # Chinese characters have more strokes
+    if whole.size >= least * frame.short or not rest:
+        return [whole]
+    large = fitted(head, width, round(0.84 * height), largest, smallest, frame.style)
+    if large.size <= 1.1 * whole.size:
+        return [whole]
+    left = height - round(len(large.lines) * LEADING * large.size)
+    return [large, fitted(rest, width, left, max(smallest, round(0.4 * large.size)), smallest, frame.style)]
+
+
+def parted(title: str) -> tuple[str, str]:
+    """A long title as what is read first and the rest: at a colon, comma or bracket, before a small word, at a blank.
+
+    The mark at which it is parted is left out, unless it is a bracket. A title of up to HEAD characters is not parted.
+    """
+    if _length(title) <= HEAD:
+        return title, ""
+    for mark in _BREAK.finditer(title):
+        head, rest = title[: mark.start()].strip(), title[mark.end() :].strip()
+        if _length(head) > HEAD:
+            break
+        if len(head) >= 3 and rest:
+            return head, rest
+    small = frozenset(_SMALL.split())
+    ends = [i for i, c in enumerate(title) if c == " " and i >= 3 and _length(title[:i]) <= HEAD]
+    before_small = [i for i in ends if title[i + 1 :].split(" ", 1)[0].lower() in small and _length(title[:i]) >= 8]
+    first_small = [i for i in before_small if title[:i].rsplit(" ", 1)[-1].lower() not in small]
+    at = (first_small or ends)[-1] if first_small or ends else 0
+    if not at and wide(title[0]):
+        at = next(i for i in range(len(title)) if _length(title[: i + 1]) > HEAD // 2)
+    return (title[:at].strip(), title[at:].strip()) if at else (title, "")
+
+
+def _length(text: str) -> int:
+    return sum(2 if wide(c) else 1 for c in text)
 
 
 # -- fitting ------------------------------------------------------------------------------------------------

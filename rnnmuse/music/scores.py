@@ -102,9 +102,10 @@ def _tunes(name: str, text: str, as_written: bool) -> Iterator[Piece]:
     """The tunes of an ABC file; one that cannot be read is skipped where another can."""
     failed: list[ReadError] = []
     read = 0
+    budget = parser.Budget(len(text))
     for tune in abc_tunes.tunes(text):
         try:
-            piece = parser.read(name, "abc", tune.voices, as_written)
+            piece = parser.read(name, "abc", tune.voices, as_written, budget)
         except ReadError as error:
             failed.append(error)
             if len(failed) > 20 * (read + 1):

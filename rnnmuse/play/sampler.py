@@ -236,6 +236,20 @@ class Player:
             self._take(event)
         return event
 
+    def chosen(self, wait: int, part: int, pitches: Collection[int]) -> int:
+        """The pitch of several that the model would start in ``part`` after ``wait`` grid steps; nothing is played."""
+        expected = self._expect().copy()
+        for head, value in ((BEATS, wait // GRID), (SUB, wait % GRID)):
+            expected.choose(head, value)
+        expected.place(self.frame.at(self.grid + wait))
+        expected.choose(KIND, ON)
+        expected.choose(PART, part)
+        lean = self.rules.leaning(part, self.grid + wait)
+        logits = expected.logits(PITCH)
+        return sample(
+            logits if lean is None else logits + lean, self.random, self.temperature, self.top_p, _only(128, pitches)
+        )
+
     def may_start(self, pitches: Collection[int]) -> bool:
         """Whether `next` can start one of ``pitches`` at the grid position reached."""
         return bool(self._playable(self.grid, 0, pitches)) and not self._dense(self.grid)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import ceil
 from random import Random
 from typing import Any
@@ -30,12 +31,17 @@ from rnnmuse.music.codec import (
     to_grid,
     velocity_of,
 )
+from rnnmuse.music.echo import NEW
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
-from rnnmuse.music.theory import key_name, parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.music.theory import PITCH_NAMES, key_name, parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.play import accompaniment
+from rnnmuse.play.accompaniment import Pattern
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.phrasing import Bar, Phrasing, bars_of
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
+from rnnmuse.play.script import Cue, Script
 from rnnmuse.protocol import PARAMETERS
 from rnnmuse.session.beneath import LOUD, VOICES, Beneath
 from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
@@ -61,6 +67,18 @@ SURE = 0.4
 LONGEST_MEMORY = 64.0
 """Beats of the past that are kept."""
 
+LEAD = 0.15
+"""Beats before a bar line at which it is decided whether an answer begins there."""
+
+PHRASE = 4
+"""Bars of a phrase where the performer's say nothing else."""
+
+ROOM = 1.5
+"""Notes that an accompaniment has at most for each of the performer's."""
+
+BROKEN = (0, 1, 2, 1)
+"""The voices that a broken chord goes through."""
+
 FOREVER = 1 << 60
 TICKS = PPQ // GRID
 """Clock ticks in a grid step."""
@@ -69,6 +87,9 @@ LONGEST_LOOP = 64
 """Bars that are kept for the mode `loop`."""
 
 Note = NoteOn | NoteOff
+
+Place = tuple[Saved, int]
+"""A player's place in the music, and its place in the script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +111,8 @@ class StreamPlayer:
     Modes: ``free`` plays once started. ``accompany`` plays along and hears each note as it happens. ``continue``
     takes over when the performer has been silent for ``silence`` beats, until the performer plays again.
     ``answer`` likewise, for as many bars as the phrase it heard; with a ``turn`` the two take turns of so many bars,
-    rest or no rest. ``loop`` repeats the last ``bars`` bars it played.
+    rest or no rest. Both enter on the bar line and make something of what they heard. ``loop`` repeats the last
+    ``bars`` bars it played.
     ``hold`` plays nothing new and lets its notes ring. ``harmonise`` plays chords beneath the performer's melody, one a
     half bar, at once and in a ``pattern``. ``off`` is silent.
     """
@@ -107,8 +129,22 @@ class StreamPlayer:
     beneath: Beneath = field(init=False)
     _own_harmony: Harmony = field(init=False)
     playing: bool = False
-    _queue: deque[tuple[int, Event, Saved]] = field(default_factory=deque)
-    _sent: deque[tuple[int, Saved]] = field(default_factory=deque)
+    _queue: deque[tuple[int, Event, Place]] = field(default_factory=deque)
+    _sent: deque[tuple[int, Place]] = field(default_factory=deque)
+    _script: Script | None = None
+    _cue: int = 0
+    """Where it is in the script."""
+    _phrasing: Phrasing | None = None
+    _pattern: Pattern | None = None
+    _bar: int = 0
+    """Bars that the script has settled."""
+    _bars: int | None = None
+    """Bars after which the script ends."""
+    _close: int = PHRASE
+    """Bars after which a phrase closes."""
+    _voicing: tuple[tuple[float, str, int], tuple[int, ...]] = ((0.0, "", 0), ())
+    _low: int = -1
+    """The last bass note."""
     _until: float = float("inf")
     _ends: float = 0.0  # until then it is heard, though it may have played all of it ahead
     _earliest: int = 0
@@ -147,6 +183,8 @@ class StreamPlayer:
         elif pitch not in self._held:
             return orders
         self._last = max(self._last, beat)
+        if self._stage_harmony is None and self.mode != "harmonise" and not source and not self.hears_drums:
+            self._own_harmony.hear(beat, pitch, velocity)
         if self.mode == "accompany" and self.playing:
             orders += self._back_to(beat)
         part = self._hearing()
@@ -158,9 +196,12 @@ class StreamPlayer:
         else:
             self._listen(beat, OFF, self._held.pop(pitch), pitch, 0)
         if velocity and self.mode == "accompany" and (not source or not self.playing):
+            if self._patterned and not self.playing:
+                self._accompany_from(beat)
             self.playing = True
             self._earliest = self.player.grid
-            self._owed, self._tries = None if source else beat, 0
+            if self._script is None or not self._bar:
+                self._owed, self._tries = None if source else beat, 0
         if self.mode == "harmonise" and not source:
             if velocity and beat - self._chorded > TOGETHER:
                 self._chorded = beat
@@ -303,6 +344,9 @@ class StreamPlayer:
         """Up to ``limit`` orders for what is due within AHEAD beats of ``now``; none when all is done."""
         orders: list[Order] = []
         self._decide(now)
+        beside = self.mode == "accompany" and self._script is not None and self._until == float("inf")
+        if beside and not self._held and now - self._last >= 2 * self.metre.beats:  # nobody is left to accompany
+            self._until = self.metre.next_bar(tick_of(now)) / PPQ
         if self.mode == "loop" and self.playing:
             return self._looped(now)
         if self.mode == "harmonise":
@@ -310,11 +354,10 @@ class StreamPlayer:
         while self.playing and len(orders) < limit:
             if not self._queue:
                 self.player.prepare()  # kept with what is saved: going back there costs no step
-                saved = self.player.save()
+                saved = self.player.save(), self._cue
                 earliest = max(self._earliest, to_grid(now + self.reaction)[0])
                 if self._owed is not None:  # a note heard is answered on the spot, not on the grid
-                    event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
-                    assert event is not None
+                    event = self._at_once()
                     order = self._order(self.player.grid, event)
                     tick = min(order.tick, tick_of(self._owed))
                     self._sent.append((tick, saved))
@@ -323,8 +366,7 @@ class StreamPlayer:
                     if event[KIND] == ON or self._tries == MOST_ENDED:  # first others may have to end for it
                         self._owed = None
                     continue
-                event = self.player.next(earliest, FOREVER)
-                assert event is not None
+                event = self._drawn(earliest)
                 self._queue.append((self.player.grid, event, saved))
             grid, event, saved = self._queue[0]
             if grid >= self._until * GRID:
@@ -352,8 +394,10 @@ class StreamPlayer:
             return max(now, min(self._queue[0][0] / GRID - AHEAD, self._until - AHEAD))
         if self._turn and self._phrase is not None:
             return self._turn_from(self._phrase) - self.reaction
-        if self.mode in ("continue", "answer") and self._phrase is not None and not self._held:
-            return self._last + float(self.parameters["silence"])
+        if self.mode in ("continue", "answer") and self._phrase is not None:
+            line = self.metre.next_bar(tick_of(now + LEAD)) / PPQ - LEAD
+            silent = self._last + float(self.parameters["silence"])
+            return min(line, silent) if not self._held and silent > now else line
         return float("inf")
 
     def prepare(self) -> None:
@@ -367,19 +411,51 @@ class StreamPlayer:
         if self._turn:
             start = self._turn_from(self._phrase)
             if now >= start - self.reaction - 1e-6:
+                heard = self._heard_bars(self._phrase, start)
                 self._play_from(start)
+                self._answer_with(heard, start, self._turn)
                 self._until, self._phrase = start + self.metre.beats * self._turn, None
             return
-        if self._held:
+        entry = self._entry(now)
+        if entry is None:
             return
-        if now < self._last + float(self.parameters["silence"]) - 1e-6:
-            return
-        start = ceil(now + self.reaction)
+        start = entry
         bar = self.metre.beats
-        length = max(1.0, ceil((self._last - self._phrase) / bar - 1e-6)) * bar
+        length = max(1.0, ceil((self._last - self._phrase) / bar - 0.05))
+        heard = self._heard_bars(self._phrase, start)
         self._play_from(start)
-        self._until = start + length if self.mode == "answer" else float("inf")
+        self._until = start + length * bar if self.mode == "answer" else float("inf")
+        self._answer_with(heard, start, int(length) if self.mode == "answer" else None)
         self._phrase = None
+
+    def _entry(self, now: float) -> float | None:
+        """The bar line at which it takes over, once the performer's phrase is over; None before that.
+
+        A phrase is over after a rest of ``silence``. At a bar line half of it is enough, and less where the phrase has
+        two, four or eight bars and its last note was long.
+        """
+        assert self._phrase is not None
+        line = self.metre.next_bar(tick_of(now + self.reaction)) / PPQ
+        if self.metre.bar_start(tick_of(now + self.reaction)) >= tick_of(now + self.reaction) - 1:
+            line = self.metre.bar_start(tick_of(now + self.reaction)) / PPQ
+        if self._held:
+            return None
+        rest, needed = now - self._last, float(self.parameters["silence"])
+        if rest >= needed - 1e-6:
+            return line
+        if line - now > LEAD + 1e-6:
+            return None
+        begun = self.metre.bar_start(tick_of(self._phrase + 0.25 * self.metre.beats)) / PPQ
+        bars = round((line - begun) / self.metre.beats)
+        if bars in (2, 4, 8) and rest >= min(needed, 0.5) - LEAD - 1e-6:
+            return line
+        onsets = [h.beat for h in self._past if h.foreign and h.kind == ON and h.beat >= self._phrase - 1e-6]
+        if bars in (2, 4, 8) and len(onsets) > 3:
+            between = sorted(b - a for a, b in pairwise(onsets) if b - a > TOGETHER)
+            usual = between[len(between) // 2] if between else 1.0
+            if line - onsets[-1] >= max(1.0, 1.75 * usual):
+                return line
+        return None
 
     @property
     def _turn(self) -> int:
@@ -393,6 +469,229 @@ class StreamPlayer:
         self.playing, self._earliest, self._until = True, round(beat * GRID), float("inf")
         self._ends = float("inf")
         self._queue.clear()
+        self._script = self._phrasing = None
+
+    # -- what is settled before it is drawn -------------------------------------------------------------------
+
+    @property
+    def _patterned(self) -> bool:
+        """Whether it accompanies by a bar pattern: it has a part that can, and is asked to."""
+        return bool(self.parameters["steady"]) and self._chord_part >= 0
+
+    @property
+    def _chord_part(self) -> int:
+        """The part that plays chords, -1 for none: its own first that is neither drums, sung nor a bass."""
+        own = [i for i in sorted(self._own()) if not self.model.parts[i].drum]
+        chordal = [i for i in own if not self.model.parts[i].sung and self.model.parts[i].name != "bass"]
+        return (chordal or own or [-1])[0]
+
+    @property
+    def _bass_part(self) -> int:
+        own = [i for i in sorted(self._own()) if self.model.parts[i].name == "bass"]
+        return own[0] if own else self._chord_part
+
+    def _heard_bars(self, first: float, until: float) -> list[Bar]:
+        """The performer's top line from beat ``first`` to the bar line at ``until``, in bars; a pickup is left out."""
+        if self.hears_drums:
+            return []
+        beats = self.metre.beats
+        line = self.metre.bar_start(tick_of(first + min(1.0, 0.25 * beats))) / PPQ
+        count = max(1, round((until - line) / beats))
+        notes: list[list[float]] = []
+        for one in sorted((h for h in self._past if h.foreign and not h.drum), key=lambda h: h.beat):
+            if one.kind == ON and one.beat >= line - 0.125:
+                notes.append([one.beat, until, one.pitch, one.velocity])
+            elif one.kind == OFF:
+                begun = next((n for n in reversed(notes) if n[2] == one.pitch and n[1] == until), None)
+                if begun is not None:
+                    begun[1] = one.beat
+        bars = bars_of([(n[0], n[1], int(n[2]), int(n[3])) for n in notes], line, beats, count)
+        while len(bars) > 1 and not bars[-1]:  # the rest after which it answers
+            bars.pop()
+        return bars
+
+    def _answer_with(self, heard: list[Bar], start: float, bars: int | None) -> None:
+        """Settle a phrase of so many bars, or without end, that makes something of what was heard."""
+        if not any(heard) or self.hears_drums:
+            return
+        pitches = [stroke.pitch for bar in heard for stroke in bar]
+        low, high = int(self.parameters["low"]), int(self.parameters["high"])
+        plan, first = self.player.frame.plan, self.player.frame.bar_of(max(0, round(start * GRID)))
+        self._phrasing = Phrasing(
+            heard,
+            self.metre.beats,
+            self.player.random,
+            lambda beat: self._key_at(beat),
+            lambda beat: self._tones_at(beat),
+            max(low, min(pitches)),
+            min(high, max(pitches)),
+            lambda bar: self._echo(plan, first + bar),
+            rhythms=accompaniment.rhythms(self.metre.beats, sum(map(len, heard)) / len(heard)),
+        )
+        self._begin_script(start, bars)
+        self._close = len(heard) if len(heard) in (2, 4, 8) else PHRASE
+        if self._patterned and len(self.model.parts) > 1:
+            self._pattern = accompaniment.chosen(self.metre.beats, ROOM * len(pitches) / len(heard), self.player.random)
+
+    @staticmethod
+    def _echo(plan: Plan | None, bar: int) -> int | None:
+        echo = plan.row(bar)[0] if plan is not None and plan.forms else None
+        return echo if echo is None or echo >= NEW else None
+
+    def _accompany_from(self, beat: float) -> None:
+        """Begin to keep a bar pattern, in the middle of a bar too."""
+        self._begin_script(self.metre.bar_start(tick_of(beat)) / PPQ, None)
+        self._pattern = accompaniment.chosen(self.metre.beats, 3, self.player.random)
+
+    def _begin_script(self, start: float, bars: int | None) -> None:
+        self._script, self._cue, self._bar, self._bars = Script(round(start * GRID)), 0, 0, bars
+        self._pattern = None
+
+    def _settle(self, script: Script) -> None:
+        """Settle the script's bars as far as they are needed."""
+        length = round(self.metre.beats * GRID)
+        while script.until <= self.player.grid + length and (self._bars is None or self._bar < self._bars):
+            start = script.until
+            closes = self._bar + 1 == self._bars or (self._bars is None and (self._bar + 1) % self._close == 0)
+            cues = self._melody(start, closes) if self._phrasing is not None else []
+            if self._phrasing is None:
+                most = self._choose_pattern(start / GRID)
+                assert self._pattern is not None
+                fuller = self._pattern.notes > 1.4 * most  # for once it holds back
+                cues = self._accompaniment(start, self._pattern.thinned(int(most)) if fuller else self._pattern)
+            elif self._pattern is not None:
+                cues += self._accompaniment(start, self._pattern)
+            if not self._bar and self._phrasing is None:  # it joins in the middle of a bar: with the bass, at once
+                now = self.player.grid
+                cues = [cue for cue in cues if cue.start > now]
+                until = min((cue.start for cue in cues), default=start + length)
+                cues.insert(0, Cue(now, max(now + 1, until), self._bass_part, (), self._touch(), "b"))
+            script.add(cues, start + length)
+            self._bar += 1
+
+    def _melody(self, start: int, closes: bool) -> list[Cue]:
+        assert self._phrasing is not None
+        part, out = self._hearing(), list[Cue]()
+        for stroke in self._phrasing.bar(self._bar, start / GRID, closes):
+            at, end = (start + round(beat * GRID) for beat in (stroke.start, stroke.start + stroke.length))
+            pitches = (stroke.pitch,) if stroke.pitch >= 0 else ()
+            out.append(Cue(at, max(at + 1, end - 1), part, pitches, stroke.velocity))
+        return out
+
+    def _accompaniment(self, start: int, pattern: Pattern) -> list[Cue]:
+        out, touch = list[Cue](), self._touch()
+        single = [beat for beat in pattern.beats if beat.role == "c" and beat.count == 1]
+        broken = len(single) > 1 and len(single) >= 0.5 * (len(pattern.beats) - len(single))
+        turn = 0
+        for beat in pattern.beats:
+            at, end = start + round(beat.start * GRID), start + round((beat.start + beat.length) * GRID)
+            part = self._bass_part if beat.role == "b" else self._chord_part
+            loud = touch + (5 if beat.start == 0 else 0) - (4 if beat.role == "c" else 0)
+            loud = max(1, min(127, loud))
+            if broken and beat.role == "c" and beat.count == 1:  # a broken chord goes through its voices
+                out.append(Cue(at, max(at + 1, end), part, (), loud, "c", BROKEN[turn % len(BROKEN)], 3))
+                turn += 1
+                continue
+            out += [
+                Cue(at, max(at + 1, end), part, (), loud, beat.role, voice, beat.count) for voice in range(beat.count)
+            ]
+        return out
+
+    def _touch(self) -> int:
+        """How loud it accompanies: a little softer than the performer has lately played."""
+        recent = [h.velocity for h in self._past if h.foreign and h.kind == ON and h.beat >= self._last - 8]
+        return round(0.82 * sum(recent) / len(recent)) if recent else 64
+
+    def _choose_pattern(self, beat: float) -> float:
+        """Another pattern where a phrase is over; returns how many notes a bar leave the performer room."""
+        bar = self.metre.beats
+        onsets = [h.beat for h in self._past if h.foreign and h.kind == ON]
+        bars = min(PHRASE, max(1, self._bar))
+        played = sum(onset >= beat - bars * bar for onset in onsets) / bars
+        most = max(1.0, ROOM * 0.9 * played)
+        rested = any(b - a >= 1.5 for a, b in pairwise([*onsets, beat]) if a >= beat - bar)
+        phrase_over = self._bar in (1, 2) or self._bar % (2 * PHRASE) == 0 or (rested and self._bar % PHRASE == 0)
+        if phrase_over:
+            self._pattern = accompaniment.chosen(bar, most, self.player.random)
+        return most
+
+    def _at_once(self) -> Event:
+        """The answer to a note that is heard, at the place where it is heard."""
+        if self._script is not None:
+            return self._drawn(self.player.grid)
+        event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
+        assert event is not None
+        return event
+
+    def _drawn(self, earliest: int) -> Event:
+        """The next event: the script's where there is one, the model's in the parts and after the time of it."""
+        script = self._script
+        while script is not None:
+            self._settle(script)
+            edge = script.next(self._cue)
+            if edge is None:
+                earliest = max(earliest, script.until)
+                break
+            if self._pattern is None and self._phrasing is not None and len(self.model.parts) > 1:
+                rules, self.player.rules = self.player.rules, self._beside()
+                found = self.player.next(earliest, max(edge, earliest))
+                self.player.rules = rules
+                if found is not None:
+                    return found
+            played = script.play(self.player, self._cue, self._pitches_of)
+            self._cue += 1
+            if played is not None:
+                return played
+        event = self.player.next(earliest, FOREVER)
+        assert event is not None
+        return event
+
+    def _beside(self) -> Rules:
+        """The rules of the parts that the model plays beside a melody that is settled."""
+        rules = self._rules()
+        rules.parts = (self._own() - {self._hearing()}) or self._own()
+        return rules
+
+    def _key_at(self, beat: float) -> Key | None:
+        if self.parameters["key"]:
+            return parse_key(self.parameters["key"])
+        return self._listening.at(beat).key
+
+    def _tones_at(self, beat: float) -> frozenset[int]:
+        if self.parameters["chord"]:
+            return parse_chord(self.parameters["chord"]).pitch_classes
+        return self._listening.at(beat).tones
+
+    def _pitches_of(self, cue: Cue) -> Sequence[int]:
+        """What a cue plays in the harmony that holds now."""
+        beat = max(cue.start, self.player.grid) / GRID
+        if not cue.role and self._phrasing is not None:
+            return self._phrasing.open(beat, self.player.state.last[cue.part], self.player.rules.strong(cue.start))
+        name = self.parameters["chord"] or self._listening.at(beat).chord
+        key = self._key_at(beat)
+        chord = parse_chord(name) if name else None
+        if chord is None or chord.root < 0:
+            if key is None:
+                return ()
+            chord = parse_chord(PITCH_NAMES[key.tonic] + ("m" if key.minor else ""))
+        low, high = int(self.parameters["low"]), int(self.parameters["high"])
+        if cue.role == "b":
+            span = (max(low, accompaniment.LOWEST_BASS), min(high, accompaniment.HIGHEST_BASS))
+            if span[1] - span[0] < 11:
+                span = (low, high)
+            self._low = accompaniment.bass_pitch(chord.bass, self._low, *span) if span[1] - span[0] >= 11 else -1
+            return (self._low,) if self._low >= 0 else ()
+        half = self._listening.segment(beat)[0]
+        asked = (half, name, cue.voices)
+        if self._voicing[0] != asked:
+            top = min((h.pitch for h in self._past if h.foreign and h.kind == ON and h.beat >= beat - 8), default=76)
+            voices = accompaniment.voiced(
+                chord.pitch_classes, chord.root, cue.voices, self._voicing[1],
+                max(low, accompaniment.LOWEST_CHORD), min(high, accompaniment.HIGHEST_CHORD), max(64, top),
+            )  # fmt: skip
+            self._voicing = (asked, voices)
+        voices = self._voicing[1]
+        return (voices[cue.voice],) if cue.voice < len(voices) else ()
 
     def _hush(self, beat: float) -> list[Order]:
         self.beneath.end(beat)  # what it plays is among the notes that end
@@ -407,7 +706,7 @@ class StreamPlayer:
 
     def _finish(self, beat: float) -> list[Order]:
         """Its turn is over at ``beat``, which is yet to come."""
-        self.player.restore(self._queue[0][2])
+        self.player.restore(self._queue[0][2][0])
         self._queue.clear()
         self._silence(beat)
         self._ends = beat
@@ -418,6 +717,7 @@ class StreamPlayer:
             self._told(beat, (OFF, part, pitch, 0))
         self.player.started.clear()
         self.playing, self._owed, self._ends = False, None, 0.0
+        self._script = self._phrasing = None
 
     def _back_to(self, beat: float) -> list[Order]:
         """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""
@@ -431,7 +731,8 @@ class StreamPlayer:
         while self._sent and self._sent[-1][0] >= tick_of(beat):
             found = self._sent.pop()[1]
         if found is not None:
-            self.player.restore(found)
+            self.player.restore(found[0])
+            self._cue = found[1]
             self._unremember(beat)
         return found is not None
 
@@ -447,7 +748,8 @@ class StreamPlayer:
 
     def _listen(self, beat: float, kind: int, part: int, pitch: int, velocity: int) -> None:
         if self._queue:  # what was drawn ahead did not know of this note
-            self.player.restore(self._queue[0][2])
+            self.player.restore(self._queue[0][2][0])
+            self._cue = self._queue[0][2][1]
             self._queue.clear()
         self._told(beat, (kind, part, pitch, velocity), foreign=True)
         self._remember(Heard(beat, kind, pitch, velocity, part == self.model.drums, True))

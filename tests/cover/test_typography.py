@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnnmuse.cover.letters import STYLES, has, mask, outlines, runs, shaped
 from rnnmuse.cover.palette import contrast, luminance
-from rnnmuse.cover.typography import LAYOUTS, MARGIN, fitted, lay_out, lettered, wrapped
+from rnnmuse.cover.typography import LAYOUTS, LEGIBLE, MARGIN, fitted, lay_out, lettered, parted, prepared, wrapped
 
 TITLES = [
     ("Night", "Anna K."),
@@ -191,3 +191,40 @@ def test_contrast_is_that_of_wcag():
     assert contrast(luminance((0x77, 0x77, 0x77)), white) == pytest.approx(4.48, abs=0.01)
     assert contrast(luminance((0x76, 0x76, 0x76)), white) == pytest.approx(4.54, abs=0.01)
     assert contrast(luminance((0, 0, 0)), white) == pytest.approx(21)
+
+
+LONG = {
+    "The Well-Tempered Clavier, Book One: Prelude and Fugue in C major": "The Well-Tempered Clavier",
+    "Variations on a theme by Joseph Haydn in B flat major, op. 56a (Saint Anthony Chorale)": "Variations on a theme",
+    "Ein Heldenleben und andere lange Geschichten aus der Stadt am Fluss": "Ein Heldenleben",
+    "Nocturnes (three of them, for a very quiet evening by the sea)": "Nocturnes",
+    "Songs my grandmother used to sing to me when the winter came early": "Songs my grandmother used",
+    "春江花月夜：與其他的古代詩歌選集第一卷以及附錄": "春江花月夜",
+}
+
+
+@pytest.mark.parametrize("title", LONG)
+@pytest.mark.parametrize("artist", ["", "Anna K."])
+def test_the_first_part_of_a_long_title_is_read_at_64_px(title, artist):
+    head, rest = parted(title)
+    assert head == LONG[title]
+    setting = lay_out((3000, 3000), title, artist)
+    large = [each for each in setting.lines if each.size >= LEGIBLE * 3000]
+    assert "".join(each.line.text for each in large).replace(" ", "") == head.replace(" ", "")
+    small = "".join(each.line.text for each in setting.lines if each.size < LEGIBLE * 3000)
+    assert small.replace(" ", "") == (rest + artist).replace(" ", "")
+    assert all(each.box[0] >= 0 and each.box[2] <= 3000 and each.box[3] <= 3000 for each in setting.lines)
+
+
+@pytest.mark.parametrize("title", ["Night Trains", "Sonata quasi una fantasia", "Music, for Fireworks", "夜"])
+def test_a_title_that_is_not_long_is_one(title):
+    assert parted(title) == (title, "")
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_parting_leaves_out_no_more_than_a_mark(title):
+    title = prepared("title", title)
+    head, rest = parted(title)
+    assert title.startswith(head)
+    assert title.endswith(rest)
+    assert len(title) - len(head) - len(rest) <= 4

@@ -1,5 +1,7 @@
 """Players on stage, on a clock that the test turns by hand."""
 
+from itertools import pairwise
+
 import pytest
 
 from rnnmuse.models.bundle import load_stream
@@ -18,6 +20,7 @@ class Stage:
 
     def __init__(self, player: StreamPlayer) -> None:
         self.player, self.planned, self.sounding, self.played, self.beat = player, [], set(), [], 0.0
+        self.lines: dict[int, list[tuple[float, int]]] = {}
 
     def obey(self, orders) -> None:
         for order in orders:
@@ -43,6 +46,7 @@ class Stage:
                 if isinstance(order, NoteOn):
                     self.sounding.add(order.pitch)
                     self.played.append((order.tick / 960, order.pitch))
+                    self.lines.setdefault(order.part, []).append(self.played[-1])
                 elif isinstance(order, NoteOff):
                     self.sounding.discard(order.pitch)
                 else:
@@ -119,7 +123,7 @@ def test_answer_is_as_long_as_the_phrase(model):
 
 
 def test_accompany_answers_a_note_at_once_in_the_other_part(model):
-    made = stage(model, "accompany", seed=1)
+    made = stage(model, "accompany", seed=1, steady=0)
     made.run(1)
     reactions = []
     for i in range(12):
@@ -233,3 +237,63 @@ def test_a_loop_has_nothing_that_was_taken_back(model):
     made.obey(made.player.set_mode("loop", made.beat))
     made.run(17)
     assert sorted((round(b - 8, 3), p) for b, p in made.between(12, 16)) == sorted((round(b, 3), p) for b, p in sounded)
+
+
+TUNE = [(0, 60), (1, 64), (2, 67), (3, 64), (4, 65), (5, 64), (6, 62), (7, 62), (8, 60), (9, 64), (10, 67), (11, 72),
+        (12, 71), (13, 67), (14, 67)]  # fmt: skip
+
+
+def tune(made: Stage, start: float) -> None:
+    for on, pitch in TUNE:
+        made.run(start + on + 0.02)
+        made.obey(made.player.hear(made.beat, pitch, 90))
+        made.run(start + on + 0.8)
+        made.obey(made.player.hear(made.beat, pitch, 0))
+
+
+@pytest.mark.parametrize("name", ["leadsheet", "piano"])
+@pytest.mark.parametrize("mode", ["answer", "continue"])
+def test_it_enters_on_the_bar_line_and_makes_something_of_what_it_heard(name, mode):
+    made = stage(load_stream(name), mode, seed=3)
+    tune(made, 4)
+    made.run(40)
+    first = min(beat for beat, _ in made.played)
+    assert first in (20.0, 24.0)
+    assert mode == "continue" or not made.between(first + 16.1, 40)
+    assert all(pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for _, pitch in made.played)
+
+
+def test_answers_restate_what_they_answer():
+    def motifs(pitches):
+        return {tuple(b - a for a, b in pairwise(pitches[i : i + 4])) for i in range(len(pitches) - 3)}
+
+    heard, model = motifs([pitch for _, pitch in TUNE]), load_stream("leadsheet")
+    restated = 0
+    for seed in range(1, 6):
+        made = stage(model, "answer", seed=seed)
+        tune(made, 4)
+        made.run(38)
+        restated += bool(motifs([pitch for beat, pitch in made.lines[0] if beat >= 19]) & heard)
+    assert restated
+
+
+def test_an_accompaniment_keeps_its_pattern_and_leaves_room():
+    made = stage(load_stream("leadsheet"), "accompany", seed=1)
+    for turn in range(4):
+        tune(made, 4 + 16 * turn)
+    assert len(made.between(4, 68)) <= 1.5 * 4 * len(TUNE)
+    bars = [
+        frozenset(round((b - 4 * i) * 4) for b, _ in made.between(4 * i - 0.05, 4 * i + 3.95)) for i in range(3, 17)
+    ]
+    same = [a == b for a, b in pairwise(bars)]
+    assert sum(same) >= 0.6 * len(same)
+    made.run(90)
+    assert not made.between(84, 90), "it stops when nobody plays"
+
+
+def test_an_accompaniment_begins_with_the_note_that_is_heard():
+    made = stage(load_stream("leadsheet"), "accompany", seed=1)
+    made.run(5.37)
+    made.obey(made.player.hear(made.beat, 64, 90))
+    orders = made.player.advance(made.beat, 1)
+    assert [o.tick for o in orders if isinstance(o, NoteOn)] == [tick_of(made.beat)]
