@@ -73,7 +73,6 @@ program: wheel
 	cd build && ../dist/rnnmuse try --no-sound
 
 docs: .stamp-dev
-	$(BIN)/pip install --quiet mkdocs-material mkdocstrings-python
 	$(BIN)/python -m mkdocs build --strict
 
 release: .stamp-dev

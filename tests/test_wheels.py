@@ -27,21 +27,27 @@ PLATFORMS = {
     "windows": ["win_amd64"],
 }  # fmt: skip
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+NONE_YET = {("macos intel", "3.14"): "onnxruntime has no wheel"}
+NO_MIDI = {"linux arm": "rtmidi2 has no wheel; its marker in pyproject.toml leaves it out"}
 
 
 @pytest.mark.skipif(not os.environ.get("RNNMUSE_NETWORK"), reason="asks the package index: RNNMUSE_NETWORK=1")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("system", PLATFORMS)
 def test_every_dependency_has_a_wheel(system, version, tmp_path):
+    if (system, version) in NONE_YET:
+        pytest.xfail(NONE_YET[system, version])
+    live = [one for one in LIVE if system not in NO_MIDI or not one.startswith("rtmidi2")]
     platforms = [word for name in PLATFORMS[system] for word in ("--platform", name)]
     command = [
         sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "--only-binary=:all:",
         "--python-version", version, *platforms, "--target", str(tmp_path), "--report", str(tmp_path / "report.json"),
-        *PROJECT["dependencies"], *LIVE,
+        *PROJECT["dependencies"], *live,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-500:]
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     found = {one["metadata"]["name"].lower(): one["metadata"]["version"] for one in report["install"]}
-    assert {"numpy", "onnxruntime", "rtmidi2", "sounddevice"} <= set(found)
+    assert {"numpy", "onnxruntime", "sounddevice"} <= set(found)
+    assert ("rtmidi2" in found) == (system not in NO_MIDI)
     assert "torch" not in found and "music21" not in found  # noqa: PT018
