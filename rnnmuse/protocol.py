@@ -1,8 +1,8 @@
-"""Every OSC address that rnnmuse knows: one table, from which dispatch, checks, errors and the docs are made.
+"""The OSC protocol: one table of addresses. Dispatch, argument checks, errors and docs/osc.md are derived from it.
 
-An argument's kind is ``i`` (whole number), ``f`` (number), ``s`` (text) or, only sent, ``b`` (bytes); one with
-``optional`` may be left out. ``{p}`` in an address is a player, 1 to 16, ``{k}`` a dimension of a latent space, 1 to
-32. Every setter without arguments is a getter.
+An argument has a kind: ``i`` (integer), ``f`` (float), ``s`` (string) or ``b`` (bytes, only in messages that the stage
+sends). An ``optional`` argument may be left out. In an address ``{p}`` stands for a player (1 to 16), ``{k}`` for a
+dimension of a latent space (1 to 32), ``{n}`` for a part (1 to 8). A setter that is sent without arguments is a getter.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 PORT = 7707
 PLAYERS = 16
 DIMENSIONS = 32
-"""Dimensions of a latent space that have an address of their own; the first ones matter most."""
+"""Number of latent dimensions that have their own address. The first dimensions have the largest effect."""
 
 PARTS = 8
-"""Parts of a player that have addresses of their own."""
+"""Number of parts of a player that have their own addresses."""
 
 SLOTS = 16
 AXES = ("density", "register", "syncopation", "contour", "brightness", "loudness")
@@ -27,7 +27,7 @@ MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop", "harm
 
 
 class ProtocolError(ValueError):
-    """A message that cannot be taken; ``code`` is a short word for programs, the text for people."""
+    """A message that the stage rejects. ``code`` is a short identifier for programs; the text is for people."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -36,7 +36,11 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: its name, kind, range and unit."""
+    """One argument of a message.
+
+    ``kind`` is ``i``, ``f``, ``s`` or ``b``. ``low`` and ``high`` bound a number, both inclusive; None means unbounded.
+    ``choices`` lists the allowed strings; empty allows any. ``unit`` is for people, such as "bpm".
+    """
 
     name: str
     kind: str = "f"
@@ -47,7 +51,7 @@ class Argument:
     unit: str = ""
 
     def check(self, address: str, value: Any) -> Any:
-        """The value in its own type; ProtocolError names the address, the argument, the value, what is allowed."""
+        """Return ``value`` converted to the argument's type. ProtocolError names address, argument, value and range."""
         where = f"{address} {self.name}"
         if self.kind == "s":
             if not isinstance(value, str):
@@ -72,11 +76,12 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One address. ``access`` is r (sent, not taken), w (a command) or rw (a setter that is a getter too).
+    """One address of the protocol.
 
-    ``handler`` is the method that acts on it, as module.method of `rnnmuse.realtime.control`: "transport.tempo" is
-    `TransportControl.tempo`, and ``get_tempo`` its getter. A row that is only sent has none. The arguments of a
-    ``free`` row are checked by its handler.
+    ``access`` is "r" (the stage sends it), "w" (a command) or "rw" (a setter that is also a getter). ``doc`` is its
+    description in docs/osc.md. ``handler`` names the method that handles it, as module.method in
+    `rnnmuse.realtime.control`: "transport.tempo" is `TransportControl.tempo`, and ``get_tempo`` is its getter. An
+    "r" row has no handler. The arguments of a ``free`` row are checked by its handler, not by this table.
     """
 
     address: str
@@ -87,7 +92,7 @@ class Row:
     free: bool = False
 
     def check(self, address: str, values: Sequence[Any]) -> list[Any]:
-        """The arguments checked; optional ones that were left out are missing at the end."""
+        """Return the checked arguments. Optional arguments that were left out are missing at the end of the list."""
         if len(values) > len(self.arguments):
             raise ProtocolError("count", f"{address}: {len(values)} arguments; takes {self.shape() or 'none'}")
         needed = [a for a in self.arguments if not a.optional]
@@ -96,6 +101,7 @@ class Row:
         return [a.check(address, v) for a, v in zip(self.arguments, values, strict=False)]
 
     def shape(self) -> str:
+        """Describe the arguments by kind and name, such as "i number, f? beats"."""
         return ", ".join(f"{a.kind}{'?' if a.optional else ''} {a.name}" for a in self.arguments)
 
 
@@ -122,7 +128,7 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
         _n("value", 0, 2),
         1.0,
         "factor on the model's own deviations from the grid; 0 is on the grid; a "
-        "phrase model of drums plays its hits as a drummer would, anew each time",
+        "phrase model of drums plays its hits as a drummer would, differently each time",
     ),
     "pattern": (
         _s("value", "held", "broken", "strummed", "oom-pah"),
@@ -130,7 +136,7 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
         "in harmonise: how a chord is played until the next",
     ),
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
-    "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of so many bars; 0 answers after a rest"),
+    "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of this many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
     "repeat": (_n("value", 0, 1), 0.5, "how much earlier bars are restated: 0 nothing, 0.5 as in real pieces, 1 all"),
     "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
@@ -141,12 +147,12 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     ),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
-"""Name, argument, default and meaning of each parameter of a player."""
+"""The parameters of a player: argument, default and description by name."""
 
 TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "temperature": (_n("value", 0, 5), 0.8, "0 the likeliest, 1 as the models learned"),
     "top_p": (_n("value", 0.01, 1), 0.95, "draw from the likeliest characters that hold this share"),
-    "rate": (_n("value", 0.1, 16, unit="syllables a beat"), 2.0, "how fast it speaks"),
+    "rate": (_n("value", 0.1, 16, unit="syllables a beat"), 2.0, "speed"),
     "unit": (_s("value", "character", "syllable", "word", "line", "phrase"), "word", "what a chunk is"),
     "when": (_s("value", "now", "beat", "bar"), "beat", "when the first chunk of a request comes"),
     "mixture": (_s("value", "linear", "product"), "linear", "weighted mean of the models, or weighted product"),
@@ -154,11 +160,11 @@ TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "after": (
         _n("value", 0, PLAYERS, "i"),
         0,
-        "speak once this text player has ended a sentence or line; 0 for always",
+        "write once this text player has ended a sentence or line; 0 for always",
     ),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same"),
 }
-"""Name, argument, default and meaning of each parameter of a text player."""
+"""The parameters of a text player: argument, default and description by name."""
 
 COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
     "model": (_s("name"), "covers", "which cover model draws"),
@@ -175,24 +181,26 @@ COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
         "that the music asks for",
     ),
 }
-"""Name, argument, default and meaning of what covers and the live picture are drawn with."""
+"""The settings of covers and of the live picture: argument, default and description by name."""
 
 _P = "/rnnmuse/player/{p}"
 _T = "/rnnmuse/text/{p}"
 
 TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "server.hello"),
-    Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with it",
+    Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with the number",
         "server.ping"),
-    Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced after all before it",
+    Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced once every "
+        "earlier message has been handled",
         "server.sync"),
-    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that begin so",
+    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that "
+        "begin with the prefix",
         "server.list"),
     Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "server.describe"),
     Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, unit="s", optional=True),
         _n("ahead", 0, 2, unit="s", optional=True), _n("port", 1, 65535, "i", optional=True)), "send notes, beats and "
-        "errors here; the lease is 60 s unless it is renewed; with ahead, notes come so early, in bundles with their "
-        "time; with a port, they and all answers go to that port of the sender", "server.subscribe"),
+        "errors here; the lease is 60 s unless it is renewed; with ahead, notes come that much early, in time-tagged "
+        "bundles; with a port, they and all answers go to that port of the sender", "server.subscribe"),
     Row("/rnnmuse/claim", "w", (_n("player", -1, PLAYERS, "i", optional=True),), "a player for the sender alone, for "
         "as long as it is subscribed; answers its number: this one, or where it is taken another; 0 takes any, -1 "
         "gives it back", "server.claim"),
@@ -200,18 +208,18 @@ TABLE: tuple[Row, ...] = (
         "that comes in, as /rnnmuse/monitored; the lease is 60 s unless it is renewed, 0 ends it", "watch.monitor"),
     Row("/rnnmuse/monitored", "r", (_s("sender"), _s("address"), _s("arguments")), "sent: a message that came, from "
         "whom, and its arguments as JSON"),
-    Row("/rnnmuse/unsubscribe", "w", (), "no more of them", "server.unsubscribe"),
+    Row("/rnnmuse/unsubscribe", "w", (), "end the subscription", "server.unsubscribe"),
     Row("/rnnmuse/watch", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send each value that is set "
         "here, once it holds, and each note when it is planned; the lease is 60 s unless it is renewed, 0 ends it",
         "watch.watch"),
     Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender",
         "server.reply_to"),
-    Row("/rnnmuse/probe", "w", (_n("number", -1e9, 1e9, "i"),), "goes on to every subscriber: a bridge in another "
+    Row("/rnnmuse/probe", "w", (_n("number", -1e9, 1e9, "i"),), "forwarded to every subscriber: a bridge in another "
         "program answers it with /rnnmuse/probed", "server.probe"),
-    Row("/rnnmuse/probed", "w", (_n("number", -1e9, 1e9, "i"), _s("host")), "a bridge is there, in this host; goes on "
-        "to every subscriber", "server.probed"),
+    Row("/rnnmuse/probed", "w", (_n("number", -1e9, 1e9, "i"), _s("host")), "a bridge in this host answers a probe; "
+        "forwarded to every subscriber", "server.probed"),
     Row("/rnnmuse/stats", "w", (), "answers notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
-        "dropped, engines begun anew", "server.stats"),
+        "dropped, engine restarts", "server.stats"),
     Row("/rnnmuse/provenance", "w", (), "answers version, IPTC digital source type, share of the notes that the "
         "performer sent (0-1), then name and hash of each model that has played", "server.provenance"),
     Row("/rnnmuse/models", "w", (), "answers the models that can be named", "server.models"),
@@ -219,47 +227,48 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/midi/available", "w", (), "answers in or out and the name of each MIDI port that can be opened; then "
         "once without arguments", "midi.available"),
     Row("/rnnmuse/midi/test", "w", (_s("output", optional=True),), "plays a note for half a second on the outputs "
-        "whose name contains this, on all without; subscribers are not meant", "midi.test"),
+        "whose name contains this, or on all outputs; subscribers do not get it", "midi.test"),
     Row("/rnnmuse/midi/learn", "w", (_s("address"), _n("low", -1e6, 1e6, optional=True),
         _n("high", -1e6, 1e6, optional=True)), "the next controller that moves will set this address, over its whole "
         "range or from low to high", "midi.learn"),
-    Row("/rnnmuse/midi/unlearn", "w", (_s("address"),), "no controller sets it any more", "midi.unlearn"),
+    Row("/rnnmuse/midi/unlearn", "w", (_s("address"),), "remove the controllers that set this address", "midi.unlearn"),
     Row("/rnnmuse/midi/map", "w", (), "answers channel, controller, address, low, high of each that is learned; then "
         "once without arguments", "midi.map"),
-    Row("/rnnmuse/preset/store", "w", (_n("number", 1, 128, "i"),), "keep how the players are", "preset.store"),
-    Row("/rnnmuse/preset/recall", "w", (_n("number", 1, 128, "i"),), "bring them back to it; a MIDI program change "
+    Row("/rnnmuse/preset/store", "w", (_n("number", 1, 128, "i"),), "store the state of all players", "preset.store"),
+    Row("/rnnmuse/preset/recall", "w", (_n("number", 1, 128, "i"),), "restore a stored state; a MIDI program change "
         "does the same", "preset.recall"),
     Row("/rnnmuse/presets", "w", (), "answers the numbers of the presets", "preset.numbers"),
     Row("/rnnmuse/rig/save", "w", (), "write players, presets and learned controllers into the rig's file",
         "preset.save_rig"),
-    Row("/rnnmuse/transport/play", "w", (), "run from the start", "transport.play"),
-    Row("/rnnmuse/transport/stop", "w", (), "stand still; every note is ended", "transport.stop"),
-    Row("/rnnmuse/transport/continue", "w", (), "run on", "transport.resume"),
+    Row("/rnnmuse/transport/play", "w", (), "play from the start", "transport.play"),
+    Row("/rnnmuse/transport/stop", "w", (), "stop the clock and end every note", "transport.stop"),
+    Row("/rnnmuse/transport/continue", "w", (), "play from the present position", "transport.resume"),
     Row("/rnnmuse/transport/panic", "w", (), "end every note at once, never queued", "transport.panic"),
-    Row("/rnnmuse/transport/running", "rw", (_n("value", 0, 1, "i"),), "1 runs on, 0 stands still",
+    Row("/rnnmuse/transport/running", "rw", (_n("value", 0, 1, "i"),), "1 plays from the present position, 0 stops",
         "transport.running"),
     Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "transport.tempo"),
     Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "transport.position"),
     Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "transport.source"),
     Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
-        "another program's position now (with a time tag: then); followed while the source is osc", "transport.lead"),
+        "another program's position now, or at the time tag; followed while the source is osc", "transport.lead"),
     Row("/rnnmuse/transport/cue", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
-        "stand at this position with what is played from there planned already: a start from there has its first "
+        "stop at this position and plan the notes that follow it: a start from there does not miss its first "
         "beat", "transport.cue"),
     Row("/rnnmuse/transport/render", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
-        "play on to this position out of time, for a program that renders faster than time; answers "
-        "…/rendered once all up to there is planned", "transport.render"),
-    Row("/rnnmuse/transport/rendered", "r", (_n("beat", 0, 1e7),), "sent: all up to this position is planned"),
+        "play to this position as fast as possible, for a program that renders offline; answers "
+        "…/rendered once every note up to there is planned", "transport.render"),
+    Row("/rnnmuse/transport/rendered", "r", (_n("beat", 0, 1e7),), "sent: every note up to this position is planned"),
     Row("/rnnmuse/transport/metre", "rw", (_n("numerator", 1, 64, "i"), _n("denominator", 1, 32, "i"),
         _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from this bar on or, with a beat, "
         "from that position on, where a bar begins", "transport.metre"),
-    Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "where the second eighth falls",
+    Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "position of the second eighth within "
+        "its beat: 0.5 is straight, 0.667 a triplet",
         "transport.swing"),
-    Row("/rnnmuse/harmony", "w", (), "answers beat, chord, key, confidence and source of what holds now, as "
+    Row("/rnnmuse/harmony", "w", (), "answers beat, chord, key, confidence and source of the present harmony, as "
         "/rnnmuse/out/harmony", "harmony.now"),
-    Row("/rnnmuse/harmony/chart", "rw", (_s("chart"),), 'chords in bars, over and over from the next bar line on, such '
+    Row("/rnnmuse/harmony/chart", "rw", (_s("chart"),), 'chords in bars, repeated from the next bar line on, such '
         'as "Am7 | D7 | Gmaj7 % |"; empty for none; see [harmony](harmony.md)', "harmony.given"),
-    Row("/rnnmuse/harmony/chord", "rw", (_s("chord"),), "a chord that holds from now on; empty to let it go",
+    Row("/rnnmuse/harmony/chord", "rw", (_s("chord"),), "a chord that holds from now on; empty to release it",
         "harmony.given"),
     Row("/rnnmuse/harmony/key", "rw", (_s("key"),), "the key of all players; empty to follow what is heard",
         "harmony.given"),
@@ -275,45 +284,46 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/out/harmony/coming", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord")), "sent: the chord now and "
         "those that come, as pairs of beat and chord", free=True),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
-        "the player hears a note; velocity 0 ends it, or it ends after so many beats", "player.note"),
+        "the player hears a note; velocity 0 ends it, or it ends after the given beats", "player.note"),
     Row(_P + "/start", "w", (), "begin to play", "player.start"),
     Row(_P + "/stop", "w", (), "stop, and end its notes", "player.stop"),
-    Row(_P + "/started", "rw", (_n("value", 0, 1, "i"),), "1 plays whenever the clock runs, 0 is stopped",
+    Row(_P + "/started", "rw", (_n("value", 0, 1, "i"),), "1 plays while the clock runs, 0 is stopped",
         "player.started"),
     Row(_P + "/mute", "rw", (_n("value", 0, 1, "i"),), "1 plays on, but is not heard", "player.mute"),
     Row(_P + "/solo", "rw", (_n("value", 0, 1, "i"),), "1 is heard, and of the others only those that are solo too",
         "player.solo"),
     Row(_P + "/reset", "w", (), "forget what was heard", "player.reset"),
-    Row(_P + "/prompt", "w", (), "the player takes these notes for what was played before, up to now; a phrase model "
-        "takes the first bars of them as its phrase; of each note: start and length in beats, pitch, velocity",
+    Row(_P + "/prompt", "w", (), "replace the player's history by these notes, up to now; a phrase model "
+        "takes their first bars as its phrase; for each note: start and length in beats, pitch, velocity",
         "player.prompt", free=True),
-    Row(_P + "/hold", "w", (), "the mode hold", "player.hold"),
+    Row(_P + "/hold", "w", (), "set the mode to hold", "player.hold"),
     Row(_P + "/generate", "w", (_n("beats", 1, 256), _n("seed", 0, 2**31 - 1, "i", optional=True)),
-        "play for so many beats from the next beat; answers with a job, and …/done when the last note is made",
+        "play for this many beats from the next beat; answers with a job, then …/done when the last note is planned",
         "player.generate"),
     Row(_P + "/hears", "rw", (_s("whom"),), 'MIDI channels and players it hears, such as "ch1 ch10 2", "all", "none"',
         "player.hears"),
-    Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters come",
+    Row(_P + "/when", "rw", (_s("when", "now", "beat", "bar"),), "when changes of mode and parameters take effect",
         "player.when"),
     Row(_P + "/mode", "rw", (_s("mode", *MODES),), "what it does with what it hears", "player.mode"),
-    Row(_P + "/model", "rw", (_s("name"),), "which model plays; changes at the next bar line", "player.model"),
-    Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all when "
-        "empty; a recording has them all", "player.target"),
+    Row(_P + "/model", "rw", (_s("name"),), "the model; it changes at the next bar line", "player.model"),
+    Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all if "
+        "empty; a recording gets all notes", "player.target"),
     Row(_P + "/latent", "rw", (), "the point of a phrase model, every number of it, in standard deviations; played "
         "from the next sixteenth", "latent.point", free=True),
-    Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one number of it; the first ones matter most",
+    Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one coordinate of the point; the first ones "
+        "have the largest effect",
         "latent.dimension"),
     Row(_P + "/latent/axis/{axis}", "rw", (_n("value", 0, 1),), "the phrase made more or less so, 0.5 as most phrases "
         "are; melodies have density, register, syncopation and contour, drums density, syncopation, brightness and "
         "loudness", "latent.axis"),
     Row(_P + "/latent/map", "rw", (_s("across", *AXES, "slots"), _s("up", *AXES, optional=True)),
-        "what the pad is: two axes, from the phrase that was last set, or the stored phrases in rows", "latent.map"),
-    Row(_P + "/latent/xy", "rw", (_n("x", 0, 1), _n("y", 0, 1)), "where the finger is on the pad", "latent.xy"),
+        "what the pad shows: two axes around the phrase that was set last, or the stored phrases", "latent.map"),
+    Row(_P + "/latent/xy", "rw", (_n("x", 0, 1), _n("y", 0, 1)), "position on the pad", "latent.xy"),
     Row(_P + "/latent/x", "rw", (_n("value", 0, 1),), "xy for one fader", "latent.x"),
     Row(_P + "/latent/y", "rw", (_n("value", 0, 1),), "xy for one fader", "latent.y"),
     Row(_P + "/latent/store", "w", (_n("slot", 1, SLOTS, "i"),), "keep the point; the slots hold examples at first",
         "latent.store"),
-    Row(_P + "/latent/recall", "w", (_n("slot", 1, SLOTS, "i"),), "back to a stored point", "latent.recall"),
+    Row(_P + "/latent/recall", "w", (_n("slot", 1, SLOTS, "i"),), "go to a stored point", "latent.recall"),
     Row(_P + "/latent/morph", "w", (_n("a", 1, SLOTS, "i"), _n("b", 1, SLOTS, "i"), _n("t", 0, 1)),
         "between two stored points, on the arc", "latent.morph"),
     Row(_P + "/latent/vary", "w", (_n("amount", 0, 1),), "a neighbour: 0 the same, 1 any phrase", "latent.vary"),
@@ -351,13 +361,13 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over"),
     Row("/rnnmuse/text/models", "w", (), "answers the text models that can be mixed", "text.models"),
     Row(_T + "/generate", "w", (_n("chunks", 0, 1e5, "i"), _n("seed", 0, 2**31 - 1, "i", optional=True)),
-        "say so many chunks, 0 for without end; answers with a job", "text.generate"),
-    Row(_T + "/prompt", "w", (_s("text"),), "read this as what came before", "text.prompt"),
+        "write this many chunks, 0 without end; answers with a job", "text.generate"),
+    Row(_T + "/prompt", "w", (_s("text"),), "set the text that comes before", "text.prompt"),
     Row(_T + "/mix", "w", (_s("player.model"), _n("weight", 0, 100)),
         "a model's fader; at first shakespeare is at 1, until another is mixed in its place", "text.mix"),
-    Row(_T + "/bind", "rw", (_n("player", 0, PLAYERS, "i"),), "say a syllable with each note of this player; 0 for by "
-        "the beat", "text.bind"),
-    Row(_T + "/stop", "w", (), "say no more", "text.stop"),
+    Row(_T + "/bind", "rw", (_n("player", 0, PLAYERS, "i"),), "send a syllable with each note of this player; 0 "
+        "follows the beat", "text.bind"),
+    Row(_T + "/stop", "w", (), "stop writing", "text.stop"),
     Row(_T + "/reset", "w", (), "forget the prompt and what was written", "text.reset"),
     *(Row(f"{_T}/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "text.parameter")
       for name, (argument, default, doc) in TEXT_PARAMETERS.items()),
@@ -371,8 +381,8 @@ TABLE: tuple[Row, ...] = (
         "what is played, as …/frame; 0 ends it", "cover.stream"),
     *(Row(f"/rnnmuse/cover/{name}", "rw", (argument,), f"{doc} (at first {default!r})", "cover.setting")
       for name, (argument, default, doc) in COVER_SETTINGS.items()),
-    Row("/rnnmuse/cover/progress", "r", (_n("job", 1, 2**31 - 1, "i"), _n("share", 0, 1)), "sent: how far a cover "
-        "is"),
+    Row("/rnnmuse/cover/progress", "r", (_n("job", 1, 2**31 - 1, "i"), _n("share", 0, 1)), "sent: the finished part "
+        "of a cover"),
     Row("/rnnmuse/cover/done", "r", (_n("job", 1, 2**31 - 1, "i"), _s("file")), "sent: a cover is done; the file's "
         "name in the output folder"),
     Row("/rnnmuse/cover/frame", "r", (_n("number", 1, 2**31 - 1, "i"), Argument("picture", "b")), "sent: a picture of "
@@ -380,18 +390,20 @@ TABLE: tuple[Row, ...] = (
     Row("/dirt/play", "w", (), "an event of TidalCycles: the player of its orbit hears it; pairs of name and value",
         "player.dirt", free=True),
     Row("/rnnmuse/beat", "r", (_n("beat", 0, 1e7, "i"), _n("bpm", 20, 999)), "sent on every beat"),
-    Row("/rnnmuse/error", "r", (_s("address"), _s("code"), _s("text")), "sent: what could not be done, and why"),
+    Row("/rnnmuse/error", "r", (_s("address"), _s("code"), _s("text")), "sent: the address that was refused, a code "
+        "and the reason"),
 )  # fmt: skip
 
 
 WATCHED_COMMANDS = ("/rnnmuse/transport/play", "/rnnmuse/transport/stop", "/rnnmuse/transport/panic", _T + "/reset",
                     _T + "/stop", _T + "/prompt", _T + "/mix", "/rnnmuse/preset/store", "/rnnmuse/midi/unlearn",
                     _P + "/latent/store")  # fmt: skip
-"""Commands that clients which watch get as they were given."""
+"""Commands that are forwarded unchanged to clients that watch."""
 
 
 class Entry(NamedTuple):
-    """A row at one of its addresses: the player (0 without) and the word that varies, such as a parameter's name."""
+    """A row at one concrete address. ``player`` is 0 where the address has none; ``word`` is its last variable part,
+    such as a parameter's name."""
 
     row: Row
     player: int
@@ -399,7 +411,7 @@ class Entry(NamedTuple):
 
 
 def addresses() -> dict[str, Entry]:
-    """Every address written out."""
+    """Return every concrete address with its entry."""
     out: dict[str, Entry] = {}
     for row in TABLE:
         words = {row.address: row.address.rsplit("/", 1)[1]}
@@ -416,7 +428,7 @@ def addresses() -> dict[str, Entry]:
 
 
 def normal(name: str, value: float) -> float:
-    """A parameter's value from 0-1, in its own range."""
+    """Scale a fader value, 0 to 1, to the range of the parameter ``name``."""
     argument = PARAMETERS[name][0]
     assert argument.low is not None
     assert argument.high is not None

@@ -58,4 +58,4 @@ def test_defaults_are_legal_and_norms_span_the_range():
 
 def test_the_page_is_the_table():
     page = Path(__file__).parents[1] / "docs" / "osc.md"
-    assert page.read_text("utf-8").endswith(reference()), "write it anew: rnnmuse.protocol.reference()"
+    assert page.read_text("utf-8").endswith(reference()), "write rnnmuse.protocol.reference() into it"
