@@ -139,6 +139,11 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of this many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
     "repeat": (_n("value", 0, 1), 0.5, "how much earlier bars are restated: 0 nothing, 0.5 as in real pieces, 1 all"),
+    "original": (
+        _n("value", 0, 1),
+        0.5,
+        "keep from repeating the music that the model learned from: 0 off, 0.5 runs of 16 notes are too long, 1 of 10",
+    ),
     "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
     "steady": (
         _n("value", 0, 1, "i"),

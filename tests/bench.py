@@ -10,10 +10,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +75,38 @@ def events(name: str, count: int = 3000) -> None:
     median, late = seconds[count // 2], seconds[int(count * 0.99)]
     rate = count / sum(seconds)
     print(f"one event of {name:<11}{1000 * median:6.2f} ms median, p99 {late / median:.1f} x, {rate:,.0f} events/s")
+
+
+def originality(name: str, count: int = 3000) -> None:
+    """What the guard takes of an event, and one look-up: shares, from one run."""
+    model = load(name).model
+    player = Player(model, Frame(Piece()), Rules(Constraints(rest=4.0), Piece(), model.drums, len(model.parts)),
+                    Random(1))  # fmt: skip
+    guard, spent = player.guard, 0.0
+    assert guard is not None
+    assert model.corpus is not None
+
+    def timing(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            nonlocal spent
+            began = time.perf_counter()
+            try:
+                return method(*given)
+            finally:
+                spent += time.perf_counter() - began
+
+        return call
+
+    guard.take, guard.allowed = timing(guard.take), timing(guard.allowed)  # type: ignore[method-assign]
+    began = time.perf_counter()
+    for _ in range(count):
+        player.next(player.grid, 10**9)
+    whole = time.perf_counter() - began
+    began = time.perf_counter()
+    for value in range(count):
+        model.corpus.holds(value * 0x9E3779B97F4A7C15 % (1 << 64))
+    one = time.perf_counter() - began
+    print(f"guard of {name:<11} {spent / whole:.4f} of an event, a look-up {one / whole:.4f}")
 
 
 def characters(name: str, count: int = 3000) -> None:
@@ -251,6 +285,8 @@ if __name__ == "__main__":
         match bundle.about["kind"]:
             case "stream":
                 events(name)
+                if load(name).model.corpus is not None:
+                    originality(name)
             case "text":
                 characters(name)
             case "phrase":

@@ -46,6 +46,9 @@ Repeat = Annotated[float | None, typer.Option(help="How much is restated: 0 noth
 Expression = Annotated[
     float | None, typer.Option(help="Dynamics, tempo and pedal of a performer, 0 to 2; 1 for models of scores.")
 ]
+Original = Annotated[
+    float, typer.Option(help="Keep runs of the training corpus short: 0 off, 0.5 under 16 notes, 1 under 10.")
+]
 Ending = Annotated[bool, typer.Option("--ending", help="End the piece: a cadence and a long last note.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
 Audio = Annotated[
@@ -79,6 +82,7 @@ def generate(
     repeat: Repeat = None,
     expression: Expression = None,
     ending: Ending = False,
+    original: Original = 0.5,
     out: Out = None,
     audio: Audio = None,
     picture: Picture = None,
@@ -93,7 +97,7 @@ def generate(
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
         temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony,
-        repeat, expression, ending,
+        repeat, expression, ending, original,
     )  # fmt: skip
     if prompt is not None:
         _continue(prompt, model, bars, settings, out, audio, picture, False, force, as_json, no_provenance)
@@ -131,6 +135,7 @@ def continue_(
     repeat: Repeat = None,
     expression: Expression = None,
     ending: Ending = False,
+    original: Original = 0.5,
     out: Out = None,
     audio: Audio = None,
     picture: Picture = None,
@@ -145,7 +150,7 @@ def continue_(
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
         temperature, top_p, seed, key, scale, chords, density, tempo, None, players, low, high, polyphony,
-        repeat, expression, ending,
+        repeat, expression, ending, original,
     )  # fmt: skip
     _continue(file, model, bars, settings, out, audio, picture, as_written, force, as_json, no_provenance)
 

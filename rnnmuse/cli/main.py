@@ -24,6 +24,7 @@ from rnnmuse.cli import (
     live,
     lyrics,
     models,
+    originality,
     phrases,
     play,
     ports,
@@ -78,6 +79,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "ports": ports.ports,
         "doctor": doctor.doctor,
         "provenance": provenance.provenance,
+        "originality": originality.originality,
     },
 }
 """The commands by the panel of the help in which they stand; groups of commands follow."""

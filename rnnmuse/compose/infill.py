@@ -176,7 +176,15 @@ def _played(
     bars = max(1, round((end - start) / frame.metre_at(start).bar_beats))
     plan = muse._plan(replace(frame, parts=parts), start, bars, replace(settings, ending=False), used, seed)
     player = constrained(
-        muse.model, frame, rules, seed, settings.temperature, muse.top_p(settings), settings.density, plan
+        muse.model,
+        frame,
+        rules,
+        seed,
+        settings.temperature,
+        muse.top_p(settings),
+        settings.density,
+        plan,
+        settings.original,
     )
     rows = before.events.tolist()
     skipped = max(0, len(rows) - HEARD)

@@ -27,7 +27,7 @@ from rnnmuse.music.theory import (
 )
 from rnnmuse.play.limits import Constraints
 from rnnmuse.play.plan import Plan
-from rnnmuse.play.sampler import Event, constrained, events_until
+from rnnmuse.play.sampler import ORIGINAL, Event, constrained, events_until
 from rnnmuse.provenance.record import Made, chosen
 
 MEMORY = 2048  # events of the prompt that are heard; the state has forgotten what was before
@@ -50,8 +50,9 @@ class Settings:
     ``players`` names or a number of the model's parts; ``low`` and ``high`` MIDI notes; ``polyphony`` notes at
     once in one part; ``repeat`` how much is restated, 0 to 1, 0.5 as in the music that the model learned from;
     ``expression`` 0 to 2 how much of a performer's dynamics, tempo and pedal is added, by default 1 for a model that
-    learned from scores and 0 otherwise; ``ending`` makes the last bar the end of a piece. The same ``seed`` gives the
-    same music.
+    learned from scores and 0 otherwise; ``ending`` makes the last bar the end of a piece; ``original`` keeps
+    runs of the training corpus short, 0 off, 0.5 under 16 notes, 1 under 10 (`rnnmuse.play.guard`). The same ``seed``
+    gives the same music.
     """
 
     temperature: float = 1.0
@@ -70,12 +71,15 @@ class Settings:
     repeat: float | None = None
     expression: float | None = None
     ending: bool = False
+    original: float = ORIGINAL
 
     def __post_init__(self) -> None:
         if self.repeat is not None and not 0 <= self.repeat <= 1:
             raise ValueError(f"repeat: {self.repeat}; must be 0 to 1")
         if self.expression is not None and not 0 <= self.expression <= 2:
             raise ValueError(f"expression: {self.expression}; must be 0 to 2")
+        if not 0 <= self.original <= 1:
+            raise ValueError(f"original: {self.original}; must be 0 to 1")
         if self.tempo is not None and not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo: {self.tempo}; must be 10 to 400 bpm")
         if self.density is not None and not 0.05 <= self.density <= 24:
@@ -288,7 +292,15 @@ class Muse:
             gravity=self.model.gravity if scale is None else 0.0,
         )
         player = constrained(
-            self.model, frame, rules, seed, settings.temperature, self.top_p(settings), settings.density, plan
+            self.model,
+            frame,
+            rules,
+            seed,
+            settings.temperature,
+            self.top_p(settings),
+            settings.density,
+            plan,
+            settings.original,
         )
         player.at(origin)
         for row in heard:

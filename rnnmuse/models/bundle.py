@@ -12,6 +12,7 @@ read1.onnx           what a stream model's reads of its memory say to its heads,
                      them it is computed from the weights
 forms.json           a stream model's forms of real pieces, bar by bar (`rnnmuse.play.plan`)
 alphabet.json        a text model's characters
+originality.npz      a stream model's index of what it learned from (`rnnmuse.models.originality`)
 training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
 groove*              of a phrase model of drums: the network that plays them as a human would
@@ -262,6 +263,7 @@ def _fitting(name: str) -> Iterator[None]:
 
 def load_stream(name: str) -> StreamModel:
     """Load and check the stream model ``name``; BundleError names the file that is wrong."""
+    from rnnmuse.models import originality
     from rnnmuse.models.stream import StreamModel
     from rnnmuse.music.codec import PartClass
 
@@ -289,6 +291,8 @@ def load_stream(name: str) -> StreamModel:
             [(bundle.folder / file).read_bytes() for file in READS if (bundle.folder / file).exists()],
         )
         model.digest = bundle.digest
+        corpus = bundle.folder / originality.FILE
+        model.corpus = originality.Index.load(corpus) if corpus.exists() else None
         return model
 
 

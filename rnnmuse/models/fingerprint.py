@@ -18,6 +18,9 @@ WINDOW, STRIDE = 24, 8
 LONGEST = WINDOW + 2 * STRIDE - 1
 """Letters (spaces and punctuation not counted) of a quotation that is found for certain."""
 
+LIMIT = 60
+"""Letters in common beyond which a text counts as copied."""
+
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -69,3 +72,18 @@ class Fingerprint:
         at = np.minimum(np.searchsorted(self.kept, found), len(self.kept) - 1)
         known = self.kept[at] == found
         return bool((known[:-STRIDE] & known[STRIDE:]).any())
+
+    def longest(self, text: str) -> int:
+        """Letters of the longest run in common with the training text, up to 2 STRIDE too few; 0 under LONGEST."""
+        found = hashes(text)
+        if not len(found) or not len(self.kept):
+            return 0
+        at = np.minimum(np.searchsorted(self.kept, found), len(self.kept) - 1)
+        known = self.kept[at] == found
+        best = 0
+        for phase in range(STRIDE):
+            run = 0
+            for hit in known[phase::STRIDE].tolist():
+                run = run + 1 if hit else 0
+                best = max(best, run)
+        return WINDOW + (best - 1) * STRIDE if best > 1 else 0

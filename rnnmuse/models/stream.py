@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.models.memory import Memory, Slots
+from rnnmuse.models.originality import Index
 from rnnmuse.models.runtime import session
 from rnnmuse.music.codec import (
     BAR_LENGTH,
@@ -235,6 +236,8 @@ class StreamModel:
 
     digest = ""
     """The hash of its bundle, for records of provenance."""
+    corpus: Index | None = None
+    """What it learned from, where the bundle says."""
 
     def __init__(
         self,

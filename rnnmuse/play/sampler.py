@@ -35,6 +35,8 @@ from rnnmuse.music.codec import (
     density_class,
 )
 from rnnmuse.music.piece import Piece
+from rnnmuse.play import guard
+from rnnmuse.play.guard import Guard
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import Plan
@@ -45,6 +47,8 @@ STEER = 0.6
 STEEPEST = 6.0
 TOUCH = 0.99
 """The least nucleus of velocity and micro-timing: their tails are what makes a performance."""
+ORIGINAL = 0.5
+"""The fader of `rnnmuse.play.guard` where none is given: runs of 16 notes are too long."""
 SILENT_BARS = 2
 """Bars of silence after which a part that is to play is drawn more often."""
 _BLOCK = 8 * GRID
@@ -131,6 +135,7 @@ class Saved:
     struck: frozenset[tuple[int, int]]
     heard: tuple[int, ...]
     tilt: float
+    guard: guard.Saved = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -149,6 +154,9 @@ class Player:
     top_p: float = 1.0
     grid: int = 0
     micro: int = 0
+    original: float = ORIGINAL
+    guard: Guard | None = field(init=False)
+    """Keeps it from repeating the training corpus; None for a model without an index of it."""
     state: State = field(init=False)
     started: dict[tuple[int, int], int] = field(default_factory=dict)
     foreign: set[tuple[int, int]] = field(default_factory=set)
@@ -163,6 +171,8 @@ class Player:
 
     def __post_init__(self) -> None:
         check(self.temperature, self.top_p)
+        index = self.model.corpus
+        self.guard = None if index is None else Guard(index, self.model.drums, self.original)
         self._heard = [self.grid] * len(self.model.parts)
         self.at(self.grid)
 
@@ -176,7 +186,7 @@ class Player:
     def hear(self, event: Event) -> None:
         """Take ``event`` (seven classes) as played."""
         self._expect()
-        self._take(event)
+        self._take(event, own=False)
 
     def listen(self, event: Event) -> None:
         """Take ``event`` as played by somebody else, whose notes are not ours to end."""
@@ -206,6 +216,7 @@ class Player:
             frozenset(self._struck),
             tuple(self._heard),
             self._tilt,
+            {} if self.guard is None else self.guard.save(),
         )
 
     def restore(self, saved: Saved) -> None:
@@ -215,6 +226,8 @@ class Player:
         self._expected, self._previous = saved.expected, saved.previous
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
         self._heard, self._tilt = list(saved.heard), saved.tilt
+        if self.guard is not None:
+            self.guard.restore(saved.guard)
 
     def next(
         self, earliest: int, end: int, at: int | None = None, pitches: Collection[int] | None = None
@@ -262,7 +275,7 @@ class Player:
         assert self._expected is not None
         return self._expected
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event, own: bool = True) -> None:
         wait = event[BEATS] * GRID + event[SUB]
         self.grid += wait
         if wait:
@@ -275,6 +288,8 @@ class Player:
             self._onsets.append(self.grid)
             self._heard[key[0]] = self.grid
             self._struck.add(key)
+            if self.guard is not None:
+                self.guard.take(event[PART], self.grid, event[PITCH], own)
             if key[0] != self.model.drums:
                 self.started[key] = self.grid
         else:
@@ -327,7 +342,10 @@ class Player:
         kind = self._pick(expected, KIND, [bool(ending) and (full or not now), not full])
         if kind == ON:
             part = self._pick(expected, PART, _only(len(self.model.parts), playable), self._owed(grid, playable))
-            pitch = self._pick(expected, PITCH, playable[part], self.rules.leaning(part, grid))
+            allowed = playable[part]
+            if self.guard is not None and pitches is None:
+                allowed = self.guard.allowed(part, grid, allowed)
+            pitch = self._pick(expected, PITCH, allowed, self.rules.leaning(part, grid))
             velocity = self._pick(expected, VELOCITY, None)
         else:
             part = self._pick(expected, PART, _only(len(self.model.parts), [p for p, _ in ending]))
@@ -470,10 +488,11 @@ def constrained(
     top_p: float,
     density: float | None,
     plan: Plan | None = None,
+    original: float = ORIGINAL,
 ) -> Player:
     """A player at the start of ``piece``'s maps."""
     rules = Rules(constraints, piece, model.drums, len(model.parts), bass_of(model), model.pitches)
-    return Player(model, Frame(piece, density, plan), rules, Random(seed), temperature, top_p)
+    return Player(model, Frame(piece, density, plan), rules, Random(seed), temperature, top_p, original=original)
 
 
 def bass_of(model: StreamModel) -> int:

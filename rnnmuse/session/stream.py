@@ -272,6 +272,8 @@ class StreamPlayer:
             orders += self.beneath.end(beat)
         self._own_harmony, self.beneath = self._made_own(), self._made_beneath()
         self.player.temperature, self.player.top_p = self.parameters["temperature"], self._top_p
+        if self.player.guard is not None:
+            self.player.guard.original = self.parameters["original"]
         if name == "seed":
             self.player.random.seed(value)
         return orders
@@ -877,6 +879,7 @@ class StreamPlayer:
             Random(self.parameters["seed"]),
             self.parameters["temperature"],
             self._top_p,
+            original=self.parameters["original"],
         )
         made.at(grid)
         self._queue.clear()

@@ -20,7 +20,8 @@ INT8_LIMIT = 0.01
 """Share of the likelihood that int8 weights may cost."""
 MADE = (
     "model.toml", "recipe.toml", "eval.json", SUMS, "weights.safetensors", "step.onnx", "encoder.onnx", "alphabet.json",
-    "training.bin", "read1.onnx", "read2.onnx", "groove.safetensors", "groove-reader.onnx", "groove-step.onnx",
+    "training.bin", "originality.npz", "read1.onnx", "read2.onnx", "groove.safetensors", "groove-reader.onnx",
+    "groove-step.onnx",
     "opponent.safetensors",
 )  # fmt: skip
 """Files that belong to one training: those of the old bundle are not kept."""

@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 
 from rnnmuse.models.bundle import READS, Bundle, read_weights
 from rnnmuse.models.likelihood import event_likelihoods
+from rnnmuse.models.originality import FILE as INDEX
+from rnnmuse.models.originality import index_of
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import (
     ACTIVE,
@@ -167,11 +169,13 @@ def export(
     folder: Path,
     check: Sequence[Encoded] = (),
     training: Sequence[Encoded] = (),
+    held_out: Sequence[Encoded] = (),
 ) -> Bundle:
     """Write the bundle ``folder`` (its name is the model's) and return it.
 
     What the precision of the step costs of the likelihood of the pieces in ``check`` is written to model.toml. The
-    forms that plans are drawn from are those of ``training``.
+    forms that plans are drawn from are those of ``training``, of which the index of originality is made too; it is
+    compared with ``held_out`` pieces.
     """
     recipe = recipe.changed(name=folder.name)
     with new_bundle(folder) as partial:
@@ -181,6 +185,9 @@ def export(
         precision, loss = write_graphs(partial, recipe, weights, check)
         forms = json.dumps(forms_of(training), separators=(",", ":"))
         (partial / "forms.json").write_text(forms, "utf-8")
+        if training:
+            drums = frozenset(i for i, part in enumerate(recipe.parts) if part.drum)
+            index_of(training, held_out or check, drums).save(partial / INDEX)
         about = {
             "step": precision,
             "step_loss": round(loss, 5),

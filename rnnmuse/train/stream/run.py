@@ -112,7 +112,12 @@ class StreamTraining(Training[Recipe]):
     def export(self, recipe: Recipe, folder: Path, start: str | None) -> Bundle:
         about = recipe.about or about_of(f"{len(self._training)} pieces", start)
         return export(
-            self._net, recipe.changed(about=about), folder, (self._held or self._training)[:6], self._training
+            self._net,
+            recipe.changed(about=about),
+            folder,
+            (self._held or self._training)[:6],
+            self._training,
+            self._held,
         )
 
 
