@@ -290,6 +290,7 @@ class Muse:
             rest=frame.metre_at(start / GRID).bar_beats,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
             gravity=self.model.gravity if scale is None else 0.0,
+            clash=self.model.clash,
         )
         player = constrained(
             self.model,

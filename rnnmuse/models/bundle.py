@@ -288,6 +288,7 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("top_p", 0.96)),
             float(about.get("gravity", 0.3)),
             float(about.get("restate", 0.0)),
+            float(about.get("clash", 0.0)),
             [(bundle.folder / file).read_bytes() for file in READS if (bundle.folder / file).exists()],
         )
         model.digest = bundle.digest

@@ -230,7 +230,8 @@ class StreamModel:
     real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part
     plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
     the nucleus that it is best drawn from, ``gravity`` the nats by which pitches outside an inferred key are less
-    likely, ``restate`` the nats by which the bar that the plan has restated is read more. ``said`` are the graphs
+    likely, ``restate`` the nats by which the bar that the plan has restated is read more, ``clash`` those by which a
+    pitch is less likely a semitone from one that begins with it. ``said`` are the graphs
     of what both reads of the memory say to the heads, without them it is computed from the weights.
     """
 
@@ -253,11 +254,12 @@ class StreamModel:
         top_p: float = 0.96,
         gravity: float = 0.3,
         restate: float = 0.0,
+        clash: float = 0.0,
         said: Sequence[bytes] = (),
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
-        self.top_p, self.gravity, self.restate = top_p, gravity, restate
+        self.top_p, self.gravity, self.restate, self.clash = top_p, gravity, restate, clash
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         self._session = session(step)

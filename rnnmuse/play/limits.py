@@ -27,7 +27,8 @@ class Constraints:
     lowest and highest note by part. ``voices``: ``polyphony`` by part, where it differs. ``together``,
     ``sounding``: notes of all parts that start at one grid position, and that sound, at most.
     ``gravity``: nats by which pitches outside the piece's key are less likely; the raised seventh of minor and the
-    tones of the chord are not. Drums know only ``density``, ``parts`` and ``rest``.
+    tones of the chord are not. ``clash``: nats by which a pitch is less likely a semitone from one that begins together
+    with it, in any octave. Drums know only ``density``, ``parts`` and ``rest``.
     """
 
     scale: frozenset[int] | None = None
@@ -44,6 +45,7 @@ class Constraints:
     together: int = 16
     sounding: int = 32
     gravity: float = 0.0
+    clash: float = 0.0
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (self.scale and all(0 <= pc <= 11 for pc in self.scale)):

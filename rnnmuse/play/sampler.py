@@ -345,7 +345,7 @@ class Player:
             allowed = playable[part]
             if self.guard is not None and pitches is None:
                 allowed = self.guard.allowed(part, grid, allowed)
-            pitch = self._pick(expected, PITCH, allowed, self.rules.leaning(part, grid))
+            pitch = self._pick(expected, PITCH, allowed, self._leaning(part, grid, wait))
             velocity = self._pick(expected, VELOCITY, None)
         else:
             part = self._pick(expected, PART, _only(len(self.model.parts), [p for p, _ in ending]))
@@ -391,6 +391,19 @@ class Player:
             value = sample(logits, self.random, self.temperature, top_p, mask)
         expected.choose(head, value)
         return value
+
+    def _leaning(self, part: int, grid: int, wait: int) -> NDArray[np.float32] | None:
+        """Weights (128,) in nats of the pitches of ``part``, by key, and by what began at this grid position."""
+        lean, clash = self.rules.leaning(part, grid), self.rules.constraints.clash
+        if wait or not clash or part == self.model.drums:
+            return lean
+        begun = {pitch % 12 for p, pitch in self._struck if p != self.model.drums}
+        near = [at for at in range(128) if ((at + 1) % 12 in begun or (at - 1) % 12 in begun) and at % 12 not in begun]
+        if not near:
+            return lean
+        out = np.zeros(128, np.float32) if lean is None else lean.copy()
+        out[near] -= np.float32(clash)
+        return out
 
     def _owed(self, grid: int, playable: Collection[int]) -> NDArray[np.float32] | None:
         """Weights (P,) of the parts: one that the plan has play, and that was silent for some bars, is drawn more."""

@@ -936,6 +936,7 @@ class StreamPlayer:
             longest=8.0,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
             gravity=GRAVITY if shared is not None else 0.0,
+            clash=self.model.clash,
         )
         return Rules(
             limits,

@@ -165,3 +165,19 @@ def test_state_is_of_one_size_however_long_the_music():
 def test_sampling_settings_are_checked(name, value):
     with pytest.raises(ValueError, match=name):
         Player(MODELS[0], Frame(Piece()), Rules(Constraints(), Piece(), 2, 3), Random(0), **{name: value})
+
+
+def test_what_begins_together_clashes_less_the_more_is_asked():
+    def semitones(clash):
+        found = pairs = 0
+        made = player(Constraints(clash=clash, longest=0.5, parts=frozenset({0})), 3)
+        for grid in range(0, 40 * GRID, GRID):
+            chord = [made.next(grid, 10**9, at=grid) for _ in range(3)]
+            pitches = [event[PITCH] for event in chord if event is not None and event[KIND] == ON]
+            steps = [(a - b) % 12 for i, a in enumerate(pitches) for b in pitches[:i]]
+            found += sum(step in (1, 11) for step in steps)
+            pairs += len(steps)
+        assert pairs > 30
+        return found / pairs
+
+    assert semitones(20.0) < 0.02 < semitones(0.0)

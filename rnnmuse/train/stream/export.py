@@ -197,6 +197,7 @@ def export(
             "top_p": recipe.top_p,
             "gravity": recipe.gravity,
             "restate": recipe.restate,
+            "clash": recipe.clash,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

@@ -17,15 +17,15 @@ class Recipe:
     """Settings of one training run.
 
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
-    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
-    in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are
-    drawn for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
-    ``score`` says that the pieces are scores, to which expression is added when they are played;
-    ``top_p`` is the nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an inferred key
-    are less likely, ``restate`` the nats by which the bar that the plan has restated is read more. The memory has
-    ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side, ``chunk`` events at a time, with
-    carried state. ``average`` is the decay at each step of the averaged weights that are kept. ``note`` says in words
-    what a setting cannot.
+    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words in
+    ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are drawn
+    for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
+    ``score`` says that the pieces are scores, to which expression is added when they are played; ``top_p`` is the
+    nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an inferred key are less likely,
+    ``restate`` the nats by which the bar that the plan has restated is read more, ``clash`` those by which a pitch is
+    less likely a semitone from one that begins with it. The memory has ``slots`` slots and ``readers`` heads. ``lanes``
+    pieces are read side by side, ``chunk`` events at a time, with carried state. ``average`` is the decay at each step
+    of the averaged weights that are kept. ``note`` says in words what a setting cannot.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Recipe:
     top_p: float = 0.96
     gravity: float = 0.3
     restate: float = 0.0
+    clash: float = 0.0
     data: tuple[dict[str, str], ...] = field(default=())
     embed: int = 192
     hidden: int = 384
@@ -76,7 +77,7 @@ class Recipe:
                 raise ValueError(f"{name}: {value!r}; must be from 0 to under 1")
         if not (isinstance(self.top_p, int | float) and 0 < self.top_p <= 1):
             raise ValueError(f"top_p: {self.top_p!r}; must be above 0, up to 1")
-        for name in ("gravity", "restate"):
+        for name in ("gravity", "restate", "clash"):
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value <= 20):
                 raise ValueError(f"{name}: {value!r}; must be 0 to 20")
