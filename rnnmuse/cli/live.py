@@ -56,6 +56,9 @@ def live(
     sound: Annotated[
         bool, typer.Option("--sound", help="Play on the sound card, by fluidsynth or the built-in synthesiser.")
     ] = False,
+    chords: Annotated[
+        str | None, typer.Option(help='Chords that players play over, such as "Am7 | D7 | Gmaj7 % |", looped.')
+    ] = None,
     midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
     screen: Annotated[bool, typer.Option("--screen", help="Open the screen in the browser.")] = False,
@@ -79,6 +82,7 @@ def live(
     from rnnmuse.protocol import MODES
     from rnnmuse.realtime.rig import open_rig, save_rig
     from rnnmuse.realtime.stage import Settings, Stage
+    from rnnmuse.session.checks import check_parameter
 
     if osc_port is not None and not 0 <= osc_port <= 65535:
         raise ValueError(f"osc-port: {osc_port}; must be 0 to 65535")
@@ -86,7 +90,9 @@ def live(
         raise ValueError(f"mode: {mode!r}; must be one of {', '.join(MODES)}")
     setup = config.load(rig) if rig is not None else config.Rig()
     s = setup.stage
-    s.update({n: v for n, v in (("model", model), ("port", osc_port), ("tempo", tempo)) if v is not None})
+    given = (("model", model), ("port", osc_port), ("tempo", tempo), ("chart", chords))
+    s.update({n: v for n, v in given if v is not None})
+    check_parameter("chart", s["chart"])
     page: Screen | None = None
     if screen or listen:
         page = Screen(listen or "127.0.0.1", http_port, tuple(allow or ()), browser)

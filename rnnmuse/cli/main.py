@@ -12,6 +12,7 @@ import typer
 
 from rnnmuse import __version__
 from rnnmuse.cli import (
+    analyse,
     bridges,
     compose,
     cover,
@@ -72,7 +73,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     },
     WORDS: {"text": text.text, "lyrics": lyrics.lyrics, "setting": lyrics.setting},
     PICTURES: {"show": show.show, "map": phrases.map_},
-    LEARN: {"evaluate": evaluate.evaluate},
+    LEARN: {"analyse": analyse.analyse, "evaluate": evaluate.evaluate},
     SETUP: {
         "demo": demo.demo,
         "cues": cues.cues,

@@ -42,6 +42,9 @@ def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
         stage.midi.learned = learned_of(rig.learned)
     stage.take("/rnnmuse/transport/swing", settings["swing"])
     stage.take("/rnnmuse/transport/metre", rig.metre.numerator, rig.metre.denominator)
+    for name, row in (("chart", "chart"), ("key", "key"), ("split", "split"), ("chords", "track")):
+        if settings[name]:
+            stage.take(f"/rnnmuse/harmony/{row}", settings[name])
     for number, seat in sorted(rig.players.items()):  # before anything plays: the first note is the rig's model's
         stage.presets.seat(number, replace(seat, started=False))
     stage.take("/rnnmuse/transport/source", settings["source"])
@@ -102,6 +105,7 @@ def save_rig(stage: Stage, rig: Rig, path: Path) -> Callable[[], str]:
             "swing": clock.swing,
             "metre": f"{clock.metre.numerator}/{clock.metre.denominator}",
             "source": stage.transport.source,
+            **stage.harmony.kept(),
         }
         seats = {number: seat.copy() for number, seat in stage.players.seats.items()}
         text = write(replace(rig, stage=settings, players=seats, presets=dict(stage.players.presets), learned=learned))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.play.chart import parse_chart
 from rnnmuse.protocol import ProtocolError
 
 
@@ -24,7 +25,12 @@ def _chord(text: str) -> None:
         parse_chord(text)
 
 
-CHECKS: dict[str, Callable[[str], None]] = {"key": _key, "scale": _scale, "chord": _chord}
+def _chart(text: str) -> None:
+    if text.strip():
+        parse_chart(text)
+
+
+CHECKS: dict[str, Callable[[str], None]] = {"key": _key, "scale": _scale, "chord": _chord, "chart": _chart}
 
 
 def check_parameter(name: str, value: Any) -> None:

@@ -11,6 +11,7 @@ sheets `HELD` are held out, the same for every run: `tests/evaluate_harmony.py` 
 from __future__ import annotations
 
 import argparse
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmuse.compose.analyse import MEASURES, described
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.music.codec import is_sung
 from rnnmuse.music.harmony import estimate_chords
@@ -205,13 +207,28 @@ def save(tables: dict[str, Floats], path: Path) -> None:
     np.savez_compressed(path, **{name: value.astype(kinds[name]) for name, value in tables.items()})  # type: ignore[arg-type]
 
 
+def save_reference(folder: Path, path: Path) -> None:
+    """Write the quantiles of each measure of `rnnmuse.compose.analyse` over the lead sheets under a folder."""
+    training, held = lead_sheets(folder)
+    found = [described(sheet.name, sheet.piece).measures for sheet in (*training, *held)]
+    quantiles = {
+        name: np.quantile([one[name] for one in found], np.linspace(0, 1, 21)).round(4).tolist() for name in MEASURES
+    }
+    about = f"{len(found)} lead sheets of OpenEWLD (commit ec03cbd), the part in the public domain. Licence: MIT"
+    path.write_text(json.dumps({"about": about, "quantiles": quantiles}, indent=1) + "\n", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="lead sheets with chord symbols")
     parser.add_argument("--beside", type=Path, help="songs with an accompaniment")
     parser.add_argument("--most", type=int, default=400, help="songs that are read at most")
     parser.add_argument("--out", type=Path, default=Path("harmony.npz"))
+    parser.add_argument("--reference", type=Path, help="write what `rnnmuse analyse` compares with, and end")
     asked = parser.parse_args()
+    if asked.reference:
+        save_reference(asked.folder, asked.reference)
+        return
     training, held = lead_sheets(asked.folder)
     beside = songs(asked.beside, asked.most) if asked.beside else []
     print(f"{len(training)} lead sheets, {len(held)} held out, {len(beside)} songs beside them")

@@ -46,6 +46,10 @@ class HarmonyControl:
     def get_given(self, call: Call) -> None:
         self._tickets.when_settled(("harmony", call.word), lambda: call.answer(self.values[call.word]))
 
+    def kept(self) -> dict[str, Any]:
+        """What a rig keeps of it."""
+        return {name: self.values[name] for name in ("chart", "key", "split")} | {"chords": self._channel}
+
     def set_up(self) -> None:
         """Give a new engine what was confirmed."""
         for name, value in self.values.items():
