@@ -233,12 +233,13 @@ class Link {
   void send_cue() {
     cue_due_ = 0;
     cued_ = now_ns();
-    if (timeline.leader) send(osc::Builder("/rnnmuse/transport/cue").f(cue_.a).f(limited(cue_.b)));
+    if (!timeline.rolling()) send(osc::Builder("/rnnmuse/transport/cue").f(cue_.a).f(limited(cue_.b)));
   }
 
   /* Each value that is another than what was last sent. */
   void send_values() {
     char text[64];
+    bool anew = false;
     const bool freezes = values[kFreeze] > 0.5f;
     for (int i = 0; i < kInputs; i++) {
       const float value = values[i].load(std::memory_order_relaxed);
@@ -256,7 +257,6 @@ class Link {
         case kMode:
           timeline.reacts = mode() != 1 && mode() != 6;
           if (!freezes) send(path("mode").s(kModes[mode()]));
-          if (!freezes && mode() == 1) send(path("started").i(1));
           continue;
         case kLeads:
           timeline.leads = value > 0.5f;
@@ -284,7 +284,9 @@ class Link {
       else if (kRows[i].kind == kWhole) message.i(static_cast<int>(std::lround(value)));
       else message.f(value);
       send(message);
+      anew = true;
     }
+    if (anew && !timeline.rolling() && cue_.bpm_known()) cue_due_ = now_ns() + kSecond / 10; /* the plan begins anew with them */
     std::lock_guard<std::mutex> hold(lock);
     if (model_changed_ || (model_first_ && !model_name.empty())) {
       model_changed_ = model_first_ = false;
@@ -439,7 +441,7 @@ class Link {
       return;
     }
     process().started = now;
-    words.push_back("--port");
+    words.push_back("--osc-port");
     words.push_back(std::to_string(port_));
     set_status(start_program(words) ? kStarting : kFailed);
   }

@@ -142,7 +142,7 @@ class Timeline {
     tell(frames);
   }
 
-  bool rolling() const { return rolling_; }
+  bool rolling() const { return shown_playing.load(std::memory_order_relaxed); } /* by any thread */
 
  private:
   static constexpr double kNowhere = -1e9;

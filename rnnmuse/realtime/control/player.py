@@ -117,8 +117,12 @@ class PlayerControl:
     def arm(self, player: int) -> None:
         """The player plays whenever the clock runs, from now on."""
         self._players.seat(player).started = True
-        if self._transport.clock.running:
+        if self._moves():
             self._ask_to_start(player)
+
+    def _moves(self) -> bool:
+        """Whether what is played is planned now: the clock runs, or is cued."""
+        return self._transport.clock.running or self._transport.clock.cued
 
     def _ask_to_start(self, player: int) -> None:
         place = self._transport.place
@@ -207,7 +211,7 @@ class PlayerControl:
             # what was asked since then is on its way, and decides
             if mode in ("free", "loop") and not self._tickets.is_open(("stop", player)):
                 seat.started = True
-                if jumps != self._transport.jumps and self._transport.clock.running:
+                if jumps != self._transport.jumps and self._moves():
                     self._ask_to_start(player)  # the clock was started before this was known
             elif mode not in ("free", "loop", "hold") and not self._tickets.is_open(("mode", player, "start")):
                 seat.started = False

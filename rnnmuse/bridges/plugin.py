@@ -1,0 +1,140 @@
+"""The plugin for DAWs: how it finds rnnmuse, and where its files go.
+
+The plugin starts `rnnmuse live` itself. It reads the command from ``engine.txt`` in the user's data folder, one word a
+line, which `register` writes; the plugin adds the port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from rnnmuse.errors import RnnmuseError
+
+FILE = "engine.txt"
+BUNDLES = {"lv2": "rnnmuse.lv2", "vst3": "rnnmuse.vst3", "clap": "rnnmuse.clap"}
+"""The format's name: what is installed, a folder or a file."""
+
+ALONE = 20
+"""Seconds after the last plugin is gone when the rnnmuse that it started ends."""
+
+
+class PluginError(RnnmuseError):
+    """The plugin's files are not there, or cannot be put where hosts look."""
+
+
+def data_folder() -> Path:
+    """The user's data folder, as the plugin finds it too."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "rnnmuse"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "rnnmuse"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "rnnmuse"
+
+
+def command() -> list[str]:
+    """The command by which this installation is started for a plugin."""
+    start = "from rnnmuse.cli.main import main; main()"
+    return [sys.executable, "-c", start, "live", "--no-midi", "--until-alone", str(ALONE)]
+
+
+def register(folder: Path | None = None) -> Path:
+    """Write how rnnmuse is started into the data folder; returns the file. It is replaced as a whole."""
+    target = (folder or data_folder()) / FILE
+    text = "# How plugins start rnnmuse: one word a line.\n" + "".join(f"{word}\n" for word in command())
+    with contextlib.suppress(OSError):
+        if target.read_text("utf-8") == text:
+            return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=FILE)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).replace(target)
+    return target
+
+
+def folders() -> dict[str, Path]:
+    """Where this system's hosts look for each format, in the user's own folders."""
+    home = Path.home()
+    if sys.platform == "win32":
+        common = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "Programs" / "Common"
+        return {"vst3": common / "VST3", "clap": common / "CLAP", "lv2": Path(os.environ.get("APPDATA", home)) / "LV2"}
+    if sys.platform == "darwin":
+        audio = home / "Library" / "Audio" / "Plug-Ins"
+        return {"vst3": audio / "VST3", "clap": audio / "CLAP", "lv2": audio / "LV2"}
+    return {"lv2": home / ".lv2", "vst3": home / ".vst3", "clap": home / ".clap"}
+
+
+def built(source: Path | None = None) -> dict[str, Path]:
+    """The plugin's files by format: in ``source``, a release's folder, else in the wheel or where `make plugin` puts them.
+
+    PluginError where there are none.
+    """
+    system = {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")
+    here = Path(str(resources.files("rnnmuse")))
+    places = [source] if source else [here / "_data" / "plugin" / system, here.parent / "out" / "plugin" / system]
+    for place in places:
+        found = {kind: place / name for kind, name in BUNDLES.items() if (place / name).exists()}
+        if found:
+            return found
+    raise PluginError(f"plugin: no {', '.join(BUNDLES.values())} in {' or '.join(map(str, places))}; build them with "
+                      "make plugin, or name a release's folder with --from")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One file or bundle that is to be installed. ``state``: new, same, or differs."""
+
+    source: Path
+    target: Path
+    state: str
+
+
+def plan(source: Path | None = None, root: Path | None = None) -> list[Placed]:
+    """What installing would do; ``root`` is a folder instead of the system's, with one folder a format."""
+    out = []
+    for kind, path in built(source).items():
+        target = (root / kind if root else folders()[kind]) / path.name
+        state = "new" if not target.exists() else "same" if _same(path, target) else "differs"
+        out.append(Placed(path, target, state))
+    return out
+
+
+def install(placed: list[Placed]) -> None:
+    """Copy them; what differs is replaced, so ask before. A bundle is never there in half."""
+    for one in placed:
+        if one.state == "same":
+            continue
+        one.target.parent.mkdir(parents=True, exist_ok=True)
+        aside = one.target.with_name(f".{one.target.name}.new")
+        _remove(aside)
+        if one.source.is_dir():
+            shutil.copytree(one.source, aside)
+        else:
+            shutil.copy2(one.source, aside)
+        _remove(one.target)
+        aside.replace(one.target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.is_dir() != other.is_dir():
+        return False
+    if not one.is_dir():
+        return one.read_bytes() == other.read_bytes()
+    names = {file.relative_to(one) for file in one.rglob("*") if file.is_file()}
+    if names != {file.relative_to(other) for file in other.rglob("*") if file.is_file()}:
+        return False
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)

@@ -1,0 +1,129 @@
+/* A CLAP plugin in plugin_host.cpp; the headers are those that DPF has. */
+
+#include "distrho/src/clap/entry.h"
+#include "distrho/src/clap/plugin-factory.h"
+#include "distrho/src/clap/ext/params.h"
+#include "distrho/src/clap/ext/state.h"
+
+struct Clap : Format {
+  void* library = nullptr;
+  const clap_plugin_entry_t* entry = nullptr;
+  const clap_plugin_t* plugin = nullptr;
+  const clap_plugin_params_t* params = nullptr;
+  int64_t steady = 0;
+
+  static const void* extension(const clap_host_t*, const char*) { return nullptr; }
+  static void nothing(const clap_host_t*) {}
+  clap_host_t host = {CLAP_VERSION_INIT, nullptr, "plugin_host", "", "", "1", extension, nothing, nothing, nothing};
+
+  struct In { union { clap_event_header_t header; clap_event_midi_t midi; clap_event_param_value_t param; }; } events[128];
+  uint32_t count = 0;
+
+  static uint32_t size(const clap_input_events_t* list) { return static_cast<Clap*>(list->ctx)->count; }
+  static const clap_event_header_t* get(const clap_input_events_t* list, uint32_t index) { return &static_cast<Clap*>(list->ctx)->events[index].header; }
+  static bool push(const clap_output_events_t*, const clap_event_header_t* event) {
+    if (event->space_id != CLAP_CORE_EVENT_SPACE_ID) return false;
+    if (event->type == CLAP_EVENT_MIDI) {
+      const auto* midi = reinterpret_cast<const clap_event_midi_t*>(event);
+      return block.leave(event->time, midi->data[0], midi->data[1], midi->data[2]);
+    }
+    if (event->type == CLAP_EVENT_PARAM_VALUE) {
+      const auto* param = reinterpret_cast<const clap_event_param_value_t*>(event);
+      if (param->param_id < 64) shown[param->param_id] = param->value;
+      if (param->param_id < 25) say("param %.6f %d %d %d\n", param->value, static_cast<int>(param->param_id), 0, 0);
+    }
+    return true;
+  }
+  static void say(const char* format, double a, int b, int c, int d);
+
+  bool load(const char* file) override {
+    host.host_data = this;
+    library = dlopen(file, RTLD_NOW);
+    if (!library) return std::fprintf(stderr, "%s\n", dlerror()), false;
+    entry = static_cast<const clap_plugin_entry_t*>(dlsym(library, "clap_entry"));
+    if (!entry || !entry->init(file)) return false;
+    const auto* factory = static_cast<const clap_plugin_factory_t*>(entry->get_factory(CLAP_PLUGIN_FACTORY_ID));
+    const clap_plugin_descriptor_t* about = factory->get_plugin_descriptor(factory, 0);
+    plugin = factory->create_plugin(factory, &host, about->id);
+    if (!plugin || !plugin->init(plugin)) return false;
+    params = static_cast<const clap_plugin_params_t*>(plugin->get_extension(plugin, CLAP_EXT_PARAMS));
+    return params != nullptr;
+  }
+  void activate(double rate, uint32_t most) override {
+    plugin->activate(plugin, rate, 1, most);
+    plugin->start_processing(plugin);
+  }
+  void process() override {
+    clap_event_transport_t at = {};
+    at.header = {sizeof at, 0, CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT, 0};
+    at.flags = CLAP_TRANSPORT_HAS_TEMPO | CLAP_TRANSPORT_HAS_BEATS_TIMELINE | CLAP_TRANSPORT_HAS_TIME_SIGNATURE | (block.playing ? CLAP_TRANSPORT_IS_PLAYING : 0);
+    at.song_pos_beats = static_cast<int64_t>(std::llround(block.beat * CLAP_BEATTIME_FACTOR));
+    at.tempo = block.bpm;
+    at.tsig_num = static_cast<uint16_t>(block.numerator), at.tsig_denom = static_cast<uint16_t>(block.denominator);
+    const double bar = 4.0 * block.numerator / block.denominator;
+    at.bar_start = static_cast<int64_t>(std::llround(std::floor(block.beat / bar) * bar * CLAP_BEATTIME_FACTOR));
+    count = 0;
+    for (int i = 0; i < block.count_points; i++) {
+      events[count].param = {{sizeof(clap_event_param_value_t), 0, CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_PARAM_VALUE, 0},
+                             block.points[i].index, nullptr, -1, -1, -1, -1, block.points[i].value};
+      count++;
+    }
+    for (int i = 0; i < block.count_in; i++) {
+      events[count].midi = {{sizeof(clap_event_midi_t), block.in[i].frame, CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_MIDI, 0},
+                            0, {block.in[i].bytes[0], block.in[i].bytes[1], block.in[i].bytes[2]}};
+      count++;
+    }
+    const clap_input_events_t in = {this, size, get};
+    const clap_output_events_t out = {this, push};
+    const clap_process_t now = {steady, block.frames, &at, nullptr, nullptr, 0, 0, &in, &out};
+    plugin->process(plugin, &now);
+    steady += block.frames;
+  }
+  void deactivate() override {
+    plugin->stop_processing(plugin);
+    plugin->deactivate(plugin);
+  }
+  std::string save() override {
+    const auto* state = static_cast<const clap_plugin_state_t*>(plugin->get_extension(plugin, CLAP_EXT_STATE));
+    std::string out;
+    const clap_ostream_t stream = {&out, [](const clap_ostream_t* to, const void* data, uint64_t size) -> int64_t {
+      const uint64_t some = size < 7 ? size : 7; /* a few bytes at a time, as it may */
+      static_cast<std::string*>(to->ctx)->append(static_cast<const char*>(data), some);
+      return static_cast<int64_t>(some);
+    }};
+    return state && state->save(plugin, &stream) ? out : "";
+  }
+  bool restore(const std::string& text) override {
+    const auto* state = static_cast<const clap_plugin_state_t*>(plugin->get_extension(plugin, CLAP_EXT_STATE));
+    std::pair<const std::string*, size_t> from(&text, 0);
+    const clap_istream_t stream = {&from, [](const clap_istream_t* in, void* data, uint64_t size) -> int64_t {
+      auto* source = static_cast<std::pair<const std::string*, size_t>*>(in->ctx);
+      const size_t left = source->first->size() - source->second, some = left < size ? left : size;
+      std::memcpy(data, source->first->data() + source->second, some);
+      source->second += some;
+      return static_cast<int64_t>(some);
+    }};
+    return state && state->load(plugin, &stream);
+  }
+  void list() override {
+    char text[256];
+    for (uint32_t i = 0; i < params->count(plugin); i++) {
+      clap_param_info_t info;
+      params->get_info(plugin, i, &info);
+      double value = 0, back = -1;
+      params->get_value(plugin, info.id, &value);
+      params->value_to_text(plugin, info.id, info.max_value, text, sizeof text);
+      params->text_to_value(plugin, info.id, text, &back);
+      std::printf("parameter %u|%s|%s|%g|%g|%g|%g|%s|%d|%u\n", info.id, info.name, info.module, info.min_value, info.max_value, info.default_value,
+                  value, text, std::fabs(back - info.max_value) < 1e-3, info.flags);
+    }
+  }
+  void unload() override {
+    plugin->destroy(plugin);
+    entry->deinit();
+    dlclose(library);
+  }
+};
+
+static void say(const char* format, double a, int b, int c, int d);
+void Clap::say(const char* format, double a, int b, int c, int d) { ::say(format, a, b, c, d); }
