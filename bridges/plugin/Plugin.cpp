@@ -119,7 +119,7 @@ void MusePlugin::run(const float**, float**, uint32_t frames, const MidiEvent* e
   };
   /* Only where the host renders offline: it waits for the engine. */
   const auto wait = [this](double end) {
-    for (int i = 0; i < 15000 && link.timeline.horizon() < end && link.timeline.there.load(std::memory_order_relaxed); i++)
+    for (int i = 0; i < 25000 && link.timeline.horizon() < end && link.timeline.there.load(std::memory_order_relaxed); i++)
       std::this_thread::sleep_for(std::chrono::microseconds(200));
   };
   link.timeline.process(frames, now, time.places, time.count, in_, heard, time.offline || fast, write, wait);

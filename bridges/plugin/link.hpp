@@ -112,7 +112,6 @@ class Link {
       const bool busy = timeline.rolling() || offline_;
       size_t size = udp_.receive(port_, packet, sizeof packet, busy ? 1 : 4);
       for (; size; size = udp_.receive(port_, packet, sizeof packet, 0)) {
-        if (!heard_) set_status(kConnected);
         heard_ = now_ns();
         osc::each_message(packet, size, [this](const osc::Message& message, uint64_t) { take(message); });
       }
@@ -140,7 +139,7 @@ class Link {
   void set_status(int status) { values[kStatus] = static_cast<float>(status); }
 
   void lost() {
-    heard_ = 0, player = 0;
+    heard_ = 0, player = 0, ready_ = false;
     for (float& one : sent_) one = NAN;
     set_status(kLooking);
     std::lock_guard<std::mutex> hold(lock);
@@ -172,6 +171,7 @@ class Link {
     send(osc::Builder("/rnnmuse/watch").f(10));
     send(osc::Builder("/rnnmuse/claim").i(player ? player.load() : wanted()));
     lead();
+    if (!ready_) send(osc::Builder("/rnnmuse/sync").i(0));
   }
 
   int wanted() const { return static_cast<int>(std::lround(values[kPlayer].load(std::memory_order_relaxed))); }
@@ -191,6 +191,7 @@ class Link {
   }
 
   void tell(const Notice& notice) {
+    if (notice.kind == Notice::Cue) cue_ = notice; /* said again once somebody is there */
     if (!heard_ || !player) return;
     switch (notice.kind) {
       case Notice::Note:
@@ -208,7 +209,6 @@ class Link {
         offline_ = false;
         break;
       case Notice::Cue: /* a playhead that is dragged says many places: the last counts */
-        cue_ = notice;
         cue_due_ = std::max(now_ns(), cued_ + kSecond / 20);
         break;
       case Notice::Render:
@@ -286,7 +286,7 @@ class Link {
       send(message);
       anew = true;
     }
-    if (anew && !timeline.rolling() && cue_.bpm_known()) cue_due_ = now_ns() + kSecond / 10; /* the plan begins anew with them */
+    if (anew && !timeline.rolling()) send(osc::Builder("/rnnmuse/sync").i(++syncs_)); /* then the plan begins anew with them */
     std::lock_guard<std::mutex> hold(lock);
     if (model_changed_ || (model_first_ && !model_name.empty())) {
       model_changed_ = model_first_ = false;
@@ -317,6 +317,10 @@ class Link {
       take_value(message.address, message);
     } else if (message.is("/rnnmuse/transport/rendered")) {
       timeline.set_horizon(message.number(0));
+    } else if (message.is("/rnnmuse/synced")) {
+      ready_ = true; /* the engine has taken all that was said */
+      if (player) set_status(kConnected);
+      if (static_cast<int>(message.number(0)) == syncs_ && syncs_ && !timeline.rolling() && cue_.bpm_known()) send_cue();
     } else if (message.is("/rnnmuse/claim") && message.count) {
       claimed(static_cast<int>(message.number(0)));
     } else if (message.is("/rnnmuse/probe")) {
@@ -332,9 +336,12 @@ class Link {
       set_status(kNoPlayer);
       return;
     }
-    if (number == player) return;
+    if (number == player) {
+      if (ready_) set_status(kConnected);
+      return;
+    }
     player = number;
-    set_status(kConnected);
+    if (!ready_) set_status(kStarting);
     for (float& one : sent_) one = NAN;
     sent_[kPlayer] = static_cast<float>(number);
     if (values[kPlayer] != static_cast<float>(number)) values[kPlayer] = static_cast<float>(number), moved[kPlayer] = true;
@@ -345,6 +352,16 @@ class Link {
 
   void take_order(const char* word, const osc::Message& message) {
     Order order{};
+    if (!timeline.leads) { /* rnnmuse's own clock runs: notes come at their time */
+      const int pitch = static_cast<int>(message.number(0)) & 127;
+      if (!std::strcmp(word, "planned")) channel_of_[pitch] = static_cast<uint8_t>((static_cast<int>(message.number(4)) - 1) & 15);
+      if (std::strcmp(word, "note")) return;
+      const auto velocity = static_cast<uint8_t>(static_cast<int>(message.number(1)) & 127);
+      if (velocity) struck_on_[pitch] = channel_of_[pitch];
+      const Order now = {velocity ? Order::On : Order::Off, velocity ? channel_of_[pitch] : struck_on_[pitch], static_cast<uint8_t>(pitch), velocity, 0};
+      if (!timeline.from_stage.push(now)) timeline.dropped.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
     if (!std::strcmp(word, "planned")) {
       order.kind = message.number(1) > 0 ? Order::On : Order::Off;
       order.pitch = static_cast<uint8_t>(static_cast<int>(message.number(0)) & 127);
@@ -457,7 +474,9 @@ class Link {
   std::thread thread_;
   std::atomic<bool> stop_{false};
   int64_t heard_ = 0, asked_ = 0, cue_due_ = 0, cued_ = 0;
-  bool offline_ = false, model_changed_ = false, model_first_ = false;
+  int syncs_ = 0;
+  uint8_t channel_of_[128] = {}, struck_on_[128] = {};
+  bool offline_ = false, ready_ = false, model_changed_ = false, model_first_ = false;
   Cue cue_;
   float sent_[kCount] = {};
   int64_t set_at_[kCount] = {};

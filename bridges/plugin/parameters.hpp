@@ -59,7 +59,7 @@ inline constexpr ParameterRow kRows[kCount] = {
     {"Highest note", "high", "", 0, 127, 127, kWhole, kHarmony, "param/high"},
     {"Polyphony", "polyphony", "", 0, 16, 0, kWhole, kHarmony, "param/polyphony"},
     {"Temperature", "temperature", "", 0, 5, 1, kReal, kChance, "param/temperature"},
-    {"Top p", "top_p", "", 0.01f, 1, 0.96f, kReal, kChance, "param/top_p"},
+    {"Top p", "top_p", "", 0, 1, 0, kReal, kChance, "param/top_p"},
     {"Density", "density", "notes a beat", 0, 24, 0, kReal, kChance, "param/density"},
     {"Repeat", "repeat", "", 0, 1, 0.5f, kReal, kChance, "param/repeat"},
     {"Memory", "memory", "beats", 0, 64, 16, kReal, kChance, "param/memory"},

@@ -161,6 +161,10 @@ class Timeline {
 
   void go_to(uint32_t frame, const Place& place) {
     bpm_ = place.bpm > 0 ? place.bpm : bpm_;
+    if (!leads.load(std::memory_order_relaxed)) {
+      if (rolling_) stop(frame);
+      return;
+    }
     if (!place.known) { /* no position, but it may roll: the line goes on */
       if (place.playing != rolling_) place.playing ? start(frame, beat_) : stop(frame);
       return;
@@ -272,10 +276,8 @@ class Timeline {
   void advance(uint32_t from, uint32_t to, Wait& wait) {
     if (to <= from) return;
     const double step = beats(to - from);
-    if (!rolling_) {
-      if (!leads.load(std::memory_order_relaxed)) free_run(from, to);
-      return;
-    }
+    if (!leads.load(std::memory_order_relaxed)) free_run(from);
+    if (!rolling_) return;
     const double begin = beat_ - offset_, end = begin + step;
     if (offline_ && there.load(std::memory_order_relaxed) && horizon() < end) {
       const double more = reacts.load(std::memory_order_relaxed) ? 0 : 1;
@@ -302,13 +304,12 @@ class Timeline {
   }
 
   /* The stage's own clock leads: notes come at their time. */
-  void free_run(uint32_t from, uint32_t to) {
+  void free_run(uint32_t from) {
     while (!pending_.empty()) {
       const Order order = pending_.first();
       pending_.remove(0);
       put(from, (order.kind == Order::On ? 0x90 : 0x80) | order.channel, order.pitch, order.velocity, true, order.beat);
     }
-    (void)to;
   }
 
   void remember(const Order& order) {

@@ -72,7 +72,7 @@ def folders() -> dict[str, Path]:
 
 
 def built(source: Path | None = None) -> dict[str, Path]:
-    """The plugin's files by format: in ``source``, a release's folder, else in the wheel or where `make plugin` puts them.
+    """The plugin's files by format: in ``source``, a release's folder, else in the wheel or in ``out/plugin``.
 
     PluginError where there are none.
     """

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmuse.bridges import hosts
+from rnnmuse.bridges import hosts, plugin
 from rnnmuse.cli.command import App, Json, examples, renamed, show_json
 from rnnmuse.protocol import PORT
 
@@ -41,15 +41,27 @@ def export(
 
 
 @app.command()
-@examples("rnnmuse bridges install pd --dry-run", "rnnmuse bridges install pd --folder my-patches")
+@examples(
+    "rnnmuse bridges install plugin",
+    "rnnmuse bridges install pd --dry-run",
+    "rnnmuse bridges install pd --folder my-patches",
+)
 def install(
     name: Name,
     folder: Annotated[Path | None, typer.Option(help="Instead of where the host looks on this system.")] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ without asking.")] = False,
+    source: Annotated[Path | None, typer.Option("--from", help="A release's folder; for the plugin alone.")] = None,
 ) -> None:
     """Copy a host's files to where the host looks for them."""
     host = hosts.find(name)
+    if name == "plugin":
+        _install_plugin(source, folder, dry, force)
+        if not dry:
+            _say(host)
+        return
+    if source is not None:
+        raise hosts.HostError(f"--from: {source}; only the plugin is installed from a folder")
     target = folder or host.place
     if target is None:
         raise hosts.HostError(f"{host.title} opens its files from anywhere: rnnmuse bridges export {name} FOLDER")
@@ -86,6 +98,23 @@ def _copy(host: hosts.Host, target: Path, dry: bool, force: bool) -> None:
         print(f"{one.target}: {would if dry else done}")
     if not dry:
         hosts.copy(copies)
+
+
+def _install_plugin(source: Path | None, folder: Path | None, dry: bool, force: bool) -> None:
+    """Put the plugin where DAWs look, and write how it starts rnnmuse."""
+    placed = plugin.plan(source, folder)
+    differing = [str(one.target) for one in placed if one.state == "differs"]
+    if differing and not (force or dry):
+        names = ", ".join(differing)
+        if not typer.confirm(f"{names}: there already, and not the same. Overwrite?"):
+            raise hosts.HostError(f"{names}: left alone; nothing was copied")
+    for one in placed:
+        done = {"new": "copied", "same": "the same already", "differs": "overwritten"}[one.state]
+        would = {"new": "would be copied", "same": "the same already", "differs": "would be overwritten"}[one.state]
+        print(f"{one.target}: {would if dry else done}")
+    if not dry:
+        plugin.install(placed)
+        print(f"{plugin.register()}: how the plugin starts rnnmuse")
 
 
 def _say(host: hosts.Host) -> None:

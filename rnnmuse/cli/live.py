@@ -74,6 +74,9 @@ def live(
         typer.Option(help="Who may open the screen with --listen: an IP address or a network. Else private networks."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser with --screen.")] = True,
+    until_alone: Annotated[
+        float | None, typer.Option(help="End so many seconds after the last plugin is gone; as a plugin starts it.")
+    ] = None,
 ) -> None:
     """Play live: OSC and MIDI in and out, until Ctrl-C."""
     from rnnmuse import config
@@ -86,6 +89,8 @@ def live(
 
     if osc_port is not None and not 0 <= osc_port <= 65535:
         raise ValueError(f"osc-port: {osc_port}; must be 0 to 65535")
+    if until_alone is not None and not 1 <= until_alone <= 3600:
+        raise ValueError(f"until-alone: {until_alone:g}; must be 1 to 3600 seconds")
     if mode and mode not in MODES:
         raise ValueError(f"mode: {mode!r}; must be one of {', '.join(MODES)}")
     setup = config.load(rig) if rig is not None else config.Rig()
@@ -124,6 +129,8 @@ def live(
                   "  /rnnmuse/subscribe                    and listen to /rnnmuse/out/1/note",
                   "Every address: docs/osc.md. Ctrl-C ends."]  # fmt: skip
         say("\n".join(lines))
+        if until_alone is not None:
+            stage.leave_when_alone(until_alone)
         if demo or mode:
             stage.take("/rnnmuse/player/1/mode", "free" if demo else mode)
             stage.take("/rnnmuse/transport/play")

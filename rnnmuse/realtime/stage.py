@@ -115,7 +115,7 @@ class Stage:
             self.presets,
             self.transport,
         )
-        about = ServerControl(
+        self.about = about = ServerControl(
             self.server,
             self.tickets,
             lambda: self.control.addresses,
@@ -166,6 +166,8 @@ class Stage:
         self.closers: list[Callable[[], None]] = []
         self._closing = threading.Event()
         self._leaving = False
+        self._alone: Nanoseconds | None = None
+        self._joined: Nanoseconds = 0
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -215,6 +217,11 @@ class Stage:
         self._leaving = True
         with contextlib.suppress(OSError):
             self._wake_out.send(b"x")
+
+    def leave_when_alone(self, seconds: float) -> None:
+        """Leave once nobody has had a player of their own for so long; at first a minute is given to come."""
+        self._alone = round(seconds * 1e9)
+        self._joined = self.now() + max(0, 60_000_000_000 - self._alone)
 
     def close(self) -> None:
         """End every note, let the engine go, close the ports."""
@@ -292,6 +299,11 @@ class Stage:
 
     def _watch(self) -> None:
         """What the watchdog looks at besides the engine."""
+        if self._alone is not None:
+            if self.about.claims():
+                self._joined = self.now()
+            elif self.now() - self._joined > self._alone:
+                self.leave()
         self.covers.watch()
         self.server.subscribers.expire()
         self.server.watchers.expire()

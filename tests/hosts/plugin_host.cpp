@@ -96,7 +96,6 @@ struct Block {
 };
 static Block block;
 static double shown[64];
-static bool offline_known;
 
 struct Format {
   virtual ~Format() = default;
@@ -191,7 +190,8 @@ static void perform(Format& format, const std::vector<std::string>& words) {
         if (guilty && n == 9) {
           inside = true;
           static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-          if (guilty == 1) { void* volatile one = malloc(8); free(one); }
+          static void* volatile none; /* nothing, but the compiler cannot know */
+          if (guilty == 1) free(none);
           if (guilty == 2) pthread_mutex_lock(&mutex);
           if (guilty == 3) getppid();
           inside = false, guilty = 0;

@@ -52,7 +52,7 @@ struct Lv2 : Format {
     about->connect_port(plugin, 0, in);
     about->connect_port(plugin, 1, out);
     for (uint32_t i = 0; i < kParameters; i++) about->connect_port(plugin, 2 + i, &ports[i]);
-    static const float normal[] = {0, 0, 1, 0, 0, 0, 0, 0, 127, 0, 1, 0.96f, 0, 0.5f, 16, 1, 1, 1, 0.5f, 0.5f, 0.5f, 0, 1, 1, 0};
+    static const float normal[] = {0, 0, 1, 0, 0, 0, 0, 0, 127, 0, 1, 0, 0, 0.5f, 16, 1, 1, 1, 0.5f, 0.5f, 0.5f, 0, 1, 1, 0};
     std::memcpy(ports, normal, sizeof normal);
     ports[24] = 1; /* lv2:enabled is the bypass turned round */
     lv2_atom_forge_init(&forge, &map);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -9,9 +10,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -85,69 +88,66 @@ def still_open(made: Program) -> int:
     return next((int(float(line.split("open:")[1])) for line in reversed(made.lines) if "open:" in line), 0)
 
 
-def build_lv2(folder: Path) -> Path:
-    """The plugin, built into a bundle in this folder; returns the LV2_PATH that finds it."""
-    done = subprocess.run(
-        ["make", "-C", BRIDGES / "lv2", f"BUNDLE={folder}/rnnmuse.lv2"], capture_output=True, text=True
-    )
+DPF = Path(os.environ.get("DPF", "/usr/share/dpf"))
+
+
+def no_plugin() -> str:
+    """Why the plugin cannot be built here; empty where it can."""
+    lacking = missing("g++", "make", "pkg-config")
+    if lacking:
+        return f"{lacking} is not installed"
+    return "" if (DPF / "Makefile.plugins.mk").exists() else "dpf-source is not installed, and DPF names no checkout"
+
+
+@cache
+def build_plugin() -> dict[str, Path]:
+    """The plugin without its window, built once: what is loaded, by format; "folder" is where all of it is."""
+    folder = Path(tempfile.mkdtemp(prefix="rnnmuse-plugin-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    words = ["make", "-C", BRIDGES / "plugin", "UI=0", f"DPF={DPF}", f"OUT={folder}/out", f"BUILD={folder}/build"]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
-    return folder
+    out = folder / "out"
+    library = next((out / "rnnmuse.vst3").glob("Contents/*/rnnmuse.so"))
+    return {"folder": out, "clap": out / "rnnmuse.clap", "vst3": library, "lv2": out / "rnnmuse.lv2" / "rnnmuse.so"}
 
 
-HEADERS = {"clap": ("RNNMUSE_CLAP", "include", "clap/clap.h", "github.com/free-audio/clap"),
-           "vst3": ("RNNMUSE_VST3", "", "vst3_c_api.h", "github.com/steinbergmedia/vst3_c_api")}  # fmt: skip
-"""The prototypes: which variable names the headers' checkout, the folder in it, the header, and where it comes from."""
-
-
-def headers(kind: str) -> str:
-    """Where a prototype's headers are: as the environment says, or where they are installed; empty without."""
-    variable, include, file, _ = HEADERS[kind]
-    named = os.environ.get(variable, "")
-    return next((place for place in (named, "/usr", "/usr/local") if place and Path(place, include, file).exists()), "")
-
-
-def no_headers(kind: str) -> str:
-    """Why a prototype cannot be built here; empty where it can."""
-    variable, *_, source = HEADERS[kind]
-    return "" if headers(kind) else f"{variable} does not name a checkout of {source}"
-
-
-def build_prototype(kind: str, folder: Path) -> Path:
-    """The CLAP or VST3 prototype, built into this folder; returns the file that is loaded."""
-    made = folder / f"rnnmuse.{kind}"
-    target = f"CLAP_PLUGIN={made}" if kind == "clap" else f"VST3_BUNDLE={made}"
-    words = ["make", "-C", BRIDGES / "lv2", kind, f"{kind.upper()}={headers(kind)}", target]
+@cache
+def build_plugin_host(*flags: str) -> Path:
+    """The host of plugin_host.cpp."""
+    folder = Path(tempfile.mkdtemp(prefix="rnnmuse-host-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    words = [
+        "g++",
+        "-std=gnu++17",
+        "-O1",
+        "-g",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-rdynamic",
+        "-isystem",
+        str(DPF),
+        *flags,
+    ]
+    made = folder / "host"
+    words += [str(HERE / "plugin_host.cpp"), "-o", str(made), "-ldl", "-lpthread"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "warning" not in done.stderr, done.stderr
-    return made if kind == "clap" else next(made.glob("Contents/*-linux/rnnmuse.so"))
-
-
-def build_plugin_host(kind: str, folder: Path) -> tuple[Path, Path]:
-    """The host that watches a plugin's audio thread, and the plugin (lv2, clap or vst3) that it is for."""
-    if kind == "lv2":
-        plugin = build_lv2(folder) / "rnnmuse.lv2" / "rnnmuse.so"
-        flags = subprocess.run(["pkg-config", "--cflags", "lv2"], capture_output=True, text=True).stdout.split()
-    else:
-        include = Path(headers(kind), HEADERS[kind][1])
-        plugin, flags = build_prototype(kind, folder), [f"-D{kind.upper()}", "-isystem", str(include)]
-    host = folder / f"host-{kind}"
-    words = ["gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-rdynamic", *flags]
-    done = subprocess.run(
-        [*words, HERE / "plugin_host.c", "-o", host, "-ldl", "-lpthread"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return host, plugin
+    return made
 
 
 @contextmanager
-def jalv(port: int, path: Path, name: str = "muse", **controls: float) -> Iterator[Program]:
-    """The plugin in jalv, on the JACK server that is set; its output is connected to its input."""
-    settings = {"port": port, "lead": 0} | controls
+def jalv(port: int, path: Path, name: str = "muse", connect: bool = True, **controls: float) -> Iterator[Program]:
+    """The plugin in jalv, on the JACK server that is set; its output is connected to its input. ``path`` is the
+    LV2_PATH that finds it."""
+    settings = {"lead": 0, "thru": 0, "mode": 0} | controls
     words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-    with program(["jalv", "-n", name, *words, "urn:rnnmuse:player"], {"LV2_PATH": f"{path}:/usr/lib/lv2"}) as made:
-        jack_connect(f"{name}:out", f"{name}:in")
+    env = {"LV2_PATH": f"{path}:/usr/lib/lv2", "RNNMUSE_PORT": str(port), "RNNMUSE_ENGINE": "none"}
+    with program(["jalv", "-n", name, *words, "urn:rnnmuse:plugin"], env) as made:
+        if connect:
+            jack_connect(f"{name}:lv2_events_out", f"{name}:lv2_events_in")
         yield made
 
 

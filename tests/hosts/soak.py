@@ -20,16 +20,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from echo import JackError, Result, echo, jack, program, until
+from echo import JackError, Result, echo, jack, until
 from programs import (
     HOSTS,
-    build_lv2,
-    build_plugin_host,
+    build_plugin,
     fluidsynth,
     heard,
     jalv,
     missing,
-    no_headers,
+    no_plugin,
     sonic_pi_echo,
     still_open,
     voices,
@@ -85,31 +84,16 @@ def over_osc(name: str) -> None:
         row(name, version(command.split()[0]), result, f"0 hung in the host, {result.open} in rnnmuse")
 
 
-def lv2() -> None:
+def plugin() -> None:
     """Into the plugin, out of jalv by JACK MIDI, into jalv, out of the plugin."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = build_lv2(Path(folder))
-        with jack(), echo() as stage, jalv(stage.port, path) as made:
-            stage.reached()
-            result = stage.play(NOTES)
-            assert made.process.poll() is None
-        row("lv2 (jalv)", version("jalv"), result, "notes come 100 ms ahead and are held for their time; period 256")
-
-
-def prototype(kind: str) -> None:
-    """The CLAP or VST3 prototype in the test's own host, as if it were jalv."""
-    if no_headers(kind):
-        row(kind, "", None, no_headers(kind))
+    if no_plugin():
+        row("plugin (jalv)", "", None, no_plugin())
         return
-    with tempfile.TemporaryDirectory() as folder, echo() as stage:
-        host, plugin = build_plugin_host(kind, Path(folder))
-        blocks = round((NOTES / 150 + 20) * 48000 / 256)
-        with program([host, plugin, str(stage.port), str(blocks), "0"]) as made:
-            stage.reached()
-            result = stage.play(NOTES)
-            said = made.until("blocks", blocks / 180)
-        which = {"clap": "1.2", "vst3": "3.8"}[kind]
-        row(f"{kind} (prototype)", which, result, "in the test's host, period 256; " + said.split(maxsplit=4)[-1])
+    with jack(), echo() as stage, jalv(stage.port, build_plugin()["folder"]) as made:
+        stage.reached()
+        result = stage.play(NOTES)
+        assert made.process.poll() is None
+    row("plugin (jalv)", version("jalv"), result, "rnnmuse's clock leads; period 256")
 
 
 def synth() -> None:
@@ -204,9 +188,7 @@ def ardour() -> None:
 PARTS: dict[str, tuple[str, Callable[[], None]]] = {
     **{name: (command, lambda name=name: over_osc(name)) for name, (command, _) in HOSTS.items()},  # type: ignore[misc]
     "tidal": ("ghci", tidal),
-    "lv2": ("jalv jackd gcc", lv2),
-    "clap": ("gcc make pkg-config", lambda: prototype("clap")),
-    "vst3": ("gcc make pkg-config", lambda: prototype("vst3")),
+    "plugin": ("jalv jackd g++", plugin),
     "fluidsynth": ("fluidsynth jackd jack_rec", synth),
     "sonic-pi": ("ruby erl scsynth jackd o2m", sonic_pi),
     "supercollider_sound": ("sclang scsynth jackd", supercollider_sound),

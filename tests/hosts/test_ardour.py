@@ -5,13 +5,12 @@ import glob
 import re
 import signal
 import socket
-import subprocess
 import time
 
 import mido
 import pytest
 from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_lv2, in_full, missing, osc_port
+from programs import TRACK, ardour, build_plugin, in_full, missing, no_plugin, osc_port
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.ardour import ArdourOut
@@ -170,23 +169,22 @@ def on(dump, sounding=False):
 PLUGIN = TRACK.replace(
     's:save_state("")',
     """local track = s:route_by_name("Muse")
-local plugin = ARDOUR.LuaAPI.new_plugin(s, "urn:rnnmuse:player", ARDOUR.PluginType.LV2, "")
+local plugin = ARDOUR.LuaAPI.new_plugin(s, "urn:rnnmuse:plugin", ARDOUR.PluginType.LV2, "")
 assert(not plugin:isnil(), "the plugin was not found")
 track:add_processor_by_index(plugin, 0, nil, true)
-ARDOUR.LuaAPI.set_processor_param(plugin, 10, PORT)
 s:save_state("")""",
 )
 
 
 def test_the_plugin_sits_in_its_track_and_its_transport_leads(tmp_path):
-    if missing("gcc", "make", "pkg-config") or subprocess.run(["pkg-config", "--exists", "lv2", "liblo"]).returncode:
-        pytest.skip("no gcc, lv2-dev or liblo-dev")
-    path = build_lv2(tmp_path)
+    if no_plugin():
+        pytest.skip(no_plugin())
+    path = build_plugin()["folder"]
     with jack(), echo() as stage:
-        lua = PLUGIN.replace("PORT", str(stage.port))
-        with ardour(tmp_path, lua, LV2_PATH=f"{path}:/usr/lib/lv2") as made:
+        env = {"LV2_PATH": f"{path}:/usr/lib/lv2", "RNNMUSE_PORT": str(stage.port), "RNNMUSE_ENGINE": "none"}
+        with ardour(tmp_path, PLUGIN, **env) as made:
             stage.reached(60)
-            assert stage.probe(4) == "lv2"
+            assert stage.probe(4) == "plugin"
             s = stage.stage
             until(lambda: s.control.value("/rnnmuse/transport/source") == "osc")
             surface = Surface(osc_port(made))

@@ -11,10 +11,11 @@ from contextlib import contextmanager, suppress
 import pytest
 from echo import ROOT, free_port, jack, jack_connect, program, until
 from jackd import jack_rtmidi
-from programs import QUIET, SONIC_PI, ardour, in_full, missing, osc_port, sonic_pi, voices
+from programs import DPF, QUIET, SONIC_PI, ardour, in_full, missing, no_plugin, osc_port, sonic_pi, voices
 from typer.testing import CliRunner
 
 from rnnmuse.bridges import hosts
+from rnnmuse.bridges.plugin import install, plan
 from rnnmuse.bridges.synth import soundfont
 from rnnmuse.cli.main import app
 
@@ -148,15 +149,24 @@ def test_ardour(tmp_path):
             keyboard.close_port()
 
 
-@pytest.mark.skipif(bool(missing("make", "gcc", "pkg-config")), reason="no compiler")
-def test_the_plugin_is_built_and_installed_from_the_exported_folder(tmp_path):
-    if subprocess.run(["pkg-config", "--exists", "lv2", "liblo"]).returncode:
-        pytest.skip("lv2-dev or liblo-dev is not installed")
-    export("lv2", tmp_path / "my-plugin")
-    command = ["make", "-C", tmp_path / "my-plugin", "install", f"LV2DIR={tmp_path}/lv2"]
-    subprocess.run(command, check=True, capture_output=True)
-    assert {f.name for f in (tmp_path / "lv2" / "rnnmuse.lv2").iterdir()} == {
-        "rnnmuse.so",
-        "rnnmuse.ttl",
-        "manifest.ttl",
+@pytest.mark.skipif(bool(no_plugin()), reason=no_plugin())
+def test_the_plugin_is_built_from_the_exported_folder_and_installed(tmp_path):
+    export("plugin", tmp_path / "my-plugin")
+    words = [
+        "make",
+        "-C",
+        tmp_path / "my-plugin",
+        "UI=0",
+        f"DPF={DPF}",
+        f"OUT={tmp_path}/out",
+        f"BUILD={tmp_path}/build",
+    ]
+    subprocess.run(words, check=True, capture_output=True)
+    placed = plan(tmp_path / "out", tmp_path / "folders")
+    install(placed)
+    assert {one.target.relative_to(tmp_path / "folders").as_posix() for one in placed} == {
+        "lv2/rnnmuse.lv2",
+        "vst3/rnnmuse.vst3",
+        "clap/rnnmuse.clap",
     }
+    assert all(one.state == "same" for one in plan(tmp_path / "out", tmp_path / "folders"))

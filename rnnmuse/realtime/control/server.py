@@ -77,6 +77,11 @@ class ServerControl:
             act, _ = self._syncing.pop(number)
             act()
 
+    def claims(self) -> list[int]:
+        """The players that subscribers have for themselves."""
+        living = {one.client for one in self._server.subscribers.running()}
+        return sorted(player for client, player in self._claims.items() if client in living)
+
     def claim(self, call: Call, number: int = 0) -> None:
         """Give the sender a player that no other subscriber has: the one it names, or the first that is free."""
         client = self._server.target(call.client)

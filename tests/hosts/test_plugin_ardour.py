@@ -1,17 +1,18 @@
-"""The VST3 prototype in a track of Ardour: its scanner finds it, its transport leads, notes go there and back."""
+"""The plugin as VST3 in a track of Ardour: its scanner finds it, its transport leads, notes go there and back."""
 
 import contextlib
 import glob
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_prototype, in_full, missing, no_headers, osc_port
+from programs import TRACK, ardour, build_plugin, in_full, missing, no_plugin, osc_port
 from test_ardour import Surface
 
 from rnnmuse.bridges.ports import MidiSystem
@@ -21,10 +22,10 @@ pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 SCANNER = "/usr/lib/ardour7/ardour-vst3-scanner"
 pytestmark = [
     pytest.mark.skipif(
-        bool(missing("jackd", "ardour7-lua", "gcc", "make", "pkg-config")) or not glob.glob(SCANNER),
-        reason="jackd, Ardour 7 or gcc is not installed",
+        bool(missing("jackd", "ardour7-lua")) or not glob.glob(SCANNER),
+        reason="jackd or Ardour 7 is not installed",
     ),
-    pytest.mark.skipif(bool(no_headers("vst3")), reason=no_headers("vst3")),
+    pytest.mark.skipif(bool(no_plugin()), reason=no_plugin()),
     in_full,
 ]
 PLUGIN = TRACK.replace(
@@ -33,7 +34,6 @@ PLUGIN = TRACK.replace(
 local plugin = ARDOUR.LuaAPI.new_plugin(s, "B0E78BF12E334D2CBE3F7B8453DD637F", ARDOUR.PluginType.VST3, "")
 assert(not plugin:isnil(), "the plugin was not found")
 track:add_processor_by_index(plugin, 0, nil, true)
-assert(ARDOUR.LuaAPI.set_processor_param(plugin, 10, PORT), "it has no such parameter")
 s:save_state("")""",
 )
 
@@ -42,7 +42,8 @@ def scanned(folder: Path) -> None:
     """The plugin where Ardour looks for it, and what its scanner finds in it."""
     home = folder / "home"
     (home / ".vst3").mkdir(parents=True)
-    plugin = build_prototype("vst3", home / ".vst3")
+    shutil.copytree(build_plugin()["folder"] / "rnnmuse.vst3", home / ".vst3" / "rnnmuse.vst3")
+    plugin = next((home / ".vst3").glob("rnnmuse.vst3/Contents/*/rnnmuse.so"))
     os.utime(plugin, (1e9, 1e9))  # one made in this second Ardour 7.3 takes for newer than what was found
     places = os.environ | {"HOME": str(home), "LD_LIBRARY_PATH": "/usr/lib/ardour7", "LC_ALL": "C.UTF-8"}
     words = [SCANNER, "-f", "-v", str(home / ".vst3/rnnmuse.vst3")]
@@ -55,9 +56,9 @@ def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
     with jack(), echo() as stage:
         ports = open_ports(stage.stage, MidiSystem()).virtual()
         assert all(state.state == "open" for state in ports), ports
-        with ardour(tmp_path, PLUGIN.replace("PORT", str(stage.port))) as made:
-            stage.reached(60)  # on its port: the state came back
-            assert stage.probe(4) == "lv2"
+        with ardour(tmp_path, PLUGIN, RNNMUSE_PORT=str(stage.port), RNNMUSE_ENGINE="none") as made:
+            stage.reached(60)
+            assert stage.probe(4) == "plugin"
             s = stage.stage
             until(lambda: s.control.value("/rnnmuse/transport/source") == "osc")
             surface = Surface(osc_port(made))

@@ -1,0 +1,249 @@
+"""The plugin as CLAP, VST3 and LV2 in a host of its own, with rnnmuse live, which it starts itself."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from echo import echo, free_port, program, until
+from programs import build_plugin, build_plugin_host, no_plugin
+
+from rnnmuse.bridges import plugin as files
+from rnnmuse.bridges.hosts import Line
+from rnnmuse.models.bundle import bundles
+from rnnmuse.protocol import MODES, PARAMETERS, addresses
+
+pytestmark = pytest.mark.skipif(bool(no_plugin()), reason=no_plugin())
+FORMATS = ("clap", "vst3", "lv2")
+SOURCE = Path(__file__).parents[2] / "bridges" / "plugin"
+INDEX = {
+    name: number
+    for number, name in enumerate(
+        re.findall(r'\{"[^"]+", "(\w+)"', (SOURCE / "parameters.hpp").read_text("utf-8").split("kRows[kCount]")[1])
+    )
+}
+CLEAN = {"open": 0, "twice": 0, "faults": 0, "allocations": 0, "locks": 0}
+
+
+class Take:
+    """What a run of the host printed."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = [line.split() for line in text.splitlines()]
+        self.text = text
+        end = next(line for line in text.splitlines() if line.startswith("end "))
+        self.end = {name: float(value) for name, value in re.findall(r"(\w+) (\d+)", end)}
+
+    def ons(self, most: float = 1e9) -> list[tuple[str, ...]]:
+        return [tuple(line[1:]) for line in self.lines if line[0] == "on" and float(line[1]) < most]
+
+    def clean(self) -> None:
+        assert {name: self.end[name] for name in CLEAN} == CLEAN, self.text[-400:]
+
+
+def command(kind: str, *words: object) -> list[str]:
+    return [str(word) for word in (build_plugin_host(), kind, build_plugin()[kind], *words)]
+
+
+def ran(kind: str, port: int, *words: object, env: dict[str, str] | None = None) -> Take:
+    places = os.environ | {"RNNMUSE_PORT": str(port), "RNNMUSE_ENGINE": "none"} | (env or {})
+    done = subprocess.run(command(kind, *words), capture_output=True, text=True, timeout=100, env=places)
+    if done.returncode == 77:
+        pytest.skip("this system has no seccomp")
+    assert done.returncode == 0, (done.returncode, done.stdout[-500:], done.stderr[-500:])
+    return Take(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """A registration: the first plugin starts rnnmuse, those after it find it. Its port and environment."""
+    folder = tmp_path_factory.mktemp("data")
+    place = files.register(folder)
+    assert files.register(folder) == place
+    port = free_port()
+    root = str(SOURCE.parents[1])
+    yield port, {"RNNMUSE_ENGINE": str(place), "PYTHONPATH": root}
+    with Line(port) as line:  # it would end by itself, ALONE seconds after the last plugin
+        assert line.name == "rnnmuse"
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with_port = entry.read_bytes().split(b"\0")
+        if b"--until-alone" in with_port and str(port).encode() in with_port:
+            os.kill(int(entry.parent.name), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def bounced(engine):
+    """Half a minute, faster than time, by the plugin that also starts rnnmuse."""
+    port, env = engine
+    return ran("clap", port, "wait", 40, "stand", 0.5, "bounce", 30, "stand", 0.1, env=env)
+
+
+def test_it_starts_rnnmuse_and_its_bounce_has_notes_from_the_first_beat_on(bounced):
+    assert ["reached", "1", "0", "0", "0"] in bounced.lines
+    bounced.clean()
+    assert len(bounced.ons()) > 50
+    assert float(bounced.ons()[0][0]) == 0
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_each_format_bounces_the_same_notes(engine, bounced, kind):
+    port, env = engine
+    again = ran(kind, port, "wait", 40, "stand", 0.5, "offline", "bounce", 30, "stand", 0.1, env=env)
+    again.clean()
+    assert again.ons() == bounced.ons()
+
+
+def test_a_live_take_has_the_notes_of_the_bounce(engine, bounced):
+    port, env = engine
+    live = ran("clap", port, "wait", 40, "stand", 0.5, "play", 6, "stand", 0.2, env=env)
+    live.clean()
+    assert live.ons(11.5) == bounced.ons(11.5)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_in_every_pass_of_a_loop_notes_end_with_it_and_the_first_beat_sounds(engine, kind):
+    port, env = engine
+    beat = ("set", INDEX["model"], 3)  # drums: something sounds on nearly every beat
+    take = ran(kind, port, *beat, "wait", 40, "stand", 1, "loop", 4, 8.2, "stand", 0.2, env=env)
+    take.clean()
+    passes = [number for number, line in enumerate(take.lines) if line[0] == "pass"]
+    assert len(passes) == 4
+    for at in passes:
+        first = next(line for line in take.lines[at + 1 :] if line[0] == "on")
+        assert float(first[1]) < 0.25, take.lines[at : at + 6]
+
+
+def test_two_instances_have_two_players(engine):
+    port, env = engine
+    first = program(command("clap", "wait", 40, "stand", 3), env | {"RNNMUSE_PORT": str(port)})
+    with first as made:
+        made.until("reached", 40)
+        other = ran("vst3", port, "wait", 40, "stand", 0.2, env=env)
+        mine = next(line.split()[1] for line in made.lines if line.startswith("param"))
+    theirs = next(line[1] for line in other.lines if line[0] == "param")
+    assert float(mine) != float(theirs)
+
+
+def test_what_another_client_sets_comes_to_the_host(engine):
+    port, env = engine
+    with program(command("clap", "wait", 40, "stand", 4), env | {"RNNMUSE_PORT": str(port)}) as made:
+        made.until("reached", 40)
+        player = next(int(float(line.split()[1])) for line in made.lines if line.startswith("param"))
+        until(lambda: True)
+        with Line(port) as line:
+            until(lambda: line.ask(f"/rnnmuse/player/{player}/mode") == ("free",))
+            line.wait("/rnnmuse/nothing", 0.6)  # the plugin's own words come back to it at first
+            line.send(f"/rnnmuse/player/{player}/param/density", 3.0)
+            line.send(f"/rnnmuse/player/{player}/param/key", "D minor")
+        made.until(f"param 3.000000 {INDEX['density']}")
+        made.until(f"param 15.000000 {INDEX['key']}")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_audio_thread_neither_locks_nor_allocates_nor_calls_the_system(engine, kind):
+    port, env = engine
+    words = ("wait", 40, "stand", 0.5, "loop", 3, 3, "jump", 17.3, "play", 1, "stand", 0.1)
+    ran(kind, port, *words, env=env)  # the engine is there: what is guarded may not start it
+    take = ran(kind, port, "guard", *words, env=env)
+    take.clean()
+    assert take.end["notes"] > 5
+    assert take.end["mean_ns"] < 50_000, "an order of magnitude, on a machine that is shared"
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_is_forbidden_is_seen(kind):
+    port = free_port()
+    assert ran(kind, port, "guard", "guilty", 1, "stand", 0.2).end["allocations"] > 0
+    assert ran(kind, port, "guard", "guilty", 2, "stand", 0.2).end["locks"] == 1
+    with pytest.raises(AssertionError, match=str(-signal.SIGSYS)):
+        ran(kind, port, "guard", "guilty", 3, "stand", 0.2)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_without_rnnmuse_it_is_silent_and_passes_on_what_it_hears(kind):
+    take = ran(kind, free_port(), "note", 60, 100, "stand", 0.1, "note", 60, 0, "cc", 1, 64, "stand", 0.1)
+    take.clean()
+    assert [line[2:] for line in take.lines if line[0] in ("on", "off")] == [["2", "60", "100"], ["2", "60", "0"]]
+    assert [line[2:] for line in take.lines if line[0] == "midi"] == [["178", "1", "64"]]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_controller_changes_a_parameter(engine, kind):
+    port, env = engine
+    words = [word for cc in range(1, 128) if cc not in (120, 123) for word in ("cc", cc, 99)]
+    take = ran(kind, port, "wait", 40, "stand", 0.5, *words, "stand", 0.3, env=env)
+    moved = {line[2] for line in take.lines[1:] if line[0] == "param"}
+    assert moved <= {"0"}, "its player's number is all that it tells the host"
+
+
+@pytest.mark.parametrize("kind", ["clap", "vst3"])
+def test_parameters_have_the_ranges_of_the_protocol_and_texts_both_ways(kind):
+    lines = ran(kind, free_port(), "params", "stand", 0.01).text.splitlines()
+    rows = [line.split(" ", 1)[1].split("|") for line in lines if line.startswith("parameter ")]
+    assert len(rows) == len(INDEX)
+    found = {int(row[0]): row for row in rows}
+    for name, (argument, default, _) in PARAMETERS.items():
+        if name in INDEX and argument.kind != "s" and name != "seed":
+            row = found[INDEX[name]]
+            assert [float(one) for one in row[3:6]] == pytest.approx([argument.low, argument.high, default]), row
+    assert all(row[8] == "1" for row in rows[:-2]), [row for row in rows if row[8] != "1"]
+
+
+def test_every_address_and_name_that_it_sends_is_known():
+    text = (SOURCE / "parameters.hpp").read_text("utf-8")
+    known = addresses()
+    rows = re.findall(r'\{"[^"]+", "\w+".*?(nullptr|"[^"]*")\},\n', text.split("kRows[kCount]")[1])
+    sent = [word.strip('"') for word in rows if word != "nullptr"]
+    assert len(sent) > 15
+    for word in sent:
+        assert (word if word[0] == "/" else f"/rnnmuse/player/1/{word}") in known, word
+    link = (SOURCE / "link.hpp").read_text("utf-8")
+    for address in re.findall(r'Builder\("(/rnnmuse/[\w/]+)"\)', link):
+        assert address in known, address
+    named = dict(re.findall(r"constexpr const char\* (k\w+)\[\] = \{(.*?)\};", text, re.S))
+    assert tuple(re.findall(r'"([^"]*)"', named["kModes"])) == MODES
+    kinds = {name: bundle.about.get("kind") for name, bundle in bundles().items()}
+    assert set(re.findall(r'"([^"]*)"', named["kModels"])) <= {n for n, k in kinds.items() if k in ("stream", "phrase")}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_loaded_and_let_go_twenty_times(kind):
+    ran(kind, free_port(), "again", 20, "stand", 0.05).clean()
+
+
+@pytest.mark.parametrize("kind", ["clap", "vst3"])
+def test_its_state_comes_back(kind):
+    words = ("set", INDEX["density"], 5, "stand", 0.05, "save", "set", INDEX["density"], 1, "stand", 0.05, "load")
+    take = ran(kind, free_port(), *words, "stand", 0.05)
+    assert ["loaded", "1", "0", "0", "0"] in take.lines
+
+
+def test_notes_end_when_rnnmuse_is_gone():
+    with echo() as stage:
+        env = {"RNNMUSE_PORT": str(stage.port), "RNNMUSE_ENGINE": "none"}
+        words = ("set", INDEX["mode"], 0, "wait", 10, "stand", 0.5, "play", 9, "stand", 0.1)
+        with program(command("clap", *words), env) as made:
+            stage.reached()
+            until(lambda: stage.stage.clock.running)
+            with stage.stage.lock:
+                stage.stage.notes.plan_on(
+                    stage.stage.about.claims()[0], stage.stage.clock.tick_at(stage.stage.now()) + 480, 60, 90
+                )
+            made.until(" 60 90")
+            stage.crash()
+            made.until(" 60 0", 15)
+            assert made.process.poll() is None
+
+
+def test_where_the_files_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert {kind: path.name for kind, path in files.folders().items()} == {
+        "lv2": ".lv2",
+        "vst3": ".vst3",
+        "clap": ".clap",
+    }
+    with pytest.raises(files.PluginError, match=r"no rnnmuse\.lv2"):
+        files.built(tmp_path)
