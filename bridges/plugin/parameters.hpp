@@ -28,7 +28,7 @@ struct ParameterRow {
   float low, high, normal;
   Kind kind;
   Group group;
-  const char* address; /* under /rnnmuse/player/{p}/, or the whole of it; null for what the plugin itself does */
+  const char* address; /* a word of a player, or a whole address; null for what the plugin itself does */
 };
 
 inline constexpr const char* kModels[] = {"lieder", "piano", "leadsheet", "grooves", "band", "phrases", "beats"};
