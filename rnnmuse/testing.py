@@ -209,7 +209,7 @@ class StageClient:
     # -- the client's side ----------------------------------------------------------------------------------
 
     def send(self, address: str, *values: Any, due: float | None = None, client: Client = ME) -> None:
-        """Send a message; with ``due`` in a bundle whose time tag is so many seconds from now."""
+        """Send a message; with ``due`` in a bundle whose time tag is ``due`` seconds from now."""
         packet = osc.build(address, values)
         if due is not None:
             packet = osc.bundle(osc.tag_of(self.wall + due), [packet])

@@ -133,7 +133,7 @@ class ArdourOut:
             self._want(True)
 
     def _word(self) -> str:
-        """What it must be told now. Only once its feedback has said what it does: play said again ends a recording."""
+        """The messages to send to Ardour now; none before its feedback: a repeated play would end a recording."""
         with self._lock:
             if self._rolls is None or self._wanted is None:
                 return ""

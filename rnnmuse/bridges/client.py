@@ -156,7 +156,7 @@ class Client:
         return self.ask(address)
 
     def notes(self, seconds: float | None = None) -> Iterator[Heard]:
-        """The notes of all players as they sound, with their ends, for so many ``seconds`` or without end."""
+        """The notes of all players as they sound, with their ends, for ``seconds`` or, without it, endlessly."""
         end = None if seconds is None else time.monotonic() + seconds
         renew = 0.0
         while (left := LEASE if end is None else end - time.monotonic()) > 0:
@@ -235,7 +235,7 @@ class AsyncClient:
         return await self.ask(address)
 
     async def notes(self, seconds: float | None = None) -> AsyncIterator[Heard]:
-        """The notes of all players as they sound, with their ends, for so many ``seconds`` or without end."""
+        """The notes of all players as they sound, with their ends, for ``seconds`` or, without it, endlessly."""
         end = None if seconds is None else time.monotonic() + seconds
         renew = 0.0
         while (left := LEASE if end is None else end - time.monotonic()) > 0:

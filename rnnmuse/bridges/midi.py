@@ -307,7 +307,7 @@ class Ports:
             if wanted.held is not held or wanted.state.state != "open":
                 return
             wanted.state = PortState(wanted.name, wanted.direction, "gone", why)
-        if wanted.direction == "in" and not self._stop.is_set():  # an output's is told by whoever has it
+        if wanted.direction == "in" and not self._stop.is_set():  # an output's is reported by its owner
             log.warning("%s is gone: %s", wanted.name, why)
             self._on_error(f"{wanted.name} is gone: {why}")
 

@@ -97,7 +97,7 @@ def leave(code: int = 0) -> NoReturn:
 
 
 def watched(seconds: int) -> None:
-    """Let the system end this process after so many seconds; 0 for never. A timer in Python needs the global lock."""
+    """Let the system end this process after ``seconds``; 0 for never. A timer in Python needs the global lock."""
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)
 

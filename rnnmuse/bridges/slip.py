@@ -40,5 +40,5 @@ class Decoder:
         self._hold(rest)
 
     def _hold(self, part: bytes) -> None:
-        most = 2 * self.limit + 2  # so many bytes are more than ``limit``, even if every second one is an escape
+        most = 2 * self.limit + 2  # more than ``limit`` even if every second byte is an escape
         self._frame += part[: max(0, most - len(self._frame))]

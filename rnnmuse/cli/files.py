@@ -56,7 +56,7 @@ def target(path: Path, force: bool = False, field: str = "out") -> Path:
 
 
 def unmarked(none: bool) -> bool:
-    """Whether a file is written without its record, which is told once."""
+    """Whether a file is written without its record; a warning says so once."""
     if none:
         print("rnnmuse: no record of what made it; where the law asks for one, say so yourself", file=sys.stderr)
     return none

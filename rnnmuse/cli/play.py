@@ -24,7 +24,7 @@ def play(
     midi_port: Annotated[str | None, typer.Option(help="A MIDI output whose name has this; else one is made.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999; a file's own without it.")] = None,
     from_bar: Annotated[int | None, typer.Option("--from-bar", help="The bar of a file to begin at.")] = None,
-    bars: Annotated[int, typer.Option(help="Stop after so many bars, 1 to 10000; 0 for none.")] = 0,
+    bars: Annotated[int, typer.Option(help="Stop after this many bars, 1 to 10000; 0 plays on.")] = 0,
     key: Annotated[str, typer.Option(help='The key of what a model plays, such as "D minor".')] = "",
     clock: Annotated[bool, typer.Option("--clock", help="Send MIDI clock too.")] = False,
     drums: Annotated[

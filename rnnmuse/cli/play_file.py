@@ -78,7 +78,7 @@ def play_file(file: Path, settings: FileSettings) -> None:
 
 
 class Sinks:
-    """Where a file is played to. One that is gone is told once, and the others play on."""
+    """Where a file is played to. One that is lost is reported once, and the others play on."""
 
     def __init__(self) -> None:
         self.open: dict[str, Callable[[bytes], object]] = {}

@@ -74,7 +74,7 @@ def infill(
     candidates: int = CANDIDATES,
     guidance: float = GUIDANCE,
 ) -> Filled:
-    """``piece`` with bars ``first`` to ``last`` made anew, whatever was in them.
+    """``piece`` with bars ``first`` to ``last`` replaced by new ones, whatever was in them.
 
     The new bars keep the key and the chords of ``settings``, else those of the piece. Without ``phrases``, or in a
     metre or with parts that they do not know, only the join judges. ValueError names the field that is wrong.

@@ -201,7 +201,7 @@ class Phrases:
         """The piece with its drums played as a human would: timing and velocity moved by ``amount`` (0 to 1).
 
         Every stroke stays, on the sixteenth it is nearest to, and each drum about as loud on the whole as it was. With
-        ``keep`` only the drums named stay, exactly as they are, and the rest of the kit is made anew; with ``taps`` the
+        ``keep`` only the drums named stay, exactly as they are, and the rest of the kit is generated; with ``taps`` the
         strokes (of any instrument, or the notes of the first part where there are no drums) are a rhythm that a whole
         kit is made for.
         """
@@ -308,7 +308,7 @@ def _held(changes: list[Any], low: float) -> list[Any]:
 
 
 def _later(piece: Piece, beats: float) -> Piece:
-    """The piece with its notes so many beats later, none before 0."""
+    """The piece with its notes moved by ``beats``, none before 0."""
     parts = [
         replace(part, notes=[replace(n, start=max(0.0, n.start + beats)) for n in part.notes]) for part in piece.parts
     ]

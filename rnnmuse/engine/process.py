@@ -43,7 +43,7 @@ AT_ONCE = 64
 
 SLOW, MOST_HEARD = 0.005, 8
 """After a note heard the players play on, so that its answer leaves; where that took longer than ``SLOW`` seconds the
-last time, only after so many notes, so that messages do not pile up behind the players."""
+last time, only after this number of notes, so that messages do not pile up behind the players."""
 
 
 class Engine:

@@ -88,7 +88,7 @@ class Jobs:
         self.send(m.CoverDone(job, path.name))
 
     def stream(self, rate: float, settings: dict[str, Any]) -> None:
-        """Send so many pictures a second from now on; 0 ends it."""
+        """Send ``rate`` pictures a second from now on; 0 ends it."""
         settings = dict(settings)
         name, seed = settings.pop("model"), settings.pop("seed")
         self._rate = 0.0  # until the model is there

@@ -16,7 +16,7 @@ originality.npz      a stream model's index of what it learned from (`rnnmuse.mo
 training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
 groove*              of a phrase model of drums: the network that plays them as a human would
-opponent.safetensors of a cover model: the discriminator, for fine-tuning
+discriminator.*      of a cover model: the network that rates pictures as real or generated, for fine-tuning
 recipe.toml          data and settings it was trained with
 card.md, eval.json   what it is and how well it does
 SHA256SUMS           hash of each file above but the card

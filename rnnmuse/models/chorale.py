@@ -148,7 +148,7 @@ def log_softmax(logits: Floats) -> Floats:
 def nats(model: ChoraleModel, chorale: Ints) -> float:
     """Negative log-likelihood of a chorale (T, 4) of MIDI notes a beat, soprano first; 0 is silence.
 
-    The tonic is not told: the twelve are equally likely before the first beat, and the likelihood is their mixture.
+    The tonic is not an input: the twelve are equally likely before the first beat, and the likelihood is their mixture.
     """
     tonics = np.arange(12)
     state, total = model.begin(12, tonics), np.zeros(12)

@@ -21,7 +21,7 @@ from rnnmuse.music.phrases import BAR, DRUMS, MICROS, ON_GRID, VELOCITIES, Grid
 Floats = NDArray[np.float32]
 GIVEN = 6 * len(DRUMS) + 4
 """Width of what is given of a step: known and struck for each drum, its velocity and place if they stay; tap, its
-velocity and place; the tempo in octaves from 120 bpm; for each drum whether its level is told, and the level."""
+velocity and place; the tempo in octaves from 120 bpm; for each drum whether its level is given, and the level."""
 APART = 2 * VELOCITIES - 1
 """Classes of how much louder a stroke is than its drum's level: -31 to 31 velocity classes, stored + 31."""
 

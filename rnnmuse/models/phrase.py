@@ -134,7 +134,7 @@ class PhraseModel:
         return grid
 
     def bars_of(self, point: Floats) -> int:
-        """The length of a phrase whose point has so many numbers."""
+        """The length in bars of the phrase at ``point``, by its number of coordinates."""
         for space in self.spaces.values():
             if space.size == len(point):
                 return space.bars

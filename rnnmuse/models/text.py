@@ -82,7 +82,7 @@ class TextModel:
         return str(self.about.get("verse", ""))
 
     def start(self, texts: int = 1) -> State:
-        """The state before any text, for so many of them."""
+        """The state before any text, for a batch of ``texts``."""
         return State(np.zeros((texts, self.width), np.float32), np.full((texts, 2), START, np.int64))
 
     def begin(self, place: int = 0) -> tuple[Floats, State]:

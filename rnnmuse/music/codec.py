@@ -57,7 +57,7 @@ MOST_ACTIVE = 5
 POSITION = (BAR_BEAT, BAR_SUB, KEY, ROOT, QUALITY, DENSITY, ECHO, ECHO_REST, ACTIVE, ENDING)
 """Context columns that tell the heads where the event to come falls."""
 FIRST_PLACED = KIND
-"""The first head that is told: those before it choose the time."""
+"""The first head that is conditioned on the time; the heads before it choose the time."""
 UNKNOWN = tuple(size - 1 for size in CONTEXT_SIZES)
 STROKE = 0.125  # beats that a decoded drum stroke is written with
 # note-ons per beat that separate the density classes
@@ -329,7 +329,7 @@ def chord_classes(text: str) -> tuple[int, int]:
 
 
 def density_class(notes_per_beat: float) -> int:
-    """The density class (0-7) of so many note-ons a beat."""
+    """The density class (0-7) of a rate of note-ons a beat."""
     return int(np.searchsorted(DENSITY_EDGES, notes_per_beat))
 
 

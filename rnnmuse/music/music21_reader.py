@@ -300,7 +300,7 @@ def _spelled(pitch: Any) -> str:
 
 
 def _chord(symbol: Any) -> str | None:
-    """A music21 chord symbol as in a lead sheet; None if it cannot be told."""
+    """A music21 chord symbol as in a lead sheet; None where it has no name."""
     if "NoChord" in symbol.classSet:
         return "N.C."
     root, bass = symbol.root(), symbol.bass()

@@ -107,7 +107,7 @@ class _Player:
     transpose: int = 0
     staves: int = 1
     similes: dict[int, int] = field(default_factory=dict)
-    """Staves (0 for all) whose bars repeat those so many bars before."""
+    """Staves (0 for all) whose bars repeat the bars at that distance before."""
     graces: list[tuple[str, _Sounded]] = field(default_factory=list)
     """Grace notes that wait for the note that they belong to, with their voice."""
 

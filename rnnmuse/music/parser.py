@@ -37,7 +37,7 @@ MEMORY = 256 * 1024 * 1024
 
 
 class Budget:
-    """The time that a file of so many characters may take, from now on."""
+    """The time limit, in seconds, for a file of ``characters``."""
 
     def __init__(self, characters: int) -> None:
         self._begun = time.monotonic()

@@ -10,7 +10,7 @@ from rnnmuse.models.groove import GrooveModel, level_of, taps_of
 from rnnmuse.music.phrases import BAR, Grid
 
 PHRASE = 4
-"""Every so many bars a bar has an ornament."""
+"""Period, in bars, of the bars that have an ornament."""
 ORNAMENT = 0.12
 """Share of a bar's strokes that its ornament adds at most."""
 
@@ -19,7 +19,7 @@ def kit_of(groove: GrooveModel, grid: Grid, random: Random, tempo: float = 120.0
     """A kit part (T, 9, 3) for the strokes of ``grid`` (T, 9, 3), whatever they are struck on.
 
     Of the bars that are tapped alike the one that is most like the others is taken for all. The last bar of each
-    phrase then gets some strokes of its own. How each stroke is struck is drawn anew.
+    phrase then gets some strokes of its own. The velocity and timing of each stroke are sampled again.
     """
     taps = taps_of(grid)
     made = groove.from_taps(taps, random, tempo)

@@ -62,7 +62,7 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class _Format:
     """``wrap`` makes the container of a record; ``split`` gives what is before and after it in a file without one,
-    its sizes corrected for a container of so many bytes; ValueError where the file cannot hold one."""
+    its sizes corrected for a container of ``size`` bytes; ValueError where the file cannot hold one."""
 
     wrap: Callable[[bytes], bytes]
     split: Callable[[Buffer, int], Pieces]

@@ -73,7 +73,7 @@ class Orders:
         self._acts[type(message)](message)
 
     def tell_clock(self) -> None:
-        """Let the engine know of the clock, of a jump since it was last told, and of the longest look-ahead."""
+        """Send the engine the clock, any jump since the last such message, and the longest look-ahead."""
         ahead = max(0.0, max(self._transport.scheduler.lanes) / 1e9)
         now = replace(self._transport.clock)  # an engine in this process must not see later changes early
         jumps, started = self._transport.jumps, self._players.started()

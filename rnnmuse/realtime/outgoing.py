@@ -39,7 +39,7 @@ class Outgoing(Generic[T]):
 
     A message with a `key` replaces the one of the same key that waits: in its place, or at the end if it
     ``moves_back``. When ``limit`` messages wait, a droppable message is refused; others (values, note-offs, stop) are
-    always taken. There are only so many keys, and only so many notes can have begun, so the queue is bounded too.
+    always taken. The number of keys is limited and so is the number of notes that sound, so the queue is bounded too.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:

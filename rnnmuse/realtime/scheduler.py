@@ -27,7 +27,7 @@ class Scheduler:
     """Does what is planned over one clock. All its parts are guarded by ``lock``; ``changed`` wakes the thread.
 
     ``lanes`` holds the notes by look-ahead, ``commands`` what waits for a line or a time, ``pulses`` what the clock
-    itself brings. ``failed`` is told of an act that raised; the music goes on.
+    itself brings. ``failed`` is called with the error of an act that raised; the music goes on.
     """
 
     def __init__(

@@ -122,7 +122,7 @@ class Tickets:
             self.refused(self.newest(key), text)
 
     def drop(self, key: Hashable) -> None:
-        """The open changes of a key are void; nobody is told."""
+        """Drop the open changes of a key without an answer."""
         for entry in self._open.pop(key, []):
             self._forget(entry)
 

@@ -258,7 +258,7 @@ class StreamPlayer:
         return orders
 
     def change(self, name: str, value: Any, beat: float) -> list[Order]:
-        """Set a parameter; what was played ahead is played anew. ValueError for a value that cannot be."""
+        """Set a parameter; notes that were planned ahead are planned again. ValueError for a value out of range."""
         before = self.parameters[name]
         self.parameters[name] = value
         try:
@@ -284,7 +284,7 @@ class StreamPlayer:
         return self.model.parts[self._hearing()].drum
 
     def obey(self, beat: float) -> list[Order]:
-        """The stage's harmony is another from ``beat`` on: what was played ahead is played anew."""
+        """Take another harmony of the stage from ``beat`` on; notes that were planned ahead are planned again."""
         if self.harmony is None or self.parameters["chord"]:
             return []
         orders = self._back_to(beat) if self.playing and self.mode != "loop" else []

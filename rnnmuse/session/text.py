@@ -72,7 +72,7 @@ class TextPlayer:
         return self._left > 0
 
     def generate(self, chunks: int, seed: int | None, job: int, beat: float) -> list[TextOrder]:
-        """Say so many chunks (0: until stopped), from ``beat`` on or, as ``when`` has it, the next beat or bar."""
+        """Write ``chunks`` chunks (0: until stopped), from ``beat`` on or, as ``when`` says, the next beat or bar."""
         orders = self.stop(beat)
         if seed is not None:
             self.random.seed(seed)

@@ -1,4 +1,4 @@
-"""The rules for one line of English verse: whole words of the dictionary, so many syllables, an ending that rhymes."""
+"""The rules for one line of English verse: whole words of the dictionary, a syllable count, an ending that rhymes."""
 
 from __future__ import annotations
 

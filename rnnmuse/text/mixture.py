@@ -125,7 +125,7 @@ class Mixture:
         missed = end - voice.at
         if missed <= 0:
             return
-        if missed > CAUGHT_UP and missed > len(self.text):  # too much to read while it plays: it begins anew
+        if missed > CAUGHT_UP and missed > len(self.text):  # too much to read while it plays: it starts over
             logits, voice.state = voice.model.begin()
             voice.logits = logits[0]
         for k in voice.model.alphabet.encode(self.text[-min(missed, len(self.text)) :]):

@@ -1,4 +1,4 @@
-"""Plain text by a text model: character by character, until so many characters, words, lines or poems are there."""
+"""Plain text by a text model: character by character, up to a number of characters, words, lines or poems."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Writer:
             yield piece
 
     def text(self, length: int, unit: str = "characters") -> str:
-        """`stream` as one text. What quotes the training text at length is written anew, up to 8 times."""
+        """`stream` as one text. One that quotes the training text at length is written again, up to 8 times."""
         known = self.model.training
         for tries in range(8):
             held: tuple[NDArray[np.float32], State, str] = (self.logits, self.state, self.word)

@@ -22,7 +22,7 @@ MADE = (
     "model.toml", "recipe.toml", "eval.json", SUMS, "weights.safetensors", "step.onnx", "encoder.onnx", "alphabet.json",
     "training.bin", "originality.npz", "read1.onnx", "read2.onnx", "groove.safetensors", "groove-reader.onnx",
     "groove-step.onnx",
-    "opponent.safetensors",
+    "discriminator.safetensors",
 )  # fmt: skip
 """Files that belong to one training: those of the old bundle are not kept."""
 

@@ -71,7 +71,7 @@ def load_corpus(
 ) -> Corpus:
     """Every piece under ``folders``, encoded for ``recipe`` and split by piece.
 
-    Files are spread over shards by their names; a shard is encoded anew only where one of its files changed.
+    Files are spread over shards by their names; a shard is encoded again only where one of its files changed.
     ``progress`` is called with (files done, files in all). Raises ReadError where nothing could be read.
     """
     cache = cache or default_cache()

@@ -133,7 +133,7 @@ def in_four_bits(model: onnx.ModelProto, block: int = 64) -> bytes:
 
 
 def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProto:
-    """The encoder: x (1, T, E) to what it says of each beat, or of ``every`` so many steps, (T / every, beat)."""
+    """The encoder: x (1, T, E) to its output for each beat, or for each ``every`` steps, (T / every, beat)."""
     w = {key: np.asarray(value, np.float32) for key, value in weights.items()}
     sides = ("", "_reverse")
     hidden, embed = w["encoder.weight_hh_l0"].shape[1], w["encoder.weight_ih_l0"].shape[1]

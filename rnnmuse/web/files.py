@@ -28,7 +28,7 @@ class Takes:
         ]
 
     def state(self) -> str:
-        """What a page is told of the recording."""
+        """The state of the recording that pages receive."""
         return json.dumps(["recording", int(self._session.recording), self._session.recorded])
 
     async def _last(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ from rnnmuse.system import MACHINE
 log = logging.getLogger("rnnmuse.web")
 
 RESTARTS, WINDOW = 3, 60.0
-"""Restarts within so many seconds; the next one waits until there would be no more of them."""
+"""At most this many restarts within this many seconds; the next one waits until the limit is met."""
 NOTHING = 3
 """Exit code of a child that has nothing to serve; it is not started again."""
 PATIENCE = 2.0

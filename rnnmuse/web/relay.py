@@ -253,7 +253,7 @@ class Relay:
             return
         for address in ("/rnnmuse/subscribe", "/rnnmuse/watch"):
             self._send(osc.build(address, (LEASE,)))
-        if first:  # what is set from here on is told
+        if first:  # values set from here on are forwarded
             self._questions = deque(STATE)
             self._ask()
 

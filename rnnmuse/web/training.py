@@ -53,7 +53,7 @@ class Training:
         ]
 
     def state(self) -> str:
-        """What a page is told of the training."""
+        """The state of the training that pages receive."""
         about = {
             "state": self._state,
             "share": round(self._share, 3),

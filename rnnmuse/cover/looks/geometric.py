@@ -22,7 +22,7 @@ Distance = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A shape in a cell: a kind of SHAPES, turned by so many quarters."""
+    """A shape in a cell: a kind of SHAPES, rotated by quarter turns."""
 
     row: int
     column: int

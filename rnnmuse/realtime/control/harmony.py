@@ -101,7 +101,7 @@ class HarmonyControl:
         call.answer(one.beat, one.chord, one.key, one.confidence, one.source)
 
     def holds(self, message: m.HarmonyIs) -> None:
-        """The engine says what holds and what comes; the subscribers are told what is new to them."""
+        """Take the engine's present and coming harmony; send the subscribers what has changed."""
         self._now = message
         now = (message.chord, message.key, message.source)
         if now != self._told:

@@ -22,7 +22,7 @@ UNSEEN = (
     "/rnnmuse/sync",
     "/rnnmuse/stats",
 )
-"""Questions of which every client has too many to be told of."""
+"""Requests that are too frequent to forward to watchers."""
 REST = 20_000_000
 """Nanoseconds between two rounds: of the values that an address takes in between, the last is sent."""
 ROUND = 16

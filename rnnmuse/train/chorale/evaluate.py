@@ -1,4 +1,4 @@
-"""How well a chorale model does: nats a beat of held-out chorales, and their sopranos harmonised anew."""
+"""How well a chorale model does: nats a beat of held-out chorales, and their sopranos harmonised again."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rates(chorales: Sequence[Ints], limits: Ints) -> dict[str, float]:
 
 def evaluate_chorale(name: str, folders: Sequence[Path], most: int | None = None, seed: int = 1) -> str:
     """JSON: the mean summed negative log-likelihood of a quarter-note beat over all beats of the test chorales (of all,
-    where no folder is called test), and the `rates` of theirs and of their sopranos harmonised anew."""
+    where no folder is called test), and the `rates` of theirs and of their sopranos harmonised again."""
     model = load_chorale(name)
     chorales, _ = read_chorales(folders)
     if not chorales:

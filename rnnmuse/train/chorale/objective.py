@@ -81,7 +81,7 @@ class ChoraleObjective:
 
     @torch.no_grad()
     def validate(self, net: Any) -> tuple[float, dict[str, Any]]:
-        """Nats a beat of the chorales that are held out, the tonic not told."""
+        """Nats a beat of the held-out chorales, without the tonic as input."""
         return (mixture(net, self.held) if self.held else math.nan), {}
 
     def state(self) -> dict[str, Any]:

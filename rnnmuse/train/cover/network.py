@@ -132,7 +132,7 @@ class DigitsGenerator(nn.Module):
 
 
 class DigitsDiscriminator(nn.Module):
-    """Its opponent: pixels → 128 → one logit."""
+    """The discriminator: pixels → 128 → one logit."""
 
     def __init__(self, shape: CoverShape) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ MINUTES = 120.0
 MOST = 12_000  # training pictures held in memory
 MEASURE_EVERY = 1800.0  # seconds
 WEIGHTS = "weights.safetensors"
-OPPONENT = "opponent.safetensors"
+DISCRIMINATOR = "discriminator.safetensors"
 """The discriminator's weights, in a bundle so that fine-tuning can start from them."""
 
 
@@ -233,7 +233,7 @@ def export(trainer: Trainer, plan: CoverRecipe, folder: Path) -> Bundle:
     plan = plan.changed(name=folder.name)
     material = trainer.material
     with new_bundle(folder) as partial:
-        for file, network in ((WEIGHTS, trainer.mean), (OPPONENT, trainer.discriminator)):
+        for file, network in ((WEIGHTS, trainer.mean), (DISCRIMINATOR, trainer.discriminator)):
             save_file(compact(network.state_dict()), partial / file)
             (partial / file).chmod(0o644)
         about = {
@@ -274,8 +274,8 @@ def begin_from(trainer: Trainer, bundle: Bundle) -> None:
     verify(bundle)
     for network in (trainer.generator, trainer.mean):
         network.load_state_dict(_tensors(bundle, WEIGHTS))
-    if (bundle.folder / OPPONENT).exists():
-        trainer.discriminator.load_state_dict(_tensors(bundle, OPPONENT))
+    if (bundle.folder / DISCRIMINATOR).exists():
+        trainer.discriminator.load_state_dict(_tensors(bundle, DISCRIMINATOR))
 
 
 def _tensors(bundle: Bundle, file: str) -> dict[str, torch.Tensor]:

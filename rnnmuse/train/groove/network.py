@@ -9,7 +9,7 @@ step by step what is not known::
 
 so that velocity and timing are drawn, not averaged: that is what gives them a human's spread. A velocity's logit is the
 sum of one for the velocity itself (pads have a ceiling) and one for how far it is from its drum's level, or from the
-drum's usual one (the mean of the training phrases) where none is told. The loss is the negative log-likelihood of what
+drum's usual one (the mean of the training phrases) where none is given. The loss is the negative log-likelihood of what
 was not given, in nats a phrase.
 """
 
@@ -72,7 +72,7 @@ class GrooveNet(nn.Module):
     def forward(self, grid: Tensor, given: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits of hits (B, T, 9), velocities (B, T, 9, LOUD) and micro-timing (B, T, 9, 25), teacher-forced.
 
-        ``given`` (B, T, GIVEN); where ``hidden`` (B, T) the step before is not told. The last value is the trunk's
+        ``given`` (B, T, GIVEN); where ``hidden`` (B, T) the previous step is masked. The last value is the trunk's
         input, for tests.
         """
         place = self.place(torch.arange(grid.shape[1], device=grid.device) % BAR)

@@ -30,7 +30,7 @@ def _reconstruction(result: dict[str, Any]) -> list[str]:
     lines = ["Held-out phrases, encoded to their point and decoded again:", ""]
     if result["drum"]:
         lines += [
-            "| bars | phrases | hits F1, told those before | free-running | by live graphs | KL, bits | active units |",
+            "| bars | phrases | hits F1, teacher-forced | free-running | by live graphs | KL, bits | active units |",
             "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         ]
         for bars, r in result["reconstruction"].items():
@@ -52,7 +52,7 @@ def _reconstruction(result: dict[str, Any]) -> list[str]:
         lines += ["", "Milliseconds are at each piece's tempo, to within the codec's nine tempo classes."]
         return lines
     lines += [
-        "| bars | phrases | steps, told those before | steps, free-running | by the live graphs | onset pitches | "
+        "| bars | phrases | steps, teacher-forced | steps, free-running | by the live graphs | onset pitches | "
         "whole phrases | KL, bits | active units |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
@@ -126,7 +126,7 @@ def _groove(found: dict[str, Any]) -> list[str]:
         f"Humanise: Kolmogorov-Smirnov distance to the human test split ({found['phrases']} phrases), of the groove "
         f"model, of quantised drums, of random jitter with the variance that the humans of the test split have ("
         f"{found['takes']} takes of what is drawn at random, counted together); less is nearer. All "
-        f"are told the same: the hits on the grid, and each drum's mean velocity in the piece. Better "
+        f"are given the same: the hits on the grid, and each drum's mean velocity in the piece. Better "
         f"than both: {found['better than both']}.",
         "",
         "| drum | hits | timing: groove | quantised | jitter | velocity: groove | quantised | jitter |",
@@ -194,7 +194,7 @@ def phrase_card(recipe: PhraseRecipe, result: dict[str, Any]) -> list[str]:
         f"![map](map.png) ![statistics](statistics-{recipe.bars[0]}.png)",
     ]
     if "infill" in result:
-        lines += ["", "Bars 5 to 8 made anew, and what follows them:", "", "![in-filling](infill.png)"]
+        lines += ["", "Bars 5 to 8 filled in, and what follows them:", "", "![in-filling](infill.png)"]
     if "groove" in result:
         lines += ["", "![timing and velocity](humanise.png)"]
     return lines

@@ -98,7 +98,7 @@ def evaluate_phrases(
 
 
 def chosen(windows: Windows, count: int) -> list[int]:
-    """Indexes of so many phrases, evenly from all pieces."""
+    """Indexes of ``count`` phrases, evenly from all pieces."""
     return [int(i) for i in np.linspace(0, len(windows) - 1, min(count, len(windows)))]
 
 
@@ -234,7 +234,7 @@ def grooves(model: PhraseModel, windows: Windows, picture: Path) -> dict[str, An
     jitter of the human's own variance, and played by the groove model: Kolmogorov-Smirnov statistics. What is drawn
     at random is drawn ``TAKES`` times and counted together, for its own chance to weigh less.
 
-    All three are told the same: which drums are struck on the grid, and each drum's level, its mean velocity in the
+    All three are given the same: which drums are struck on the grid, and each drum's level, its mean velocity in the
     piece. Quantised input stays at that; normal jitter goes about it with the variance with which the humans of the
     test split do. Also the F1 of the kit made from taps, and of the
     kit made around the true kick and snare, beside the commonest pattern of the training phrases' kind.
@@ -302,9 +302,9 @@ def hits_f1(pairs: Sequence[tuple[Grid, Grid]]) -> float:
 def infills(
     phrases: Phrases, folders: Sequence[Path], names: Sequence[str], songs: int, picture: Path
 ) -> dict[str, Any]:
-    """Bars 5 to 8 of held-out songs made anew: nats an event around the gap's end, beside those of the real bars.
+    """Bars 5 to 8 of held-out songs filled in: nats an event around the gap's end, beside those of the real bars.
 
-    STREAM was split by song in the same way: it never saw them either. Chords are not told. ``alone`` is the mean
+    STREAM was split by song in the same way: it never saw them either. Chords are not given. ``alone`` is the mean
     of the fillings that nothing chose, ``unguided`` the least join; ``error`` is the standard error of the mean
     relative difference between filled and real.
     """

@@ -20,7 +20,7 @@ ACTIVE = 0.01  # variance of a dimension's mean over the phrases beyond which it
 def reconstruction(net: PhraseNet, windows: Windows, most: int | None = None) -> dict[str, float]:
     """Phrases encoded to their mean and decoded again.
 
-    Of melodies: the share of steps (hold, rest or the pitch that starts) that are right when the decoder is told
+    Of melodies: the share of steps (hold, rest or the pitch that starts) that are right when the decoder is given
     the true steps before (``teacher-forced``) and when it goes by its own (``free-running``), and the share of the
     true onsets at which the right pitch starts. Of drums: F1 of hits free-running, and the root mean square error
     of velocity (MIDI) and timing (ms) at the hits that are in both, beside those of saying nothing (velocity 0 and

@@ -66,7 +66,7 @@ class StepIn(nn.Module):
             self.strokes = nn.Linear(3 * len(DRUMS), shape.embed)
             self.unknown = nn.Parameter(torch.zeros(shape.embed))
         else:
-            self.step = nn.Embedding(CLASSES + 1, shape.embed)  # the last class: not told
+            self.step = nn.Embedding(CLASSES + 1, shape.embed)  # the last class: masked
             self.velocity = nn.Embedding(VELOCITIES, shape.embed)
             self.micro = nn.Embedding(MICROS, shape.embed)
             for table in (self.step, self.velocity, self.micro):
@@ -166,7 +166,7 @@ class PhraseNet(nn.Module):
                state: Tensor | None = None) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The trunk's outputs with what the heads see beside them (B, T, H + C + E), and the new state.
 
-        ``before`` is each step's predecessor; where ``hidden`` (B, T) it is not told.
+        ``before`` is each step's predecessor; where ``hidden`` (B, T) it is masked.
         """
         condition = self.conditions(z, length).repeat_interleave(STEPS_A_BEAT, 1)
         around = self.around(context)

@@ -159,7 +159,7 @@ class StreamNet(nn.Module):
         self.keys = nn.Linear(shape.hidden, width, bias=False)
         self.query1 = nn.Linear(shape.hidden, width)
         self.query2 = nn.Linear(shape.hidden, width)
-        self.asked = nn.ModuleList(nn.Embedding(sizes[f], width) for f in SHARED)  # what read 2 is told
+        self.asked = nn.ModuleList(nn.Embedding(sizes[f], width) for f in SHARED)  # the query of read 2
         self.values = nn.ModuleList(nn.Embedding(size, shape.value) for size in (*sizes, INTERVALS))
         self.null_key = nn.Parameter(torch.zeros(width))
         self.null_value = nn.Parameter(torch.zeros(shape.value))

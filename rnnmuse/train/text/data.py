@@ -266,7 +266,7 @@ class Row:
 def carried_nll(net: TextNet, row: Row, chunk: int = 512, lanes: int = 1) -> float:
     """Mean nats a character over every character of ``row`` after its first, the state carried from end to end.
 
-    With more ``lanes`` the row is cut in so many and each begins without memory: quicker, and a little higher.
+    With more ``lanes`` the row is cut into that many and each begins without memory: faster, and a little higher.
     """
     net.eval()
     device = next(net.parameters()).device
