@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench soak fuzz hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
+.PHONY: demo test lint bench soak fuzz kills trust hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +40,9 @@ soak: .stamp-dev
 fuzz: .stamp-dev
 	for kind in "midi 2000" "musicxml 500" "mxl 500" "abc 500" "kern 500"; do $(BIN)/python tests/fuzz_files.py read $$kind || exit 1; done
 	$(BIN)/python tests/fuzz_files.py commands 100
+
+kills: .stamp-dev
+	$(BIN)/python tests/kills.py 1000
 
 hosts: .stamp-dev
 	RNNMUSE_HOSTS=all $(BIN)/python -m pytest tests/hosts; tests=$$?; $(BIN)/python tests/hosts/soak.py && exit $$tests

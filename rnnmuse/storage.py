@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 Data = bytes | bytearray | memoryview
+_PART = ".part"
 
 
-def write_whole(path: Path | str, data: Data | Iterable[Data]) -> None:
-    """Write ``data``, one piece or several, to ``path`` in place of what is there.
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A file beside ``path``, with its suffix, to write to; it takes the name of ``path`` when the block ends.
 
-    The data goes to a file beside it, to the disk, and then takes the name in one step (POSIX rename). OSError where
-    that fails; ``path`` is then as it was, and nothing is left beside it. A link is followed, permissions are kept.
+    It is on the disk before that, and the new name after it (fsync, then POSIX rename). Where the block or a step
+    fails, ``path`` is as it was and nothing is left beside it. A link is followed, permissions are kept; a device is
+    written to as it is.
     """
     path = Path(os.path.realpath(path))
-    partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    if path.exists() and not path.is_file():  # a device
+        yield path
+        return
+    _sweep(path)
+    partial = path.with_name(f".{path.stem[:150]}.{os.getpid()}{_PART}{path.suffix}")
     try:
-        with partial.open("wb") as file:
-            for piece in (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
+        yield partial
+        _sync(partial)
         with contextlib.suppress(OSError):
             partial.chmod(path.stat().st_mode & 0o7777)
         partial.replace(path)
@@ -31,14 +36,51 @@ def write_whole(path: Path | str, data: Data | Iterable[Data]) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    with contextlib.suppress(OSError):  # some systems cannot
+        _sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Have a folder's names on the disk, where the system can."""
+def write_whole(path: Path | str, data: Data | Iterable[Data]) -> None:
+    """Write ``data``, one piece or several, in place of what ``path`` holds (`replacing`); OSError where it fails."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        for piece in (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data:
+            file.write(piece)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have every file of a folder on the disk."""
+    for path in folder.iterdir():
+        if path.is_file():
+            _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed left beside ``path``."""
+    head = f".{path.stem[:150]}."
     with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        for left in path.parent.iterdir():
+            if not (left.name.startswith(head) and left.name.endswith(_PART + path.suffix)):
+                continue
+            number = left.name[len(head) : -len(_PART + path.suffix)]
+            if number.isdigit() and not _runs(int(number)):
+                left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there os.kill ends a process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

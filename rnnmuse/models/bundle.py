@@ -32,7 +32,7 @@ import re
 import struct
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnmuse.errors import BundleError
+from rnnmuse.storage import write_whole
 from rnnmuse.system import MACHINE
 
 if TYPE_CHECKING:
@@ -118,9 +119,19 @@ def is_shipped(name: str) -> bool:
     return (shipped_folder() / name / "model.toml").exists()
 
 
+def recover(folder: Path) -> None:
+    """Bring back what a bundle's exchange left where it was cut off between its two renames: the bundle before it."""
+    old = folder.parent / f".{folder.name}.old"
+    if old.is_dir() and not folder.exists():
+        with suppress(OSError):
+            old.rename(folder)
+
+
 def bundles() -> dict[str, Bundle]:
     """Every bundle by name; the user's own hide shipped ones of the same name."""
     found: dict[str, Bundle] = {}
+    for old in user_folder().glob(".*.old"):
+        recover(old.with_name(old.name[1:-4]))
     for folder in (shipped_folder(), user_folder()):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if (path / "model.toml").exists() and NAME.fullmatch(path.name):
@@ -180,6 +191,8 @@ def list_models(kind: str = "") -> list[Bundle]:
 
 def find(name: str) -> Bundle:
     """The bundle called ``name``; BundleError lists near names where there is none."""
+    if NAME.fullmatch(name):
+        recover(user_folder() / name)
     name = name if _is_here(name) else ALIASES.get(name, name)
     if NAME.fullmatch(name):
         for folder in (user_folder(), shipped_folder()):
@@ -239,7 +252,7 @@ def write_sums(folder: Path) -> None:
     """Write SHA256SUMS over the folder's files but the card."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.name not in (SUMS, CARD))
     text = "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files)
-    (folder / SUMS).write_text(text, "utf-8")
+    write_whole(folder / SUMS, text.encode())
 
 
 def _checked(name: str, kind: str) -> Bundle:

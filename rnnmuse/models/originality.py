@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from rnnmuse.music.codec import BEATS, GRID, KIND, ON, PART, PITCH, SUB, Encoded
 from rnnmuse.music.drums import general_midi
 from rnnmuse.music.piece import Piece
+from rnnmuse.storage import write_whole
 
 FILE = "originality.npz"
 MOST_BYTES = 3_000_000
@@ -244,7 +245,7 @@ class Index:
         about = {name: getattr(self, name) for name in ("pieces", "figures", "false", "runs", "overlaps")}
         file = io.BytesIO()
         np.savez(file, bits=self.bits, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
-        path.write_bytes(file.getvalue())
+        write_whole(path, file.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> Index:

@@ -27,6 +27,7 @@ from rnnmuse.music.playback import performance
 from rnnmuse.music.synth import Synth
 from rnnmuse.music.tones import Audio
 from rnnmuse.provenance.marks import seal_file
+from rnnmuse.storage import replacing
 
 TAIL = 1.5
 """Seconds rendered after the last note's release, for ringing tones and reverb."""
@@ -328,12 +329,13 @@ def write_sound(
     path = Path(path)
     check_format(path)
     with rendered(piece, soundfont, rate) as made:
-        sink = _sink(path, rate)
-        try:
-            for block in made.at_loudness(loudness):
-                sink.write(block)
-        finally:
-            sink.close()
+        with replacing(path) as partial:
+            sink = _sink(partial, rate)
+            try:
+                for block in made.at_loudness(loudness):
+                    sink.write(block)
+            finally:
+                sink.close()
         seal_file(path, piece.made)
         return made.samples / rate
 

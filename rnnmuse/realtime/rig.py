@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from rnnmuse.config import Rig, write
 from rnnmuse.realtime.control.midi import learned_of
 from rnnmuse.realtime.lead.ardour import ardour
 from rnnmuse.realtime.stage import Stage
+from rnnmuse.storage import write_whole
 
 
 def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
@@ -92,7 +91,7 @@ def port_line(way: str, state: PortState) -> str:
 def save_rig(stage: Stage, rig: Rig, path: Path) -> Callable[[], str]:
     """Take down players, presets and learned controllers as they are; returns what writes the rig and names the file.
 
-    The file is replaced whole or not at all: the new one is written beside it under a name that nobody has.
+    The file is replaced whole or not at all.
     """
     with stage.lock:
         learned = tuple(
@@ -111,19 +110,7 @@ def save_rig(stage: Stage, rig: Rig, path: Path) -> Callable[[], str]:
         text = write(replace(rig, stage=settings, players=seats, presets=dict(stage.players.presets), learned=learned))
 
     def save() -> str:
-        number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(OSError):
-                os.chmod(beside, path.stat().st_mode & 0o777)
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
-            raise
+        write_whole(path, text.encode())
         return path.name
 
     return save

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import tomli_w
 import torch
 
-from rnnmuse.models.bundle import FORMAT, SUMS, Bundle, read_about, write_sums
+from rnnmuse.models.bundle import FORMAT, SUMS, Bundle, read_about, recover, write_sums
+from rnnmuse.storage import sync_tree
 from rnnmuse.train.card import first_card
 from rnnmuse.train.graph import quantised
 from rnnmuse.train.recipe import recipe_text
@@ -28,24 +29,25 @@ MADE = (
 
 
 @contextmanager
-def new_bundle(folder: Path) -> Iterator[Path]:
+def new_bundle(folder: Path, made: Collection[str] = MADE) -> Iterator[Path]:
     """A folder to write a bundle into; it takes the place of ``folder`` when the block ends, and vanishes if it fails.
 
-    Files that training and export do not make, such as a card and its pictures, are taken over from the old bundle.
+    Files that are not ``made`` anew, such as a card and its pictures, are taken over from the old bundle. Between the
+    two renames at the end there is no folder of this name; `rnnmuse.models.bundle.find` brings back the old one.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (folder.parent / f".{folder.name}.{end}" for end in ("partial", "old"))
-    if old.exists() and not folder.exists():
-        old.rename(folder)  # the exchange was cut off between its two steps
+    recover(folder)
     for left in (partial, old):
         shutil.rmtree(left, ignore_errors=True)
     partial.mkdir()
     try:
         for kept in folder.iterdir() if folder.is_dir() else ():
-            if kept.is_file() and kept.name not in MADE:
+            if kept.is_file() and kept.name not in made:
                 shutil.copy2(kept, partial / kept.name)
         yield partial
         write_sums(partial)
+        sync_tree(partial)
         if folder.exists():
             folder.rename(old)
         partial.rename(folder)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rnnmuse.storage import write_whole
+
 _HEADING = re.compile(r"^## .*$", re.MULTILINE)
 WRITTEN = ("## Data", "## Parts", "## Network", "## How well it does")
 """Sections that the evaluation writes; others are written by people."""
@@ -27,13 +29,13 @@ def first_card(folder: Path, name: str, about: str) -> None:
     """The card of a model that was not evaluated yet; of a card that is there only measures of an earlier one go."""
     path = folder / "card.md"
     if not path.exists():
-        path.write_text(f"# {name}\n\n{about}\n\n{_MEASURE}{name} FOLDER` measures it.\n", "utf-8")
+        write_whole(path, f"# {name}\n\n{about}\n\n{_MEASURE}{name} FOLDER` measures it.\n".encode())
         return
     text = path.read_text("utf-8")
     head, own = sections(text)
     kept = {heading: body for heading, body in own.items() if heading not in WRITTEN}
     if len(kept) < len(own):
-        path.write_text(_joined(head, kept), "utf-8")
+        write_whole(path, _joined(head, kept).encode())
 
 
 def save_card(folder: Path, lines: Sequence[str]) -> None:
@@ -47,9 +49,7 @@ def save_card(folder: Path, lines: Sequence[str]) -> None:
         old, theirs = sections(path.read_text("utf-8"))
         head = "\n\n".join([head.rstrip(), *paragraphs(old)]) + "\n"
         own |= {heading: body for heading, body in theirs.items() if heading not in own and heading not in WRITTEN}
-    partial = path.with_suffix(".tmp")
-    partial.write_text(_joined(head, own), "utf-8")
-    partial.replace(path)
+    write_whole(path, _joined(head, own).encode())
 
 
 def sections(text: str) -> tuple[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -11,6 +12,8 @@ from typing import Any
 
 import torch
 
+from rnnmuse.storage import replacing, write_whole
+
 LAST, BEST, LOG = "last.ckpt", "best.ckpt", "log.jsonl"
 SAVE_EVERY = 90.0  # seconds
 
@@ -18,9 +21,8 @@ SAVE_EVERY = 90.0  # seconds
 def save(path: Path, held: dict[str, Any]) -> None:
     """Write a checkpoint of tensors and plain values; what was there stays until the new one is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".tmp")
-    torch.save(held, partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        torch.save(held, partial)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -55,21 +57,26 @@ class Log:
         self.path = folder / LOG
 
     def append(self, row: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        with self.path.open("ab+") as file:
+            if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":
+                file.write(b"\n")  # a killed run ended within a row
+            file.write(json.dumps(row).encode() + b"\n")
 
     def rows(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
-        return [json.loads(line) for line in self.path.read_text("utf-8").splitlines() if line.strip()]
+        lines = [line for line in self.path.read_text("utf-8", "replace").splitlines() if line.strip()]
+        out: list[dict[str, Any]] = []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a row that a killed run was writing
+                out.append(json.loads(line))
+        return out
 
     def keep(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Leave out the rows that a run wrote after its last checkpoint."""
         kept = [row for row in self.rows() if wanted(row)]
         if self.path.exists():
-            partial = self.path.with_suffix(".tmp")
-            partial.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
-            partial.replace(self.path)
+            write_whole(self.path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
 
 class Budget:

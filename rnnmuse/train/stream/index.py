@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnmuse.models.bundle import Bundle, write_sums
+from rnnmuse.models.bundle import Bundle
 from rnnmuse.models.originality import FILE, Index, index_of
 from rnnmuse.music.codec import CONTEXT, Encoded
+from rnnmuse.train.bundle import new_bundle
 from rnnmuse.train.corpus import load_corpus
 from rnnmuse.train.recipe import read_recipe
 from rnnmuse.train.stream.recipe import Recipe
@@ -32,8 +33,8 @@ def index_bundle(bundle: Bundle, sources: Sequence[Path]) -> Index:
         learned = [item.encoded for item in corpus.of("train")]
         held = [item.encoded for split in ("validation", "test") for item in corpus.of(split)]
     index = index_of(learned, held, drums)
-    index.save(bundle.folder / FILE)
-    write_sums(bundle.folder)
+    with new_bundle(bundle.folder, (FILE,)) as partial:
+        index.save(partial / FILE)
     return index
 
 
