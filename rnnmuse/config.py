@@ -18,6 +18,7 @@ from rnnmuse.clock import Metre, checked_metre
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.protocol import MODES, PARAMETERS, PARTS, PLAYERS, PORT, SOURCES, Argument, ProtocolError
 from rnnmuse.session.checks import check_parameter
+from rnnmuse.session.lineup import CHARTS, MODELS, PROGRAMS, SEATS, TEMPOS
 from rnnmuse.session.seat import PartSetting, Seat, hearing
 
 
@@ -290,6 +291,26 @@ def _seat(seat: Seat) -> dict[str, Any]:
         str(n): _given("part", {"channel": p.channel, "program": p.program}) for n, p in sorted(seat.parts.items())
     }
     return out | ({"part": parts} if parts else {})
+
+
+def band_rig(style: str) -> Rig:
+    """The rig of a band: its chart, tempo and four players, who begin as soon as the clock runs."""
+    stage = {n: row[1] for n, row in FIELDS["stage"].items()} | {
+        "tempo": TEMPOS[style],
+        "chart": CHARTS[style],
+        "play": True,
+    }
+    players = {
+        player: Seat(
+            "free",
+            MODELS[role],
+            program=PROGRAMS[style].get(role, 0),
+            started=True,
+            parameters={"role": role, "style": style},
+        )
+        for player, role in SEATS.items()
+    }
+    return Rig(stage, players)
 
 
 def _toml(value: Any) -> str:

@@ -23,6 +23,8 @@ PARTS = 8
 SLOTS = 16
 AXES = ("density", "register", "syncopation", "contour", "brightness", "loudness")
 SOURCES = ("internal", "midi", "link", "osc")
+ROLES = ("drums", "bass", "chords", "lead")
+STYLES = ("jazz", "pop", "folk", "game")
 MODES = ("off", "free", "continue", "answer", "accompany", "hold", "loop", "harmonise")
 
 
@@ -150,6 +152,8 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
         1,
         "1 keeps a bar pattern in accompany and beneath an answer; 0 leaves all of it to the model, note by note",
     ),
+    "role": (_s("value", "", *ROLES), "", "in free: what it plays in a band; empty for no band"),
+    "style": (_s("value", *STYLES), "jazz", "the style of its role"),
     "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
 }
 """The parameters of a player: argument, default and description by name."""
@@ -252,6 +256,8 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/transport/running", "rw", (_n("value", 0, 1, "i"),), "1 plays from the present position, 0 stops",
         "transport.running"),
     Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "transport.tempo"),
+    Row("/rnnmuse/transport/ending", "w", (), "come to an end: a fill, the final chord where a phrase begins, then "
+        "stop; answers with the beat at which all is over", "band.ending"),
     Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "transport.position"),
     Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "transport.source"),
     Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
@@ -288,6 +294,12 @@ TABLE: tuple[Row, ...] = (
         "key that hold from this beat on, and where they are from"),
     Row("/rnnmuse/out/harmony/coming", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord")), "sent: the chord now and "
         "those that come, as pairs of beat and chord", free=True),
+    Row("/rnnmuse/band", "rw", (_s("style", *STYLES),), "players 1 to 4 become the lead, chords, bass and drums of a "
+        "band and play from the next bar line on; see [band](band.md)", "band.band"),
+    Row("/rnnmuse/band/fours", "rw", (_n("bars", 0, 16, "i", "bars"),), "lead (or you) and drums take turns of so many "
+        "bars; 0 for none", "band.given"),
+    Row("/rnnmuse/band/density", "rw", (_n("value", 0, 1),), "how full the whole band plays; 0.5 leaves it to the arc "
+        "and to how loud you play", "band.given"),
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
         "the player hears a note; velocity 0 ends it, or it ends after the given beats", "player.note"),
     Row(_P + "/start", "w", (), "begin to play", "player.start"),

@@ -27,14 +27,17 @@ from rnnmuse.events import Note
 from rnnmuse.music.attributes import distance
 from rnnmuse.music.harmony import lead_sheet
 from rnnmuse.music.keys import follow_keys
+from rnnmuse.music.midi import write_midi
 from rnnmuse.music.phrases import ONSET, Grid
 from rnnmuse.music.piece import Part, Piece, Tempo
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
+from rnnmuse.protocol import STYLES
 from rnnmuse.session import messages as m
+from rnnmuse.session.lineup import PROGRAMS, SEATS
 from rnnmuse.session.messages import NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer
-from rnnmuse.testing import shared_model
+from rnnmuse.testing import StageClient, shared_model
 
 PARTS = {}
 
@@ -451,6 +454,82 @@ def accompany(options: argparse.Namespace) -> None:
     )
 
 
+# -- the band -------------------------------------------------------------------------------------------------------
+
+
+def band_piece(stage: StageClient, style: str) -> Piece:
+    """What a stage's band has played, as a piece."""
+    clock = stage.stage.clock
+    parts = {player: Part(role, PROGRAMS[style].get(role, 1) - 1, role == "drums") for player, role in SEATS.items()}
+    open_: dict[tuple[int, int, int], tuple[float, int]] = {}
+    for at, sent in stage.output.events:
+        key, beat = (sent.player, sent.channel, sent.pitch), clock.beat_at(at)
+        if sent.velocity:
+            open_[key] = (beat, sent.velocity)
+        elif key in open_ and sent.player in parts:
+            start, velocity = open_.pop(key)
+            length = 0.1 if parts[sent.player].drum else max(0.03, beat - start)
+            parts[sent.player].notes.append(Note(start, sent.pitch, length, velocity))
+    for one in parts.values():
+        one.notes.sort()
+    return Piece(list(parts.values()), tempos=[Tempo(0.0, float(clock.tempo))], title=f"{style} band")
+
+
+def playing(style: str, minutes: float, tempo: float = 120.0) -> tuple[StageClient, Piece]:
+    stage = StageClient()
+    stage.send("/rnnmuse/band", style)
+    stage.send("/rnnmuse/transport/tempo", tempo)
+    stage.settle()
+    late = 0
+    for _ in range(round(minutes * 60)):
+        stage.run(1.0)
+        late += stage.stage.lateness.dropped
+    return stage, band_piece(stage, style)
+
+
+@part
+def band(options: argparse.Namespace) -> None:
+    """Each style for some simulated minutes: bars that are late, strong beats in the chart, bars that return."""
+    for style in STYLES:
+        stage, piece = playing(style, options.minutes)
+        chart = stage.engine.engine.harmony.chart
+        strong, root, again, empty = [], [], {role: [] for role in SEATS.values()}, 0
+        drums = {part.name: part for part in piece.parts}["drums"]
+        bars = int(piece.end // 4) - 1
+        late = [abs(b - round(b)) for b in (n.start for n in drums.notes) if abs(b / 4 - round(b / 4)) < 0.02]
+        for one in piece.parts:
+            content = [
+                frozenset(
+                    (round((n.start - 4 * b) * 12), n.pitch)
+                    for n in one.notes
+                    if 4 * b - 0.04 <= n.start < 4 * b + 3.96
+                )
+                for b in range(1, bars)
+            ]
+            empty += sum(not bar for bar in content)
+            again[one.name] = [
+                any(len(bar & other) >= 0.7 * len(bar | other) for other in content[max(0, i - 8) : i])
+                for i, bar in enumerate(content) if bar
+            ]  # fmt: skip
+            for n in one.notes:
+                if not one.drum and chart is not None and abs(n.start / 2 - round(n.start / 2)) < 0.02:
+                    tones = parse_chord(chart.at(round(n.start * 2) / 2 + 1e-6)[0])
+                    strong.append(n.pitch % 12 in tones.pitch_classes)
+                    if one.name == "bass" and abs(n.start / 4 - round(n.start / 4)) < 0.02:
+                        root.append(n.pitch % 12 == tones.bass)
+        told = ", ".join(f"{role} {100 * np.mean(found):.0f} %" for role, found in again.items())
+        near = {round(n.start / 4) for n in drums.notes if abs(n.start / 4 - round(n.start / 4)) < 0.02}
+        print(
+            f"band {style}: {bars} bars, {len(piece.notes)} notes, {stage.stage.lateness.dropped} dropped; drums on "
+            f"the bar line within {max(late) * 500:.0f} ms, {len(set(range(1, bars)) - near)} bars without; strong "
+            f"beats in the chart's chord {100 * np.mean(strong):.1f} %, bass on the root at bar lines "
+            f"{100 * np.mean(root):.0f} %; bars that return within 8: {told}; errors {len(stage.errors())}, "
+            f"hung {len(stage.hung())}"
+        )
+        if options.out:
+            write_midi(piece, options.out / f"band-{style}.mid")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", default=[])
@@ -459,6 +538,8 @@ def main() -> None:
     parser.add_argument("--names", type=Path)
     parser.add_argument("--mode", default="answer")
     parser.add_argument("--model", default="leadsheet")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--out", type=Path, help="a folder for what the band plays")
     parser.add_argument("--loud", action="store_true")
     parser.add_argument("--most", type=int, default=100)
     options = parser.parse_args()

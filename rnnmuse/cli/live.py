@@ -40,6 +40,7 @@ OVER = "\r\033[K"
 @examples(
     "rnnmuse live --demo",
     "rnnmuse live --mode accompany --model lieder --tempo 96",
+    "rnnmuse live --band jazz --sound",
     "rnnmuse live my.toml",
     "rnnmuse live --screen",
 )
@@ -50,6 +51,7 @@ def live(
     osc_port: Annotated[int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one. Else 7707.")] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999.")] = None,
     mode: Annotated[str, typer.Option(help="Player 1: off, free, accompany, harmonise, continue, answer.")] = "",
+    band: Annotated[str, typer.Option(help="Players 1 to 4 are a band: jazz, pop, folk or game.")] = "",
     demo: Annotated[
         bool, typer.Option("--demo", help="Player 1 plays by itself at once, and is heard (--sound).")
     ] = False,
@@ -82,7 +84,7 @@ def live(
     from rnnmuse import config
     from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.models.bundle import find
-    from rnnmuse.protocol import MODES
+    from rnnmuse.protocol import MODES, STYLES
     from rnnmuse.realtime.rig import open_rig, save_rig
     from rnnmuse.realtime.stage import Settings, Stage
     from rnnmuse.session.checks import check_parameter
@@ -91,6 +93,8 @@ def live(
         raise ValueError(f"osc-port: {osc_port}; must be 0 to 65535")
     if until_alone is not None and not 1 <= until_alone <= 3600:
         raise ValueError(f"until-alone: {until_alone:g}; must be 1 to 3600 seconds")
+    if band and band not in STYLES:
+        raise ValueError(f"band: {band!r}; must be one of {', '.join(STYLES)}")
     if mode and mode not in MODES:
         raise ValueError(f"mode: {mode!r}; must be one of {', '.join(MODES)}")
     setup = config.load(rig) if rig is not None else config.Rig()
@@ -131,6 +135,8 @@ def live(
         say("\n".join(lines))
         if until_alone is not None:
             stage.leave_when_alone(until_alone)
+        if band:
+            stage.take("/rnnmuse/band", band)
         if demo or mode:
             stage.take("/rnnmuse/player/1/mode", "free" if demo else mode)
             stage.take("/rnnmuse/transport/play")

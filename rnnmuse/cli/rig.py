@@ -13,14 +13,20 @@ app = App(help="Rig files: everything a performance is set up with.", no_args_is
 
 
 @app.command()
-@examples("rnnmuse rig new my.toml")
-def new(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("rig.toml")) -> None:
+@examples("rnnmuse rig new my.toml", "rnnmuse rig new trio.toml --band jazz")
+def new(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("rig.toml"),
+    band: Annotated[str, typer.Option(help="Write that of a band instead: jazz, pop, folk or game.")] = "",
+) -> None:
     """Write a rig with every field explained; an existing file is left alone."""
-    from rnnmuse.config import template
+    from rnnmuse.config import band_rig, template, write
+    from rnnmuse.protocol import STYLES
 
+    if band and band not in STYLES:
+        raise ValueError(f"band: {band!r}; must be one of {', '.join(STYLES)}")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(template())
+            file.write(write(band_rig(band)) if band else template())
     except FileExistsError:
         raise ValueError(f"{path}: is there already; give another name") from None
     print(f"{path}: change it, then run: rnnmuse live {path}")

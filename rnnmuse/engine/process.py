@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from functools import singledispatchmethod
 from multiprocessing.connection import Connection
 
-from rnnmuse.clock import Clock
+from rnnmuse.clock import PPQ, Clock
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import bundles, load_player, load_text
@@ -25,6 +25,7 @@ from rnnmuse.models.stream import START_EVENT, StreamModel
 from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Piece
 from rnnmuse.music.theory import key_name
+from rnnmuse.play.band import Band
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.sampler import Frame
 from rnnmuse.session import messages as m
@@ -66,6 +67,7 @@ class Engine:
         self._ahead = 0.0
         self._jumps = 0
         self.harmony = Harmony()
+        self.band = Band()
         self._harmony_sent = (0, 0.0)
 
     @property
@@ -105,7 +107,7 @@ class Engine:
         if isinstance(model, PhraseModel):
             made = PhrasePlayer(number, model)
         else:
-            made = StreamPlayer(number, model, harmony=self.harmony)
+            made = StreamPlayer(number, model, harmony=self.harmony, band=self.band)
         self._set_time(made)
         made.reset(self.beat)
         self.players[number] = made
@@ -175,8 +177,10 @@ class Engine:
         jumped, self._jumps = message.jumps != self._jumps, message.jumps
         self.clock, self._ahead = message.clock, message.ahead
         self.harmony.set_metre(self.clock.metre)
+        self.band.metre = self.clock.metre
         if jumped:
             self.harmony.reset()
+            self.band.reset()
         for text in self.texts.values():
             self._set_time(text)
             if jumped:
@@ -195,6 +199,8 @@ class Engine:
         if not message.source and not player.hears_drums:
             self.harmony.hear(message.beat, message.pitch, message.velocity)
             self._obey(message.beat)
+        if not message.source and message.velocity:
+            self.band.hear(message.beat, message.velocity)
         self._send(player.hear(message.beat, message.pitch, message.velocity, message.source))
 
     @_take.register
@@ -205,7 +211,20 @@ class Engine:
     @_take.register
     def _(self, message: m.SetHarmony) -> None:
         self.harmony.give(message.name, message.value, message.beat)
+        if message.name == "chart" and self.harmony.chart is not None:
+            self.band.origin = self.band.metre.place(round(self.harmony.chart.start * PPQ))[0]
         self._obey(message.beat)
+
+    @_take.register
+    def _(self, message: m.SetBand) -> None:
+        self.band.give(message.name, message.value)
+
+    @_take.register
+    def _(self, message: m.End) -> None:
+        tick = self.band.end(max(message.beat, self.beat))
+        for player in self.players.values():
+            player.end_at(tick / PPQ)
+        self.send(m.EndsAt(tick))
 
     def _obey(self, beat: float) -> None:
         """Where the harmony is another now, every player plays on in it from its next event."""

@@ -22,6 +22,8 @@ PLACES = (4, 3)
 """Divisions of a beat that onsets are heard in, the first unless another is much nearer."""
 NEARER = 0.05
 """Beats by which a triplet must be nearer than a sixteenth."""
+KEPT = 32
+"""Bars of its own that are remembered."""
 REACH = 7
 """Semitones that an open pitch lies from the one before at most."""
 ROOM = 4
@@ -70,6 +72,8 @@ class Phrasing:
     high: int = 127
     echo_of: Callable[[int], int | None] = lambda bar: None
     made: list[Bar] = field(default_factory=list)
+    faithful: float = 0.0
+    """How often a bar is restated as it was, beyond what an answer does: a theme comes back as itself."""
     rhythms: Sequence[Bar] = ()
     """Rhythms of bars that are like none that was heard."""
 
@@ -77,10 +81,11 @@ class Phrasing:
         """The bar ``index`` of the phrase, which begins at beat ``start``; the last one ``closes`` it."""
         how, source = self._treatment(index, closes)
         out = self._treated(how, source, start)
-        if closes:
+        if closes and not (how is Treatment.RESTATE and self.faithful):
             out = self._closed(out or source, start)
         out = tuple(replace(s, pitch=self._within(s.pitch)) for s in out)
         self.made.append(out)
+        del self.made[:-KEPT]
         return out
 
     def _treatment(self, index: int, closes: bool) -> tuple[Treatment, Bar]:
@@ -89,6 +94,8 @@ class Phrasing:
         if not bars:
             return Treatment.NEW, self._rhythm()
         corresponding = self.heard[index % len(self.heard)] or bars[index % len(bars)]
+        if self.random.random() < self.faithful:
+            return Treatment.RESTATE, corresponding
         draw = self.random.random()
         if closes:
             return (Treatment.RHYTHM if draw < 0.5 else Treatment.VARY), corresponding
@@ -102,8 +109,7 @@ class Phrasing:
         if echo is not None and echo != NEW and draw < 0.6:
             lag = lag_of(echo) or len(self.heard)
             every = [*self.heard, *self.made]
-            place = len(self.heard) + index - lag
-            source = every[place] if 0 <= place < len(every) and every[place] else corresponding
+            source = (every[-lag] if lag <= len(every) else ()) or corresponding
             how = {EXACT: Treatment.RESTATE, TRANSPOSED: Treatment.SEQUENCE, RHYTHM: Treatment.RHYTHM}[(echo - 1) % 3]
             return how, source
         for share, how in ((0.45, Treatment.NEW), (0.6, Treatment.RHYTHM), (0.75, Treatment.VARY),

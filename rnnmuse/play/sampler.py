@@ -263,6 +263,19 @@ class Player:
             logits if lean is None else logits + lean, self.random, self.temperature, self.top_p, _only(128, pitches)
         )
 
+    def struck(self, wait: int, part: int, pitch: int) -> tuple[int, int]:
+        """How the model would strike ``pitch`` in ``part`` after ``wait`` grid steps: classes of velocity and
+        micro-timing; nothing is played."""
+        expected = self._expect().copy()
+        for head, value in ((BEATS, wait // GRID), (SUB, wait % GRID)):
+            expected.choose(head, value)
+        expected.place(self.frame.at(self.grid + wait))
+        for head, value in ((KIND, ON), (PART, part), (PITCH, pitch)):
+            if head == PITCH:
+                expected.logits(PITCH)
+            expected.choose(head, value)
+        return self._pick(expected, VELOCITY, None), self._pick(expected, MICROTIME, None)
+
     def may_start(self, pitches: Collection[int]) -> bool:
         """Whether `next` can start one of ``pitches`` at the grid position reached."""
         return bool(self._playable(self.grid, 0, pitches)) and not self._dense(self.grid)

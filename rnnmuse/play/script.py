@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from rnnmuse.music.codec import GRID, MAX_WAIT, OFF, ON
 from rnnmuse.play.sampler import Event, Player
 
+REMEMBERED = 160
+"""Beats for which it is known what was chosen."""
 NEUTRAL = 10
 """The class of micro-timing that is on the grid."""
 
@@ -51,12 +53,28 @@ class Script:
         self.edges += sorted(new, key=lambda edge: edge[:2])
         self.until = until
 
+    def forget(self, count: int) -> None:
+        """Drop the first ``count`` edges, and what was chosen long ago."""
+        del self.edges[:count]
+        since = self.until - REMEMBERED * GRID
+        self.chosen = {key: pitch for key, pitch in self.chosen.items() if key[0] >= since}
+
     def next(self, at: int) -> int | None:
         """The grid position of the edge at a place; None beyond the last."""
         return self.edges[at][0] if at < len(self.edges) else None
 
-    def play(self, player: Player, at: int, pitches_of: Callable[[Cue], Sequence[int]]) -> Event | None:
-        """Play the edge at a place and return its event; None where it has nothing to play."""
+    def play(
+        self,
+        player: Player,
+        at: int,
+        pitches_of: Callable[[Cue], Sequence[int]],
+        touch: Callable[[Cue, int, int], tuple[int, int]] | None = None,
+    ) -> Event | None:
+        """Play the edge at a place and return its event; None where it has nothing to play.
+
+        ``touch`` says for a cue, its wait and its pitch how it is struck: the velocity class and the class of
+        micro-timing; without, as the cue says and on the grid.
+        """
         grid, begins, cue = self.edges[at]
         key = (cue.start, cue.part, cue.role, cue.voice)
         grid = max(grid, player.grid)
@@ -75,7 +93,11 @@ class Script:
                 return None
             pitch = free[0] if len(free) == 1 else player.chosen(wait, cue.part, free)
             self.chosen[key] = pitch
-            event = (wait // GRID, wait % GRID, ON, cue.part, pitch, max(1, cue.velocity // 4), micro)
+            velocity = max(1, cue.velocity // 4)
+            if touch is not None:
+                velocity, struck = touch(cue, wait, pitch)
+                micro = struck if wait else max(struck, micro)
+            event = (wait // GRID, wait % GRID, ON, cue.part, pitch, velocity, micro)
         player.hear(event)
         player.grid = grid
         return event

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from rnnmuse.protocol import PARAMETERS
+from rnnmuse.realtime.control.band import BandControl
 from rnnmuse.realtime.control.harmony import HarmonyControl
 from rnnmuse.realtime.control.server import ServerControl
 from rnnmuse.realtime.notes import Notes
@@ -43,6 +44,7 @@ class Orders:
         self._error, self._broadcast = error, broadcast
         self.server: ServerControl | None = None
         self.harmony: HarmonyControl | None = None
+        self.band: BandControl | None = None
         self.changed: Callable[..., None] = lambda *addresses: None
         self._told_jumps = -1
         self.phrase_shown: Callable[[m.Phrase], None] = lambda message: None
@@ -61,6 +63,7 @@ class Orders:
             m.ModeOf: self._mode,
             m.LatentState: self._latent,
             m.HarmonyIs: self._harmony,
+            m.EndsAt: self._ends_at,
             m.Mistake: self._mistake,
             m.PlayerFailed: self._player_failed,
             m.Models: self._models,
@@ -156,6 +159,10 @@ class Orders:
         self._players.seat(message.player).mode = message.mode
         self.changed(f"/rnnmuse/player/{message.player}/mode")
 
+    def _ends_at(self, message: m.EndsAt) -> None:
+        if self.band is not None and not self._tickets.is_open("clock"):
+            self.band.ends_at(message)
+
     def _harmony(self, message: m.HarmonyIs) -> None:
         if self.harmony is not None and not self._tickets.is_open("clock"):
             self.harmony.holds(message)
@@ -218,6 +225,8 @@ class Orders:
         self._set_up_texts()
         if self.harmony is not None:
             self.harmony.set_up()
+        if self.band is not None:
+            self.band.set_up()
         self._tickets.send_again()
         if self.server is not None:
             self.server.ask_again()

@@ -23,6 +23,7 @@ from rnnmuse.bridges.output import Output, Program
 from rnnmuse.clock import Clock, Nanoseconds
 from rnnmuse.protocol import PORT, ProtocolError
 from rnnmuse.provenance.record import Made
+from rnnmuse.realtime.control.band import BandControl
 from rnnmuse.realtime.control.call import LOCAL
 from rnnmuse.realtime.control.cover import CoverControl
 from rnnmuse.realtime.control.harmony import HarmonyControl
@@ -105,6 +106,7 @@ class Stage:
         self.covers = CoverControl(self.transport, self.broadcast, self.error)
         self.player = PlayerControl(self.players, self.notes, self.transport, self.tickets, self.covers.heard)
         self.harmony = HarmonyControl(self.transport, self.tickets, self.broadcast)
+        self.band = BandControl(self.transport, self.tickets, self.harmony, self.take)
         latent = LatentControl(self.players, self.transport, self.tickets)
         self.presets = PresetControl(self.players, self.player, latent, self.take)
         self.midi = MidiControl(
@@ -137,6 +139,7 @@ class Stage:
             "player": self.player,
             "latent": latent,
             "harmony": self.harmony,
+            "band": self.band,
             "text": texts,
             "cover": self.covers,
             "midi": self.midi,
@@ -149,6 +152,7 @@ class Stage:
         self.orders.server = about
         self.orders.phrase_shown = latent.shown
         self.orders.harmony = self.harmony
+        self.orders.band = self.band
         self.player.chord_note = self.harmony.played
         self.outputs.lost = self.lose
         self.midi.open_outputs, self.midi.play_test = self.outputs.names, self.notes.test

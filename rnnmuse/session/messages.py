@@ -122,6 +122,30 @@ class SetHarmony(ToEngine):
 
 
 @dataclass(frozen=True, slots=True)
+class SetBand(ToEngine):
+    """What the roles of a band share takes a value: ``name`` is "fours" or "density"."""
+
+    ticket: int
+    name: str
+    value: float
+
+    @property
+    def key(self) -> Hashable:
+        return "band", self.name, self.ticket == 0  # a new engine's set-up is not replaced
+
+
+@dataclass(frozen=True, slots=True)
+class End(ToEngine):
+    """All players come to an end, cued at ``beat``; answered with `EndsAt`."""
+
+    beat: float
+
+    @property
+    def key(self) -> Hashable:
+        return "end"
+
+
+@dataclass(frozen=True, slots=True)
 class HearChord(ToEngine):
     """A note of the chord track begins, or ends where ``velocity`` is 0."""
 
@@ -422,6 +446,13 @@ class Loading(FromEngine):
     """A model is being loaded: the next answer may take its time."""
 
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndsAt(FromEngine):
+    """The ending that was cued is over at ``tick``."""
+
+    tick: int
 
 
 @dataclass(frozen=True, slots=True)

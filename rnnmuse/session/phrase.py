@@ -195,6 +195,10 @@ class PhrasePlayer:
         self.playing = False
         return [Recall(self.number, tick_of(beat)), EndNotes(self.number), *self._job_over()]
 
+    def end_at(self, beat: float) -> None:
+        """Play no longer than to a beat."""
+        self._until = min(self._until, beat)
+
     def _job_over(self) -> list[Order]:
         """The job of `generate` is done, or was cut short."""
         job, self._job = self._job, 0

@@ -33,15 +33,16 @@ from rnnmuse.music.codec import (
 )
 from rnnmuse.music.echo import NEW
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
-from rnnmuse.music.theory import PITCH_NAMES, key_name, parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.music.theory import PITCH_NAMES, Chord, key_name, parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.play import accompaniment
 from rnnmuse.play.accompaniment import Pattern
+from rnnmuse.play.band import PHRASE, RANGES, SECTION, Band, swung
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.phrasing import Bar, Phrasing, bars_of
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
-from rnnmuse.play.script import Cue, Script
+from rnnmuse.play.script import NEUTRAL, Cue, Script
 from rnnmuse.protocol import PARAMETERS
 from rnnmuse.session.beneath import LOUD, VOICES, Beneath
 from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
@@ -70,11 +71,20 @@ LONGEST_MEMORY = 64.0
 LEAD = 0.15
 """Beats before a bar line at which it is decided whether an answer begins there."""
 
-PHRASE = 4
-"""Bars of a phrase where the performer's say nothing else."""
-
 ROOM = 1.5
 """Notes that an accompaniment has at most for each of the performer's."""
+
+FAITHFUL = 0.6
+"""How often the lead of a band restates a bar of its theme."""
+
+LONGEST_SCRIPT = 2048
+"""Edges of a script that are kept."""
+
+LONGEST_REST = 64.0
+"""Beats for which a script may have nothing to play."""
+
+FEEL = 5
+"""Classes of micro-timing by which a stroke of the band's drums is early or late at most."""
 
 BROKEN = (0, 1, 2, 1)
 """The voices that a broken chord goes through."""
@@ -131,6 +141,11 @@ class StreamPlayer:
     playing: bool = False
     _queue: deque[tuple[int, Event, Place]] = field(default_factory=deque)
     _sent: deque[tuple[int, Place]] = field(default_factory=deque)
+    band: Band | None = None
+    """What the roles of the stage's band share."""
+    _drawn_at: dict[int, int] = field(default_factory=dict)
+    _lines: tuple[Phrasing, ...] = ()
+    """The lead's two strains: the theme, and what comes between."""
     _script: Script | None = None
     _cue: int = 0
     """Where it is in the script."""
@@ -276,7 +291,14 @@ class StreamPlayer:
             self.player.guard.original = self.parameters["original"]
         if name == "seed":
             self.player.random.seed(value)
+        if name in ("role", "style") and self.playing and self.mode == "free":
+            orders += self._hush(beat)
+            self._play_from(ceil(beat + self.reaction))
         return orders
+
+    def end_at(self, beat: float) -> None:
+        """Play no longer than to a beat."""
+        self._until = min(self._until, beat)
 
     @property
     def hears_drums(self) -> bool:
@@ -472,6 +494,127 @@ class StreamPlayer:
         self._ends = float("inf")
         self._queue.clear()
         self._script = self._phrasing = None
+        if self.mode == "free" and self.parameters["role"] and self.band is not None:
+            line = self.metre.bar_start(tick_of(beat - 1 + 1e-6))
+            if tick_of(beat - 1) - line > PPQ // 10:
+                line = self.metre.next_bar(tick_of(beat - 1))
+            self._earliest = line // TICKS
+            self._begin_script(line / PPQ, None)
+            self._lines = tuple(self._strain() for _ in range(2)) if self.parameters["role"] == "lead" else ()
+
+    # -- what a role of the band plays --------------------------------------------------------------------------
+
+    def _strain(self) -> Phrasing:
+        low, high = RANGES["lead"]
+        return Phrasing(
+            [],
+            self.metre.beats,
+            self.player.random,
+            lambda beat: self._key_at(beat),
+            lambda beat: self._tones_at(beat),
+            max(int(self.parameters["low"]), low),
+            min(int(self.parameters["high"]), high),
+            faithful=FAITHFUL,
+            rhythms=accompaniment.rhythms(self.metre.beats, 4),
+        )
+
+    def _role_cues(self, start: int, role: str, band: Band) -> list[Cue]:
+        bar, style = self.metre.place(start * TICKS)[0], str(self.parameters["style"])
+        beat = start / GRID
+        if role == "lead":
+            return self._lead_cues(start, bar, style, band)
+        part = self.model.drums if role == "drums" else self._role_part
+        if part < 0:
+            return []
+        out = []
+        for one in band.figures(role, style, bar, beat, self.player.random, int(self.parameters["seed"])):
+            at, end = start + round(one.start * GRID), start + round((one.start + one.length) * GRID)
+            pitches = (one.pitch,) if one.kind == "d" else ()
+            velocity = max(1, min(127, one.velocity))
+            out.append(Cue(at, max(at + 1, end), part, pitches, velocity, one.kind, one.voice, one.voices))
+        return out
+
+    @property
+    def _role_part(self) -> int:
+        """The part that a pitched role plays: the one of its name, else the first pitched one."""
+        role = self.parameters["role"]
+        named = [i for i, part in enumerate(self.model.parts) if part.name == role and not part.drum]
+        return (named or [i for i, part in enumerate(self.model.parts) if not part.drum] or [-1])[0]
+
+    def _lead_cues(self, start: int, bar: int, style: str, band: Band) -> list[Cue]:
+        """The lead's bar: of a theme of eight bars that comes back, sometimes varied, and of another in between."""
+        if band.solo(bar) or (band.last_bar is not None and bar > band.last_bar):
+            return []
+        beat, place = start / GRID, bar - band.origin
+        phrasing = self._lines[place // SECTION % 4 == 2]
+        self._phrasing = phrasing
+        closes = bar == band.last_bar or place % PHRASE == PHRASE - 1
+        if len(phrasing.heard) < SECTION and len(phrasing.made) >= SECTION:
+            phrasing.heard = [self._lasting(bar) for bar in phrasing.made[:SECTION]]
+        strokes = phrasing.bar(place % SECTION, beat, closes)
+        self._theme(phrasing, start, strokes)
+        if bar == band.last_bar:
+            strokes = (replace(strokes[-1], start=0.0, length=self.metre.beats - 0.1),)
+        loud = 0.75 + 0.4 * band.dense(bar, beat)
+        out = []
+        for stroke in strokes:
+            at = start + round(swung(stroke.start, style) * GRID)
+            end = start + round(swung(stroke.start + stroke.length, style) * GRID)
+            pitch = stroke.pitch
+            if pitch >= 0 and self.player.rules.strong(at):
+                pitch = _nearest(pitch, self._tones_at(at / GRID))
+            velocity = max(1, min(127, round(stroke.velocity * loud)))
+            out.append(Cue(at, max(at + 1, end - 1), self._role_part, (pitch,) if pitch >= 0 else (), velocity))
+        return out
+
+    def _theme(self, phrasing: Phrasing, start: int, strokes: Bar) -> None:
+        """Remember where a bar of the theme is played, so that the pitches which the model chooses are part of it."""
+        if len(phrasing.heard) < SECTION:
+            self._drawn_at[id(strokes)] = start
+
+    def _lasting(self, bar: Bar) -> Bar:
+        """A bar of the theme with the pitches that were chosen for it."""
+        start, script = self._drawn_at.get(id(bar), -1), self._script
+        if start < 0 or script is None:
+            return bar
+        style, part = str(self.parameters["style"]), self._role_part
+        out = []
+        for stroke in bar:
+            at = start + round(swung(stroke.start, style) * GRID)
+            out.append(replace(stroke, pitch=script.chosen.get((at, part, "", 0), stroke.pitch)))
+        return tuple(out)
+
+    def _bass(self, cue: Cue, beat: float, chord: Chord) -> Sequence[int]:
+        """What the bass of a band plays at a cue."""
+        low, high = RANGES["bass"]
+        low, high = max(low, int(self.parameters["low"])), min(high, int(self.parameters["high"]))
+        if high - low < 11:
+            return ()
+        kind, last = cue.role, self.player.state.last[cue.part]
+        if kind == "w":
+            before, after = self._listening.at(beat - 0.1).tones, self._listening.at(beat + 1.0)
+            kind = "t" if before == self._tones_at(beat) else "b"
+            below = parse_chord(after.chord).bass if after.chord else chord.bass
+            if kind == "t" and below not in (chord.bass, -1) and not self.player.rules.strong(cue.start):
+                target = accompaniment.bass_pitch(below, last, low, high)
+                return [p for p in (target - 1, target + 1, target - 2, target + 2) if low <= p <= high and p != last]
+        if kind == "t" and last >= 0:
+            tones = [p for p in range(max(low, last - 7), min(high, last + 7) + 1) if p % 12 in chord.pitch_classes]
+            return [p for p in tones if p != last] or tones
+        root = accompaniment.bass_pitch(chord.bass, self._low, low, min(high, low + 20))
+        if kind == "f":
+            fifths = [pc for pc in ((chord.root + 7) % 12, (chord.root + 6) % 12) if pc in chord.pitch_classes]
+            return (accompaniment.bass_pitch((fifths or [chord.bass])[0], root, low, high),)
+        if kind == "o":
+            return (root + 12 if root + 12 <= high else root,)
+        self._low = root
+        return (root,)
+
+    def _struck(self, cue: Cue, wait: int, pitch: int) -> tuple[int, int]:
+        """How a drum is struck: as loud as the pattern has it and the model would, when the model would."""
+        velocity, micro = self.player.struck(wait, cue.part, pitch)
+        mixed = round((0.7 * cue.velocity + 0.3 * velocity_of(velocity)) / 4)
+        return max(1, min(31, mixed)), max(NEUTRAL - FEEL, min(NEUTRAL + FEEL, micro))
 
     # -- what is settled before it is drawn -------------------------------------------------------------------
 
@@ -549,12 +692,17 @@ class StreamPlayer:
         self._script, self._cue, self._bar, self._bars = Script(round(start * GRID)), 0, 0, bars
         self._pattern = None
 
-    def _settle(self, script: Script) -> None:
-        """Settle the script's bars as far as they are needed."""
+    def _settle(self, script: Script, beyond: int = 0) -> None:
+        """Settle the script's bars as far as they are needed, and one that begins at ``beyond``."""
         length = round(self.metre.beats * GRID)
-        while script.until <= self.player.grid + length and (self._bars is None or self._bar < self._bars):
+        while script.until <= max(self.player.grid + length, beyond) and (self._bars is None or self._bar < self._bars):
             start = script.until
             closes = self._bar + 1 == self._bars or (self._bars is None and (self._bar + 1) % self._close == 0)
+            role = self.parameters["role"] if self.mode == "free" else ""
+            if role and self.band is not None:
+                script.add(self._role_cues(start, role, self.band), start + length)
+                self._bar += 1
+                continue
             cues = self._melody(start, closes) if self._phrasing is not None else []
             if self._phrasing is None:
                 most = self._choose_pattern(start / GRID)
@@ -570,6 +718,16 @@ class StreamPlayer:
                 cues.insert(0, Cue(now, max(now + 1, until), self._bass_part, (), self._touch(), "b"))
             script.add(cues, start + length)
             self._bar += 1
+
+    def _trim(self, script: Script) -> None:
+        """Drop what a long script has played, and can no longer be recalled."""
+        if len(script.edges) < LONGEST_SCRIPT:
+            return
+        done = min([self._cue, *(place[1] for _, place in self._sent), *(place[1] for _, _, place in self._queue)])
+        script.forget(done)
+        self._cue -= done
+        self._sent = deque((tick, (saved, cue - done)) for tick, (saved, cue) in self._sent)
+        self._queue = deque((grid, event, (saved, cue - done)) for grid, event, (saved, cue) in self._queue)
 
     def _melody(self, start: int, closes: bool) -> list[Cue]:
         assert self._phrasing is not None
@@ -630,17 +788,23 @@ class StreamPlayer:
         script = self._script
         while script is not None:
             self._settle(script)
+            self._trim(script)
             edge = script.next(self._cue)
+            if edge is None and self._bars is None and script.until < self.player.grid + LONGEST_REST * GRID:
+                self._settle(script, script.until)  # empty bars: look further
+                continue
             if edge is None:
                 earliest = max(earliest, script.until)
                 break
-            if self._pattern is None and self._phrasing is not None and len(self.model.parts) > 1:
+            beside = self._pattern is None and self._phrasing is not None and self.mode != "free"
+            if beside and len(self.model.parts) > 1:
                 rules, self.player.rules = self.player.rules, self._beside()
                 found = self.player.next(earliest, max(edge, earliest))
                 self.player.rules = rules
                 if found is not None:
                     return found
-            played = script.play(self.player, self._cue, self._pitches_of)
+            drums = self.parameters["role"] == "drums" and self.mode == "free"
+            played = script.play(self.player, self._cue, self._pitches_of, self._struck if drums else None)
             self._cue += 1
             if played is not None:
                 return played
@@ -676,6 +840,8 @@ class StreamPlayer:
             if key is None:
                 return ()
             chord = parse_chord(PITCH_NAMES[key.tonic] + ("m" if key.minor else ""))
+        if self.mode == "free" and cue.role != "c":
+            return self._bass(cue, beat, chord)
         low, high = int(self.parameters["low"]), int(self.parameters["high"])
         if cue.role == "b":
             span = (max(low, accompaniment.LOWEST_BASS), min(high, accompaniment.HIGHEST_BASS))
@@ -687,9 +853,12 @@ class StreamPlayer:
         asked = (half, name, cue.voices)
         if self._voicing[0] != asked:
             top = min((h.pitch for h in self._past if h.foreign and h.kind == ON and h.beat >= beat - 8), default=76)
+            span = (
+                RANGES["chords"] if self.mode == "free" else (accompaniment.LOWEST_CHORD, accompaniment.HIGHEST_CHORD)
+            )
             voices = accompaniment.voiced(
                 chord.pitch_classes, chord.root, cue.voices, self._voicing[1],
-                max(low, accompaniment.LOWEST_CHORD), min(high, accompaniment.HIGHEST_CHORD), max(64, top),
+                max(low, span[0]), min(high, span[1]), 128 if self.mode == "free" else max(64, top),
             )  # fmt: skip
             self._voicing = (asked, voices)
         voices = self._voicing[1]
@@ -948,6 +1117,11 @@ class StreamPlayer:
             shared,
             SURE if self.mode in ("accompany", "harmonise") else 1.1,
         )
+
+
+def _nearest(pitch: int, tones: frozenset[int]) -> int:
+    """The pitch of the classes that is nearest, or the pitch itself where there are none."""
+    return min((p for p in range(128) if p % 12 in tones), key=lambda p: (abs(p - pitch), p), default=pitch)
 
 
 def _metre(metre: clock.Metre) -> Metre:
