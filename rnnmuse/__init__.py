@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnmuse.bridges.client import AsyncClient, Client, Heard, StageError
+    from rnnmuse.compose.harmonise import harmonise
     from rnnmuse.compose.muse import Muse, Settings, joined, load
     from rnnmuse.compose.phrases import Phrases, load_phrases
     from rnnmuse.errors import BundleError, MissingExtraError, ReadError, RnnmuseError
@@ -33,6 +34,7 @@ _HOMES = {
     "Heard": "rnnmuse.bridges.client",
     "StageError": "rnnmuse.bridges.client",
     "Bundle": "rnnmuse.models.bundle",
+    "harmonise": "rnnmuse.compose.harmonise",
     "list_models": "rnnmuse.models.bundle",
     "BundleError": "rnnmuse.errors",
     "MissingExtraError": "rnnmuse.errors",
@@ -70,6 +72,7 @@ __all__ = [
     "Settings",
     "StageError",
     "author",
+    "harmonise",
     "joined",
     "list_models",
     "load",

@@ -60,6 +60,29 @@ class Harmonising:
             raise ValueError(f"temperature: {self.temperature}; must be above 0, up to 5")
 
 
+def harmonise(
+    piece: Piece,
+    *,
+    key: str | None = None,
+    chords: str | None = None,
+    pattern: str = "held",
+    parts: str = "",
+    model: str = "chorales",
+    seed: int = 1,
+    temperature: float = TEMPERATURE,
+) -> Piece:
+    """The melody of a piece over chords, or with ``parts="SATB"`` as the soprano of four parts.
+
+    ``key`` and ``chords`` (a chart such as "Am7 | D7 | Gmaj7 % |") win over what is decided; ``pattern`` is "held",
+    "broken", "strummed" or "oom-pah". ``model``, ``seed`` and ``temperature`` concern the four parts. ValueError names
+    the field, the value and what is allowed.
+    """
+    asked = Harmonising(key, chords, pattern, seed, temperature)
+    if parts.upper() not in ("", "SATB"):
+        raise ValueError(f"parts: {parts!r}; must be SATB, or left out for chords")
+    return in_four_parts(piece, asked, model) if parts else with_chords(piece, asked)
+
+
 def melody_of(piece: Piece) -> Part:
     """The sung part of a piece, or its first pitched one; of a chord the highest note. ValueError without notes."""
     pitched = [part for part in piece.parts if part.notes and not part.drum]
