@@ -31,6 +31,8 @@ from rnnmuse.provenance.record import Made
 
 PARTICLES = 48
 TEMPERATURE = 0.7
+RESTLESS = 1.0
+"""Nats that it costs a chord beneath a melody to stay over a bar line; without, one chord lasts for bars."""
 FORBIDDEN = -1e9
 PARALLEL, CROSSING, SPACING, FOREIGN = 6.0, 6.0, 3.0, 9.0
 """Nats by which a parallel fifth or octave, a crossing, more than an octave between upper voices, and a tone outside a
@@ -104,7 +106,7 @@ def alone(piece: Piece) -> Piece:
 def decided(melody: Piece, asked: Harmonising) -> list[HalfBar]:
     """Key and chord of every half bar of a melody, as asked for or as decided."""
     key = parse_key(asked.key) if asked.key is not None else None
-    found = follow(melody, key)
+    found = follow(melody, key, restless=RESTLESS)
     if asked.chords is None:
         return found
     chart, out = _chart(melody, asked.chords), list[HalfBar]()

@@ -39,6 +39,13 @@ for _chord in range(DEGREES):
     _TONES[_chord, [(_chord // 5 + _step) % 12 for _step in _steps]] = 1
 
 
+HAS = np.zeros((12, 3, 12), bool)
+"""Whether the triad on a root (major, minor, diminished) has a pitch class."""
+for _root in range(12):
+    for _kind, _triad in enumerate(((0, 4, 7), (0, 3, 7), (0, 3, 6))):
+        HAS[_root, _kind, [(_root + _step) % 12 for _step in _triad]] = True
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """What was learned, as probabilities; logarithms where named so.

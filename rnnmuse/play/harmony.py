@@ -8,9 +8,10 @@ it, and held. Beats are those of the stage's clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnmuse import clock
 from rnnmuse.clock import PPQ
@@ -25,6 +26,9 @@ EARLY = 0.12
 
 LOYALTY = 0.75
 """A chord that sounds and has the note stays where its probability is this share of the best one's at least."""
+
+STALE, RESTLESS = 1, 0.5
+"""After so many half bars of one chord another takes its place that is so much as likely, and has the note."""
 
 KEY_CHANGE = 0.6
 """Probability from which another key is believed, where it held for two half bars."""
@@ -304,10 +308,33 @@ class Harmony:
             fits = all(int(p) % 12 in last.tones for s, p, e in self._notes if e > beat)
             if fits and share >= LOYALTY * now.confidence:
                 now = HalfBar(start, until, last.chord, now.key, share, now.key_confidence, "heard")
+        held = 0
+        while held < len(self._past) and self._past[-1 - held].chord == now.chord:
+            held += 1
+        if held >= STALE:
+            now = self._moved_on(now, state, [int(p) % 12 for _, p, e in self._notes if e > beat])
         self._decided = now
         if now.chord != expected.chord:
             self._changed()
         self._foretold = None
+
+    def _moved_on(self, now: HalfBar, state: Array, sounding: Sequence[int]) -> HalfBar:
+        """The likeliest other chord with the notes that sound, where it is nearly as likely."""
+        chords = degrees.chords_of(state)
+        if self.scale is not None:
+            chords = degrees.within_scale(chords, self.scale)
+        triads = degrees.triads_of(chords)
+        root, kind = _index(now.chord)
+        triads[root, kind] = 0.0
+        for pitch in sounding:
+            triads *= degrees.HAS[:, :, pitch]
+        root, kind = divmod(int(triads.argmax()), 3)
+        share = float(triads[root, kind])
+        if share < RESTLESS * now.confidence:
+            return now
+        own = chords.reshape(12, 5)[root]
+        quality = 4 if kind == 2 else kind + (2 if own[kind + 2] > own[kind] else 0)
+        return replace(now, chord=chord_name(root, quality), confidence=share)
 
     def _from(self, state: Array, beat: float, until: float, source: str = "foretold") -> HalfBar:
         chords = degrees.chords_of(state)
@@ -428,8 +455,14 @@ def key_of_chords(chords: Sequence[ChordSymbol], length: float) -> Key | None:
     return Key(0.0, best % 12, best >= 12)
 
 
-def follow(piece: Piece, key: Key | None = None, tables: Tables | None = None) -> list[HalfBar]:
-    """Key and chord of each half bar of a piece, with look-ahead: given all of it. Drums are not heard."""
+def follow(
+    piece: Piece, key: Key | None = None, tables: Tables | None = None, restless: float = 0.0
+) -> list[HalfBar]:
+    """Key and chord of each half bar of a piece, with look-ahead: given all of it. Drums are not heard.
+
+    ``restless`` are nats that it costs a chord to stay over a bar line: 0 for what is likeliest in each half bar, more
+    for a harmonisation that moves.
+    """
     made = degrees.tables() if tables is None else tables
     starts, segments = segments_of(piece)
     if not segments:
@@ -438,13 +471,36 @@ def follow(piece: Piece, key: Key | None = None, tables: Tables | None = None) -
     keys = _key_path([degrees.keys_of(state) for state in states]) if key is None else []
     out: list[HalfBar] = []
     ends = [*starts[1:], max(piece.end, starts[-1] + 1e-3)]
+    chords = [degrees.chords_of(state) for state in states]
+    path = _restless(chords, [segment.within for segment in segments], restless)
     for index, state in enumerate(states):
-        root, quality, sure = degrees.best_chord(degrees.chords_of(state))
+        root, kind = divmod(path[index], 3)
+        own, sure = chords[index].reshape(12, 5)[root], float(degrees.triads_of(chords[index])[root, kind])
+        quality = 4 if kind == 2 else kind + (2 if own[kind + 2] > own[kind] else 0)
         holds = key or Key(0.0, keys[index] % 12, keys[index] >= 12)
         believed = 1.0 if key else float(degrees.keys_of(state)[keys[index]])
         name = chord_name(root, quality)
         out.append(HalfBar(starts[index], ends[index], name, holds, sure, believed, "heard"))
     return out
+
+
+def _restless(chords: Sequence[Array], within: Sequence[bool], cost: float) -> list[int]:
+    """The triad (root times 3 plus kind) of each half bar: the best path where staying over a bar line costs so many
+    nats, and changing within a bar as many."""
+    fits = [np.log(degrees.triads_of(one).ravel() + 1e-6) for one in chords]
+    score, back = fits[0].copy(), list[NDArray[np.int64]]()
+    for fit, inside in zip(fits[1:], within[1:], strict=True):
+        best, second = (int(i) for i in np.argsort(-score)[:2])
+        come = np.full(len(score), best)
+        come[best] = second
+        stays = score - (0.0 if inside else cost)
+        moves = score[come] - (cost if inside else 0.0)
+        back.append(np.where(stays >= moves, np.arange(len(score)), come))
+        score = np.maximum(stays, moves) + fit
+    path = [int(score.argmax())]
+    for step in reversed(back):
+        path.append(int(step[path[-1]]))
+    return path[::-1]
 
 
 def _key_path(keys: list[Array], change: float = 3.0) -> list[int]:
