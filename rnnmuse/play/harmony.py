@@ -455,9 +455,7 @@ def key_of_chords(chords: Sequence[ChordSymbol], length: float) -> Key | None:
     return Key(0.0, best % 12, best >= 12)
 
 
-def follow(
-    piece: Piece, key: Key | None = None, tables: Tables | None = None, restless: float = 0.0
-) -> list[HalfBar]:
+def follow(piece: Piece, key: Key | None = None, tables: Tables | None = None, restless: float = 0.0) -> list[HalfBar]:
     """Key and chord of each half bar of a piece, with look-ahead: given all of it. Drums are not heard.
 
     ``restless`` are nats that it costs a chord to stay over a bar line: 0 for what is likeliest in each half bar, more
