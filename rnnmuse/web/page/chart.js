@@ -32,18 +32,18 @@ export function chart() {
   const charts = h("datalist", { id: "list-charts" }, EXAMPLES.map((one) => new Option(one)));
   const cells = h("ol", { class: "chart", "aria-label": t("Chords, a bar each") });
   const now = h("span", { class: "unseen", role: "status" });
-  let text = hasRows ? "" : localStorage.getItem("chart") ?? "", lit = -1, heardChord = "";
+  let text = hasRows ? "" : localStorage.getItem("chart") ?? "", lit = -1, heardChord = "", turn = 0, seen = [];
 
   const fill = () => {
     cells.replaceChildren(...bars(text).map((bar) => h("li", {}, bar.join(" "))));
     cells.hidden = !cells.children.length;
-    lit = -1;
+    [lit, turn, seen] = [-1, 0, []];
     light();
   };
   const light = () => {
     const count = cells.children.length;
     if (!count) return;
-    const bar = Math.floor((beatAt() + 0.02) / metre().beats) % count;
+    const bar = (Math.floor((beatAt() + 0.02) / metre().beats) + turn) % count;
     if (bar === lit && isRunning()) return;
     lit = bar;
     [...cells.children].forEach((cell, i) => {
@@ -79,14 +79,25 @@ export function chart() {
   const ends = hear((address, args) => {
     if (!cells.isConnected && cells.dataset.seen) return ends();
     if (cells.isConnected) cells.dataset.seen = "1";
-    if (address === "/rnnmuse/beat") {
+    if (address === "/rnnmuse/out/harmony/coming") align(args);
+    else if (address === "/rnnmuse/beat") {
       light();
       if (!hasRows) step(args[0]);
     } else if (address === "/rnnmuse/out/harmony" && args[1] !== heardChord) {
+      align([args[0], args[1]]);
       heardChord = args[1];
       chord.textContent = heardChord || "–";
     }
   });
+  /** A chart begins at the bar line after it was given: where it is now shows in the chords that the stage plays. */
+  function align(pairs) {
+    const all = bars(text);
+    for (let at = 0; at + 1 < pairs.length; at += 2) seen.push([Math.floor((pairs[at] + 0.02) / metre().beats), pairs[at + 1]]);
+    seen = seen.slice(-4 * Math.max(1, all.length));
+    const fits = (by) => seen.filter(([at, word]) => all[(at + by) % all.length]?.includes(word)).length;
+    const best = all.map((_, by) => by).sort((a, b) => fits(b) - fits(a) || (a === turn ? -1 : b === turn ? 1 : a - b))[0] ?? 0;
+    if (best !== turn) { turn = best; lit = -1; light(); }
+  }
   /** Without rows of its own: each player that plays gets the bar's chord just before the bar. */
   function step(beat) {
     const chords = bars(text), { beats } = metre();
@@ -98,7 +109,7 @@ export function chart() {
   const chord = h("b", { id: "chord" }, "–");
   return h("div", { class: "row" },
     h("div", { class: "control" }, h("label", { class: "name", htmlFor: keyId }, t("key")), key, help(KEY, hasRows)),
-    h("div", { class: "control grow" }, h("label", { class: "name", htmlFor: chartId }, t("chords, bars divided by |")), h("output", {}, hasRows ? [t("now"), " ", chord] : ""), field, help(CHART, hasRows)),
+    h("div", { class: "control grow" }, h("label", { class: "name", htmlFor: chartId }, t("chords, a bar between | and |")), h("output", {}, hasRows ? [t("now"), " ", chord] : ""), field, help(CHART, hasRows)),
     charts, cells, now);
 }
 

@@ -31,7 +31,7 @@ export function cover() {
   const ends = hear((address) => {
     if (!address.startsWith(C)) return;
     if (!list.isConnected && list.dataset.seen) return ends();
-    list.dataset.seen = "1";
+    if (list.isConnected) list.dataset.seen = "1";
     show();
   });
   const settings = rows.filter((one) => one.address.startsWith(`${C}/`) && one.access === "rw" && one.arguments.length === 1);

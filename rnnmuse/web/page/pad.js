@@ -22,7 +22,7 @@ const hasPad = (player) => value(filled(`${L}/xy`, { p: player })) !== undefined
 
 /** The view's elements. */
 export function pad() {
-  const place = h("div", {});
+  const place = h("div", { class: "stack" });
   const select = h("select", { "aria-label": t("Player"), onchange: () => { chosen = Number(select.value); past = []; future = []; fill(); } },
     Array.from({ length: PLAYERS }, (_, i) => new Option(`${t("player")} ${i + 1}`, i + 1)));
   const first = Array.from({ length: PLAYERS }, (_, i) => i + 1).find(hasPad);
@@ -38,7 +38,7 @@ export function pad() {
   fill();
   const ends = hear((address) => {
     if (!place.isConnected && place.dataset.seen) return ends();
-    place.dataset.seen = "1";
+    if (place.isConnected) place.dataset.seen = "1";
     if ((address === "state" || address === filled(`${L}/xy`, { p: chosen })) && hasPad(chosen) !== had) fill();
   });
   return [place];
@@ -76,6 +76,13 @@ function space(player, names) {
     move(x + dx * STEP, y + dy * STEP);
   });
   keep(surface, at("xy"), (across, up) => across !== undefined && !down.size && show(across, up));
+  const mapAcross = h("select", { "aria-label": t("Axis across"), data: { to: at("map") }, onchange: map }, ["slots", ...AXES].map((word) => new Option(t(word), word)));
+  const mapUp = h("select", { "aria-label": t("Axis up"), data: { to: at("map") }, onchange: map }, AXES.map((word) => new Option(t(word), word)));
+  function map() {
+    if (mapAcross.value === "slots") command(at("map"), "slots");
+    else if (mapAcross.value !== mapUp.value) command(at("map"), mapAcross.value, mapUp.value);
+  }
+
   keep(surface, at("map"), (across = "", up = "") => {
     const both = across !== "slots";
     axis.left.textContent = both ? `− ${t(across)}` : "";
@@ -87,13 +94,6 @@ function space(player, names) {
     mapUp.disabled = !both;
   });
 
-  const mapAcross = h("select", { "aria-label": t("Axis across"), data: { to: at("map") }, onchange: map }, ["slots", ...AXES].map((word) => new Option(t(word), word)));
-  const mapUp = h("select", { "aria-label": t("Axis up"), data: { to: at("map") }, onchange: map }, AXES.map((word) => new Option(t(word), word)));
-  function map() {
-    if (mapAcross.value === "slots") command(at("map"), "slots");
-    else if (mapAcross.value !== mapUp.value) command(at("map"), mapAcross.value, mapUp.value);
-  }
-
   // -- slots: touch recalls, holding or the store button stores, two fingers morph
   const slots = h("div", { class: "slots", role: "group", "aria-label": t("Stored phrases") });
   const store = h("button", { type: "button", "aria-pressed": String(storing), title: row(`${L}/store`).doc, onclick: () => { storing = !storing; store.setAttribute("aria-pressed", String(storing)); } }, t("Store"));
@@ -101,6 +101,7 @@ function space(player, names) {
   const morphing = { a: 1, b: 2 };
   const fader = control({ ...row(`${L}/morph`), access: "w", arguments: [{ ...row(`${L}/morph`).arguments[2], name: "t" }] }, names, { title: t("morph"), kind: "fader", low: 0, high: 1 });
   const morphInput = fader.input.cloneNode();
+  morphInput.value = 0;
   fader.input.replaceWith(morphInput);
   const pick = (which, other) => h("select", { "aria-label": `${t("Morph")} ${which.toUpperCase()}`, onchange: ({ target }) => { morphing[which] = Number(target.value); } },
     Array.from({ length: SLOTS }, (_, i) => new Option(i + 1, i + 1, i + 1 === other, i + 1 === other)));
@@ -247,5 +248,5 @@ function paintPhrase(canvas, notes, player, faint = false) {
   const low = Math.min(...notes.map(({ pitch }) => pitch)) - 2, high = Math.max(...notes.map(({ pitch }) => pitch)) + 2, step = height / (high - low);
   brush.globalAlpha = faint ? 0.35 : 1;
   brush.fillStyle = paint(player);
-  for (const { start, beats, pitch } of notes) brush.fillRect(start / long * width, (high - pitch - 0.5) * step, Math.max(2, beats / long * width - 1), Math.max(2, Math.min(step, height / 8)));
+  for (const { start, beats, pitch } of notes) brush.fillRect(start / long * width, (high - pitch - 0.5) * step, Math.max(2, beats / long * width - 1), Math.max(2, Math.min(step, height / (faint ? 32 : 8))));
 }

@@ -9,7 +9,7 @@ import { button, control, row, under } from "./table.js";
 import { takes } from "./takes.js";
 import { command, watch } from "./stage.js";
 
-const SHOWN = new Set(["play", "stop", "continue", "panic", "running", "tempo", "position", "source", "beat", "metre", "swing"]);
+const SHOWN = new Set(["play", "stop", "continue", "panic", "running", "tempo", "position", "source", "beat", "metre", "swing", "cue", "render"]);
 
 /** The view's elements. */
 export function play() {
@@ -17,7 +17,7 @@ export function play() {
     h("section", { class: "panel", "aria-label": t("Song") },
       h("div", { class: "row" }, newcomer(), ...takes()),
       chart(),
-      h("details", {}, h("summary", {}, t("Metre, swing and more")), h("div", { class: "grid" }, metre(), control(row("/rnnmuse/transport/swing")), ...more()))),
+      h("details", {}, h("summary", {}, t("Metre, swing and more")), h("div", { class: "grid" }, metre(), control(row("/rnnmuse/transport/swing")), ...harmony(), ...more()))),
     roll(),
     strips(),
   ];
@@ -32,6 +32,10 @@ function metre() {
   return h("div", { class: "control" }, h("span", { class: "name" }, t("metre")), h("div", { class: "row field" }, above, "/", below),
     h("span", { class: "help" }, row(address).doc));
 }
+
+/** What else steers the harmony, beside key and chart. */
+const harmony = () => under("/rnnmuse/harmony/").filter(({ address, access, arguments: args }) => access === "rw" && args.length === 1 && !/\/(key|chart)$/.test(address))
+  .map((one) => control(one));
 
 /** What the table has for the whole stage beside what is shown already, such as a band or an ending. */
 function more() {

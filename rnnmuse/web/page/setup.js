@@ -15,7 +15,7 @@ const PRESETS = 16, PLAYERS = 16;
 
 /** The view's elements. */
 export function setup() {
-  return [h("div", { class: "wide-grid" },
+  return [h("div", { class: "columns" },
     panel(t("Clock"), control(row("/rnnmuse/transport/source"))),
     panel(t("MIDI ports"), ...ports()),
     panel(t("Learn a controller"), ...learned()),
@@ -34,7 +34,7 @@ const help = (address) => h("span", { class: "help" }, shownHelp(row(address)));
 function hears(element, act) {
   const ends = hear((address, args, sent) => {
     if (!element.isConnected && element.dataset.seen) return ends();
-    element.dataset.seen = "1";
+    if (element.isConnected) element.dataset.seen = "1";
     if (!sent) act(address, args);
   });
 }
@@ -87,7 +87,7 @@ function learned() {
 function presets() {
   let storing = false, stored = [];
   const store = h("button", { type: "button", "aria-pressed": "false", title: shownHelp(row("/rnnmuse/preset/store")), onclick: () => { storing = !storing; store.setAttribute("aria-pressed", String(storing)); } }, t("Store"));
-  const grid = h("div", { class: "slots", role: "group", "aria-label": t("Presets") });
+  const grid = h("div", { class: "slots small", role: "group", "aria-label": t("Presets") });
   const fill = () => grid.replaceChildren(...Array.from({ length: PRESETS }, (_, i) => h("button", { type: "button", class: stored.includes(i + 1) ? "go" : "", "aria-label": `${t("Preset")} ${i + 1}${stored.includes(i + 1) ? "" : `, ${t("empty")}`}`,
     title: shownHelp(row("/rnnmuse/preset/recall")), data: { to: "/rnnmuse/preset/recall" }, onclick: () => {
       command(storing ? "/rnnmuse/preset/store" : "/rnnmuse/preset/recall", i + 1);

@@ -20,7 +20,7 @@ export function takes() {
   const ends = hear((address) => {
     if (address !== "recording") return;
     if (!record.isConnected && record.dataset.seen) return ends();
-    record.dataset.seen = "1";
+    if (record.isConnected) record.dataset.seen = "1";
     show();
   });
   show();

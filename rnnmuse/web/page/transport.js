@@ -30,7 +30,7 @@ export function transport(bar) {
     onchange: () => bpm.value && command(TEMPO, Number(bpm.value)) });
   const step = (by, sign, name) => h("button", { type: "button", "aria-label": name, onclick: () => send(TEMPO, Math.min(999, Math.max(20, Math.round((value(TEMPO)?.[0] ?? 120) + by)))) }, sign);
   const tap = h("button", { type: "button", onclick: tapped, title: t("Tap the beat") }, t("Tap"));
-  const sound = h("button", { type: "button", "aria-pressed": String(isOn()), title: t("Sound in this page"), onclick: () => sound.setAttribute("aria-pressed", String(switchSound())) }, t("Sound"));
+  const sound = h("button", { type: "button", "aria-pressed": String(isOn()), title: t("Sound in this page"), "aria-label": t("Sound"), onclick: () => sound.setAttribute("aria-pressed", String(switchSound())) }, h("span", { class: "wide-only" }, t("Sound")), h("span", { class: "narrow-only", "aria-hidden": "true" }, "♪"));
   const dark = h("button", { type: "button", class: "wide-only", title: t("Dark or bright"), "aria-label": t("Dark or bright"), onclick: () => dress(theme() === "dark" ? "bright" : "dark") }, "◐");
   const words = h("button", { type: "button", class: "wide-only", lang: language === "zh" ? "en" : "zh", title: language === "zh" ? "English" : "中文", onclick: () => speak(language === "zh" ? "en" : "zh") }, language === "zh" ? "EN" : "中文");
   const question = h("button", { type: "button", class: "wide-only", "aria-pressed": "false", title: t("Help on every control"), "aria-label": t("Help on every control"),

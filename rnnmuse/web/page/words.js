@@ -36,7 +36,7 @@ function voice(number, select) {
   const ends = onOffer((kind) => {
     if (kind !== "text model") return;
     if (!faders.isConnected && faders.dataset.seen) return ends();
-    faders.dataset.seen = "1";
+    if (faders.isConnected) faders.dataset.seen = "1";
     mix();
   });
   mix();
@@ -47,7 +47,7 @@ function voice(number, select) {
       button(at("reset"), names, { title: t("Clear"), id: "clear" }),
       ...acts.map((one) => button(one, names, { whose }))),
     h("div", { class: "control" }, h("span", { class: "name" }, t("prompt")), prompt,
-      h("button", { type: "button", onclick: () => { command(filled(`${T}/prompt`, names), prompt.value); prompt.value = ""; } }, t("Read it")),
+      h("div", { class: "row field", style: { "margin-top": "var(--gap)" } }, h("button", { type: "button", onclick: () => { command(filled(`${T}/prompt`, names), prompt.value); prompt.value = ""; } }, t("Read it"))),
       h("span", { class: "help" }, at("prompt").doc)),
     h("h2", {}, t("Mixture of models")), faders,
     h("h2", {}, t("Voice")), h("div", { class: "grid" }, rest.map((one) => control(one, names, { whose }))));
