@@ -266,7 +266,7 @@ class Screen:
     token: str = ""
 
     def __post_init__(self) -> None:
-        from rnnmuse.web.gate import PRIVATE, is_loopback, networks, new_token
+        from rnnmuse.web.gate import is_loopback, networks, new_token, private
 
         if self.port is not None and not 0 <= self.port <= 65535:
             raise ValueError(f"http-port: {self.port}; must be 0 to 65535")
@@ -276,7 +276,7 @@ class Screen:
             raise ValueError(f"listen: {self.host[:40]!r}; must be an IP address, such as 0.0.0.0") from None
         networks(self.allow)
         if others:
-            self.token, self.allow = new_token(), self.allow or PRIVATE
+            self.token, self.allow = new_token(), self.allow or private()
 
     def lines(self, port: int) -> list[str]:
         """What is printed once it is served on ``port``; a browser is opened the first time."""

@@ -24,7 +24,7 @@ def screen(
     page: Annotated[Path | None, typer.Option(help="A folder with a page of your own, served under /own/.")] = None,
 ) -> None:  # fmt: skip
     """Show words, pictures and notes of rnnmuse live in a browser, with controls."""
-    from rnnmuse.web.gate import PRIVATE, is_loopback, networks, new_token, own_address
+    from rnnmuse.web.gate import is_loopback, networks, new_token, own_address, private
     from rnnmuse.web.relay import Relay
     from rnnmuse.web.server import bind, serve
 
@@ -50,7 +50,7 @@ def screen(
     if token:
         lines.append("Whoever has this address can play, and stop the music")
     print("\n".join([*lines, there[False]]), flush=True)
-    serve(relay, sock, osc_port, host, page, token=token, allow=tuple(allow or (PRIVATE if token else ())))
+    serve(relay, sock, osc_port, host, page, token=token, allow=tuple(allow or (private() if token else ())))
 
 
 def page_address(host: str, port: int, token: str, own_address: Callable[[], str], path: str = "") -> str:

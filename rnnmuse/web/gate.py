@@ -19,7 +19,7 @@ from rnnmuse.web.connection import is_known, is_own
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 PRIVATE = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7",
            "fe80::/10")  # fmt: skip
-"""The networks that may reach a screen which is open to others, without a wish: those of a house or a stage."""
+"""The networks of a house or a stage."""
 
 
 def networks(allow: Iterable[str]) -> tuple[Network, ...]:
@@ -53,6 +53,11 @@ def own_address() -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"
+
+
+def private() -> tuple[str, ...]:
+    """The networks that are let in without a wish: `PRIVATE`, and this machine itself."""
+    return (*PRIVATE, own_address())
 
 
 class Gate:
