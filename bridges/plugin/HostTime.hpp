@@ -7,9 +7,9 @@
 
 #pragma once
 
-#include "src/DistrhoPluginInternal.hpp"
+#include "link.hpp" /* before DPF's headers, see Plugin.hpp */
 
-#include "timeline.hpp"
+#include "src/DistrhoPluginInternal.hpp"
 
 namespace rnnmuse {
 

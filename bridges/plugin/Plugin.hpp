@@ -2,10 +2,11 @@
 
 #pragma once
 
+#include "link.hpp" /* first: DPF has a strncpy of its own, over which Windows' headers stumble */
+
 #include "DistrhoPlugin.hpp"
 
 #include "HostTime.hpp"
-#include "link.hpp"
 
 START_NAMESPACE_DISTRHO
 

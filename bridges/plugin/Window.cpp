@@ -1,9 +1,10 @@
 /* The plugin's window: who plays, in which key and mode, the pad, and what is about to be played. */
 
+#include "take.hpp"
+
 #include "DistrhoUI.hpp"
 
 #include "Plugin.hpp"
-#include "take.hpp"
 
 START_NAMESPACE_DISTRHO
 
@@ -126,7 +127,7 @@ class Window : public UI {
       }
       write(field.box.x + field.box.w - 12, field.box.y + 31, 13, "\xE2\x80\xBA", 0xA9B0BC);
     } else {
-      std::snprintf(room, sizeof room, field.index == kDensity && value(field.index) == 0 ? "as the model has it" : "%.2f", static_cast<double>(value(field.index)));
+      std::snprintf(room, sizeof room, field.index == kDensity && value(field.index) == 0 ? "the model's own" : "%.2f", static_cast<double>(value(field.index)));
       beginPath();
       rect(field.box.x + 8, field.box.y + 40, (field.box.w - 16) * (value(field.index) - row.low) / (row.high - row.low), 3);
       ink(0x7FA7D9);

@@ -9,8 +9,12 @@
 #include <vector>
 
 #ifdef _WIN32
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <winsock2.h>
 #include <windows.h>
+#include <io.h>
 #else
 #include <arpa/inet.h>
 #include <fcntl.h>

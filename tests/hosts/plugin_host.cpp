@@ -6,7 +6,8 @@
    stand SECONDS, play SECONDS, loop BEATS SECONDS, at BEAT (the place for what follows), jump BEAT, note PITCH VELOCITY,
    cc NUMBER VALUE, bounce SECONDS (as fast as it can; `offline` before it: and the format's own word for it), save, load,
    again N (so many times loaded and let go), guard (the audio thread's allocations and locks are counted, system calls
-   but reading the clock end the process), guilty N, params. Prints what left: "on|off BEAT CHANNEL PITCH VELOCITY" by the
+   but reading the clock end the process), guilty N, params, window
+   WIDTH HEIGHT (CLAP's, floating, while the score is played). Prints what left: "on|off BEAT CHANNEL PITCH VELOCITY" by the
    host's beats, "cc …", "param INDEX VALUE" for what the plugin set, and at the end counts. */
 
 #include <dlfcn.h>
@@ -107,6 +108,8 @@ struct Format {
   virtual bool restore(const std::string&) = 0;
   virtual void list() = 0;
   virtual double text_value(unsigned, const char*) { return 0; }
+  virtual bool show(double, uint32_t, uint32_t) { return false; } /* its window */
+  virtual void idle() {}
   virtual void unload() = 0;
 };
 
@@ -298,6 +301,8 @@ int main(int count, char** arguments) {
   if (!format->load(arguments[2])) return std::fprintf(stderr, "%s was not loaded\n", arguments[2]), 1;
   if (lists) format->list();
   format->activate(rate, 4096);
+  for (size_t i = 0; i + 2 < words.size(); i++)
+    if (words[i] == "window") std::printf("window %d\n", format->show(0, static_cast<uint32_t>(std::atoi(words[i + 1].c_str())), static_cast<uint32_t>(std::atoi(words[i + 2].c_str()))));
   std::atomic<bool> done{false};
   std::thread audio([&] {
     perform(*format, words);
@@ -314,7 +319,7 @@ int main(int count, char** arguments) {
     fwrite(text_room + told, 1, used - told, stdout);
     told = used;
   };
-  while (!done) usleep(20000), print();
+  while (!done) usleep(20000), format->idle(), print();
   print();
   if (guarded) audio.detach();
   else audio.join();

@@ -3,7 +3,9 @@
 #include "distrho/src/clap/entry.h"
 #include "distrho/src/clap/plugin-factory.h"
 #include "distrho/src/clap/ext/params.h"
+#include "distrho/src/clap/ext/gui.h"
 #include "distrho/src/clap/ext/state.h"
+#include "distrho/src/clap/ext/timer-support.h"
 
 struct Clap : Format {
   void* library = nullptr;
@@ -12,7 +14,16 @@ struct Clap : Format {
   const clap_plugin_params_t* params = nullptr;
   int64_t steady = 0;
 
-  static const void* extension(const clap_host_t*, const char*) { return nullptr; }
+  static bool add_timer(const clap_host_t* host, uint32_t, clap_id* id) { return static_cast<Clap*>(host->host_data)->timed = true, *id = 1, true; }
+  static bool remove_timer(const clap_host_t* host, clap_id) { return static_cast<Clap*>(host->host_data)->timed = false, true; }
+  static bool resize(const clap_host_t*, uint32_t, uint32_t) { return true; }
+  static const void* extension(const clap_host_t*, const char* id) {
+    static const clap_host_timer_support_t timers = {add_timer, remove_timer};
+    static const clap_host_gui_t gui = {nothing, resize, [](const clap_host_t*) { return true; }, [](const clap_host_t*) { return true; }, [](const clap_host_t*, bool) {}};
+    return !std::strcmp(id, CLAP_EXT_TIMER_SUPPORT) ? static_cast<const void*>(&timers) : !std::strcmp(id, CLAP_EXT_GUI) ? &gui : nullptr;
+  }
+  bool timed = false;
+  const clap_plugin_gui_t* gui = nullptr;
   static void nothing(const clap_host_t*) {}
   clap_host_t host = {CLAP_VERSION_INIT, nullptr, "plugin_host", "", "", "1", extension, nothing, nothing, nothing};
 
@@ -118,7 +129,19 @@ struct Clap : Format {
                   value, text, std::fabs(back - info.max_value) < 1e-3, info.flags);
     }
   }
+  bool show(double scale, uint32_t width, uint32_t height) override {
+    gui = static_cast<const clap_plugin_gui_t*>(plugin->get_extension(plugin, CLAP_EXT_GUI));
+    if (!gui || !gui->create(plugin, CLAP_WINDOW_API_X11, true)) return false;
+    if (scale > 0) gui->set_scale(plugin, scale);
+    if (width) gui->set_size(plugin, width, height);
+    return gui->show(plugin);
+  }
+  void idle() override {
+    const auto* timers = static_cast<const clap_plugin_timer_support_t*>(plugin->get_extension(plugin, CLAP_EXT_TIMER_SUPPORT));
+    if (gui && timed && timers) timers->on_timer(plugin, 1);
+  }
   void unload() override {
+    if (gui) gui->destroy(plugin);
     plugin->destroy(plugin);
     entry->deinit();
     dlclose(library);

@@ -38,7 +38,8 @@ class Take:
         self.end = {name: float(value) for name, value in re.findall(r"(\w+) (\d+)", end)}
 
     def ons(self, most: float = 1e9) -> list[tuple[str, ...]]:
-        return [tuple(line[1:]) for line in self.lines if line[0] == "on" and float(line[1]) < most]
+        """Beat, pitch and velocity of what began; the channel is the player's, of whom each instance has its own."""
+        return [(line[1], *line[3:]) for line in self.lines if line[0] == "on" and float(line[1]) < most]
 
     def clean(self) -> None:
         assert {name: self.end[name] for name in CLEAN} == CLEAN, self.text[-400:]
