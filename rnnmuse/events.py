@@ -15,10 +15,15 @@ class Note:
     """A sounded note: it begins at ``start`` and lasts ``duration`` beats."""
 
     start: float
+    """Beat at which it begins."""
     pitch: int
+    """MIDI note number, 0 to 127."""
     duration: float
+    """Length in beats."""
     velocity: int = 80
+    """1 to 127."""
     part: int = 0
+    """Index of its part."""
 
     @property
     def end(self) -> float:
@@ -69,4 +74,5 @@ class Lyric:
 
     beat: float
     text: str
+    """The syllable, with a trailing hyphen inside a word."""
     ends: str = ""

@@ -20,21 +20,46 @@ class Machine:
     """A machine: ``platform`` as `sys.platform` names it, its environment, the user's home, and how Python is run."""
 
     platform: str
+    """Name of the system, as `sys.platform` has it."""
     environ: Mapping[str, str]
-    home: Path
+    """Environment variables."""
+    home: Path | None = None
+    """The user's home folder; None asks the system."""
     executable: str = sys.executable
+    """Python, or the one-file program."""
     frozen: bool = False
+    """Whether this is the one-file program."""
+
+    @property
+    def name(self) -> str:
+        """The system in a word: linux, macos or windows."""
+        return {"win32": "windows", "darwin": "macos"}.get(self.platform, "linux")
+
+    @property
+    def folder(self) -> Path:
+        """The user's home folder."""
+        return self.home or Path.home()
 
     @property
     def data_folder(self) -> Path:
-        """Where a user's own data is kept: ``$XDG_DATA_HOME``, or what the system has for it."""
-        if given := self.environ.get("XDG_DATA_HOME"):
-            return Path(given)
+        """Where the system keeps a user's own data; on Linux ``$XDG_DATA_HOME`` or ``~/.local/share``."""
         if self.platform == "darwin":
-            return self.home / "Library" / "Application Support"
+            return self.folder / "Library" / "Application Support"
         if self.platform == "win32":
-            return Path(self.environ.get("LOCALAPPDATA") or self.home / "AppData" / "Local")
-        return self.home / ".local" / "share"
+            return Path(self.environ.get("LOCALAPPDATA") or self.folder / "AppData" / "Local")
+        return Path(self.environ.get("XDG_DATA_HOME") or self.folder / ".local" / "share")
+
+    @property
+    def plugin_folders(self) -> dict[str, Path]:
+        """Where the system's hosts look for plugins of each format, in the user's own folders."""
+        if self.platform == "win32":
+            common = self.data_folder / "Programs" / "Common"
+            roaming = Path(self.environ.get("APPDATA") or self.folder)
+            return {"vst3": common / "VST3", "clap": common / "CLAP", "lv2": roaming / "LV2"}
+        if self.platform == "darwin":
+            audio = self.folder / "Library" / "Audio" / "Plug-Ins"
+            return {"vst3": audio / "VST3", "clap": audio / "CLAP", "lv2": audio / "LV2"}
+        return {"lv2": self.folder / ".lv2", "vst3": self.folder / ".vst3", "clap": self.folder / ".clap"}
 
     @property
     def midi_drivers(self) -> list[str]:
@@ -52,7 +77,7 @@ class Machine:
         own = self.environ.get("RNNMUSE_SOUNDFONTS")
         if self.platform == "darwin":
             found = [
-                self.home / "Library/Audio/Sounds/Banks", Path("/Library/Audio/Sounds/Banks"),
+                self.folder / "Library/Audio/Sounds/Banks", Path("/Library/Audio/Sounds/Banks"),
                 Path("/opt/homebrew/share/soundfonts"), Path("/opt/homebrew/share/sounds/sf2"),
                 Path("/usr/local/share/soundfonts"), Path("/usr/local/share/sounds/sf2"),
                 Path("/Applications/MuseScore 4.app/Contents/Resources/sound"),
@@ -60,8 +85,13 @@ class Machine:
         elif self.platform == "win32":
             places = (("PROGRAMFILES", r"C:\Program Files"), ("PROGRAMFILES(X86)", r"C:\Program Files (x86)"))
             programs = [Path(self.environ.get(name, default)) for name, default in places]
-            local = Path(self.environ.get("LOCALAPPDATA", str(self.home / "AppData/Local")))
-            found = [self.home / "Documents/SoundFonts", local / "SoundFonts", Path(r"C:\soundfonts"), Path(r"C:\sf2")]
+            local = Path(self.environ.get("LOCALAPPDATA", str(self.folder / "AppData/Local")))
+            found = [
+                self.folder / "Documents/SoundFonts",
+                local / "SoundFonts",
+                Path(r"C:\soundfonts"),
+                Path(r"C:\sf2"),
+            ]
             found += [program / name / "sound" for program in programs for name in ("MuseScore 4", "MuseScore 3")]
         else:
             data = self.data_folder
@@ -81,4 +111,4 @@ class Machine:
         return [self.executable, "-P", str(path), *words]
 
 
-MACHINE = Machine(sys.platform, os.environ, Path.home(), frozen=bool(getattr(sys, "frozen", False)))
+MACHINE = Machine(sys.platform, os.environ, frozen=bool(getattr(sys, "frozen", False)))

@@ -17,6 +17,7 @@ HOME = Path("/home/anna")
         ("linux", {}, HOME / ".local/share"),
         ("linux", {"XDG_DATA_HOME": "/data"}, Path("/data")),
         ("darwin", {}, HOME / "Library/Application Support"),
+        ("darwin", {"XDG_DATA_HOME": "/data"}, HOME / "Library/Application Support"),
         ("win32", {}, HOME / "AppData/Local"),
         ("win32", {"LOCALAPPDATA": "D:/data"}, Path("D:/data")),
     ],
@@ -38,6 +39,15 @@ def test_drivers_and_sockets(platform, drivers, shares):
     machine = Machine(platform, {}, HOME)
     assert machine.midi_drivers == drivers
     assert machine.shares_addresses is shares
+
+
+def test_plugins_go_where_hosts_look():
+    assert Machine("linux", {}, HOME).plugin_folders["clap"] == HOME / ".clap"
+    assert Machine("darwin", {}, HOME).plugin_folders["vst3"] == HOME / "Library/Audio/Plug-Ins/VST3"
+    windows = Machine("win32", {"LOCALAPPDATA": "D:/local", "APPDATA": "D:/roaming"}, HOME)
+    assert windows.plugin_folders["vst3"] == Path("D:/local/Programs/Common/VST3")
+    assert windows.plugin_folders["lv2"] == Path("D:/roaming/LV2")
+    assert [Machine(p, {}, HOME).name for p in ("linux", "darwin", "win32")] == ["linux", "macos", "windows"]
 
 
 def test_soundfonts_of_ones_own_come_first():

@@ -38,8 +38,11 @@ class Message:
     """An address (or a pattern), its arguments, and the time tag of its bundle (NTP, 64 bits; NOW outside a bundle)."""
 
     address: str
+    """Address, or a pattern of addresses."""
     arguments: tuple[Any, ...]
+    """Its arguments, converted to Python's types."""
     tag: int = NOW
+    """NTP time tag of its bundle, 64 bits."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class Budget:
     """
 
     left: int = MAX_PRICE
+    """Price that may still be spent."""
     over: bool = False
     """Whether more was asked for than was left."""
 

@@ -24,14 +24,23 @@ class Sent:
     """
 
     player: int
+    """1 to 16."""
     channel: int
+    """MIDI channel, 0 to 15."""
     pitch: int
+    """MIDI note number, 0 to 127."""
     velocity: int
+    """1 to 127; 0 ends the note."""
     beat: float
+    """Position in beats."""
     beats: float
+    """Length in beats, or 0."""
     due: Nanoseconds
+    """Time in ns of the monotonic clock."""
     part: int = 0
+    """Index of the player's part."""
     drum: bool = False
+    """Whether its pitch is a General MIDI drum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,17 @@ class Program:
     """A part of a player takes a channel (from 0) and a General MIDI program (0-127); ``name`` is the part's."""
 
     player: int
+    """1 to 16."""
     part: int
+    """Index of the player's part."""
     channel: int
+    """MIDI channel, 0 to 15."""
     program: int
+    """General MIDI program, 0 to 127."""
     name: str
+    """Name of the part."""
     drum: bool = False
+    """Whether it plays drums."""
 
 
 class Output(Protocol):

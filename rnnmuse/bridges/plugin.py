@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from rnnmuse.errors import RnnmuseError
+from rnnmuse.system import MACHINE
 
 FILE = "engine.txt"
 BUNDLES = {"lv2": "rnnmuse.lv2", "vst3": "rnnmuse.vst3", "clap": "rnnmuse.clap"}
@@ -31,17 +31,14 @@ class PluginError(RnnmuseError):
 
 def data_folder() -> Path:
     """The user's data folder, as the plugin finds it too."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "rnnmuse"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "rnnmuse"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "rnnmuse"
+    return MACHINE.data_folder / "rnnmuse"
 
 
 def command() -> list[str]:
     """The command by which this installation is started for a plugin."""
     start = "from rnnmuse.cli.main import main; main()"
-    return [sys.executable, "-c", start, "live", "--no-midi", "--until-alone", str(ALONE)]
+    python = [MACHINE.executable] if MACHINE.frozen else [MACHINE.executable, "-c", start]
+    return [*python, "live", "--no-midi", "--until-alone", str(ALONE)]
 
 
 def register(folder: Path | None = None) -> Path:
@@ -61,14 +58,7 @@ def register(folder: Path | None = None) -> Path:
 
 def folders() -> dict[str, Path]:
     """Where this system's hosts look for each format, in the user's own folders."""
-    home = Path.home()
-    if sys.platform == "win32":
-        common = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "Programs" / "Common"
-        return {"vst3": common / "VST3", "clap": common / "CLAP", "lv2": Path(os.environ.get("APPDATA", home)) / "LV2"}
-    if sys.platform == "darwin":
-        audio = home / "Library" / "Audio" / "Plug-Ins"
-        return {"vst3": audio / "VST3", "clap": audio / "CLAP", "lv2": audio / "LV2"}
-    return {"lv2": home / ".lv2", "vst3": home / ".vst3", "clap": home / ".clap"}
+    return MACHINE.plugin_folders
 
 
 def built(source: Path | None = None) -> dict[str, Path]:
@@ -76,9 +66,12 @@ def built(source: Path | None = None) -> dict[str, Path]:
 
     PluginError where there are none.
     """
-    system = {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")
     here = Path(str(resources.files("rnnmuse")))
-    places = [source] if source else [here / "_data" / "plugin" / system, here.parent / "out" / "plugin" / system]
+    places = (
+        [source]
+        if source
+        else [here / "_data" / "plugin" / MACHINE.name, here.parent / "out" / "plugin" / MACHINE.name]
+    )
     for place in places:
         found = {kind: place / name for kind, name in BUNDLES.items() if (place / name).exists()}
         if found:

@@ -28,15 +28,25 @@ class FileSettings:
     """How a file is played; see the options of `rnnmuse play`."""
 
     port: str | None = None
+    """Part of the name of a MIDI output; None makes a virtual one."""
     tempo: float | None = None
+    """Tempo in bpm; None plays the file's own."""
     bars: int = 0
+    """Number of bars to play; 0 for all."""
     from_bar: int | None = None
+    """First bar; None for the first of the piece."""
     clock: bool = False
+    """Whether MIDI clock is sent."""
     record: Path | None = None
+    """MIDI file to write."""
     sound: bool = False
+    """Whether it plays on the sound card."""
     drums: str = ""
+    """Drum map: "gm", "roland" or pairs such as "42=22"."""
     as_written: bool = False
+    """Whether repeats of a score stay unplayed."""
     force: bool = False
+    """Whether files are replaced."""
 
 
 def play_file(file: Path, settings: FileSettings) -> None:

@@ -43,7 +43,9 @@ class Shown:
     start: float
     end: float
     pitch: int
+    """MIDI note number."""
     drum: bool
+    """Whether it is drawn in the line of drums."""
     colour: str
 
 

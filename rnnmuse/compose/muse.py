@@ -43,35 +43,45 @@ MAX_BARS = 1000
 class Settings:
     """What a performer may ask for. None leaves the choice to the model, or to the piece that is continued.
 
-    ``key`` such as ``"D minor"`` keeps every note in its scale (in minor with the raised seventh), ``scale``
-    (``"dorian"``) replaces the scale; without both the key is inferred and held, and notes outside it are less likely.
-    ``top_p`` is the nucleus that is drawn from, by default the model's own; ``chords`` such as ``"Am F C G"``, a chord
-    a bar, repeated; ``density`` in note-ons a beat; ``tempo`` in bpm;
-    ``players`` names or a number of the model's parts; ``low`` and ``high`` MIDI notes; ``polyphony`` notes at
-    once in one part; ``repeat`` how much is restated, 0 to 1, 0.5 as in the music that the model learned from;
-    ``expression`` 0 to 2 how much of a performer's dynamics, tempo and pedal is added, by default 1 for a model that
-    learned from scores and 0 otherwise; ``ending`` makes the last bar the end of a piece; ``original`` keeps
-    runs of the training corpus short, 0 off, 0.5 under 16 notes, 1 under 10 (`rnnmuse.play.guard`). The same ``seed``
-    gives the same music.
+    ``key`` keeps every note in its scale (in minor with the raised seventh) and ``scale`` replaces the scale; without
+    both the key is inferred and held, and notes outside it are less likely. ``expression`` is by default 1 for a model
+    that learned from scores and 0 otherwise. The same ``seed`` gives the same music.
     """
 
     temperature: float = 1.0
+    """0 is the likeliest, 1 as the model is, up to 5."""
     top_p: float | None = None
+    """Share of the likeliest classes that are sampled from, above 0 to 1; None for the model's own."""
     seed: int | None = None
+    """Number from which all chance follows; None draws one."""
     key: str | None = None
+    """Key, such as "D minor"."""
     scale: str | None = None
+    """Scale on the key's tonic, such as "dorian"."""
     chords: str | None = None
+    """Chord symbols, one a bar, repeated, such as "Am F C G"."""
     density: float | None = None
+    """Note-ons a beat, 0.05 to 24."""
     tempo: float | None = None
+    """Tempo in bpm, 10 to 400."""
     metre: str | None = None
+    """Time signature, such as "3/4"; only from nothing."""
     players: str | int | None = None
+    """Number of parts, or their names with commas."""
     low: int = 0
+    """Lowest MIDI note."""
     high: int = 127
+    """Highest MIDI note."""
     polyphony: int | None = None
+    """Largest number of notes at once in one part."""
     repeat: float | None = None
+    """Share of bars that are restated, 0 to 1; 0.5 as in real pieces."""
     expression: float | None = None
+    """Amount of a performer's dynamics, tempo and pedal, 0 to 2."""
     ending: bool = False
+    """Whether the last bar ends the piece."""
     original: float = ORIGINAL
+    """How short runs of the training corpus are kept: 0 off, 0.5 under 16 notes, 1 under 10 (`rnnmuse.play.guard`)."""
 
     def __post_init__(self) -> None:
         if self.repeat is not None and not 0 <= self.repeat <= 1:
@@ -105,6 +115,7 @@ class Changes(TypedDict, total=False):
     repeat: float | None
     expression: float | None
     ending: bool
+    original: float
 
 
 def parse_metre(text: str) -> Metre:

@@ -73,8 +73,11 @@ class Bundle:
     """A bundle on disk; ``about`` is its model.toml."""
 
     name: str
+    """The model's name."""
     folder: Path
+    """Where its files are."""
     about: dict[str, Any]
+    """The contents of its model.toml."""
 
     @property
     def kind(self) -> str:

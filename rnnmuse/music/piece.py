@@ -49,7 +49,9 @@ class ChordSymbol:
     """A chord from ``beat`` on, written as in a lead sheet: ``Am7``, ``F#dim``, ``C/E``, ``N.C.``."""
 
     beat: float
+    """Beat from which the chord holds."""
     text: str
+    """The symbol, such as ``Am7``."""
 
 
 Claim = tuple[int, int, bytes]
@@ -65,10 +67,14 @@ class Source:
     """
 
     form: int
+    """MIDI file format: 0, 1 or 2."""
     ticks_per_beat: int
+    """Ticks a quarter note."""
     encoding: str = "utf-8"
+    """Encoding of its texts."""
     tracks: list[list[tuple[int, bytes, Claim | None]]] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    """Tick at which each track ends."""
     implied: set[Claim] = field(default_factory=set)
 
 
@@ -82,16 +88,23 @@ class Part:
     """
 
     name: str = ""
+    """Name of the instrument or voice."""
     program: int = 0
     drum: bool = False
+    """Whether its pitches are General MIDI drums."""
     notes: list[Note] = field(default_factory=list)
+    """Its notes, sorted by start."""
     controls: list[Control] = field(default_factory=list)
+    """Controller changes, by beat."""
     lyrics: list[Lyric] = field(default_factory=list)
+    """Syllables, by beat."""
     slurs: list[tuple[float, float]] = field(default_factory=list)
     """Beats of the first and the last note under each slur, where a score has them."""
     programs: list[Program] = field(default_factory=list)
     bends: list[Bend] = field(default_factory=list)
+    """Pitch bends, by beat."""
     pressures: list[Pressure] = field(default_factory=list)
+    """Aftertouch, by beat."""
     channel: int | None = None
     track: int | None = None
 
@@ -101,15 +114,23 @@ class Piece:
     """Parts over one tempo, metre, key and chord map. Empty maps mean 120 bpm, 4/4, key unknown."""
 
     parts: list[Part] = field(default_factory=list)
+    """Its parts; a note's ``part`` is an index into them."""
     tempos: list[Tempo] = field(default_factory=list)
+    """Tempo changes, by beat."""
     metres: list[Metre] = field(default_factory=list)
+    """Time signatures, by beat."""
     keys: list[Key] = field(default_factory=list)
+    """Key changes, by beat."""
     chords: list[ChordSymbol] = field(default_factory=list)
+    """Chord symbols, by beat."""
     title: str = ""
+    """Title, empty where there is none."""
     pickup: float = 0.0
     """Beats before the first bar line, where a piece begins with part of a bar."""
     ticks_per_beat: int = 480
+    """Resolution of a MIDI file that is written, in ticks a quarter note."""
     source: Source | None = field(default=None, repr=False, compare=False)
+    """The MIDI file that it was read from; None for other pieces."""
     made: Made | None = field(default=None, repr=False, compare=False)
     """How rnnmuse made it, which every writer puts into its file; None for music of people."""
 

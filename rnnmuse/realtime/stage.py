@@ -64,11 +64,17 @@ class Settings:
     """What a stage is opened with; ``port`` 0 takes a free one."""
 
     host: str = "127.0.0.1"
+    """Address that OSC is received on."""
     port: int = PORT
+    """UDP and TCP port; 0 takes a free one."""
     tempo: float = 120.0
+    """Tempo in bpm."""
     model: str = "lieder"
+    """Model of players that name none."""
     engine: bool = True
+    """Whether the engine is started."""
     osc: bool = True
+    """Whether OSC is received."""
 
 
 class Stage:

@@ -3,7 +3,10 @@
 `ToEngine` messages say what the performer does and wants; `FromEngine` messages say what is to be played and what was
 accepted. Beats are positions of the stage's clock in quarter notes, ticks the same in `PPQ` a beat. Players are
 numbered from 1 to 16. A ``ticket`` is a number that the sender chooses; the engine answers it with `Accepted` or
-`Refused`.
+`Refused`. A ``job`` is the number under which a request is answered, a ``seed`` a number from which all chance follows
+(None goes on with the present one). ``pitch`` is a MIDI note number, 0 to 127; ``velocity`` is 0 to 127, 0 at a note's
+end; ``program`` is a General MIDI program, 0 to 127. ``text`` is one line for people, but in messages of text players
+it is what they read or write.
 
 How a message behaves in a full queue is a property of its type: see `ToEngine`.
 """

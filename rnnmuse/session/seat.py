@@ -13,7 +13,9 @@ class PartSetting:
     """The MIDI channel (1-16; 0: chosen by the stage) and General MIDI program (1-128; 0: the model's) of one part."""
 
     channel: int = 0
+    """MIDI channel, 1 to 16; 0 lets the stage choose."""
     program: int = 0
+    """General MIDI program, 1 to 128; 0 is the model's."""
 
 
 @dataclass(slots=True)
@@ -26,18 +28,31 @@ class Seat:
     """
 
     mode: str = "off"
+    """One of `rnnmuse.protocol.MODES`."""
     model: str = ""
+    """Name of its model; empty for the stage's."""
     channel: int = 0
+    """MIDI channel, 1 to 16; 0 gives it one of its own."""
     program: int = 0
+    """General MIDI program, 1 to 128; 0 for the model's."""
     target: str = ""
+    """Part of the names of the outputs that it plays to; empty for all."""
     started: bool = False
+    """Whether it plays while the clock runs."""
     hears: str = ""
+    """Channels and players that it hears, such as "ch1 2"."""
     when: str = "now"
+    """When changes take effect: "now", "beat" or "bar"."""
     mute: bool = False
+    """Whether it plays without being heard."""
     solo: bool = False
+    """Whether only it and other solo players are heard."""
     parameters: dict[str, Any] = field(default_factory=dict)
+    """Values of `rnnmuse.protocol.PARAMETERS` by name; those at their default may be missing."""
     latent: dict[str, Any] = field(default_factory=dict)
+    """State of a phrase model's latent space."""
     parts: dict[int, PartSetting] = field(default_factory=dict)
+    """Settings of single parts by number, from 1."""
 
     def copy(self) -> Seat:
         """A seat that shares nothing that can change."""
@@ -53,8 +68,11 @@ class TextSeat:
     """A text player's set-up: its parameters, the models it mixes with their weights, and the player it is bound to."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
+    """Values of `rnnmuse.protocol.TEXT_PARAMETERS` by name."""
     mix: dict[str, float] = field(default_factory=dict)
+    """Weight of each text model by name."""
     bound: int = 0
+    """Player whose notes carry its syllables; 0 for none."""
 
 
 def hearing(words: str) -> frozenset[int]:
