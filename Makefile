@@ -38,6 +38,7 @@ soak: .stamp-dev
 
 # damaged files of every kind, and the slowest of them through every command; an hour on one core
 fuzz: .stamp-dev
+	$(BIN)/python tests/fuzz.py all --seconds 20
 	for kind in "midi 2000" "musicxml 500" "mxl 500" "abc 500" "kern 500"; do $(BIN)/python tests/fuzz_files.py read $$kind || exit 1; done
 	$(BIN)/python tests/fuzz_files.py commands 100
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from random import Random
 from typing import Any
 
 from rnnmuse.bridges import osc
@@ -305,3 +306,31 @@ class StageClient:
     def close(self) -> None:
         """End the stage."""
         self.stage.close()
+
+
+def mutant(data: bytes, rng: Random, others: list[bytes]) -> bytes:
+    """``data`` with some bytes changed, cut, doubled, taken from others, or numbers at their edges put in."""
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 3, 8))):
+        at = rng.randrange(len(out) + 1)
+        match rng.randrange(8):
+            case 0 if out:
+                out[at % len(out)] ^= 1 << rng.randrange(8)
+            case 1 if out:
+                out[at % len(out)] = rng.choice((0, 1, 0x7F, 0x80, 0xC0, 0xDB, 0xF0, 0xF7, 0xFF))
+            case 2:
+                del out[at : at + rng.choice((1, 2, 4, 16, 64))]
+            case 3:
+                out[at:at] = out[at : at + rng.choice((1, 4, 16, 256))] * rng.choice((1, 2, 9))
+            case 4:
+                other = rng.choice(others)
+                start = rng.randrange(len(other) + 1)
+                out[at:at] = other[start : start + rng.randrange(1, 64)]
+            case 5:
+                edge = rng.choice((0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7F800000, 0x7FC00000))
+                out[at : at + 4] = edge.to_bytes(4, rng.choice(("big", "little")))
+            case 6:
+                out[at:at] = rng.choice((b"-1", b"1e999", b"nan", b"\xef\xbf\xbf", b"\0", b'"', b"[" * 99, b"{", b"*"))
+            case _:
+                out[at:at] = bytes(rng.randrange(256) for _ in range(rng.randrange(8)))
+    return bytes(out[:100_000])
