@@ -16,6 +16,8 @@ from rnnmuse.models.runtime import onnxruntime
 from rnnmuse.music.phrases import STEPS_A_BEAT
 
 Weights = dict[str, NDArray[Any]]
+SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)
+"""Shares of a block's largest weight that its scale may reach; what is beyond is clipped."""
 
 
 def gru_cell(weights: Weights, layer: int, x: str, state: str, new_state: str) -> tuple[list[Any], Weights]:
@@ -86,7 +88,7 @@ def quantised(model: onnx.ModelProto) -> bytes:
         return target.read_bytes()
 
 
-def in_four_bits(model: onnx.ModelProto, block: int = 64) -> bytes:
+def in_four_bits(model: onnx.ModelProto, block: int = 32) -> bytes:
     """The graph with constant matrices in 4 bits, a scale for every ``block`` weights of a column, and activations in
     int8: the operator MatMulNBits of onnxruntime.
 
@@ -103,9 +105,7 @@ def in_four_bits(model: onnx.ModelProto, block: int = 64) -> bytes:
         rows, width = weight.shape
         blocks = -(-width // block)
         weight = np.pad(weight, ((0, 0), (0, blocks * block - width))).reshape(rows, blocks, block)
-        furthest = np.take_along_axis(weight, np.abs(weight).argmax(2)[..., None], 2)[..., 0]
-        scale = np.where(furthest == 0, 1, furthest / -8).astype(np.float32)
-        levels = np.clip(np.round(weight / scale[..., None]) + 8, 0, 15).astype(np.uint8)
+        levels, scale = _levels(weight)
         packed = levels[..., 0::2] | levels[..., 1::2] << 4
         out.graph.initializer.remove(held[name])
         out.graph.initializer.extend(
@@ -130,6 +130,21 @@ def in_four_bits(model: onnx.ModelProto, block: int = 64) -> bytes:
     out.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     data: bytes = out.SerializeToString()
     return data
+
+
+def _levels(weight: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The levels (0 to 15, 8 is zero) of blocks of weights (.., B), and the scale of each with the least error."""
+    furthest = np.take_along_axis(weight, np.abs(weight).argmax(-1)[..., None], -1)
+    best = np.full(furthest.shape, np.inf, np.float32)
+    levels, scales = np.zeros(weight.shape, np.uint8), np.ones(furthest.shape, np.float32)
+    for share in SHARES:
+        scale = np.where(furthest == 0, 1, furthest * share / -8).astype(np.float32)
+        found = np.clip(np.round(weight / scale) + 8, 0, 15)
+        error = np.square((found - 8) * scale - weight).sum(-1, keepdims=True)
+        better = error < best
+        best, scales = np.where(better, error, best), np.where(better, scale, scales)
+        levels = np.where(better, found, levels).astype(np.uint8)
+    return levels, scales[..., 0]
 
 
 def encoder_graph(weights: Weights, every: int = STEPS_A_BEAT) -> onnx.ModelProto:
