@@ -147,6 +147,11 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
         "keep from repeating the music that the model learned from: 0 off, 0.5 runs of 16 notes are too long, 1 of 10",
     ),
     "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
+    "recall": (
+        _n("value", 0, 1),
+        0.5,
+        "how much a melody draws on what you have played in this session: 0 nothing, 1 as much as it is sure of",
+    ),
     "steady": (
         _n("value", 0, 1, "i"),
         1,
@@ -294,6 +299,11 @@ TABLE: tuple[Row, ...] = (
         "key that hold from this beat on, and where they are from"),
     Row("/rnnmuse/out/harmony/coming", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord")), "sent: the chord now and "
         "those that come, as pairs of beat and chord", free=True),
+    Row("/rnnmuse/memory/forget", "w", (), "forget what was played in this session", "memory.forget"),
+    Row("/rnnmuse/memory/remember", "w", (_s("name"),), "keep what was played in this session in a file of this name; "
+        "answers with the number of notes", "memory.keep"),
+    Row("/rnnmuse/memory/recall", "w", (_s("name"),), "know again what was kept under this name; answers with the "
+        "number of notes that are known", "memory.keep"),
     Row("/rnnmuse/band", "rw", (_s("style", *STYLES),), "players 1 to 4 become the lead, chords, bass and drums of a "
         "band and play from the next bar line on; see [band](band.md)", "band.band"),
     Row("/rnnmuse/band/fours", "rw", (_n("bars", 0, 16, "i", "bars"),), "lead (or you) and drums take turns of so many "

@@ -27,8 +27,10 @@ from rnnmuse.music.piece import Piece
 from rnnmuse.music.theory import key_name
 from rnnmuse.play.band import Band
 from rnnmuse.play.harmony import Harmony
+from rnnmuse.play.recollection import Recollection
 from rnnmuse.play.sampler import Frame
 from rnnmuse.session import messages as m
+from rnnmuse.session.memories import keep, recall
 from rnnmuse.session.phrase import MODES, PhrasePlayer
 from rnnmuse.session.stream import REACTION, StreamPlayer
 from rnnmuse.session.text import TextPlayer
@@ -68,6 +70,7 @@ class Engine:
         self._jumps = 0
         self.harmony = Harmony()
         self.band = Band()
+        self.recollection = Recollection()
         self._harmony_sent = (0, 0.0)
 
     @property
@@ -107,7 +110,7 @@ class Engine:
         if isinstance(model, PhraseModel):
             made = PhrasePlayer(number, model)
         else:
-            made = StreamPlayer(number, model, harmony=self.harmony, band=self.band)
+            made = StreamPlayer(number, model, harmony=self.harmony, band=self.band, recollection=self.recollection)
         self._set_time(made)
         made.reset(self.beat)
         self.players[number] = made
@@ -199,6 +202,8 @@ class Engine:
         if not message.source and not player.hears_drums:
             self.harmony.hear(message.beat, message.pitch, message.velocity)
             self._obey(message.beat)
+            if message.velocity:
+                self.recollection.hear(message.beat, message.pitch)
         if not message.source and message.velocity:
             self.band.hear(message.beat, message.velocity)
         self._send(player.hear(message.beat, message.pitch, message.velocity, message.source))
@@ -218,6 +223,16 @@ class Engine:
     @_take.register
     def _(self, message: m.SetBand) -> None:
         self.band.give(message.name, message.value)
+
+    @_take.register
+    def _(self, message: m.Memory) -> None:
+        if message.act == "forget":
+            self.recollection.forget()
+        elif message.act == "remember":
+            keep(self.recollection, message.name)
+        else:
+            recall(self.recollection, message.name)
+        self.send(m.Knows(len(self.recollection)))
 
     @_take.register
     def _(self, message: m.End) -> None:

@@ -40,6 +40,7 @@ from rnnmuse.play.guard import Guard
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import Plan
+from rnnmuse.play.recollection import LEAST, ORDER, Recollection, recalled
 
 Event = tuple[int, ...]
 STEER = 0.6
@@ -121,6 +122,15 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """A memory of the performer's lines, the part that draws on it, and how much: ``share`` 0 to 1."""
+
+    memory: Recollection
+    part: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """A player's place in the music, as `Player.save` gives it."""
 
@@ -136,6 +146,7 @@ class Saved:
     heard: tuple[int, ...]
     tilt: float
     guard: guard.Saved = field(default_factory=dict)
+    line: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -160,6 +171,9 @@ class Player:
     state: State = field(init=False)
     started: dict[tuple[int, int], int] = field(default_factory=dict)
     foreign: set[tuple[int, int]] = field(default_factory=set)
+    recall: Recall | None = None
+    """What is remembered of the performer's lines, and for which part; see `rnnmuse.play.recollection`."""
+    _line: list[int] = field(default_factory=list)
     _expected: Distribution | None = None
     _previous: tuple[Event, Sequence[int]] | None = None
     _onsets: list[int] = field(default_factory=list)
@@ -217,6 +231,7 @@ class Player:
             tuple(self._heard),
             self._tilt,
             {} if self.guard is None else self.guard.save(),
+            tuple(self._line),
         )
 
     def restore(self, saved: Saved) -> None:
@@ -225,7 +240,7 @@ class Player:
         self.started, self.foreign = dict(saved.started), set(saved.foreign)
         self._expected, self._previous = saved.expected, saved.previous
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
-        self._heard, self._tilt = list(saved.heard), saved.tilt
+        self._heard, self._tilt, self._line = list(saved.heard), saved.tilt, list(saved.line)
         if self.guard is not None:
             self.guard.restore(saved.guard)
 
@@ -257,7 +272,7 @@ class Player:
         expected.place(self.frame.at(self.grid + wait))
         expected.choose(KIND, ON)
         expected.choose(PART, part)
-        lean = self.rules.leaning(part, self.grid + wait)
+        lean = self._with_memory(expected, part, self.rules.leaning(part, self.grid + wait))
         logits = expected.logits(PITCH)
         return sample(
             logits if lean is None else logits + lean, self.random, self.temperature, self.top_p, _only(128, pitches)
@@ -300,6 +315,8 @@ class Player:
         if event[KIND] == ON:
             self._onsets.append(self.grid)
             self._heard[key[0]] = self.grid
+            if self.recall is not None and key[0] == self.recall.part:
+                self._line = [*self._line[-ORDER:], key[1]]
             self._struck.add(key)
             if self.guard is not None:
                 self.guard.take(event[PART], self.grid, event[PITCH], own)
@@ -358,7 +375,8 @@ class Player:
             allowed = playable[part]
             if self.guard is not None and pitches is None:
                 allowed = self.guard.allowed(part, grid, allowed)
-            pitch = self._pick(expected, PITCH, allowed, self._leaning(part, grid, wait))
+            lean = self._with_memory(expected, part, self._leaning(part, grid, wait))
+            pitch = self._pick(expected, PITCH, allowed, lean)
             velocity = self._pick(expected, VELOCITY, None)
         else:
             part = self._pick(expected, PART, _only(len(self.model.parts), [p for p, _ in ending]))
@@ -417,6 +435,20 @@ class Player:
         out = np.zeros(128, np.float32) if lean is None else lean.copy()
         out[near] -= np.float32(clash)
         return out
+
+    def _with_memory(
+        self, expected: Distribution, part: int, lean: NDArray[np.float32] | None
+    ) -> NDArray[np.float32] | None:
+        """Weights (128,) in nats of the pitches of ``part`` with what is remembered of the performer."""
+        recall = self.recall
+        if recall is None or recall.part != part or not recall.share or len(self._line) < LEAST:
+            return lean
+        remembered = recall.memory.expect(self._line)
+        if remembered is None:
+            return lean
+        logits = expected.logits(PITCH)
+        more = recalled(logits, remembered, recall.share) - logits
+        return more if lean is None else lean + more
 
     def _owed(self, grid: int, playable: Collection[int]) -> NDArray[np.float32] | None:
         """Weights (P,) of the parts: one that the plan has play, and that was silent for some bars, is drawn more."""

@@ -11,6 +11,7 @@ from typing import Any
 from rnnmuse.protocol import PARAMETERS
 from rnnmuse.realtime.control.band import BandControl
 from rnnmuse.realtime.control.harmony import HarmonyControl
+from rnnmuse.realtime.control.memory import MemoryControl
 from rnnmuse.realtime.control.server import ServerControl
 from rnnmuse.realtime.notes import Notes
 from rnnmuse.realtime.outputs import OscOutput
@@ -45,6 +46,7 @@ class Orders:
         self.server: ServerControl | None = None
         self.harmony: HarmonyControl | None = None
         self.band: BandControl | None = None
+        self.memory = MemoryControl(tickets)
         self.changed: Callable[..., None] = lambda *addresses: None
         self._told_jumps = -1
         self.phrase_shown: Callable[[m.Phrase], None] = lambda message: None
@@ -64,6 +66,7 @@ class Orders:
             m.LatentState: self._latent,
             m.HarmonyIs: self._harmony,
             m.EndsAt: self._ends_at,
+            m.Knows: lambda message: self.memory.knows(message),
             m.Mistake: self._mistake,
             m.PlayerFailed: self._player_failed,
             m.Models: self._models,

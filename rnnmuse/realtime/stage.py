@@ -146,6 +146,7 @@ class Stage:
             "latent": latent,
             "harmony": self.harmony,
             "band": self.band,
+            "memory": self.orders.memory,
             "text": texts,
             "cover": self.covers,
             "midi": self.midi,

@@ -138,6 +138,16 @@ class SetBand(ToEngine):
 
 
 @dataclass(frozen=True, slots=True)
+class Memory(ToEngine):
+    """What was played in this session: ``act`` is "forget", or "remember" or "recall" with the file of a ``name``."""
+
+    ticket: int
+    act: str
+    name: str = ""
+    droppable = True
+
+
+@dataclass(frozen=True, slots=True)
 class End(ToEngine):
     """All players come to an end, cued at ``beat``; answered with `EndsAt`."""
 
@@ -449,6 +459,13 @@ class Loading(FromEngine):
     """A model is being loaded: the next answer may take its time."""
 
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Knows(FromEngine):
+    """So many of the performer's notes are known."""
+
+    notes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,14 @@ from rnnmuse.music.codec import (
 from rnnmuse.music.echo import NEW
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
 from rnnmuse.music.theory import PITCH_NAMES, Chord, key_name, parse_chord, parse_key, scale_pitch_classes
-from rnnmuse.play import accompaniment
+from rnnmuse.play import accompaniment, sampler
 from rnnmuse.play.accompaniment import Pattern
 from rnnmuse.play.band import PHRASE, RANGES, SECTION, Band, swung
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.phrasing import Bar, Phrasing, bars_of
 from rnnmuse.play.plan import Plan
+from rnnmuse.play.recollection import Recollection
 from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
 from rnnmuse.play.script import NEUTRAL, Cue, Script
 from rnnmuse.protocol import PARAMETERS
@@ -141,6 +142,8 @@ class StreamPlayer:
     playing: bool = False
     _queue: deque[tuple[int, Event, Place]] = field(default_factory=deque)
     _sent: deque[tuple[int, Place]] = field(default_factory=deque)
+    recollection: Recollection | None = None
+    """What the performer has played to the stage."""
     band: Band | None = None
     """What the roles of the stage's band share."""
     _drawn_at: dict[int, int] = field(default_factory=dict)
@@ -289,6 +292,7 @@ class StreamPlayer:
         self.player.temperature, self.player.top_p = self.parameters["temperature"], self._top_p
         if self.player.guard is not None:
             self.player.guard.original = self.parameters["original"]
+        self.player.recall = self._recall()
         if name == "seed":
             self.player.random.seed(value)
         if name in ("role", "style") and self.playing and self.mode == "free":
@@ -1051,6 +1055,7 @@ class StreamPlayer:
             original=self.parameters["original"],
         )
         made.at(grid)
+        made.recall = self._recall()
         self._queue.clear()
         self._sent.clear()
         return made
@@ -1059,6 +1064,13 @@ class StreamPlayer:
     def _top_p(self) -> float:
         """The nucleus that is drawn from: the one that is asked for, else the model's own."""
         return self.parameters["top_p"] or self.model.top_p
+
+    def _recall(self) -> sampler.Recall | None:
+        """What its melody draws on of what the performer has played; a part of several voices has none."""
+        part = self._hearing()
+        if self.recollection is None or not self.model.parts[part].sung:
+            return None
+        return sampler.Recall(self.recollection, part, float(self.parameters["recall"]))
 
     def _frame(self) -> Frame:
         piece = Piece(tempos=[Tempo(0.0, self.tempo)], metres=[_metre(self.metre)])
