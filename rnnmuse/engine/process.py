@@ -108,7 +108,7 @@ class Engine:
     def _seat(self, number: int, model: Model) -> Player:
         made: Player
         if isinstance(model, PhraseModel):
-            made = PhrasePlayer(number, model)
+            made = PhrasePlayer(number, model, harmony=self.harmony)
         else:
             made = StreamPlayer(number, model, harmony=self.harmony, band=self.band, recollection=self.recollection)
         self._set_time(made)
@@ -250,8 +250,7 @@ class Engine:
         self._harmony_sent = (self.harmony.version, here)
         if self.harmony.version != version:
             for player in self.players.values():
-                if isinstance(player, StreamPlayer):
-                    self._send(player.obey(beat))
+                self._send(player.obey(beat))
         now, coming = self.harmony.at(beat), self.harmony.coming(beat)
         self.send(
             m.HarmonyIs(

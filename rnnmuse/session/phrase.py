@@ -37,6 +37,7 @@ from rnnmuse.music.phrases import (
 )
 from rnnmuse.music.piece import ChordSymbol, Key, Piece
 from rnnmuse.music.theory import parse_chord, parse_key, scale_pitch_classes
+from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.variation import varied_point
 from rnnmuse.protocol import PARAMETERS, SLOTS
 from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Order, PartInfo, Recall
@@ -110,6 +111,8 @@ class PhrasePlayer:
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
     tempo: float = 120.0
     metre: Metre = COMMON
+    harmony: Harmony | None = None
+    """The stage's; what is given in it holds where the player has no key and no chord of its own."""
     reaction: float = REACTION
     playing: bool = False
     point: Floats = field(init=False)
@@ -253,6 +256,12 @@ class PhrasePlayer:
     def parts(self) -> tuple[PartInfo, ...]:
         """Its one part."""
         return (PartInfo("drums" if self.model.drum else "melody", 0, self.model.drum),)
+
+    def obey(self, beat: float) -> list[Order]:
+        """The stage's harmony is another from ``beat`` on: the phrase is heard in it from the next sixteenth."""
+        if not self.model.drum and self.harmony is not None and not self._own_harmony:
+            self._stale = self._moved = True
+        return []
 
     @property
     def hears_drums(self) -> bool:
@@ -489,6 +498,8 @@ class PhrasePlayer:
                 break
             if self._breathes and self._place(self._next)[0] == 0:
                 self._played_anew()  # a drummer plays no bar twice alike
+            elif self._shared is not None and self._place(self._next)[0] == 0:
+                self._decode()  # over the chords of this round
             for base, note in self._at(self._next):
                 orders += self._plan(self._next, base, note)
             self._next += 1
@@ -632,9 +643,26 @@ class PhrasePlayer:
 
     # -- rules ----------------------------------------------------------------------------------------------
 
+    @property
+    def _own_harmony(self) -> bool:
+        return bool(self.parameters["key"] or self.parameters["scale"] or self.parameters["chord"])
+
+    @property
+    def _shared(self) -> Harmony | None:
+        """The stage's harmony, where it is given and the player has none of its own."""
+        shared = self.harmony
+        if shared is None or self.model.drum or self._own_harmony:
+            return None
+        return shared if shared.key is not None or shared.at(self._next / STEPS_A_BEAT).given else None
+
     def _context(self) -> Grid:
-        """Key and chord of the parameters at each step."""
+        """Key and chord of the parameters, or of the stage where the phrase is played next, at each step."""
         piece = Piece()
+        if (shared := self._shared) is not None:
+            start = (self._next - self._place(self._next)[0]) / STEPS_A_BEAT
+            keys, chords = shared.maps(max(0.0, start), self._bars * BAR / STEPS_A_BEAT)
+            piece.keys, piece.chords = keys, [replace(c, beat=c.beat - max(0.0, start)) for c in chords]
+            return context_grid(piece, 0.0, self._bars)
         if self.parameters["key"]:
             piece.keys = [parse_key(self.parameters["key"])]
         if self.parameters["scale"]:
@@ -648,13 +676,20 @@ class PhrasePlayer:
     def _allowed(self) -> Mask | None:
         """The pitches that key, scale and chord leave at each step; None without them, and of drums."""
         p = self.parameters
-        if self.model.drum or not (p["key"] or p["scale"] or p["chord"]):
+        if (shared := self._shared) is not None:
+            return playable(self._context(), self._scale_of(shared))
+        if self.model.drum or not self._own_harmony:
             return None
         scale = None
         if p["key"] or p["scale"]:
             key = parse_key(p["key"]) if p["key"] else Key(0.0, 0)
             scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))
         return playable(self._context(), scale)
+
+    def _scale_of(self, harmony: Harmony) -> frozenset[int] | None:
+        """The scale of the key that is given to the stage; None without one."""
+        key = harmony.key
+        return None if key is None else scale_pitch_classes(key.tonic, "minor" if key.minor else "major")
 
     def _fitting(self, pitch: int) -> int:
         """The nearest pitch in the scale, in the octave that fits the range."""

@@ -221,7 +221,7 @@ class StreamPlayer:
             if self._script is None or not self._bar:
                 self._owed, self._tries = None if source else beat, 0
         if self.mode == "harmonise" and not source:
-            if velocity and beat - self._chorded > TOGETHER:
+            if velocity and beat - self._chorded > TOGETHER and not self._gives(pitch):
                 self._chorded = beat
                 orders += self._under(beat, pitch, velocity)
             elif not velocity and self._stage_harmony is None:
@@ -378,7 +378,7 @@ class StreamPlayer:
         if self.mode == "loop" and self.playing:
             return self._looped(now)
         if self.mode == "harmonise":
-            return self._kept(self.beneath.advance(self._listening, now, bool(self._held)))
+            return self._kept(self.beneath.advance(self._listening, now, self._sings))
         while self.playing and len(orders) < limit:
             if not self._queue:
                 self.player.prepare()  # kept with what is saved: going back there costs no step
@@ -413,7 +413,7 @@ class StreamPlayer:
     def wake(self, now: float) -> float:
         """The beat at which `advance` has something to do; infinity for never, unless something is heard."""
         if self.mode == "harmonise":
-            return self.beneath.wake(bool(self._held))
+            return self.beneath.wake(self._sings)
         if self.playing:
             if self.mode == "loop":
                 return now + 1.0
@@ -968,6 +968,16 @@ class StreamPlayer:
         if self._stage_harmony is None:
             harmony.hear(beat, melody, velocity)
         return self._kept(self.beneath.under(harmony, beat, melody, velocity))
+
+    def _gives(self, pitch: int) -> bool:
+        """Whether a note of the performer's gives a chord, and is no melody."""
+        shared = self._stage_harmony
+        return shared is not None and pitch < shared.split
+
+    @property
+    def _sings(self) -> bool:
+        """Whether a note of the melody is held."""
+        return any(not self._gives(pitch) for pitch in self._held)
 
     def _kept(self, orders: Sequence[Order]) -> list[Order]:
         """Keep what is played beside the model for the mode `loop`."""

@@ -121,3 +121,41 @@ def test_a_new_engine_is_given_what_was_given(stage):
     assert len(stage.engines) > 1
     assert stage.engines[-1].engine.harmony.chart.text == "Dm | A7"
     assert stage.engines[-1].engine.harmony.split == 55
+
+
+def test_the_left_hand_gives_the_chord_that_the_melody_is_harmonised_with(stage):
+    stage.send(f"{H}/split", 60)
+    stage.send(f"{P}/mode", "harmonise")
+    stage.send("/rnnmuse/transport/play")
+    stage.settle()
+    stage.run(2.0)
+    for pitch in (41, 48, 57):
+        stage.send(f"{P}/note", pitch, 80)
+    stage.settle()
+    stage.run(0.02)
+    assert not stage.notes("on")
+    stage.send(f"{P}/note", 77, 90)
+    stage.settle()
+    stage.run(0.05)
+    assert {sent.pitch % 12 for sent in stage.notes("on")} == {5, 9, 0}
+    assert asked(stage, H)[1] == "F"
+
+
+def test_a_phrase_keeps_to_the_key_and_the_chords_that_are_given(stage):
+    stage.send(f"{P}/model", "phrases")
+    stage.send(f"{H}/key", "Eb major")
+    stage.send(f"{H}/chart", "Eb | Ab | Bb7 | Cm")
+    stage.send(f"{P}/param/humanise", 0.0)
+    stage.send(f"{P}/mode", "loop")
+    stage.settle()
+    stage.send("/rnnmuse/transport/play")
+    stage.settle()
+    stage.run(16.0)
+    notes = stage.notes("on")
+    assert len(notes) > 8
+    assert all((sent.pitch - 3) % 12 in {0, 2, 4, 5, 7, 9, 11} for sent in notes)
+    chart = ["Eb", "Ab", "Bb7", "Cm"]
+    strong = [s for s in notes if abs(s.beat / 2 - round(s.beat / 2)) < 0.005]
+    assert strong
+    for sent in strong:
+        assert sent.pitch % 12 in parse_chord(chart[int(sent.beat + 0.01) // 4 % 4]).pitch_classes
