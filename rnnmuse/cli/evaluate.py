@@ -60,7 +60,7 @@ def evaluate(
     pieces = -(-pieces // 5) if quick else pieces
     kind = find(model).about.get("kind")
     if kind == "cover":
-        print(evaluate_cover(model, folders, out, beside or (), music))
+        print(evaluate_cover(model, folders, out, beside or (), music, samples=10 * max(4, pieces)))
     elif kind == "chorale":
         print(evaluate_chorale(model, folders, pieces or None))
     elif kind == "text":

@@ -70,8 +70,8 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
     """Measure the cover model ``name`` on the works it was trained on and those held out; returns a report.
 
     ``beside`` are run folders of other networks (of `rnnmuse train cover --architecture`) measured likewise; ``music``
-    is a folder of pieces whose covers are compared. With ``out`` (or a bundle of your own) the report goes into its
-    card.md and eval.json, with pictures and a sheet of covers in each look beside it.
+    is a folder of pieces whose covers are compared; fewer ``samples``, fewer covers. With ``out`` (or a bundle
+    of your own) the report goes into its card.md and eval.json, with pictures and a sheet of covers in each look.
     """
     bundle = find(name)
     plan = read_recipe(bundle.folder / "recipe.toml", CoverRecipe)
@@ -92,13 +92,15 @@ def evaluate_cover(name: str, folders: Sequence[Path], out: Path | None = None, 
         rows[f"{other.recipe.architecture}, {_told(training_of(other))}"] = distances(generated(other, samples), held)
     rows["held-out works, blurred"] = distances(_blurred(held), held)
     near = nearest(made[:NEAR], training, [s.work for s in images.squares if s.split == "train"], out / "nearest.png")
-    titles = [(f"Title {number}", "Artist") for number in range(1, SEEDS + 1)]
+    seeds = max(2, min(SEEDS, SEEDS * samples // SAMPLES))
+    titles = [(f"Title {number}", "Artist") for number in range(1, seeds + 1)]
     pieces = halves_in(music, console) if music is not None else []
     result: dict[str, Any] = {
         "training": _training(bundle.folder),
         "works": {split: images.works(split) for split in ("train", "test")},
         "squares": {split: len(images.of(split)) for split in ("train", "test")},
         "samples": samples,
+        "seeds": seeds,
         "pictures": {"held-out works": composition_of(squares["test"]), name: composition_of(pixels_of(made[:NEAR]))},
         "distance": {row: {str(level): round(value, 1) for level, value in each.items()} for row, each in rows.items()},
         "diversity": round(spread_of(made[:NEAR]) / spread_of(torch.cat([training, held])), 3),
@@ -315,7 +317,8 @@ def report(name: str, result: dict[str, Any]) -> str:
               f"{e['saturation']:.0f} |" for row, e in pictures.items()]  # fmt: skip
     lines += [
         "",
-        f"Covers of {SEEDS} seeds at 400 px (contrast, figure) and one of 3000 px ({os.cpu_count()} shared cores):",
+        f"Covers of {result.get('seeds', SEEDS)} seeds at 400 px (contrast, figure) and one of 3000 px "
+        f"({os.cpu_count()} shared cores):",
         "",
         "| look | least contrast of text | median | largest shape at 64 px covers 12-60 % and differs by 30 L* | "
         "inks, most | edges 10-90 %, px | seconds (processor) | MB |",
