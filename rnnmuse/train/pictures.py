@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
+COLOURS = 96
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
@@ -22,7 +26,10 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Any
 def _save(figure: Any, path: Path) -> Path:
     from matplotlib import pyplot
 
-    figure.savefig(path, dpi=80)
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=80, format="png")
+    # a palette: half the bytes or less, and bundles hold pictures
+    Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
     pyplot.close(figure)
     return path
 
