@@ -39,6 +39,9 @@ OUTLOOK = 8
 LONGEST_REST = 16
 """Half bars of silence after which more silence says nothing."""
 
+LONGEST_NOTE, MOST_NOTES = 16.0, 128
+"""Beats after which a note that was not ended is taken as over, and notes that are kept of a half bar."""
+
 HAND = 0.09
 """Beats within which the notes of a left hand make one chord."""
 
@@ -157,12 +160,13 @@ class Harmony:
         self._changed()
 
     def set_metre(self, metre: clock.Metre) -> None:
-        """Count half bars of another metre from now on; a chart keeps its bars."""
+        """Count half bars of another metre from its bar line on; a chart goes on with its next bar there."""
         if metre != self.metre:
-            self.metre = metre
+            before, self.metre = self.metre, metre
             if self.chart is not None:
-                origin = metre.origin / PPQ
-                self.chart = parse_chart(self.chart.text, metre.beats, origin)
+                line = metre.bar_line / PPQ
+                bars = round((line - self.chart.start) / before.beats)
+                self.chart = parse_chart(self.chart.text, metre.beats, line - bars * metre.beats)
             self._changed()
 
     def reset(self) -> None:
@@ -194,6 +198,7 @@ class Harmony:
         if any(note[1] == pitch and abs(note[0] - beat) < 1e-9 for note in self._notes):
             return  # several players hear the same performer
         self._move_to(beat + EARLY)
+        del self._notes[:-MOST_NOTES]
         self._notes.append([beat, pitch, float("inf")])
         if self._decided is None:
             self._decide(beat)
@@ -258,7 +263,7 @@ class Harmony:
             _, _, _, inside = self.segment(until + 1e-6)
             self._start, self._segment = until, Segment(inside)
             self._state = degrees.ahead(self.tables, self._state, inside, self.key)
-            self._notes = [note for note in self._notes if note[2] > until + 0.05]
+            self._notes = [note for note in self._notes if note[2] > until + 0.05 and note[0] > until - LONGEST_NOTE]
             self._decided = None
             self._foretold = None
             passed += 1

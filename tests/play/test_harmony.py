@@ -1,5 +1,7 @@
 """The harmony of a stage: what is given wins, what is heard is decided once a half bar."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
@@ -156,3 +158,27 @@ def test_with_look_ahead_a_piece_with_its_chords_is_read_as_it_is_written():
     found = follow(Piece([Part(notes=sorted(notes))]))
     assert [one.chord for one in found[::2]] == wanted
     assert all((one.key.tonic, one.key.minor) == (0, False) for one in found)
+
+
+def test_an_hour_of_notes_that_nobody_ends_is_survived():
+    harmony, random = Harmony(), Random(1)
+    for number in range(4000):
+        harmony.hear(number * 0.4, random.randrange(30, 100), 90)
+        one = harmony.at(number * 0.4)
+        assert one.chord
+        assert 0 <= one.confidence <= 1
+    assert len(harmony._notes) <= 129
+    assert len(harmony._past) <= 64
+    harmony.hear(1e6, 60, 90)  # a long rest
+    assert harmony.at(1e6).chord
+
+
+def test_a_melody_in_six_eight_and_a_change_of_metre():
+    harmony = Harmony(metre=Metre(6, 8))
+    found = play(harmony, [(67, 1.5), (64, 1.5), (65, 1.5), (62, 1.5), (60, 3.0)])
+    assert found[0].until == 3.0
+    harmony.give_chart("C | G7")
+    assert [one.chord for one in harmony.coming(9.0, 6.0)] == ["G7", "C"]
+    harmony.set_metre(Metre(4, 4, 12 * PPQ))
+    assert harmony.at(13.0).chord == "C"
+    assert harmony.at(16.0).chord == "G7"
