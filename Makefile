@@ -83,6 +83,11 @@ release: .stamp-dev
 	$(BIN)/pip install --quiet twine
 	PYTHON=$(BIN)/python .ci/release
 
+plugin-zip: plugin
+	for system in linux windows macos; do if [ -d out/plugin/$$system ]; then \
+	  cp bridges/plugin/release.md out/plugin/$$system/README.md && \
+	  (cd out/plugin/$$system && rm -f ../rnnmuse-plugin-$$system.zip && zip -qr ../rnnmuse-plugin-$$system.zip . -x .built); fi; done
+
 # SONGS: folders of scores with English words; TEXT: the file that the model learned from
 evaluate-lyrics: .stamp-dev
 	$(BIN)/python tests/evaluate_lyrics.py $(SONGS)

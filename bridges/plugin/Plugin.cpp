@@ -89,16 +89,16 @@ void MusePlugin::activate() {
   since_ = 0, fast_ = false;
 }
 
-/* Whether blocks come clearly faster than they last: a quarter of a second of sound in less than a third of that. */
+/* Whether blocks come clearly faster than they last: a quarter of a second of sound in less than a third of that, until it takes
+   most of its time again. What was waited for the engine does not count. */
 bool MusePlugin::faster(uint32_t frames, int64_t now) {
-  const double block = frames / getSampleRate();
-  if (!since_) since_ = now, passed_ = 0;
-  const double took = static_cast<double>(now - since_) * 1e-9;
-  passed_ += block;
+  if (!since_) since_ = now, passed_ = 0, waited_ = 0;
+  const double took = static_cast<double>(now - since_ - waited_) * 1e-9;
   if (passed_ > 0.25) {
-    fast_ = took < passed_ / 3;
-    since_ = now, passed_ = 0;
+    fast_ = took < passed_ * (fast_ ? 0.8 : 1.0 / 3);
+    since_ = now, passed_ = 0, waited_ = 0;
   }
+  passed_ += frames / getSampleRate();
   return fast_;
 }
 
@@ -119,8 +119,10 @@ void MusePlugin::run(const float**, float**, uint32_t frames, const MidiEvent* e
   };
   /* Only where the host renders offline: it waits for the engine. */
   const auto wait = [this](double end) {
-    for (int i = 0; i < 25000 && link.timeline.horizon() < end && link.timeline.there.load(std::memory_order_relaxed); i++)
+    const int64_t began = now_ns(), most = 5 * kSecond;
+    while (link.timeline.horizon() < end && link.timeline.there.load(std::memory_order_relaxed) && now_ns() - began < most)
       std::this_thread::sleep_for(std::chrono::microseconds(200));
+    waited_ += now_ns() - began;
   };
   link.timeline.process(frames, now, time.places, time.count, in_, heard, time.offline || fast, write, wait);
   time.count = 0;

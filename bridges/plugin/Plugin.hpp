@@ -47,7 +47,7 @@ class MusePlugin : public Plugin {
   bool faster(uint32_t frames, int64_t now);
 
   rnnmuse::Midi in_[1024];
-  int64_t since_ = 0;
+  int64_t since_ = 0, waited_ = 0;
   double passed_ = 0;
   bool fast_ = false;
 };

@@ -10,14 +10,24 @@
    WIDTH HEIGHT (CLAP's, floating, while the score is played). Prints what left: "on|off BEAT CHANNEL PITCH VELOCITY" by the
    host's beats, "cc …", "param INDEX VALUE" for what the plugin set, and at the end counts. */
 
+#ifdef _WIN32 /* under wine: CLAP alone, nothing is guarded */
+#define PLAIN
+#include <windows.h>
+#define dlopen(file, how) reinterpret_cast<void*>(LoadLibraryA(file))
+#define dlsym(library, name) reinterpret_cast<void*>(GetProcAddress(reinterpret_cast<HMODULE>(library), name))
+#define dlclose(library) FreeLibrary(reinterpret_cast<HMODULE>(library))
+#define dlerror() "not loaded"
+#define CLOCK_BOOTTIME CLOCK_MONOTONIC
+#else
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#endif
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,12 +46,12 @@
 static thread_local bool inside;
 static std::atomic<unsigned> allocations, locks;
 
+#ifndef PLAIN
 extern "C" {
 void* __libc_malloc(size_t);
 void* __libc_calloc(size_t, size_t);
 void* __libc_realloc(void*, size_t);
 void __libc_free(void*);
-#ifndef PLAIN
 static void allocated() { if (inside) allocations++; }
 void* malloc(size_t size) { return allocated(), __libc_malloc(size); }
 void* calloc(size_t count, size_t size) { return allocated(), __libc_calloc(count, size); }
@@ -53,9 +63,12 @@ int pthread_mutex_lock(pthread_mutex_t* lock) noexcept {
   if (inside) locks++;
   return real(lock);
 }
-#endif
 }
+#endif
 
+#ifdef _WIN32
+static void forbid() {}
+#else
 static void forbid() {
   sock_filter rules[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -69,6 +82,7 @@ static void forbid() {
   const sock_fprog program = {sizeof rules / sizeof *rules, rules};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) std::puts("no seccomp"), _exit(77);
 }
+#endif
 
 /* ---- a block, whatever the format ---- */
 
@@ -114,8 +128,10 @@ struct Format {
 };
 
 #include "plugin_host_clap.hpp"
+#ifndef _WIN32
 #include "plugin_host_lv2.hpp"
 #include "plugin_host_vst3.hpp"
+#endif
 
 /* ---- the score ---- */
 
@@ -127,9 +143,17 @@ static bool sounding[16][128];
 static long notes, faults, twice;
 
 static void sleep_until(timespec& at, double seconds) {
+#ifdef _WIN32
+  (void)at;
+  static double owed = 0;
+  owed += seconds;
+  if (owed > 0.01) Sleep(static_cast<DWORD>(owed * 1000)), owed -= static_cast<DWORD>(owed * 1000) / 1000.0;
+  return;
+#else
   at.tv_nsec += static_cast<long>(seconds * 1e9);
   while (at.tv_nsec >= 1000000000) at.tv_sec++, at.tv_nsec -= 1000000000;
   clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &at, nullptr);
+#endif
 }
 
 static std::vector<std::string> lines;
@@ -196,7 +220,9 @@ static void perform(Format& format, const std::vector<std::string>& words) {
           static void* volatile none; /* nothing, but the compiler cannot know */
           if (guilty == 1) free(none);
           if (guilty == 2) pthread_mutex_lock(&mutex);
+#ifndef _WIN32
           if (guilty == 3) getppid();
+#endif
           inside = false, guilty = 0;
         }
         uint32_t left = size;
@@ -270,7 +296,7 @@ static void perform(Format& format, const std::vector<std::string>& words) {
 
 int main(int count, char** arguments) {
   if (count < 3) return 2;
-  setvbuf(stdout, nullptr, _IOLBF, 0);
+  setvbuf(stdout, nullptr, _IOFBF, 1 << 16);
   pthread_mutex_t bind = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_lock(&bind), pthread_mutex_unlock(&bind);
   std::vector<std::string> words(arguments + 3, arguments + count);
@@ -285,8 +311,11 @@ int main(int count, char** arguments) {
   const std::string kind = arguments[1];
   const auto made = [&]() -> Format* {
     if (kind == "clap") return new Clap;
+#ifndef _WIN32
     if (kind == "lv2") return new Lv2;
-    return new Vst3;
+    if (kind == "vst3") return new Vst3;
+#endif
+    return nullptr;
   };
   for (int i = 0; i < again; i++) {
     Format* one = made();
@@ -309,14 +338,16 @@ int main(int count, char** arguments) {
     done = true;
     if (guarded)
       for (;;) { /* ending would be a system call */
-        timespec long_time = {99, 0};
-        clock_nanosleep(CLOCK_BOOTTIME, 0, &long_time, nullptr);
+        timespec rest = {};
+        clock_gettime(CLOCK_BOOTTIME, &rest);
+        sleep_until(rest, 99);
       }
   });
   size_t told = 0;
   const auto print = [&] {
     const size_t used = text_used;
     fwrite(text_room + told, 1, used - told, stdout);
+    fflush(stdout);
     told = used;
   };
   while (!done) usleep(20000), format->idle(), print();

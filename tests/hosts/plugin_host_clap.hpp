@@ -133,8 +133,9 @@ struct Clap : Format {
     gui = static_cast<const clap_plugin_gui_t*>(plugin->get_extension(plugin, CLAP_EXT_GUI));
     if (!gui || !gui->create(plugin, CLAP_WINDOW_API_X11, true)) return false;
     if (scale > 0) gui->set_scale(plugin, scale);
+    const bool shown_now = gui->show(plugin);
     if (width) gui->set_size(plugin, width, height);
-    return gui->show(plugin);
+    return shown_now;
   }
   void idle() override {
     const auto* timers = static_cast<const clap_plugin_timer_support_t*>(plugin->get_extension(plugin, CLAP_EXT_TIMER_SUPPORT));
