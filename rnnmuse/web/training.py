@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,14 @@ PREVIEW_BARS = 8
 
 
 class Training:
-    """Routes that take files and train a stream model on them; one training at a time.
+    """Routes that take files and train a stream model on them; one training at a time. ``program`` is rnnmuse.
 
     Pages get ``["job", {...}]`` with every line: state (none, running, done, failed), share (0-1, of the time), the
     last lines, whether there is a preview, and the model's name.
     """
 
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
+    def __init__(self, relay: Relay, program: Sequence[str] = (sys.executable, "-m", "rnnmuse")) -> None:
+        self._relay, self._program = relay, program
         self._folder: Path | None = None
         self._files = 0
         self._child: asyncio.subprocess.Process | None = None
@@ -146,7 +147,7 @@ class Training:
     async def _follow(self, words: list[str], share: Any) -> int:
         """Run a command of rnnmuse at the lowest priority, and tell its lines."""
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rnnmuse", *words,
+            *self._program, *words,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             preexec_fn=_last if os.name == "posix" else None,
         )  # fmt: skip

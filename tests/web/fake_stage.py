@@ -88,7 +88,8 @@ class FakeStage:
                 answer("/rnnmuse/error", address, "value", "there is none")
         else:
             try:
-                values = KNOWN[address].row.check(address, arguments)
+                row = KNOWN[address].row
+                values = list(arguments) if row.free else row.check(address, arguments)
             except ProtocolError as error:
                 answer("/rnnmuse/error", address, error.code, str(error))
                 return

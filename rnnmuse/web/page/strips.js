@@ -15,6 +15,7 @@ const FIRST = ["density", "temperature", "repeat", "memory"];
 const asked = new Set([1]); // strips that were opened by hand
 
 const BAND = [["grooves"], ["lieder", "piano"], ["leadsheet"]]; // drums, chords, a tune: the first model that is there
+const STYLE = "pop"; // of a band, until another is chosen
 const ROLES = ["drums", "chords", "melody"];
 
 /** Whether a player has anything to do. */
@@ -89,10 +90,8 @@ export function newcomer() {
 /** Three players with a model each, in one key, and the clock. */
 export function startBand() {
   if (!isLive()) return;
-  const band = row("/rnnmuse/band");
-  if (band && band.arguments.every((argument) => argument.optional || argument.choices.length)) {
-    command("/rnnmuse/band", ...band.arguments.filter((one) => !one.optional).map((one) => one.choices[0]));
-  } else {
+  if (row("/rnnmuse/band")) command("/rnnmuse/band", value("/rnnmuse/band")?.[0] || STYLE);
+  else {
     const models = offered("model");
     BAND.forEach((names, i) => {
       const model = names.find((name) => models.includes(name)), p = { p: i + 1 };
