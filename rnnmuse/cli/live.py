@@ -63,6 +63,9 @@ def live(
     ] = None,
     midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
     record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
+    authorship: Annotated[
+        Path | None, typer.Option(help="Keep a log of who played and changed what in this new file, on this machine.")
+    ] = None,
     screen: Annotated[bool, typer.Option("--screen", help="Open the screen in the browser.")] = False,
     http_port: Annotated[int | None, typer.Option(help="The screen's port, 0 to 65535. Else 7808.")] = None,
     listen: Annotated[
@@ -124,6 +127,11 @@ def live(
             lines.append(add_sound(stage))
         if record is not None:
             lines.append(add_recorder(stage, record))
+        if authorship is not None:
+            from rnnmuse.realtime.authorship import Authorship
+
+            Authorship(stage, authorship)
+            lines.append(f"Log   {authorship} (rnnmuse authorship reads it)")
         if system is not None:
             lines += [f"There {line}" for line in available(system)]
         lines.append(f"Players {seated(setup.players, s['model'])}")

@@ -13,6 +13,7 @@ import typer
 from rnnmuse import __version__
 from rnnmuse.cli import (
     analyse,
+    authorship,
     bridges,
     compose,
     cover,
@@ -82,6 +83,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "doctor": doctor.doctor,
         "selfcheck": selfcheck.selfcheck,
         "provenance": provenance.provenance,
+        "authorship": authorship.authorship,
         "originality": originality.originality,
     },
 }

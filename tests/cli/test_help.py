@@ -22,7 +22,7 @@ LEAVES = {words: one for words, one in EVERY.items() if not isinstance(one, clic
 EXAMPLES = [line for one in LEAVES.values() for line in shared._own(one, "examples", ())]
 SERVES = {("live",), ("screen",), ("play", "--model"), ("bridges", "check")}
 """They play or wait until Ctrl-C, or need a program beside them: parsed here, run by the tests of the stage."""
-LEARNS = {("train",), ("evaluate",), ("lyrics",)}
+LEARNS = {("train",), ("evaluate",), ("lyrics",), ("authorship",)}
 """They need minutes or data: parsed here, run by their own tests."""
 
 
