@@ -4,6 +4,7 @@ Prints, a form a line: poems that hold it (tests/text/checker.py, over the CMU d
 that have a run of more than 60 characters of the training text (where its file is given), lines passed over for a
 quotation, and seconds a poem. With Debian's ``scowl`` also words and line ends in none of its lists up to size 70; with
 ``link-grammar`` lines and sentences that its parser accepts whole, of the poems and of ``--real=verse.jsonl.gz``.
+``--count=`` and ``--seconds=`` (of processor time a form) make fewer, ``--keep=FILE`` keeps them to be read.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ LEAST, MOST = 25, 60
 """Characters of a real line that is compared."""
 
 
-def main(model: str, count: int, source: str, names: list[str], real: str, judged: int) -> None:
+def main(
+    model: str, count: int, source: str, names: list[str], real: str, judged: int, seconds: float, kept: str
+) -> None:
     words = listed_words()
     if real:
         print(f"real: {grammar(real_poems(Path(real)), judged)}", flush=True)
@@ -41,7 +44,10 @@ def main(model: str, count: int, source: str, names: list[str], real: str, judge
         poet = writer.poet(Settings(), np.random.default_rng(1))
         wrong = ""
         poems: list[list[str]] = []
-        for number in range(count):
+        for number in range(most := count):
+            if time.process_time() - began > seconds:
+                most = number
+                break
             lines = [line for line in poet.poem(FORMS[name]) if line]
             poems.append(lines)
             found = checker.holds(name, lines) if name in checker.FORMS else ""
@@ -51,11 +57,14 @@ def main(model: str, count: int, source: str, names: list[str], real: str, judge
             quoted += bool(source) and checker.longest_run("\n".join(lines), source, 60)
             if number in (0, count // 2):
                 print("\n".join(lines) + "\n", flush=True)
-        seconds = (time.process_time() - began) / count
+        each = (time.process_time() - began) / most
+        if kept:
+            with Path(kept).open("a", encoding="utf-8") as file:
+                file.writelines("\n".join([f"[{name}]", *lines, "", ""]) for lines in poems)
         print(
-            f"{name}: {count} poems, hold the form {held / count:.1%}, repeat a line {repeated / count:.1%}, "
+            f"{name}: {most} poems, hold the form {held / most:.1%}, repeat a line {repeated / most:.1%}, "
             f"quote over 60 characters {quoted if source else 'not measured'}, lines passed over {poet.resampled}, "
-            f"{seconds:.2f} s each {wrong}\n  {spelling(poems, words)}\n  {grammar(poems, judged)}",
+            f"{each:.2f} s each {wrong}\n  {spelling(poems, words)}\n  {grammar(poems, judged)}",
             flush=True,
         )
 
@@ -156,4 +165,6 @@ if __name__ == "__main__":
         [name for name in options.get("forms", "").split(",") if name],
         options.get("real", ""),
         int(options.get("judged", "2000")),
+        float(options.get("seconds", "inf")),
+        options.get("keep", ""),
     )

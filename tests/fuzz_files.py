@@ -181,7 +181,9 @@ def commands(count: int, first: int) -> int:
             bad = code not in (0, 2) or "Traceback" in err.getvalue() + out.getvalue()
             if bad or (code == 2 and len(errors) != 1):
                 wrong += 1
-                print(f"{words[0]} {path.name}: exit {code}: {' | '.join(said)[-300:]}")
+                print(f"{words[0]} {path.name}: exit {code}: {' | '.join(said)[-300:]}", flush=True)
+        worst = max(times[-len(COMMANDS) :])
+        print(f"{path.name}: {len(COMMANDS)} commands, slowest {worst[1]} {worst[0]:.1f} s", flush=True)
     times.sort(reverse=True)
     print(f"{len(times)} command lines, {wrong} wrong; slowest in s of processor time:")
     for took, name, file in times[:8]:
