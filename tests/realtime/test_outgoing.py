@@ -132,6 +132,8 @@ EXAMPLES = {
     "Clock": Clock(),
     "dict[str, Any]": {"latent": [0.0]},
     "Mapping[str, tuple[str, ...]]": {"stream": ("lieder",)},
+    "tuple[tuple[float, float, int, int], ...]": ((0.0, 1.0, 60, 80),),
+    "tuple[tuple[float, str], ...]": ((0.0, "Am7"),),
     "tuple[PartInfo, ...]": (m.PartInfo("piano"),),
 }
 
