@@ -315,21 +315,45 @@ def _is_chord(text: str) -> bool:
     return True
 
 
-def parse_progression(text: str, bars: int, bar_beats: float = 4.0) -> list[ChordSymbol]:
-    """One chord a bar for ``bars`` bars of ``bar_beats`` beats, cycling; ``|`` may separate the bars.
+def chart_bars(text: str) -> list[list[str]]:
+    """The chord symbols of each bar of a progression or chart; not checked yet.
 
-    Where ``|`` is used, the chords between two of them share that bar evenly. ValueError on an unknown
-    chord, an empty progression, or ``bars`` or ``bar_beats`` not above zero.
+    ``|`` parts the bars; without it each chord has one. ``%`` or ``/`` is the chord before it, and ``%`` alone in a bar
+    the bar before. ValueError where there is none before it, or no chord at all.
+    """
+    plain = re.sub(r"\|[:|\]]*|[\[:]+\|", "|", text.strip())
+    plain = re.sub(r"[,;](?![^(]*\))", " ", plain)  # commas and semicolons part chords too, but not within brackets
+    cells = (
+        [cell.split() for cell in plain.split("|") if cell.strip()] if "|" in plain else [[w] for w in plain.split()]
+    )
+    bars: list[list[str]] = []
+    for cell in cells:
+        if cell == ["%"] and bars:
+            bars.append(list(bars[-1]))
+            continue
+        bar: list[str] = []
+        for word in cell:
+            before = bar[-1] if bar else bars[-1][-1] if bars else None
+            if word in ("%", "/"):
+                if before is None:
+                    raise ValueError(f"chords: {word!r} repeats the chord before it; there is none")
+                word = before
+            bar.append(word)
+        bars.append(bar)
+    if not bars:
+        raise ValueError(f"chords: progression {text!r} holds no chord: write chords, such as 'Am7 | D7 | Gmaj7 % |'")
+    return bars
+
+
+def parse_progression(text: str, bars: int, bar_beats: float = 4.0) -> list[ChordSymbol]:
+    """The chords of a progression or chart (`chart_bars`) for ``bars`` bars of ``bar_beats`` beats, cycling.
+
+    The chords of a bar share it evenly. ValueError on an unknown chord, an empty progression, or ``bars`` or
+    ``bar_beats`` not above zero.
     """
     if bars < 1 or not bar_beats > 0:
         raise ValueError(f"bars {bars!r} and bar_beats {bar_beats!r} must be above zero")
-    text = re.sub(r"[,;](?![^(]*\))", " ", text)  # commas and semicolons part chords too, but not within brackets
-    if "|" in text:
-        cells = [cell.split() for cell in text.split("|") if cell.strip()]
-    else:
-        cells = [[word] for word in text.split()]
-    if not cells:
-        raise ValueError(f"progression {text!r} holds no chord: write chords, such as 'Am F C G'")
+    cells = chart_bars(text)
     for cell in cells:
         for word in cell:
             try:

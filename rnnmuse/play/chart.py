@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnmuse.music.piece import ChordSymbol
-from rnnmuse.music.theory import parse_progression
+from rnnmuse.music.theory import chart_bars, parse_progression
 
 MOST = 512
 """Bars of a chart at most."""
@@ -53,35 +52,11 @@ def parse_chart(text: str, bar_beats: float = 4.0, start: float = 0.0) -> Chart:
     ``|`` parts the bars; the chords of a bar share it evenly; ``%`` is the chord before it, alone in a bar the bar
     before. Without ``|`` each chord has a bar. ``N.C.`` is no chord. ValueError names what is not a chord.
     """
-    plain = re.sub(r"\|[:|\]]*|[\[:]+\|", "|", text.strip())
-    cells = [cell.split() for cell in plain.split("|") if cell.strip()] if "|" in plain else _words(plain)
-    bars: list[list[str]] = []
-    for cell in cells:
-        if cell == ["%"]:
-            if not bars:
-                raise ValueError("chords: '%' repeats the bar before it; there is none before the first")
-            bars.append(list(bars[-1]))
-            continue
-        bar: list[str] = []
-        for word in cell:
-            if word in ("%", "/"):
-                before = bar[-1] if bar else bars[-1][-1] if bars else None
-                if before is None:
-                    raise ValueError(f"chords: {word!r} repeats the chord before it; there is none")
-                bar.append(before)
-            else:
-                bar.append(word)
-        bars.append(bar)
-    if not bars:
-        raise ValueError("chords: empty; write chords, such as 'Am7 | D7 | Gmaj7 % |'")
+    bars = chart_bars(text)
     if len(bars) > MOST:
         raise ValueError(f"chords: {len(bars)} bars; must be up to {MOST}")
-    chords = parse_progression(" | ".join(" ".join(bar) for bar in bars) + " |", len(bars), bar_beats)
+    chords = parse_progression(text, len(bars), bar_beats)
     return Chart(_merged(chords), len(bars) * bar_beats, start, text)
-
-
-def _words(text: str) -> list[list[str]]:
-    return [[word] for word in re.sub(r"[,;](?![^(]*\))", " ", text).split()]
 
 
 def _merged(chords: Sequence[ChordSymbol]) -> tuple[ChordSymbol, ...]:

@@ -153,6 +153,13 @@ def test_progression_bars_share_evenly() -> None:
     ]
 
 
+def test_progression_repeats_with_percent() -> None:
+    assert parse_progression("Am7 | % | Gmaj7 D7 |", 4) == parse_progression("Am7 | Am7 | Gmaj7 D7 | Am7", 4)
+    assert parse_progression("C % F | %", 2, 3.0) == parse_progression("C C F | C C F", 2, 3.0)
+    with pytest.raises(ValueError, match="before"):
+        parse_progression("% | C", 2)
+
+
 @pytest.mark.parametrize(("text", "bars", "beats"), [("", 4, 4.0), ("| |", 4, 4.0), ("C", 0, 4.0), ("C", 4, 0.0)])
 def test_progression_refuses_nonsense(text: str, bars: int, beats: float) -> None:
     with pytest.raises(ValueError, match=r"progression|bars"):
