@@ -27,7 +27,7 @@ INTERNAL = 70
 STOPPED = 130
 EXIT_CODES = {
     OK: "done",
-    DAMAGED: "doctor, models verify found a damaged model, provenance a change, originality a copy, selfcheck faults",
+    DAMAGED: "a check found something: a damaged model, a copied run, a changed or missing record",
     WRONG: "something in the command or its files is wrong; one line says what",
     INTERNAL: "a fault of rnnmuse's own; RNNMUSE_DEBUG=1 shows where",
     STOPPED: "stopped by Ctrl-C",
