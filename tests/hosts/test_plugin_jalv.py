@@ -63,8 +63,12 @@ def test_the_host_killed_and_started_again(plugin):
             until(lambda: len(stage.came) > 20)
             made.kill()
         stage.sounding.clear()
-        seen = len(stage.came)
-        with jalv(stage.port, plugin, "again"):
+        before = stage.stage.about.claims()
+        with jalv(stage.port, plugin, "again"):  # the player of the one that was killed is its own for some seconds yet
+            until(lambda: len(stage.stage.about.claims()) > len(before))
+            (stage.player,) = set(stage.stage.about.claims()) - set(before)
+            seen = len(stage.came)
+            stage.plan(300, first=4000, ticks=20)
             until(lambda: len(stage.came) > seen + 20)
             stage.stage.take("/rnnmuse/transport/stop")
             until(lambda: not stage.sounding)

@@ -85,7 +85,8 @@ class ServerControl:
     def claim(self, call: Call, number: int = 0) -> None:
         """Give the sender a player that no other subscriber has: the one it names, or the first that is free."""
         client = self._server.target(call.client)
-        living = {one.client for one in self._server.subscribers.running()} | {client}
+        subscribed = {one.client for one in self._server.subscribers.running()}
+        living = subscribed | {client}
         self._claims = {one: player for one, player in self._claims.items() if one in living}
         if number < 0:
             self._claims.pop(client, None)
@@ -98,7 +99,8 @@ class ServerControl:
         found = found or next(iter(free), 0)
         if found:
             self._claims[client] = found
-            self._server.subscribe(call.client, LEASE, 0)
+            if client not in subscribed:
+                self._server.subscribe(call.client, LEASE, 0)
         call.answer(found)
 
     def list(self, call: Call, prefix: str = "/") -> None:
