@@ -3,8 +3,8 @@
 The line of a part is the highest note of each beginning; a step of it is the interval to the next and the time between
 the two in 32nds, so that a run is found in any transposition and tempo. Of drums a step is the set of drums struck and
 the time since the last. Every SPAN steps of the training corpus are kept as a hash in a Bloom filter (Bloom 1970), but
-for figures that repeat within PERIOD steps, which belong to nobody: scales in even notes, ostinati, repeated chords.
-They are passed over: they neither lengthen a run nor break it.
+for figures that repeat within PERIOD steps or have at most FEW different ones, which belong to nobody: scales,
+ostinati, repeated chords. They are passed over: they neither lengthen a run nor break it.
 
 Nothing of the corpus is missed. A step that is not in it is taken for one with the probability `Index.false`; a run of
 `Index.limit` notes needs many in a row. How much real pieces have in common with each other is measured when the index
@@ -34,6 +34,7 @@ FILE = "originality.npz"
 MOST_BYTES = 3_000_000
 SPAN, PERIOD = 8, 4
 DRUM_SPAN, DRUM_PERIOD = 16, 8
+FEW = 3
 LIMIT = 16
 """Notes of a run that counts as copied."""
 DRUM_LIMIT = 32
@@ -84,8 +85,8 @@ def hash_of(steps: Sequence[int]) -> int:
 
 
 def is_common(steps: Sequence[int], period: int) -> bool:
-    """Whether steps repeat within ``period`` of them."""
-    return any(steps[p:] == steps[:-p] for p in range(1, period + 1))
+    """Whether steps repeat within ``period`` of them, or are few different ones."""
+    return len(set(steps)) <= FEW or any(steps[p:] == steps[:-p] for p in range(1, period + 1))
 
 
 def hashes_of(steps: Hashes, drum: bool) -> tuple[Hashes, NDArray[np.bool_]]:
@@ -98,7 +99,8 @@ def hashes_of(steps: Hashes, drum: bool) -> tuple[Hashes, NDArray[np.bool_]]:
     for k in range(span):
         value = (value ^ (steps[k : k + count] + np.uint64(1))) * np.uint64(_MULTIPLIER)
         value ^= value >> np.uint64(29)
-    common = np.zeros(count, np.bool_)
+    windows = np.sort(np.lib.stride_tricks.sliding_window_view(steps, span), axis=1)
+    common = (np.diff(windows, axis=1) != 0).sum(1) + 1 <= FEW
     for p in range(1, period + 1):
         same = np.concatenate([[0], np.cumsum(steps[p:] == steps[:-p])])
         common |= same[span - p :][:count] - same[: len(same) - (span - p)][:count] == span - p
