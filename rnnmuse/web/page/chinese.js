@@ -20,7 +20,7 @@ export const WORDS = {
   hears: "聆听", when: "何时生效", target: "输出到", pattern: "织体", steady: "固定型", swing: "摇摆", split: "分键点", track: "和弦轨", source: "时钟来源", position: "位置",
   off: "关", continue: "续奏", answer: "应答", accompany: "伴奏", hold: "保持", loop: "循环", harmonise: "配和声", start: "开始", reset: "清空记忆",
   register: "音区", syncopation: "切分", contour: "走向", brightness: "明亮", loudness: "响度", slots: "已存乐句", "notes a beat": "音/拍", "MIDI note": "MIDI 音号", beats: "拍", bpm: "拍/分", s: "秒", px: "像素", "pictures/s": "帧/秒", "syllables a beat": "音节/拍",
-  internal: "内部", midi: "MIDI", link: "Link", osc: "OSC", none: "无", forget: "忘记", remember: "记住", ending: "结尾", band: "乐队",
+  internal: "内部", midi: "MIDI", link: "Link", osc: "OSC", none: "无", forget: "忘记", remember: "记住", ending: "结尾", band: "乐队", "band fours": "乐队四小节轮换", "band density": "乐队密度", "memory forget": "忘记本次演奏", "memory remember": "记住（文件名）", "memory recall": "回忆（文件名）", role: "角色", style: "风格",
   // pad
   "Pad; arrow keys move": "触控板；方向键移动", "Axis across": "横轴", "Axis up": "纵轴", across: "横", up: "纵", "Stored phrases": "已存乐句", "stored phrases": "已存乐句", Phrase: "乐句",
   Store: "存储", "Take what was just played": "取用刚才的演奏", "Mean of all": "全部平均", Morph: "变形", morph: "变形", Variation: "变奏", Vary: "变奏一次", "How far the variation goes": "变奏幅度",

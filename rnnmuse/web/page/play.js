@@ -2,7 +2,7 @@
 
 import { chart } from "./chart.js";
 import { h } from "./dom.js";
-import { t } from "./language.js";
+import { shownHelp, t } from "./language.js";
 import { roll } from "./roll.js";
 import { newcomer, strips } from "./strips.js";
 import { button, control, row, under } from "./table.js";
@@ -30,7 +30,7 @@ function metre() {
   for (const one of [above, below]) one.addEventListener("change", () => command(address, Number(above.value), Number(below.value)));
   watch(address, (n = 4, d = 4) => { above.value = n; below.value = d; });
   return h("div", { class: "control" }, h("span", { class: "name" }, t("metre")), h("div", { class: "row field" }, above, "/", below),
-    h("span", { class: "help" }, row(address).doc));
+    h("span", { class: "help" }, shownHelp(row(address))));
 }
 
 /** What else steers the harmony, beside key and chart. */
@@ -42,21 +42,21 @@ function more() {
   const found = under("/rnnmuse/").filter(({ address, access, arguments: args }) => access !== "r" && !address.includes("{")
     && !/^\/rnnmuse\/(midi|preset|presets|rig|cover|text|harmony)\b/.test(address) && address.split("/").length >= 3
     && !(address.startsWith("/rnnmuse/transport/") && SHOWN.has(address.split("/")[3]))
-    && !/^\/rnnmuse\/(hello|ping|sync|list|describe|subscribe|unsubscribe|watch|reply_to|probe|probed|stats|models|monitor)$/.test(address)
+    && !/^\/rnnmuse\/(hello|ping|sync|list|describe|subscribe|unsubscribe|claim|watch|reply_to|probe|probed|stats|models|monitor|provenance)$/.test(address)
     && args.filter((one) => !one.optional).length <= 1);
   return found.map((one) => {
-    const needed = one.arguments.filter((argument) => !argument.optional);
-    if (one.access === "rw" && one.arguments.length === 1) return control(one);
-    if (!needed.length && !one.arguments.length) return h("div", { class: "control" }, button(one), h("span", { class: "help" }, one.doc));
-    if (one.arguments.length === 1 && one.arguments[0].choices.length) return chosen(one);
-    return needed.length ? control(one) : h("div", { class: "control" }, button(one), h("span", { class: "help" }, one.doc));
+    const title = t(one.address.replace(/^\/rnnmuse\/(transport\/)?/, "").replaceAll("/", " "));
+    if (one.access === "rw" && one.arguments.length === 1) return control(one, {}, { title });
+    if (one.arguments.length === 1 && one.arguments[0].choices.length) return chosen(one, title);
+    if (one.arguments.some((argument) => !argument.optional)) return control(one, {}, { title });
+    return h("div", { class: "control" }, button(one, {}, { title }), h("span", { class: "help" }, shownHelp(one)));
   });
 }
 
 /** A command that takes one of some words. */
-function chosen(one) {
-  const select = h("select", { "aria-label": t(one.address.split("/").pop()), data: { to: one.address } }, one.arguments[0].choices.map((word) => new Option(t(word), word)));
-  return h("div", { class: "control" }, h("span", { class: "name" }, t(one.address.split("/").pop())),
+function chosen(one, title) {
+  const select = h("select", { "aria-label": title, data: { to: one.address } }, one.arguments[0].choices.map((word) => new Option(t(word), word)));
+  return h("div", { class: "control" }, h("span", { class: "name" }, title),
     h("div", { class: "row field" }, select, h("button", { type: "button", onclick: () => command(one.address, select.value) }, t("Do it"))),
-    h("span", { class: "help" }, one.doc));
+    h("span", { class: "help" }, shownHelp(one)));
 }
