@@ -15,7 +15,9 @@ def test_the_wheel_has_one_top_level_name_and_the_models(tmp_path):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"rnnmuse"}
     for model in ("piano", "lieder", "leadsheet", "grooves", "band", "shakespeare", "verse", "tang"):
         assert f"rnnmuse/_data/models/{model}/step.onnx" in names
-    assert "rnnmuse/_data/models/covers/weights.safetensors" in names
+    for model in ("covers", "chorales"):
+        assert f"rnnmuse/_data/models/{model}/weights.safetensors" in names
+    assert "rnnmuse/play/data/harmony.npz" in names
     assert "rnnmuse/cover/fonts/NotoSansCJK-Bold.otf" in names
     assert "rnnmuse/music/data/schumann.mid" in names
     assert {"rnnmuse/web/page/index.html", "rnnmuse/web/page/screen.js"} <= set(names)
