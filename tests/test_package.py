@@ -20,6 +20,6 @@ def test_the_wheel_has_one_top_level_name_and_the_models(tmp_path):
     assert "rnnmuse/play/data/harmony.npz" in names
     assert "rnnmuse/cover/fonts/NotoSansCJK-Bold.otf" in names
     assert "rnnmuse/music/data/schumann.mid" in names
-    assert {"rnnmuse/web/page/index.html", "rnnmuse/web/page/screen.js"} <= set(names)
+    assert {"rnnmuse/web/page/index.html", "rnnmuse/web/page/page.js"} <= set(names)
     assert "rnnmuse/_data/bridges/README.md" in names
     assert {"english.txt.xz", "pingshui.json", "LICENSES"} <= {n.rsplit("/", 1)[1] for n in names if "text/data" in n}
