@@ -18,7 +18,8 @@ from rnnmuse.protocol import MODES, PARAMETERS, addresses
 
 pytestmark = pytest.mark.skipif(bool(no_plugin()), reason=no_plugin())
 FORMATS = ("clap", "vst3", "lv2")
-SOURCE = Path(__file__).parents[2] / "bridges" / "plugin"
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[1] / "bridges" / "plugin"
 INDEX = {
     name: number
     for number, name in enumerate(
@@ -152,6 +153,19 @@ def test_the_audio_thread_neither_locks_nor_allocates_nor_calls_the_system(engin
     take.clean()
     assert take.end["notes"] > 5
     assert take.end["mean_ns"] < 50_000, "an order of magnitude, on a machine that is shared"
+
+
+def test_its_threads_share_nothing_unguarded(engine, tmp_path):
+    port, env = engine
+    made = tmp_path / "threads"
+    words = ["g++", "-std=gnu++17", "-O1", "-g", "-fsanitize=thread", str(HERE / "plugin_threads.cpp"), "-o", str(made)]
+    subprocess.run([*words, "-lpthread"], check=True)
+    ran("clap", port, "wait", 40, env=env)  # rnnmuse is there
+    done = subprocess.run([str(made), str(port), "8"], capture_output=True, text=True, timeout=60)
+    if "unexpected memory mapping" in done.stderr:
+        pytest.skip("the thread sanitizer does not run in this kernel")
+    assert "ThreadSanitizer" not in done.stderr, done.stderr[:3000]
+    assert int(done.stdout.split()[-1]) > 0, "notes came"
 
 
 @pytest.mark.parametrize("kind", FORMATS)

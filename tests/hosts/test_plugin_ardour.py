@@ -31,7 +31,7 @@ pytestmark = [
 PLUGIN = TRACK.replace(
     's:save_state("")',
     """local track = s:route_by_name("Muse")
-local plugin = ARDOUR.LuaAPI.new_plugin(s, "B0E78BF12E334D2CBE3F7B8453DD637F", ARDOUR.PluginType.VST3, "")
+local plugin = ARDOUR.LuaAPI.new_plugin(s, "2046504473616C636573756D00000000", ARDOUR.PluginType.VST3, "")
 assert(not plugin:isnil(), "the plugin was not found")
 track:add_processor_by_index(plugin, 0, nil, true)
 s:save_state("")""",
