@@ -455,7 +455,11 @@ def addresses() -> dict[str, Entry]:
 
 
 def normal(name: str, value: float) -> float:
-    """Scale a fader value, 0 to 1, to the range of the parameter ``name``."""
+    """Scale a fader value, 0 to 1, to the range of the parameter ``name``.
+
+    >>> normal("velocity", 0.5), normal("low", 1)
+    (1.0, 127)
+    """
     argument = PARAMETERS[name][0]
     assert argument.low is not None
     assert argument.high is not None

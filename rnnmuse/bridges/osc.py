@@ -195,5 +195,9 @@ def tag_of(seconds: float) -> int:
 
 
 def seconds_of(tag: int) -> float:
-    """The wall-clock time, in seconds since 1970, of a time tag."""
+    """The wall-clock time, in seconds since 1970, of a time tag.
+
+    >>> seconds_of(tag_of(1_000_000.5))
+    1000000.5
+    """
     return tag / (1 << 32) - _NTP

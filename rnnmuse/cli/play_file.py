@@ -123,7 +123,11 @@ def stretch(piece: Piece, from_bar: int | None, bars: int) -> tuple[float, float
 
 
 def drum_map(text: str) -> dict[int, int]:
-    """A map of drum notes written as ``42=22,46=26``; ``gm`` (without one too) and ``roland`` are the ports' kits."""
+    """A map of drum notes written as ``42=22,46=26``; ``gm`` (without one too) and ``roland`` are the ports' kits.
+
+    >>> drum_map("42=22, 46=26")
+    {42: 22, 46: 26}
+    """
     if text.strip().lower() in ("", "gm"):
         return dict(ROLAND_TO_GM)
     if text.strip().lower() == "roland":

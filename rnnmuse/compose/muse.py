@@ -119,7 +119,11 @@ class Changes(TypedDict, total=False):
 
 
 def parse_metre(text: str) -> Metre:
-    """A time signature such as ``3/4``; ValueError says what is allowed."""
+    """A time signature such as ``3/4``; ValueError says what is allowed.
+
+    >>> parse_metre("6/8").bar_beats
+    3.0
+    """
     above, _, below = text.partition("/")
     if above.strip().isdigit() and below.strip() in ("1", "2", "4", "8", "16", "32") and 1 <= int(above) <= 32:
         return Metre(0.0, int(above), int(below))

@@ -189,6 +189,9 @@ def parse_key(text: str) -> Key:
     """Key, from beat 0, of ``C``, ``F#m``, ``Bb minor``, ``a`` (a bare lower-case letter is minor).
 
     ValueError names the value and the allowed forms.
+
+    >>> key_name(parse_key("Bb minor")), key_name(parse_key("f#"))
+    ('Bb minor', 'F# minor')
     """
     value = text.strip()
     spelled = _spelled(value)
@@ -213,7 +216,11 @@ def key_name(key: Key) -> str:
 
 
 def scale_pitch_classes(tonic: int, name: str) -> frozenset[int]:
-    """Pitch classes 0-11 of scale ``name`` (see SCALES) on ``tonic``. ValueError on an unknown name."""
+    """Pitch classes 0-11 of scale ``name`` (see SCALES) on ``tonic``. ValueError on an unknown name.
+
+    >>> sorted(scale_pitch_classes(2, "dorian"))
+    [0, 2, 4, 5, 7, 9, 11]
+    """
     steps = SCALES.get(" ".join(name.lower().replace("_", " ").split()))
     if steps is None:
         raise _bad("scale", name, f"use one of {', '.join(SCALES)}", SCALES, name.lower())

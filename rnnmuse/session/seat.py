@@ -79,6 +79,9 @@ def hearing(words: str) -> frozenset[int]:
     """Whom a player hears: "ch1 ch10 2" is MIDI channels 1 and 10 (-1, -10) and player 2; "all" is every channel.
 
     ProtocolError names the word that is neither.
+
+    >>> sorted(hearing("ch1 ch10 2"))
+    [-10, -1, 2]
     """
     out: set[int] = set()
     for word in words.replace(",", " ").split():
