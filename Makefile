@@ -20,8 +20,9 @@ $(VENV)/bin/python:
 demo: .stamp-play
 	$(BIN)/rnnmuse demo
 
+# in two processes, each on one thread
 test: .stamp-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .stamp-dev
 	$(BIN)/ruff check .

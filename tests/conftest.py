@@ -15,6 +15,18 @@ from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Key, Part, Piece
 from rnnmuse.text.regulated import tones
 
+PROGRAMS = ("hosts", "test_jack.py", "test_link.py", "test_ports.py", "test_oscquery.py")
+"""Tests that use what a machine has one of, such as a JACK server: never two at a time."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a file together where they are shared out over processes (`pytest -n 2 --dist loadgroup`)."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            alone = any(part in PROGRAMS for part in item.path.parts)
+            item.add_marker(pytest.mark.xdist_group("programs" if alone else str(item.path)))
+
+
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")  # a loaded machine makes no test fail
 
