@@ -1,14 +1,16 @@
-"""What the partner and the band do, measured: `python tests/evaluate_partner.py PART… --tunes FOLDER --beats FOLDER`.
+"""What the partner and the band do, measured: `python tests/evaluate_partner.py PART… --tunes FOLDER`.
 Not a test.
 
-Parts: riffs, ways, vary, groove, taps, infill. Each prints its figures in a line or two. Tunes are scores with chords,
-beats MIDI files of drums; the tunes that a model learned from are left out with ``--names``, a file with a name a line.
+Parts: riffs, ways, vary, groove, taps, fill, answer, accompany, band, area. Each prints its figures in a line or two.
+Tunes are scores with chords. The tunes that a model learned from are left out with ``--names``, a file with a name a
+line.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +18,9 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
 
 from rnnmuse.clock import PPQ, Clock, Metre
 from rnnmuse.compose.infill import infill
@@ -38,6 +43,7 @@ from rnnmuse.session.lineup import PROGRAMS, SEATS
 from rnnmuse.session.messages import NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer
 from rnnmuse.testing import StageClient, shared_model
+from rnnmuse.train.stream.features import features
 
 PARTS = {}
 
@@ -65,9 +71,10 @@ def tunes(options: argparse.Namespace, metres: tuple[float, ...] = (4.0,)) -> It
             continue
         if not piece.keys or len(piece.keys) > 1:
             piece.keys = follow_keys(piece.parts[0].notes)[:1]
-        yield piece
         count += 1
-        if count == options.most:
+        if count > options.skip:
+            yield piece
+        if count == options.skip + options.most:
             return
 
 
@@ -378,7 +385,7 @@ def answer(options: argparse.Namespace) -> None:
     random = Random(3)
     names = ("motif", "real motif", "cell", "real cell", "key", "real key")
     rows: dict[str, list[float]] = {name: [] for name in names}
-    early = 0
+    early = twice = 0
     late: list[float] = []
     lengths, closed = [], []
     for piece in tunes(options):
@@ -399,6 +406,7 @@ def answer(options: argparse.Namespace) -> None:
             continue
         entry = ons[0].tick / PPQ
         late.append(abs(entry - round(entry / 4) * 4) * 60000 / tempo)
+        twice += sum(a.tick == b.tick for a, b in pairwise(ons))
         pitches = [o.pitch for o in ons]
         scale = scale_wide(piece)
         for name, value in (
@@ -419,8 +427,8 @@ def answer(options: argparse.Namespace) -> None:
         f"{options.mode}: {len(late)} performers; "
         + ", ".join(f"{name} {np.mean(values):.3f}" for name, values in rows.items())
         + f"; within 20 ms of the bar line {100 * np.mean(np.array(late) <= 20):.0f} %; "
-        f"{early} broken in on the performer; {np.mean(lengths):.1f} bars, closed on "
-        f"a tone of the tonic {100 * np.mean(closed):.0f} %"
+        f"{twice} notes at once in the melody; {early} broken in on the performer; {np.mean(lengths):.1f} bars, "
+        f"closed on a tone of the tonic {100 * np.mean(closed):.0f} %"
     )
 
 
@@ -530,14 +538,64 @@ def band(options: argparse.Namespace) -> None:
             write_midi(piece, options.out / f"band-{style}.mid")
 
 
+def windows_of(piece: Piece, most: int = 6) -> list[Piece]:
+    """Windows of sixteen bars of 4/4 in which something plays, spread over a piece."""
+    found = []
+    for start in range(0, int(piece.end) - 63, 64):
+        parts = [
+            replace(one, notes=[replace(n, start=n.start - start) for n in one.notes if start <= n.start < start + 64])
+            for one in piece.parts
+        ]
+        parts = [one for one in parts if one.notes]
+        if sum(len(one.notes) for one in parts) >= 64:
+            found.append(Piece(parts, tempos=piece.tempos[:1]))
+    return found[:: max(1, len(found) // most)][:most]
+
+
+@part
+def area(options: argparse.Namespace) -> None:
+    """How well a forest tells the band's 16-bar windows from those of held-out band pieces (``--pieces``)."""
+    names = options.names.read_text().split("\n")
+    rows: list[dict[str, float]] = []
+    label, group = [], []
+    for path in sorted(p for folder in options.pieces for p in folder.rglob("*.mid") if p.name in
+                       {Path(name).name for name in names}):  # fmt: skip
+        piece = read_music(path)
+        if len(piece.metres) == 1 and piece.metres[0].bar_beats == 4:
+            for window in windows_of(piece):
+                rows.append(features(window, 16, 4.0))
+                label.append(0)
+                group.append(zlib.crc32(path.name.encode()) % 10**6)
+    for number, style in enumerate(STYLES):
+        for window in windows_of(playing(style, options.minutes)[1], len(rows) // len(STYLES) + 1)[:12]:
+            rows.append(features(window, 16, 4.0))
+            label.append(1)
+            group.append(10**7 + 100 * number + label.count(1) // 3)
+    keys = [k for k in rows[0] if not all(np.isnan(row[k]) for row in rows)]
+    table = np.nan_to_num(np.array([[row[k] for k in keys] for row in rows]), nan=-1.0)
+    labels, areas = np.array(label), []
+    weights = np.zeros(len(keys))
+    for train, test in GroupKFold(5, shuffle=True, random_state=1).split(table, groups=group):
+        if len(set(labels[test])) == 2:
+            forest = RandomForestClassifier(300, min_samples_leaf=2, random_state=1).fit(table[train], labels[train])
+            areas.append(roc_auc_score(labels[test], forest.predict_proba(table[test])[:, 1]))
+            weights += forest.feature_importances_
+    told = ", ".join(keys[i] for i in np.argsort(-weights)[:6])
+    print(
+        f"area: {labels.sum()} windows of the band, {(labels == 0).sum()} of pieces: {np.mean(areas):.2f}; "
+        f"told by {told}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", default=[])
     parser.add_argument("--tunes", type=Path)
-    parser.add_argument("--beats", type=Path)
     parser.add_argument("--names", type=Path)
+    parser.add_argument("--pieces", nargs="*", type=Path, default=[])
     parser.add_argument("--mode", default="answer")
     parser.add_argument("--model", default="leadsheet")
+    parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--out", type=Path, help="a folder for what the band plays")
     parser.add_argument("--loud", action="store_true")

@@ -134,7 +134,10 @@ def live(
             lines.append(f"Log   {authorship} (rnnmuse authorship reads it)")
         if system is not None:
             lines += [f"There {line}" for line in available(system)]
-        lines.append(f"Players {seated(setup.players, s['model'])}")
+        if band:
+            lines.append(f"Band  {band}: lead 1, chords 2, bass 3, drums 4; /rnnmuse/transport/ending ends it")
+        else:
+            lines.append(f"Players {seated(setup.players, s['model'])}")
         lines += [f"Model {s['model']}", f"Tempo {s['tempo']:g} bpm", "",
                   "Try, from any program that speaks OSC:",
                   '  /rnnmuse/player/1/mode "accompany"    then  /rnnmuse/player/1/note 60 90',

@@ -98,22 +98,24 @@ class Phrasing:
             return Treatment.RESTATE, corresponding
         draw = self.random.random()
         if closes:
-            return (Treatment.RHYTHM if draw < 0.5 else Treatment.VARY), corresponding
+            how = Treatment.RHYTHM if draw < 0.35 else Treatment.VARY if draw < 0.6 else Treatment.NEW
+            return how, self._rhythm() if how is Treatment.NEW else corresponding
         if index == 0:  # an answer begins with what it answers, and on the bar line
             source = next((bar for bar in bars if bar[0].start < SHORTEST), corresponding)
             if source[0].start >= SHORTEST:
                 source = (Stroke(0.0, source[0].start, -1, source[0].velocity), *source)
-            how = Treatment.RESTATE if draw < 0.4 else Treatment.SEQUENCE if draw < 0.7 else Treatment.INVERT
+            how = Treatment.RESTATE if draw < 0.6 else Treatment.SEQUENCE if draw < 0.8 else Treatment.INVERT
             return (how if source[0].pitch >= 0 else Treatment.RESTATE), source
         echo = self.echo_of(index)
-        if echo is not None and echo != NEW and draw < 0.6:
+        if echo is not None and echo != NEW and draw < 0.4:
             lag = lag_of(echo) or len(self.heard)
             every = [*self.heard, *self.made]
             source = (every[-lag] if lag <= len(every) else ()) or corresponding
             how = {EXACT: Treatment.RESTATE, TRANSPOSED: Treatment.SEQUENCE, RHYTHM: Treatment.RHYTHM}[(echo - 1) % 3]
             return how, source
-        for share, how in ((0.45, Treatment.NEW), (0.6, Treatment.RHYTHM), (0.75, Treatment.VARY),
-                           (0.85, Treatment.SEQUENCE), (0.93, Treatment.RESTATE), (1.0, Treatment.INVERT)):  # fmt: skip
+        draw = self.random.random()
+        for share, how in ((0.62, Treatment.NEW), (0.65, Treatment.RHYTHM), (0.75, Treatment.VARY),
+                           (0.8, Treatment.SEQUENCE), (0.97, Treatment.RESTATE), (1.0, Treatment.INVERT)):  # fmt: skip
             if draw < share:
                 return how, self._rhythm() if how is Treatment.NEW else corresponding
         return Treatment.NEW, self._rhythm()

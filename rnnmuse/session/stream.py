@@ -169,6 +169,8 @@ class StreamPlayer:
     _owed: float | None = None
     _held: dict[int, int] = field(default_factory=dict)
     _phrase: float | None = None
+    _answered: float = 0.0
+    """Where the phrase began that it answers."""
     _last: float = 0.0
     _loop: deque[Note] = field(default_factory=deque)
     _past: deque[Heard] = field(default_factory=deque)
@@ -195,7 +197,10 @@ class StreamPlayer:
         if velocity:
             sounding = beat < self._ends
             if self.mode in ("continue", "answer") and sounding and not self._turn:
+                unheard = self._phrase is None and beat < self._earliest / GRID
                 orders += self._hush(beat)
+                if unheard:  # the phrase was not over: it goes on
+                    self._phrase = self._answered
             if self._phrase is None and not (self._turn and sounding):
                 self._phrase = beat
         elif pitch not in self._held:
@@ -451,6 +456,7 @@ class StreamPlayer:
         bar = self.metre.beats
         length = max(1.0, ceil((self._last - self._phrase) / bar - 0.05))
         heard = self._heard_bars(self._phrase, start)
+        self._answered = self._phrase
         self._play_from(start)
         self._until = start + length * bar if self.mode == "answer" else float("inf")
         self._answer_with(heard, start, int(length) if self.mode == "answer" else None)
@@ -567,7 +573,9 @@ class StreamPlayer:
             pitch = stroke.pitch
             if pitch >= 0 and self.player.rules.strong(at):
                 pitch = _nearest(pitch, self._tones_at(at / GRID))
-            velocity = max(1, min(127, round(stroke.velocity * loud)))
+            rises = 5 * (1 - abs(2 * ((place + stroke.start / self.metre.beats) % PHRASE) / PHRASE - 1))
+            accent = rises + (5 if self.player.rules.strong(at) else -5 if stroke.start % 1 else 0)
+            velocity = max(1, min(127, round((stroke.velocity + accent) * loud)))
             out.append(Cue(at, max(at + 1, end - 1), self._role_part, (pitch,) if pitch >= 0 else (), velocity))
         return out
 
@@ -770,8 +778,9 @@ class StreamPlayer:
         """Another pattern where a phrase is over; returns how many notes a bar leave the performer room."""
         bar = self.metre.beats
         onsets = [h.beat for h in self._past if h.foreign and h.kind == ON]
-        bars = min(PHRASE, max(1, self._bar))
-        played = sum(onset >= beat - bars * bar for onset in onsets) / bars
+        until = min(beat, max(onsets, default=beat) + 0.01)  # bars are settled before they are heard
+        bars = max(1.0, min(float(PHRASE), (until - min(onsets, default=until)) / bar))
+        played = sum(until - bars * bar <= onset for onset in onsets) / bars
         most = max(1.0, ROOM * 0.9 * played)
         rested = any(b - a >= 1.5 for a, b in pairwise([*onsets, beat]) if a >= beat - bar)
         phrase_over = self._bar in (1, 2) or self._bar % (2 * PHRASE) == 0 or (rested and self._bar % PHRASE == 0)
@@ -794,8 +803,9 @@ class StreamPlayer:
             self._settle(script)
             self._trim(script)
             edge = script.next(self._cue)
-            if edge is None and self._bars is None and script.until < self.player.grid + LONGEST_REST * GRID:
-                self._settle(script, script.until)  # empty bars: look further
+            more = self._bars is None or self._bar < self._bars
+            if edge is None and more and script.until < self.player.grid + LONGEST_REST * GRID:
+                self._settle(script, script.until)  # it begins later, or has empty bars
                 continue
             if edge is None:
                 earliest = max(earliest, script.until)

@@ -42,6 +42,18 @@ def test_one_message_is_a_band_in_the_chart_with_every_role_in_every_phrase(styl
     stage.close()
 
 
+@pytest.mark.parametrize("metre", [(3, 4), (7, 8)])
+def test_a_band_plays_in_other_metres(metre):
+    stage = StageClient()
+    stage.send("/rnnmuse/transport/metre", *metre)
+    stage.send("/rnnmuse/band", "jazz")
+    stage.run(5.0)
+    assert not stage.errors()
+    assert {sent.player for _, sent in begun(stage)} == set(SEATS)
+    assert not stage.hung()
+    stage.close()
+
+
 def test_the_ending_comes_on_cue_with_a_final_chord_and_the_clock_stops():
     stage = StageClient()
     stage.send("/rnnmuse/band", "pop")

@@ -260,6 +260,8 @@ def test_it_enters_on_the_bar_line_and_makes_something_of_what_it_heard(name, mo
     first = min(beat for beat, _ in made.played)
     assert first in (20.0, 24.0)
     assert mode == "continue" or not made.between(first + 16.1, 40)
+    starts = [beat for beat, _ in made.lines[0]]
+    assert name == "piano" or len(starts) == len(set(starts)), "one melody note at a time"
     assert all(pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for _, pitch in made.played)
 
 
