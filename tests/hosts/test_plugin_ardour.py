@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,10 @@ def notes_go_both_ways(stage, dump):
     result = stage.result()
     assert (result.sent, result.lost, result.open) == (200, 0, 0)
     with contextlib.suppress(AssertionError):
-        until(lambda: len(played(dump, "8")) == 200, 10)
-    assert played(dump, "9") == [note(number) for number in range(200)]
-    assert len(played(dump, "8")) == 200
+        until(lambda: len(played(dump, "8")) >= 400, 10)
+    # the plugin plays each note and, with Thru, passes on the one that the track got by rnnmuse's port
+    assert Counter(played(dump, "9")) == {note(number): 2 for number in range(200)}
+    assert len(played(dump, "8")) == 400
 
 
 def notes_lie_on_the_beat(stage, dump):
@@ -99,8 +101,12 @@ def notes_lie_on_the_beat(stage, dump):
         with s.lock:
             s.notes.plan_on(1, begin + 480 * number, 40 + number, 77)
             s.notes.plan_off(1, begin + 480 * number + 100, 40 + number)
-    until(lambda: len([line for line in dump.lines if line.endswith("velocity  77")]) == 8)
-    frames = [int(line.split(":")[0]) for line in dump.lines if line.endswith("velocity  77")]
+    until(lambda: len([line for line in dump.lines if line.endswith("velocity  77")]) == 16)
+    first: dict[str, int] = {}  # of each pitch: the plugin's own; what passes through comes a period later
+    for line in dump.lines:
+        if line.endswith("velocity  77"):
+            first.setdefault(line.split("pitch")[1], int(line.split(":")[0]))
+    frames = list(first.values())
     apart = [b - a for a, b in itertools.pairwise(frames)]
     assert all(abs(gap - 12000) <= 2 for gap in apart), apart
 
