@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 
@@ -9,11 +11,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from rnnmuse.protocol import ProtocolError
 from rnnmuse.web.relay import Relay
 from rnnmuse.web.session import Session
 
 MIDI = "audio/midi"
 MOST_BARS = 256
+PATIENCE = 1.0
+"""Seconds to wait for the stage to say which models have played."""
 
 
 class Takes:
@@ -35,12 +40,16 @@ class Takes:
         wanted = request.query_params.get("bars", "16")
         if not (wanted.isdecimal() and len(wanted) < 4 and 1 <= int(wanted) <= MOST_BARS):
             return PlainTextResponse(f"bars: {wanted[:20]!r}; must be 1 to {MOST_BARS}", 400)
-        return self._file(lambda: self._session.last_bars(int(wanted)), f"rnnmuse-last-{wanted}-bars.mid")
+        return await self._file(lambda: self._session.last_bars(int(wanted)), f"rnnmuse-last-{wanted}-bars.mid")
 
     async def _whole(self, request: Request) -> Response:
-        return self._file(self._session.whole, "rnnmuse-session.mid")
+        return await self._file(self._session.whole, "rnnmuse-session.mid")
 
-    def _file(self, made: Callable[[], bytes], name: str) -> Response:
+    async def _file(self, made: Callable[[], bytes], name: str) -> Response:
+        self._session.told.clear()
+        with contextlib.suppress(ProtocolError, TimeoutError):  # what made it stands in the file
+            self._relay.send("/rnnmuse/provenance", [])
+            await asyncio.wait_for(self._session.told.wait(), PATIENCE)
         try:
             data = made()
         except ValueError as error:

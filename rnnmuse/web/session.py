@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import Any
 from rnnmuse.events import Note
 from rnnmuse.music.midi_out import midi_bytes
 from rnnmuse.music.piece import Metre, Part, Piece, Tempo
+from rnnmuse.provenance.marks import seal
+from rnnmuse.provenance.record import Made
 
 KEPT, RECORDED = 20_000, 200_000
 """Notes that are kept for the last bars, and in a recording: some hours of a band."""
@@ -46,6 +49,9 @@ class Session:
         self._shift = 0.0
         self._newest = 0.0
         self.recording = False
+        self.models: dict[str, str] = {}
+        """The models that have played, with their hashes, as the stage last answered; ``told`` is set when it does."""
+        self.told = asyncio.Event()
 
     @property
     def recorded(self) -> int:
@@ -82,6 +88,9 @@ class Session:
             case ["beat"], (beat, bpm):
                 if not self._tempos or self._tempos[-1].bpm != bpm:
                     self._tempos.append(Tempo(beat + self._shift, float(bpm)))
+            case ["provenance"], (_, _, _, *pairs):
+                self.models = dict(zip(map(str, pairs[::2]), map(str, pairs[1::2]), strict=False))
+                self.told.set()
             case ["transport", "metre"], (numerator, denominator, *_):
                 self._metre = int(numerator), int(denominator)
             case ["transport", "panic" | "stop"], _:
@@ -142,7 +151,9 @@ class Session:
             begin = max(0.0, note.start - start)
             end = note.end if math.isfinite(note.end) else max(self._newest, note.start + 0.25)
             parts[key].notes.append(Note(begin, note.pitch, max(0.03, end - start - begin), note.velocity))
-        return midi_bytes(Piece(list(parts.values()), self._tempo_map(start), [Metre(0.0, *self._metre)]))
+        data = midi_bytes(Piece(list(parts.values()), self._tempo_map(start), [Metre(0.0, *self._metre)]))
+        people = sum(note.heard for note in notes) / max(1, len(notes))
+        return seal(data, ".mid", Made("live", self.models, None, {}, people))
 
     def _tempo_map(self, start: float) -> list[Tempo]:
         first = next((tempo for tempo in reversed(self._tempos) if tempo.beat <= start), None)

@@ -66,6 +66,8 @@ class FakeStage:
 
         if address == "/rnnmuse/sync":
             answer("/rnnmuse/synced", *arguments)
+        elif address == "/rnnmuse/provenance":
+            answer(address, "0", "type", 0.0, "grooves", "sha256:1")
         elif address == "/rnnmuse/ping":
             answer("/rnnmuse/pong", *arguments)
         elif address == "/rnnmuse/watch":

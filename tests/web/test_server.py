@@ -13,6 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 from rnnmuse.bridges import osc, slip
 from rnnmuse.music.midi import read_midi
 from rnnmuse.protocol import TABLE
+from rnnmuse.provenance.marks import unseal
 from rnnmuse.web.connection import is_own
 from rnnmuse.web.gate import PRIVATE, networks
 from rnnmuse.web.relay import Relay
@@ -270,7 +271,11 @@ def test_a_band_is_recorded_and_its_last_bars_are_a_file(running):
         assert [note.pitch for note in last.parts[1].notes] == list(range(44, 60))
         assert [note.start for note in last.parts[1].notes] == [4.0 * bar for bar in range(16)]
         assert last.tempo_at(0) == pytest.approx(90)
-        assert len(read_midi(client.get("/session.mid").content).notes) == 40
+        whole = client.get("/session.mid").content
+        assert len(read_midi(whole).notes) == 40
+        mark = unseal(whole, ".mid")
+        assert mark is not None
+        assert (mark.made.what, mark.made.models, mark.made.people) == ("live", {"grooves": "sha256:1"}, 0.0)
 
 
 def test_a_port_that_is_taken_is_named():
