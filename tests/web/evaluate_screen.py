@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[0] / "hosts"), str(HERE.parents[0] / "realtime")]
@@ -57,35 +56,24 @@ def lateness(client: Client, seconds: float) -> tuple[float, float]:
     return float(stats[2]), float(stats[3])
 
 
-def flood(page: str) -> Any:
-    """A second page that sends as much as it can; call the result to go on sending for a moment."""
-    host = page.split("/")[2]
-    web = connect(f"ws://{host}/socket", origin=f"http://{host}", compression=None, max_size=None)
-
-    def more(count: int = 400) -> None:
-        for number in range(count):
-            web.send(json.dumps(["/rnnmuse/player/1/param/density", number % 24]))
-
-    return more
-
-
 def panic(tab: Tab, page: str, client: Client, times: int = 20) -> list[float]:
-    """ms from the key in the page to the last note-off that an OSC client gets."""
+    """ms from the key in the page to the last note-off that an OSC client gets, while another page sends as it can."""
     client.send("/rnnmuse/subscribe", 3600)
-    more, took = flood(page), []
-    for _ in range(times):
-        play(client)
-        time.sleep(1.0)
-        more()
-        began = time.monotonic()
-        tab.press("Escape")
-        last = began
-        with contextlib.suppress(Exception):
-            while time.monotonic() - began < 0.5:
-                message = client.next()
-                if message.address.endswith("/note") and not message.arguments[1]:
-                    last = time.monotonic()
-        took.append(1000 * (last - began))
+    host, took = page.split("/")[2], []
+    with connect(f"ws://{host}/socket", origin=f"http://{host}", compression=None, max_size=None) as web:
+        for _ in range(times):
+            play(client)
+            time.sleep(1.0)
+            for number in range(400):
+                web.send(json.dumps(["/rnnmuse/player/1/param/density", number % 24]))
+            began = last = time.monotonic()
+            tab.press("Escape")
+            with contextlib.suppress(Exception):
+                while time.monotonic() - began < 0.5:
+                    message = client.next()
+                    if message.address.endswith("/note") and not message.arguments[1]:
+                        last = time.monotonic()
+            took.append(1000 * (last - began))
     return took
 
 
