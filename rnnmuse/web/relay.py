@@ -26,6 +26,8 @@ WAITING = 512
 TOGETHER, QUESTIONS = 8, 32
 """Getters in a packet, and getters that are asked before the stage has answered."""
 OURS = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/reply_to", "/rnnmuse/watch")
+URGENT = ("/rnnmuse/transport/panic", "/rnnmuse/transport/stop")
+"""Commands that do not wait behind what pages have sent before."""
 KNOWN = addresses()
 STATE = tuple(
     address
@@ -101,6 +103,7 @@ class Relay:
         self.also_hears: Hear = lambda address, arguments: None
         """Called with each message of the stage that comes for the others; it causes none."""
         self._send: Callable[[bytes], None] | None = None
+        self._urgent: Callable[[bytes], None] | None = None
         self._heard = self._asked = 0.0
         self._subscribed = self._pictures = False
         self.state: dict[str, list[Any]] = {}
@@ -109,9 +112,9 @@ class Relay:
         self._questions: deque[str] = deque()
         self._wanted: set[str] = set()
 
-    def connected(self, send: Callable[[bytes], None]) -> None:
-        """There is a connection to the stage; ``send`` takes a packet."""
-        self._send = send
+    def connected(self, send: Callable[[bytes], None], urgent: Callable[[bytes], None] | None = None) -> None:
+        """There is a connection to the stage; ``send`` takes a packet, ``urgent`` one that waits behind no other."""
+        self._send, self._urgent = send, urgent or send
         self._renew()
 
     def lost(self) -> None:
@@ -231,7 +234,7 @@ class Relay:
     def _sender(self, address: str) -> Callable[[bytes], None]:
         if not self.live or self._send is None:
             raise ProtocolError("away", f"{address[:80]}: rnnmuse live is not there")
-        return self._send
+        return self._urgent if address in URGENT and self._urgent is not None else self._send
 
     # -- the stage ------------------------------------------------------------------------------------------
 

@@ -137,17 +137,49 @@ async def follow(relay: Relay, host: str, port: int) -> None:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection(host, port)
             with contextlib.closing(writer):
-                await _listen(relay, reader, writer)
+                await _listen_and_hurry(relay, host, port, reader, writer)
         await asyncio.sleep(AGAIN)
 
 
-async def _listen(relay: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _listen_and_hurry(
+    relay: Relay, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Listen with a second connection for what is urgent: the stage serves its senders in turn."""
+    answers, urgent = await asyncio.open_connection(host, port)
+    draining = asyncio.create_task(_drain(answers))
+
+    def quickest() -> asyncio.StreamWriter:
+        return writer if draining.done() else urgent  # the stage closes one that is silent when it has too many
+
+    try:
+        await _listen(relay, reader, writer, quickest)
+    finally:
+        draining.cancel()
+        urgent.close()
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    """Read what nobody wants, so that it does not wait in the stage."""
+    with contextlib.suppress(OSError):
+        while await reader.read(65536):
+            pass
+
+
+async def _listen(
+    relay: Relay,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    urgent: Callable[[], asyncio.StreamWriter],
+) -> None:
+    def send_urgent(packet: bytes) -> None:
+        urgent().write(slip.encode(packet))
+
     def send(packet: bytes) -> None:
         if writer.transport.get_write_buffer_size() < UNSENT:
             writer.write(slip.encode(packet))
 
     decoder = slip.Decoder(osc.MAX_BYTES)
-    relay.connected(send)
+    relay.connected(send, send_urgent)
     try:
         while not reader.at_eof():
             relay.tick()

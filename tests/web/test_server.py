@@ -81,6 +81,26 @@ def test_a_getter_is_answered_and_a_setter_set(running):
         assert until(web, "/rnnmuse/error")[2] == "message"
 
 
+def test_panic_and_stop_come_by_a_connection_of_their_own(running):
+    senders = {}
+    handle = running.server._handle
+
+    def heard(packet, client):
+        for message in osc.parse(packet):
+            senders.setdefault(message.address, set()).add(client)
+        handle(packet, client)
+
+    running.server._handle = heard
+    with screen(running.port) as client, page(client) as web:
+        until(web, "state")
+        send(web, "/rnnmuse/transport/tempo", 99)
+        send(web, "/rnnmuse/transport/panic")
+        running.wait(lambda: ("/rnnmuse/transport/panic",) in running.received)
+        running.wait(lambda: ("/rnnmuse/transport/tempo", 99.0) in running.received)
+    assert not senders["/rnnmuse/transport/panic"] & senders["/rnnmuse/transport/tempo"]
+    assert senders["/rnnmuse/transport/tempo"] == senders["/rnnmuse/subscribe"]
+
+
 def test_the_stage_ends_and_another_is_found(running):
     with screen(running.port) as client, page(client) as web:
         until(web, "live", 1)
@@ -114,6 +134,7 @@ def test_a_program_that_is_no_stage_is_not_taken_for_one():
         line, _ = server.accept()
         line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + b"\xc0junk\xc0" + bytes(20000) + b"\xc0")
         line.close()
+        server.accept()[0].close()  # its second connection
         line, _ = server.accept()  # it tries again
         line.sendall(slip.encode(osc.build("/rnnmuse/beat", (1, 120.0))))
         assert until(web, "live") == ["live", 1]
