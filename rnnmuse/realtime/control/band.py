@@ -30,8 +30,10 @@ class BandControl:
         self._ending: list[Call] = []
 
     def band(self, call: Call, style: str) -> None:
-        """Seat a band, and let it begin."""
+        """Seat a band, and let it begin; without a style the players stay as they are."""
         self.style = style
+        if not style:
+            return
         running = self._transport.clock.running
         if not running:
             self._take("/rnnmuse/transport/tempo", TEMPOS[style])
