@@ -33,7 +33,7 @@ SCREEN_PORT = 7808
 
 log = logging.getLogger("rnnmuse.live")
 
-OVER = "\r\033[K"
+OVER = "\r\033[J"
 """Writes over what the terminal shows while it plays."""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # it is loaded where there is a sound card
     from rnnmuse.bridges.sound_out import SoundOut
 
 MODEL, TEMPO, KEY, CHORDS, BARS, SEED = "band", 104.0, "D minor", "Dm Bb F C", 4, 7
+STYLE, CHART = "pop", "Dm | Bb | F | C"
 NEXT = {
     "1": (
         "In a DAW",
@@ -79,20 +80,19 @@ def _play(card: SoundOut, browser: bool) -> None:
 
     sys.setswitchinterval(0.0002)
     try:
-        stage = Stage(Settings(port=PORT, tempo=TEMPO, model=MODEL))
+        stage = Stage(Settings(port=PORT, tempo=TEMPO))
         stage.open()
     except OSError:  # another stage has the port
-        stage = Stage(Settings(port=0, tempo=TEMPO, model=MODEL))
+        stage = Stage(Settings(port=0, tempo=TEMPO))
         stage.open()
     try:
         stage.add_output(card)
 
         stage.closers.append(add_web("127.0.0.1", stage.port, None, False, Screen(port=0, browser=browser)))
-        say(f"The model {MODEL} plays in {KEY} on {card.card}; OSC on port {stage.port}. Ctrl-C ends.\n{ASK}")
-        stage.take("/rnnmuse/player/1/param/key", KEY)
-        stage.take("/rnnmuse/player/1/mode", "free")
+        say(f"A {STYLE} band plays {CHART} on {card.card}; OSC on port {stage.port}. Ctrl-C ends.\n{ASK}")
+        stage.take("/rnnmuse/band", STYLE)
+        stage.take("/rnnmuse/harmony/chart", CHART)  # after it: a band brings a chart of its own
         stage.take("/rnnmuse/transport/play")
-        stage.take("/rnnmuse/player/1/start")
 
         def press(key: str) -> None:
             if key in NEXT:
