@@ -184,14 +184,16 @@ class Distribution:
         heads, width, readers = model.head * len(FIELDS), model.width, model.readers
         rest = self._out[heads + 3 * width :]
         self._gates = rest[:COPIES].tolist()
-        if self._restate and restated(self._context):
-            self._gates[0] += self._restate / 2
-            self._gates[1] += self._restate / 2
         self._mixing = np.array([_softmax(rest[at : at + readers].tolist()) for at in (COPIES, COPIES + readers)],
                                 np.float32)  # fmt: skip
         self._slots = slots = state.memory.slots(state.slots)
         query = self._out[heads + width : heads + 2 * width]
-        bias = model.bias_table(self._context, self._restate).take(state.grid - slots.times[:-1], 0, mode="clip")
+        bias = model.bias_table(self._context).take(state.grid - slots.times[:-1], 0, mode="clip")
+        if self._restate and (echoes := restated(self._context)):
+            self._gates[0] += self._restate / 2
+            self._gates[1] += self._restate / 2
+            for index in _alike(slots.times, state.grid, {lag_of(echo) or 0 for echo in echoes}, self._context):
+                bias[index] += self._restate
         found, pointer = model.read(query, slots, bias, self._mixing[0])
         self._hidden = (model.said(0, found) + self._out[:heads]).reshape(len(FIELDS), -1)
         fields = slots.fields
@@ -403,10 +405,9 @@ class StreamModel:
     def bias_table(self, context: Sequence[int], restate: float = 0.0, part: int = -1) -> Floats:
         """The lag bias (L, R) of each lag in grid steps, the last for all beyond.
 
-        The place in the bar that the plan has restated, by ``part`` or by any, has ``restate`` nats more.
+        The place in the bar that the plan has ``part`` restate has ``restate`` nats more.
         """
-        length = context[BAR_LENGTH]
-        bar = max(1, length) * (GRID // 2) if length < UNKNOWN[BAR_LENGTH] else UNKNOWN_BAR
+        bar = _bar_of(context)
         key = (bar, context[ECHO], context[ECHO_REST], min(part, 1), restate)
         if key not in self._tables:
             if len(self._tables) >= TABLES:
@@ -468,6 +469,28 @@ def restated(context: Sequence[int], part: int = -1) -> set[int]:
     """Echo classes of a bar that say which earlier one it restates: of ``part``, or of all without."""
     columns = (ECHO, ECHO_REST) if part < 0 else (ECHO if part == 0 else ECHO_REST,)
     return {context[column] for column in columns if lag_of(context[column]) is not None}
+
+
+def _bar_of(context: Sequence[int]) -> int:
+    """The length of a bar in grid steps."""
+    length = context[BAR_LENGTH]
+    return max(1, length) * (GRID // 2) if length < UNKNOWN[BAR_LENGTH] else UNKNOWN_BAR
+
+
+def _alike(times: NDArray[np.int64], grid: int, lags: set[int], context: Sequence[int]) -> list[int]:
+    """The slots of the events that were, so many bars before, where the last event is now.
+
+    Where as many events are at this place as were there it is the last of them alone, so that the music goes on as it
+    did then: otherwise the waits within a chord would make it grow for ever.
+    """
+    turn = len(times) - int(times.searchsorted(grid))
+    found: list[int] = []
+    for lag in lags:
+        place = grid - lag * _bar_of(context)
+        first, end = int(times.searchsorted(place)), int(times.searchsorted(place, "right"))
+        if first < end:
+            found += range(first, end) if turn < end - first else [end - 1]
+    return found
 
 
 def _softmax(values: list[float]) -> list[float]:

@@ -50,6 +50,8 @@ TOUCH = 0.99
 """The least nucleus of velocity and micro-timing: their tails are what makes a performance."""
 ORIGINAL = 0.5
 """The fader of `rnnmuse.play.guard` where none is given: runs of 16 notes are too long."""
+LIMBS = 4
+"""Drum strokes at one time: a drummer has two hands and two feet."""
 SILENT_BARS = 2
 """Bars of silence after which a part that is to play is drawn more often."""
 _BLOCK = 8 * GRID
@@ -353,6 +355,9 @@ class Player:
     def _draw(
         self, earliest: int, last: int, end: int, now: bool = False, pitches: Collection[int] | None = None
     ) -> Event | None:
+        if not now and self._crowded():
+            earliest = max(earliest, self.grid + 1)
+            last = max(last, earliest)
         expected = self._expect().copy()
         wait = self._draw_wait(expected, max(0, earliest - self.grid), last - self.grid, end - self.grid)
         if wait is None:
@@ -423,6 +428,16 @@ class Player:
         expected.choose(head, value)
         return value
 
+    def _limbs(self) -> int:
+        """Drum strokes at the grid position reached."""
+        return sum(part == self.model.drums for part, _ in self._struck)
+
+    def _crowded(self) -> bool:
+        """Whether nothing more can begin at the grid position reached, so that the next event must wait."""
+        if len(self._struck) >= self.rules.constraints.together:
+            return True
+        return self.rules.parts == {self.model.drums} and self._limbs() >= LIMBS
+
     def _leaning(self, part: int, grid: int, wait: int) -> NDArray[np.float32] | None:
         """Weights (128,) in nats of the pitches of ``part``, by key, and by what began at this grid position."""
         lean, clash = self.rules.leaning(part, grid), self.rules.constraints.clash
@@ -467,6 +482,8 @@ class Player:
         playing = self._planned(grid)
         for part in playing or sorted(self.rules.parts):
             if not self.rules.room(self.started, part):
+                continue
+            if part == self.model.drums and not wait and self._limbs() >= LIMBS:
                 continue
             begun = any(p == part for p, _ in self._struck) and not wait
             mask = self.rules.pitches(part, grid, lowest=not begun)

@@ -181,3 +181,21 @@ def test_what_begins_together_clashes_less_the_more_is_asked():
         return found / pairs
 
     assert semitones(20.0) < 0.02 < semitones(0.0)
+
+
+def test_a_drummer_has_two_hands_and_two_feet():
+    made = player(Constraints(parts=frozenset({2})), 1)
+    made.model.heads[0][1][0] += 30  # it would strike at once for ever
+    made.model.heads[1][1][0] += 30
+    try:
+        events = [made.next(made.grid, 10**9) for _ in range(60)]
+    finally:
+        made.model.heads[0][1][0] -= 30
+        made.model.heads[1][1][0] -= 30
+    at, struck = 0, []
+    for event in events:
+        at += event[0] * GRID + event[1]
+        struck.append(at)
+    assert max(struck.count(one) for one in struck) == 4
+    assert 15 <= len(set(struck)) <= 20, "after four strokes it waits, and not for a whole bar"
+    assert struck[-1] < 15 * 2 * GRID
