@@ -1,0 +1,173 @@
+"""`make trust`: the table of docs/trust.md, measured here. `python tests/trust.py --share 0.01` does a hundredth of it.
+
+The whole takes hours on two cores. A row says how much of it was done; the exit status is 1 where one is not as it
+must be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+Row = Callable[[float], tuple[str, bool]]
+
+
+def of(count: int, share: float) -> int:
+    return max(1, round(count * share))
+
+
+def ledger(share: float) -> tuple[str, bool]:
+    """Random notes, ends and lost outputs; what was sent must agree with what an output would hold."""
+    from rnnmuse.realtime.ledger import Ledger
+
+    steps, rng = of(1_000_000, share), random.Random(1)
+    holds: dict[object, int] = {}
+
+    def send(key: object, velocity: int, owner: int) -> None:
+        assert velocity or key in holds, "an end without a beginning"
+        holds.__setitem__(key, owner) if velocity else holds.pop(key)
+
+    made, hung = Ledger(send), 0
+    for step in range(steps):
+        key = (rng.randrange(3), rng.randrange(16), rng.randrange(128))
+        match rng.randrange(20):
+            case 0:
+                made.end(owner=rng.randrange(4))
+            case 1:
+                made.end(output=rng.randrange(3))
+            case 2 if step % 50 == 0:
+                gone = rng.randrange(3)
+                made.forget(gone)
+                for held in [held for held in holds if held[0] == gone]:  # type: ignore[index]
+                    del holds[held]
+            case n if n < 12:
+                made.on(key, 1 + rng.randrange(127), rng.randrange(4))
+            case _:
+                made.off(key, rng.choice((None, rng.randrange(4))))
+        if step % 10_000 == 9_999 or step == steps - 1:
+            made.end()
+            hung += len(holds)
+    return f"{hung} hung in {steps:,} steps", hung == 0
+
+
+def script(*words: str) -> Row:
+    """A row that runs a script and shows its last line; ``COUNT:n`` is n times the share."""
+
+    def run(share: float) -> tuple[str, bool]:
+        given = [str(of(int(word[6:]), share)) if word.startswith("COUNT:") else word for word in words]
+        done = subprocess.run([sys.executable, *given], capture_output=True, text=True, check=False)
+        last = (done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no word"])[-1]
+        return last[:150], done.returncode == 0
+
+    return run
+
+
+def kills(share: float) -> tuple[str, bool]:
+    count = max(4, of(1000, share))
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "kills.py"), str(count)], capture_output=True, text=True, check=False
+    )
+    return f"{'0 lost' if done.returncode == 0 else done.stdout[-150:]} of {count}", done.returncode == 0
+
+
+def pieces(share: float) -> tuple[str, bool]:
+    """Pieces of 16 bars from every model with an index: the longest run, and the overlap beside real pieces."""
+    import numpy as np
+
+    from rnnmuse.compose.muse import load
+    from rnnmuse.models.bundle import bundles
+    from rnnmuse.models.originality import DRUM_LIMIT, LIMIT, lines_of
+
+    count, parts, good = of(1000, share), [], True
+    for name, bundle in bundles().items():
+        if bundle.about.get("kind") != "stream":
+            continue
+        muse = load(name)
+        corpus = muse.model.corpus
+        if corpus is None:
+            parts.append(f"{name} no index")
+            continue
+        found = [corpus.find(lines_of(muse.generate(16, seed=seed))) for seed in range(count)]
+        longest = max((one.run.notes for one in found if not one.run.drum), default=0)
+        strokes = max((one.run.notes for one in found if one.run.drum), default=0)
+        overlap = float(np.nanquantile([one.overlap for one in found], 0.95))
+        good &= longest < LIMIT and strokes < DRUM_LIMIT and overlap <= max(corpus.overlaps[2], 0.05)
+        parts.append(f"{name} {longest} notes {strokes} strokes {overlap:.1%} (real {corpus.overlaps[2]:.1%})")
+    return f"{count} each: " + "; ".join(parts), good
+
+
+def poems(share: float) -> tuple[str, bool]:
+    from rnnmuse.text.author import author
+
+    count, worst = of(1000, share), 0
+    forms = (("haiku", "verse"), ("couplet", "verse"), ("ballad", "verse"), ("jueju", "tang"))
+    for seed in range(count):
+        form, name = forms[seed % len(forms)]
+        writer = author(name)
+        known = writer.model.training
+        assert known is not None
+        worst = max(worst, known.longest("\n".join(writer.poem(form, seed=seed))))
+    return f"{count} poems, longest run {worst} letters", worst <= 60
+
+
+def file(kind: str, count: int) -> Row:
+    return script(str(TESTS / "fuzz_files.py"), "read", kind, f"COUNT:{count}")
+
+
+def mutants(kind: str, count: int) -> Row:
+    return script(str(TESTS / "fuzz.py"), kind, "--count", f"COUNT:{count}")
+
+
+ROWS: dict[str, Row] = {
+    "hung notes in ledger steps": ledger,
+    "hostile OSC packets": mutants("osc", 1_000_000),
+    "hostile MIDI files": file("midi", 10_000),
+    "hostile MusicXML": file("musicxml", 500),
+    "hostile MXL": file("mxl", 500),
+    "hostile ABC": file("abc", 500),
+    "hostile kern": file("kern", 500),
+    "hostile bundles": mutants("bundle", 5_000),
+    "hostile images": mutants("image", 2_000),
+    "hostile rigs": mutants("rig", 5_000),
+    "hostile WebSocket": mutants("websocket", 100_000),
+    "provenance of every writer": script("-m", "pytest", "-q", str(TESTS / "provenance")),
+    "runs of the corpus in pieces": pieces,
+    "runs of letters in poems": poems,
+    "planted canary": script("-m", "pytest", "-q", str(TESTS / "train" / "stream" / "test_canary.py")),
+    "killed while saving": kills,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--share", type=float, default=1.0, help="how much of each row, above 0 to 1")
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    given = parser.parse_args()
+    os.environ["RNNMUSE_TRUST"] = "1"
+    wrong = 0
+    print("| what | figure | |\n| --- | --- | --- |", flush=True)
+    for name, row in ROWS.items():
+        if given.only not in name:
+            continue
+        began = time.monotonic()
+        try:
+            text, good = row(given.share)
+        except Exception as error:  # one row that fails does not hide the others
+            text, good = f"{type(error).__name__}: {error}", False
+        wrong += not good
+        print(f"| {name} | {text} | {'ok' if good else 'NOT'}, {time.monotonic() - began:.0f} s |", flush=True)
+    print(
+        "\nThe band for 30 real minutes and a simulated day: make soak. Covers beside their corpus: rnnmuse evaluate."
+    )
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main()))
