@@ -304,8 +304,8 @@ TABLE: tuple[Row, ...] = (
         "answers with the number of notes", "memory.keep"),
     Row("/rnnmuse/memory/recall", "w", (_s("name"),), "know again what was kept under this name; answers with the "
         "number of notes that are known", "memory.keep"),
-    Row("/rnnmuse/band", "rw", (_s("style", *STYLES, ""),), "players 1 to 4 become the lead, chords, bass and drums of "
-        "a band and play from the next bar line on; see [band](band.md)", "band.band"),
+    Row("/rnnmuse/band", "rw", (_s("style", "", *STYLES),), "players 1 to 4 become the lead, chords, bass and drums "
+        "of a band and play from the next bar line on; empty lets them go; see [band](band.md)", "band.band"),
     Row("/rnnmuse/band/fours", "rw", (_n("bars", 0, 16, "i", "bars"),), "lead (or you) and drums take turns of "
         "this many bars; 0 for none", "band.given"),
     Row("/rnnmuse/band/density", "rw", (_n("value", 0, 1),), "how full the whole band plays; 0.5 leaves it to the arc "

@@ -78,6 +78,20 @@ def test_the_ending_comes_on_cue_with_a_final_chord_and_the_clock_stops():
     stage.close()
 
 
+def test_a_band_is_let_go():
+    stage = StageClient()
+    stage.send("/rnnmuse/band", "folk")
+    stage.run(4.0)
+    stage.send("/rnnmuse/band", "")
+    stage.run(0.5)
+    since = len(stage.output.events)
+    stage.run(4.0)
+    assert not [sent for _, sent in stage.output.events[since:] if sent.velocity]
+    assert stage.ask("/rnnmuse/band") == ("",)
+    assert not stage.errors()
+    stage.close()
+
+
 def test_an_ending_without_a_clock_is_refused_and_a_restart_is_not_ended():
     stage = StageClient()
     stage.send("/rnnmuse/transport/ending")

@@ -30,9 +30,12 @@ class BandControl:
         self._ending: list[Call] = []
 
     def band(self, call: Call, style: str) -> None:
-        """Seat a band, and let it begin; without a style the players stay as they are."""
+        """Seat a band, and let it begin; empty lets it go."""
         self.style = style
         if not style:
+            for player in SEATS:
+                self._take(f"/rnnmuse/player/{player}/mode", "off")
+                self._take(f"/rnnmuse/player/{player}/param/role", "")
             return
         running = self._transport.clock.running
         if not running:
