@@ -192,6 +192,7 @@ class Link {
 
   void tell(const Notice& notice) {
     if (notice.kind == Notice::Cue) cue_ = notice; /* said again once somebody is there */
+    if (notice.kind == Notice::Metre) metre_ = notice;
     if (!heard_ || !player) return;
     switch (notice.kind) {
       case Notice::Note:
@@ -219,6 +220,7 @@ class Link {
       case Notice::Metre:
         if (timeline.leader)
           send(osc::Builder("/rnnmuse/transport/metre").i(std::min(notice.number, 64)).i(denominator(notice.channel)).f(notice.a));
+        if (!timeline.rolling() && cue_.bpm_known()) cue_due_ = std::max(now_ns(), cued_ + kSecond / 20); /* the plan is made in it */
         break;
     }
   }
@@ -347,6 +349,8 @@ class Link {
     if (values[kPlayer] != static_cast<float>(number)) values[kPlayer] = static_cast<float>(number), moved[kPlayer] = true;
     model_first_ = true;
     asked_ = 0; /* subscribe and watch now */
+    lead();
+    if (metre_.number) tell(Notice(metre_));
     if (cue_.bpm_known()) cue_due_ = now_ns();
   }
 
@@ -478,6 +482,7 @@ class Link {
   uint8_t channel_of_[128] = {}, struck_on_[128] = {};
   bool offline_ = false, ready_ = false, model_changed_ = false, model_first_ = false;
   Cue cue_;
+  Notice metre_{};
   float sent_[kCount] = {};
   int64_t set_at_[kCount] = {};
 };

@@ -118,6 +118,18 @@ def test_in_every_pass_of_a_loop_notes_end_with_it_and_the_first_beat_sounds(eng
         assert float(first[1]) < 0.25, take.lines[at : at + 6]
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_bars_of_seven_eighths_are_counted_as_the_host_counts_them(engine, kind):
+    port, env = engine
+    take = ran(kind, port, "metre", 7, 8, "wait", 40, "stand", 0.7, "bounce", 6, "stand", 0.1, env=env)
+    take.clean()
+    with Line(port) as line:
+        assert line.ask("/rnnmuse/transport/metre") == (7, 8)
+    again = ran("clap", port, "metre", 7, 8, "wait", 40, "stand", 0.7, "bounce", 6, "stand", 0.1, env=env)
+    assert again.ons() == take.ons()
+    ran("clap", port, "metre", 4, 4, "wait", 40, "stand", 0.3, env=env)
+
+
 def test_two_instances_have_two_players(engine):
     port, env = engine
     first = program(command("clap", "wait", 40, "stand", 3), env | {"RNNMUSE_PORT": str(port)})
