@@ -99,7 +99,7 @@ def test_where_nothing_else_may_be_played_it_gives_way(index):
         guard.take(0, grid, note.pitch, True)
 
 
-@pytest.mark.parametrize("name", ["lieder", "piano", "grooves", "band"])
+@pytest.mark.parametrize("name", ["lieder", "piano", "grooves", "band", "leadsheet"])
 def test_shipped_models_have_an_index_and_keep_under_it(name):
     muse = load(name)
     assert muse.model.corpus is not None
