@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
@@ -104,13 +105,12 @@ class Phrases:
         known = with_harmony(piece if within is None else _window(piece, begin, begin + count * beats))
         moved = begin if within is not None else 0.0
         grids, contexts = [], []
+        ordered = sorted(piece.parts[chosen].notes)
+        starts = [note.start for note in ordered]
         for index in range(count):
             start = begin + index * beats
-            notes = [
-                replace(n, start=n.start - start)
-                for n in piece.parts[chosen].notes
-                if start - 0.125 <= n.start < start + beats
-            ]
+            near = slice(bisect_left(starts, start - 0.125), bisect_left(starts, start + beats))
+            notes = [replace(n, start=n.start - start) for n in ordered[near]]
             grids.append((drum_grid if self.model.drum else melody_grid)(notes, bars)[0])
             contexts.append(context_grid(known, start - moved, bars))
         return Found(chosen, grids, contexts, begin, int(begin < 0 and count > 1))
