@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from echo import echo, free_port, program, until
-from programs import build_plugin, build_plugin_host, no_plugin
+from programs import build_plugin, build_plugin_host, in_full, no_plugin
 
 from rnnmuse.bridges import plugin as files
 from rnnmuse.bridges.hosts import Line
@@ -105,7 +105,7 @@ def test_a_live_take_has_the_notes_of_the_bounce(engine, bounced):
     assert live.ons(11.5) == bounced.ons(11.5)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", ["clap", pytest.param("vst3", marks=in_full), pytest.param("lv2", marks=in_full)])
 def test_in_every_pass_of_a_loop_notes_end_with_it_and_the_first_beat_sounds(engine, kind):
     port, env = engine
     beat = ("set", INDEX["model"], 3)  # drums: something sounds on nearly every beat
@@ -167,6 +167,7 @@ def test_the_audio_thread_neither_locks_nor_allocates_nor_calls_the_system(engin
     assert take.end["mean_ns"] < 50_000, "an order of magnitude, on a machine that is shared"
 
 
+@in_full
 def test_its_threads_share_nothing_unguarded(engine, tmp_path):
     port, env = engine
     made = tmp_path / "threads"
