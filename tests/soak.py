@@ -150,6 +150,7 @@ def reaction() -> None:
         print(f"getter: {shares(getter)}; {ratio:.1f} x a bare echo ({shares(bare)})")
         for mode in ("accompany", "harmonise"):
             made.send("/rnnmuse/player/1/mode", mode)
+            made.send("/rnnmuse/player/1/param/steady", 0.0)  # each note is answered on the spot, without a pattern
             answers = []
             for turn in range(1000 // SHARE):
                 time.sleep(0.07 + 0.013 * (turn % 10))
