@@ -151,7 +151,7 @@ def commands(count: int, first: int) -> int:
     """The slowest files through every command, in this process; returns how many went wrong."""
     from rnnmuse.cli import main as command
 
-    kinds = [sorted(OUT.glob(f"{kind}-*")) for kind in LIMITS]
+    kinds = [sorted(OUT.glob(f"{kind}-*"))[:KEPT] for kind in LIMITS]
     files = [path for row in zip(*(k + [None] * (KEPT - len(k)) for k in kinds), strict=True) for path in row if path]
     wrong, times = 0, []
     work = OUT / "work"
