@@ -193,7 +193,8 @@ class Distribution:
             self._gates[0] += self._restate / 2
             self._gates[1] += self._restate / 2
             for index in _alike(slots.times, state.grid, {lag_of(echo) or 0 for echo in echoes}, self._context):
-                bias[index] += self._restate
+                if index < len(bias):  # what came after the last event is not known yet
+                    bias[index] += self._restate
         found, pointer = model.read(query, slots, bias, self._mixing[0])
         self._hidden = (model.said(0, found) + self._out[:heads]).reshape(len(FIELDS), -1)
         fields = slots.fields
