@@ -390,5 +390,7 @@ def read_weights(bundle: Bundle, file: str = "weights.safetensors") -> dict[str,
             raise BundleError(f"{bundle.name}/{file}: {key} is not finite")
     scales = {key.removesuffix(".scale"): weights.pop(key) for key in list(weights) if key.endswith(".scale")}
     for key, scale in scales.items():
+        if key not in weights:
+            raise BundleError(f"{bundle.name}/{file}: {key[:80]!r} has a scale but no values")
         weights[key] = weights[key].astype(np.float32) * scale.astype(np.float32)
     return dict(weights)

@@ -182,3 +182,17 @@ def test_a_bundle_that_holds_another_models_graph_is_named_and_the_rest_goes_on(
     assert "nested too deeply" in found["torn"]
     assert all("\n" not in why for why in found.values())
     assert "lieder" in bundles()
+
+
+def test_a_scale_without_its_values_is_named(models):
+    """Found by `make fuzz` (bundle 513): a name in the head of the weights was changed."""
+    import shutil
+
+    from rnnmuse.models.bundle import find, read_weights, write_sums
+
+    shutil.copytree(find("grooves").folder, models / "mine")
+    path = models / "mine" / "weights.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"fields.1.weight"', b'"fiends.1.weight"', 1))
+    write_sums(models / "mine")
+    with pytest.raises(BundleError, match=r"fields\.1\.weight' has a scale but no values"):
+        read_weights(find("mine"))
