@@ -1,4 +1,4 @@
-"""Pieces that begin with a pickup: phrases, grooves and loops of pictures begin with bar 1."""
+"""Pieces that begin with a pickup: phrases, grooves and loops of pictures begin with bar 1; and drums alone."""
 
 from dataclasses import replace
 
@@ -81,3 +81,11 @@ def test_loops_are_cut_at_the_bar_lines():
 def test_a_loop_of_the_whole_piece_turns_at_its_bars():
     walk = Walk(tune(1.0), design_for(tune(1.0), 1), 16)
     assert walk.seconds == pytest.approx(33 / 2)
+
+
+def test_drums_are_continued_by_a_model_that_has_none():
+    from rnnmuse.compose.muse import load
+
+    drums = [Note(float(beat), pitch, 1.0) for beat, pitch in enumerate((36, 38, 42, 38))]
+    piece = Piece([Part("A", drum=True, notes=drums)], metres=[Metre(0.0, 4, 4)])
+    assert load("lieder").continue_(piece, 1, seed=1).notes
