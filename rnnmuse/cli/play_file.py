@@ -80,7 +80,7 @@ def play_file(file: Path, settings: FileSettings) -> None:
         player = FilePlayer(sinks.send)
         sinks.all_gone = player.stop
         for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: player.stop())
+            stack.callback(signal.signal, name, signal.signal(name, lambda *_: player.stop()))
         player.play(messages)
         print(f"{player.notes} notes played")
         if not sinks.open:

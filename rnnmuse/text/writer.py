@@ -74,7 +74,7 @@ class Writer:
             return None
         allowed = np.ones(self.model.classes, np.bool_)
         low = self.word.lower()
-        if low and low in banned:  # the word must go on
+        if low.strip("'’") in banned:  # the word must go on
             goes_on = [c.isalnum() for c in self.model.alphabet.characters]
             allowed[:] = [False, False, *goes_on]
         for word in banned:  # scripts without spaces: it must not even be begun to its last character

@@ -84,19 +84,22 @@ def test_a_midi_note_in_is_midi_notes_out(jack):
             second = next(port for port in known if port.endswith(target))
             subprocess.run(["jack_connect", first, second], env=jack, check=True)
         sounding = set()
+
+        def heard():  # the parts have channels of their own
+            line = player.until(lambda text: text.startswith(("heard 12", "heard 13", "heard 14")))
+            status, pitch = line.split()[1:3]
+            (sounding.add if int(status) >= 144 else sounding.discard)((str(int(status) | 16), pitch))
+            return int(status) >= 144
+
         for pitch in (60, 64, 67):
             player.process.stdin.write(f"144 {pitch} 90\n")
             player.process.stdin.flush()
-            line = player.until(lambda text: text.startswith("heard 14"))  # the parts have channels of their own
-            sounding.add(tuple(line.split()[1:3]))
+            while not heard():
+                pass
         player.process.stdin.write("176 123 0\n")
         player.process.stdin.flush()
         while sounding:
-            status, pitch = player.until(lambda text: text.startswith(("heard 12", "heard 13", "heard 14"))).split()[
-                1:3
-            ]
-            begins = int(status) >= 144
-            (sounding.add if begins else sounding.discard)((str(int(status) | 16), pitch))
+            heard()
         assert live.end() == 0
     finally:
         player.process.stdin.close()  # it then closes its ports, without which the server would not end
@@ -189,7 +192,7 @@ def test_a_port_that_vanishes_is_told_and_opened_again(jack, tmp_path):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.settimeout(20)
             udp.sendto(osc.build("/rnnmuse/subscribe", ()), ("127.0.0.1", port))
-            player.until(lambda line: line.startswith("heard 144"))
+            player.until(lambda line: line.startswith("heard 14"))
             player.process.stdin.close()
             assert player.process.wait(10) == 0
             player.timer.cancel()
@@ -197,7 +200,7 @@ def test_a_port_that_vanishes_is_told_and_opened_again(jack, tmp_path):
                 pass
             assert message.arguments[1:] == ("port", "tester is gone: its port vanished")
         player = Lines([sys.executable, "-c", PLAYER], jack)
-        player.until(lambda line: line.startswith("heard 144"))
+        player.until(lambda line: line.startswith("heard 14"))
         assert live.end() == 0
     finally:
         player.process.stdin.close()

@@ -500,6 +500,7 @@ def test_the_limits_are_those_of_the_page():
         "TCP clients": [osc_server.CONNECTIONS],
         "bytes that wait for a TCP client": [UNSENT // 1024],
         "subscriptions": [osc_subscribers.SUBSCRIPTIONS, osc_subscribers.TARGETS],
+        "watchers, and monitors": [osc_subscribers.SUBSCRIPTIONS, osc_subscribers.TARGETS],
         "different look-aheads": [osc_subscribers.LOOKAHEADS],
         "senders with a reply port of their own": [osc_server.REPLY_PORTS],
     }

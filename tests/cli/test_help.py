@@ -72,6 +72,8 @@ def test_examples_run(run, line, monkeypatch, tmp_path):
     if words[:2] == ["cover", "video"]:
         pytest.importorskip("imageio_ffmpeg")
     code, out, err = run(*words)
+    if words[-1] == "plugin" and "make plugin" in err:
+        pytest.skip("the plugin is not built here")
     assert code == 0 or (code == shared.DAMAGED and words[0] in CHECKS), err
     assert out
 

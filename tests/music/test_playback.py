@@ -80,7 +80,7 @@ def test_stretches_are_bars():
     assert stretch(piece, None, 0) == (0.0, 10.0)
     assert stretch(piece, 1, 2) == (1.0, 7.0)
     assert stretch(piece, 0, 1) == (0.0, 1.0)
-    with pytest.raises(ValueError, match="from: 9; the piece has bars 0 to 3"):
+    with pytest.raises(ValueError, match="from-bar: 9; the piece has bars 0 to 3"):
         stretch(piece, 9, 0)
 
 

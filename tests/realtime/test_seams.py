@@ -1,5 +1,6 @@
 """Faults between two parts of the live core, each tested at its own stage with the clocks in the test's hands."""
 
+import math
 import threading
 from collections import Counter
 from pathlib import Path
@@ -518,7 +519,7 @@ def test_a_player_that_forgets_goes_on_playing_and_a_silent_one_stays_silent(sta
     stage.send(f"{P1}/reset")
     stage.send(f"{P2}/reset")
     since = len(stage.output.events)
-    stage.run(3.0)
+    stage.run(8.0)
     assert {sent.player for sent in began(stage, since)} == {1}
 
 
@@ -798,8 +799,8 @@ def test_a_port_that_is_lost_while_notes_sound_is_told_of_and_the_others_play_on
 
 
 def test_each_part_has_its_channel_and_program_from_the_start_on_change_and_on_a_new_output(stage):
-    playing(stage)
-    stage.run(4.0)
+    playing(stage, seed=2)  # by which the song begins without bars of the piano alone
+    stage.run(8.0)
     voice, piano = stage.stage.players.programs()
     assert stage.output.programs == [voice, piano]
     assert [(p.name, p.channel, p.program) for p in (voice, piano)] == [("voice", 0, 53), ("piano", 1, 0)]
@@ -915,7 +916,7 @@ def test_an_answer_is_as_long_as_the_phrase_in_bars_of_the_metre(stage, numerato
     ends = [sent.beat for _, sent in stage.output.events]
     beats = [sent.beat for sent in began(stage)]
     assert beats
-    assert max(ends) <= int(min(beats)) + bar + 0.02
+    assert max(ends) <= math.floor(min(beats) / bar) * bar + bar + 0.02
 
 
 def test_a_metre_change_while_a_change_waits_moves_it_to_the_new_bar_line(stage):

@@ -2,6 +2,7 @@ import pytest
 
 from rnnmuse.models.bundle import bundles
 from rnnmuse.music.codec import PartClass
+from rnnmuse.train.chorale.recipe import ChoraleRecipe
 from rnnmuse.train.cover.recipe import CoverRecipe
 from rnnmuse.train.phrase.recipe import PhraseRecipe
 from rnnmuse.train.recipe import read_recipe, recipe_text
@@ -24,7 +25,13 @@ def test_a_recipe_survives_its_file(tmp_path):
 @pytest.mark.parametrize("bundle", bundles().values(), ids=lambda bundle: bundle.name)
 def test_shipped_recipes_read_and_name_their_licences(bundle):
     path = bundle.folder / "recipe.toml"
-    kinds = {"stream": Recipe, "text": TextRecipe, "phrase": PhraseRecipe, "cover": CoverRecipe}
+    kinds = {
+        "chorale": ChoraleRecipe,
+        "stream": Recipe,
+        "text": TextRecipe,
+        "phrase": PhraseRecipe,
+        "cover": CoverRecipe,
+    }
     recipe = read_recipe(path, kinds[bundle.about["kind"]])
     assert recipe.name == path.parent.name
     assert recipe.about
