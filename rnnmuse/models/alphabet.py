@@ -29,7 +29,9 @@ class Alphabet:
 
     characters: str
     _class: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    """The class of each character, 2 and up."""
     _folded: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """Classes of characters that are not in the alphabet, by those that they look like; kept once found."""
 
     def __post_init__(self) -> None:
         self._class.update((c, i) for i, c in enumerate(self.characters, FIRST))

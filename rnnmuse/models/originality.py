@@ -112,7 +112,9 @@ class Line:
     """The line of one part: grid positions of its beginnings (N + 1,) and its steps (N,)."""
 
     name: str
+    """The part's name."""
     drum: bool
+    """Whether it is drums."""
     grids: NDArray[np.int64]
     steps: Hashes
 
@@ -166,6 +168,7 @@ class Run:
     part: str = ""
     beat: float = 0.0
     drum: bool = False
+    """Whether the part is drums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,10 @@ class Found:
     by chance taken off; NaN where there are none."""
 
     run: Run
+    """The longest."""
     overlap: float
     figures: int
+    """Figures of the piece, without those that belong to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +194,12 @@ class Index:
     bits: NDArray[np.uint8]
     pieces: int
     figures: int
+    """Different figures that were entered."""
     false: float
     runs: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Notes."""
     overlaps: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Shares of figures, 0 to 1."""
 
     @property
     def limit(self) -> int:

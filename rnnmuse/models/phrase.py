@@ -49,13 +49,17 @@ class Space:
     """
 
     bars: int
+    """Length of the phrases."""
     size: int
+    """Z, the coordinates of a point."""
     axes: Floats
     offsets: Floats
     quantiles: Floats
     examples: Floats
     into: tuple[Floats, Floats]
+    """Weight (Z, V) and bias (Z,) from the V values that the encoder has of all beats to a point."""
     out: tuple[Floats, Floats]
+    """Weight (V, Z) and bias (V,) from a point to the V values that condition the decoder's beats."""
 
 
 class PhraseModel:

@@ -32,17 +32,27 @@ class Beneath:
     part: int = 0
     pattern: str = "held"
     voices: int = VOICES
+    """Notes of a chord, bass included."""
     low: int = 36
+    """Lowest MIDI note."""
     high: int = 76
+    """Highest MIDI note."""
     loud: float = LOUD
+    """Velocity of a chord, as a share of the melody's."""
     chord: str = ""
+    """Symbol of the chord that sounds; empty without one."""
     _notes: tuple[int, ...] = ()
+    """MIDI notes of the chord, from the bass up."""
     _melody: int | None = None
+    """MIDI note of the melody above the chord; None without one."""
     _velocity: int = 80
+    """The melody's, 1 to 127."""
     _until: float = float("-inf")
+    """Beat at which the chord's half bar ends."""
     _queue: list[tuple[float, bool, int, int]] = field(default_factory=list)
     """Beat, whether it begins, pitch and velocity of what is to come, the ends first."""
     _sounding: dict[int, float] = field(default_factory=dict)
+    """Pitches that sound, with the beat at which each began."""
 
     @property
     def sounding(self) -> frozenset[int]:

@@ -117,6 +117,7 @@ class SetHarmony(ToEngine):
     ticket: int
     name: str
     value: Any
+    """Text of a chart, chord or key, empty for none; of "split" a MIDI note, 0 for none."""
     beat: float
 
     @property
@@ -131,6 +132,7 @@ class SetBand(ToEngine):
     ticket: int
     name: str
     value: float
+    """Of "fours" bars, 0 for none; of "density" 0 to 1."""
 
     @property
     def key(self) -> Hashable:
@@ -201,7 +203,9 @@ class SetParameter(ToEngine):
     ticket: int
     player: int
     name: str
+    """A row of the table."""
     value: Any
+    """In the unit and range of its row."""
     beat: float
 
     @property
@@ -216,6 +220,7 @@ class SetMode(ToEngine):
     ticket: int
     player: int
     mode: str
+    """One of `rnnmuse.protocol.MODES`."""
     beat: float
     moves_back = True
 
@@ -234,6 +239,7 @@ class LoadModel(ToEngine):
     ticket: int
     player: int
     model: str
+    """A name of `Models`."""
     droppable = True
 
 
@@ -244,6 +250,7 @@ class SetModel(ToEngine):
     ticket: int
     player: int
     model: str
+    """A name of `Models`."""
     beat: float
     droppable = True
 
@@ -310,6 +317,7 @@ class MoveLatent(ToEngine):
     player: int
     act: str
     values: tuple[Any, ...]
+    """The act's arguments, in the order and the ranges of its row."""
     beat: float
 
     @property
@@ -381,7 +389,9 @@ class TextMix(ToEngine):
     ticket: int
     player: int
     model: str
+    """A name of `Models`."""
     weight: float
+    """0 or more."""
 
     @property
     def key(self) -> Hashable:
@@ -408,7 +418,9 @@ class TextSet(ToEngine):
     ticket: int
     player: int
     name: str
+    """A row of the table."""
     value: Any
+    """In the unit and range of its row."""
     beat: float
 
     @property
@@ -452,6 +464,7 @@ class Handled(FromEngine):
     """So many more messages were handled; the link may send as many again."""
 
     count: int
+    """Messages since the last `Handled`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,6 +533,7 @@ class Synced(FromEngine):
     """The answer to `Sync`."""
 
     number: int
+    """That of the `Sync`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -565,6 +579,7 @@ class HarmonyIs(FromEngine):
     chord: str
     key: str
     confidence: float
+    """Probability of the chord, 0 to 1; 1 where it is given."""
     source: str
     coming: tuple[tuple[float, str], ...] = ()
 
@@ -575,6 +590,7 @@ class LatentState(FromEngine):
 
     player: int
     state: dict[str, Any] = field(default_factory=dict)
+    """Coordinates in standard deviations; places on the pad and on the axes 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

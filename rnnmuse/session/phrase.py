@@ -88,10 +88,15 @@ class Captured:
 @dataclass(slots=True)
 class _Sent:
     step: int
+    """The clock's sixteenth that the note belongs to."""
     on: int
+    """Tick at which it begins."""
     off: int
+    """Tick at which it ends."""
     pitch: int
+    """MIDI note."""
     velocity: int
+    """1 to 127."""
 
 
 @dataclass(slots=True)
@@ -109,31 +114,54 @@ class PhrasePlayer:
     model: PhraseModel
     mode: str = "off"
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
+    """Values by name, in the units and ranges of `rnnmuse.protocol.PARAMETERS`."""
     tempo: float = 120.0
+    """Beats a minute."""
     metre: Metre = COMMON
+    """The stage's."""
     harmony: Harmony | None = None
     """The stage's; what is given in it holds where the player has no key and no chord of its own."""
     reaction: float = REACTION
+    """Beats between now and the earliest that can still be played."""
     playing: bool = False
+    """Whether it was started and has not ended."""
     point: Floats = field(init=False)
+    """(Z,), in standard deviations; -8 to 8."""
     slots: dict[int, Floats] = field(init=False)
     xy: tuple[float, float] = (0.5, 0.5)
+    """Where the finger is on the pad: across and up, each 0 to 1."""
     map: tuple[str, str] = ("", "")
+    """The pad's two axes, or "slots" and an empty text."""
     _bars: int = field(init=False)
+    """Length of the phrase."""
     _anchor: Floats = field(init=False)
+    """(Z,), the point that the pad's axes move from."""
     _random: Random = field(init=False)
+    """Seeded by the parameter ``seed``."""
     _notes: list[tuple[int, Note]] = field(default_factory=list)
+    """Notes of the phrase, in beats from its start, each with the phrase's sixteenth that it belongs to."""
     _stale: bool = True
+    """Whether the phrase must be decoded again before it is played."""
     _moved: bool = False
+    """Whether notes that were planned must be planned again."""
     _next: int = 0
+    """The clock's sixteenth that is planned next."""
     _until: float = float("inf")
+    """Beat at which it ends; infinity for never."""
     _job: int = 0
+    """The job of `generate`; 0 without one."""
     _count: int = 0
+    """Notes that the job has played."""
     _sent: deque[_Sent] = field(default_factory=deque)
+    """Notes sent, without those that ended over four beats ago."""
     _heard: deque[list[float]] = field(default_factory=lambda: deque(maxlen=HEARD))
+    """The performer's notes: beat, pitch, velocity and end in beats, infinity while the note sounds."""
     _down: dict[int, list[float]] = field(default_factory=dict)
+    """Those of the performer's notes that sound, by pitch."""
     _grid: Grid = field(init=False)
+    """(T, 3) or (T, 9, 3), the phrase as it was decoded."""
     _exact: Captured | None = None
+    """The captured phrase that is played; None where it is the point's."""
     _kept: dict[int, Captured] = field(default_factory=dict)
     """The captured phrases that slots hold."""
     _joins: bool = False

@@ -110,8 +110,11 @@ class Heard:
     beat: float
     kind: int
     pitch: int
+    """MIDI note."""
     velocity: int
+    """1 to 127; 0 where the note ends."""
     drum: bool
+    """Whether it is a drum stroke."""
     foreign: bool
 
 
@@ -132,28 +135,41 @@ class StreamPlayer:
     model: StreamModel
     mode: str = "off"
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in PARAMETERS.items()})
+    """Values by name, in the units and ranges of `rnnmuse.protocol.PARAMETERS`."""
     tempo: float = 120.0
+    """Beats a minute."""
     metre: clock.Metre = clock.COMMON
+    """The stage's."""
     harmony: Harmony | None = None
     """The stage's; it holds where the player has no key and no chord of its own."""
     player: Player = field(init=False)
+    """Draws the events, and keeps the model's state."""
     beneath: Beneath = field(init=False)
+    """The chords of the mode ``harmonise``."""
     _own_harmony: Harmony = field(init=False)
+    """The player's own key and chords by half bars; they hold where the stage's do not."""
     playing: bool = False
+    """Whether it was started and has not ended."""
     _queue: deque[tuple[int, Event, Place]] = field(default_factory=deque)
+    """Events drawn ahead and not sent: grid position, event, and the place before it."""
     _sent: deque[tuple[int, Place]] = field(default_factory=deque)
+    """The tick of each event sent, and the place before it."""
     recollection: Recollection | None = None
     """What the performer has played to the stage."""
     band: Band | None = None
     """What the roles of the stage's band share."""
     _drawn_at: dict[int, int] = field(default_factory=dict)
+    """Grid position at which a bar of the theme was played, by the bar's `id`."""
     _lines: tuple[Phrasing, ...] = ()
     """The lead's two strains: the theme, and what comes between."""
     _script: Script | None = None
+    """The notes that it is to play, cue by cue; None where the model chooses when to play."""
     _cue: int = 0
     """Where it is in the script."""
     _phrasing: Phrasing | None = None
+    """How its melody goes; None where it only accompanies."""
     _pattern: Pattern | None = None
+    """How its accompaniment goes; None until one is chosen."""
     _bar: int = 0
     """Bars that the script has settled."""
     _bars: int | None = None
@@ -161,25 +177,40 @@ class StreamPlayer:
     _close: int = PHRASE
     """Bars after which a phrase closes."""
     _voicing: tuple[tuple[float, str, int], tuple[int, ...]] = ((0.0, "", 0), ())
+    """The last chord: beat of its half bar, symbol and voices, and its MIDI notes."""
     _low: int = -1
     """The last bass note."""
     _until: float = float("inf")
+    """Beat at which it ends; infinity for never."""
     _ends: float = 0.0  # until then it is heard, though it may have played all of it ahead
     _earliest: int = 0
+    """Grid position before which it plays nothing."""
     _owed: float | None = None
+    """Beat of a note that is still to be answered on the spot; None without one."""
     _held: dict[int, int] = field(default_factory=dict)
+    """Pitches heard that still sound, with the part that each is heard in."""
     _phrase: float | None = None
+    """Beat at which the phrase that it hears began; None without one."""
     _answered: float = 0.0
     """Where the phrase began that it answers."""
     _last: float = 0.0
+    """Beat of the last note-on or note-off heard."""
     _loop: deque[Note] = field(default_factory=deque)
+    """Notes played in the last LONGEST_LOOP bars; in the mode ``loop`` those that it repeats."""
     _past: deque[Heard] = field(default_factory=deque)
+    """Notes heard and played in the last LONGEST_MEMORY beats."""
     _loop_from: int = 0
+    """Tick at which the next pass of the loop begins."""
     _tries: int = 0
+    """Events drawn for the note that is owed an answer."""
     _chorded: float = float("-inf")
+    """Beat of the last note of the melody that a chord was struck for."""
     _job: int = 0
+    """The job of `generate`; 0 without one."""
     _notes: int = 0
+    """Notes that the job has played."""
     reaction: float = REACTION
+    """Beats between now and the earliest that can still be played."""
 
     def __post_init__(self) -> None:
         self.player = self._made(0)

@@ -44,28 +44,43 @@ class TextPlayer:
     number: int
     load: Callable[[str], TextModel]
     parameters: dict[str, Any] = field(default_factory=lambda: {name: row[1] for name, row in TEXT_PARAMETERS.items()})
+    """Values by name, in the units and ranges of `rnnmuse.protocol.TEXT_PARAMETERS`."""
     bound: int = 0
     """The note player whose notes take the syllables; 0 for none."""
     mixture: Mixture | None = None
+    """The models that it writes with, and their text; None until it reads or writes."""
     random: Random = field(default_factory=lambda: Random(1))
+    """Seeded by the parameter ``seed``."""
     reaction: float = REACTION
+    """Beats between now and the earliest that can still be said."""
     others: Mapping[int, TextPlayer] = field(default_factory=dict)
     """Every text player by number, for taking turns."""
     turns: int = 0
     """Turns that this player has spoken since it began."""
     metre: Metre = COMMON
+    """The stage's."""
     _weights: dict[str, float] = field(default_factory=dict)
+    """Faders by model, each 0 or more; empty for the default model alone."""
     _chunker: Chunker = field(default_factory=Chunker)
+    """Cuts the characters into chunks."""
     _ready: deque[tuple[str, float]] = field(default_factory=deque)
+    """Chunks written and not said, each with its syllables."""
     _said: deque[tuple[int, tuple[str, float]]] = field(default_factory=deque)
+    """Chunks said, each with its tick and its syllables."""
     _job: int = 0
+    """The job of the last `generate`."""
     _index: int = 0
+    """Chunks of the job that were said."""
     _left: int = 0
+    """Chunks of the job that are still to be said; 0 when it is silent."""
     _at: float = 0.0
+    """Beat of the next chunk."""
     _doubts: int = 0
+    """Words in a row that the dictionary does not have."""
     _turn: str = ""
     """What was said in this turn so far, then in the last one."""
     _speaking: bool = False
+    """Whether its turn has begun and not ended."""
 
     @property
     def writing(self) -> bool:
