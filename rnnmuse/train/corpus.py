@@ -40,10 +40,14 @@ class Item:
     """One piece of a corpus; ``group`` joins arrangements and copies of one work, which share a split."""
 
     name: str
+    """Path of its file in the corpus."""
     encoded: Encoded
+    """The piece as the model reads it."""
     sketch: frozenset[int]
+    """Hashes that copies of a work share; see `rnnmuse.train.grouping.sketch`."""
     group: int = 0
     split: str = "train"
+    """One of SPLITS."""
 
 
 @dataclass(slots=True)

@@ -56,13 +56,18 @@ class Sheet:
     root times 5 plus quality, -1 for none. ``slash`` are the basses that a chord symbol names, -1 for its root."""
 
     name: str
+    """Its file's."""
     piece: Piece
+    """With the chord symbols that the labels are from."""
     key: Key
+    """The key that the labels are read in."""
     starts: tuple[float, ...]
     segments: tuple[Segment, ...]
+    """Beats heard of each pitch class, a half bar each."""
     labels: NDArray[np.int64]
     slash: NDArray[np.int64]
     weight: float = 1.0
+    """How much it counts in learning; a lead sheet counts 1."""
 
 
 def sheet_of(name: str, piece: Piece, weight: float = 1.0) -> Sheet | None:

@@ -34,16 +34,25 @@ class Progress:
     """Where a run is: shown by the command, kept in the checkpoint."""
 
     epoch: int = 0
+    """Epochs that are over."""
     step: int = 0
     """Steps of this epoch that are over."""
     steps: int = 1
+    """Steps an epoch."""
     events: int = 0
+    """Events read, or what the objective counts as one, by all processes together."""
     seconds: float = 0.0
+    """Time in training, earlier parts of the run included."""
     loss: float = math.nan
+    """Nats an event, or what the objective counts as one: a running mean; NaN before the first step."""
     validation: float = math.nan
+    """The last epoch's measure of held-out data, lower is better; without any the training loss."""
     best: float = math.inf
+    """The lowest validation; infinity before the first."""
     best_epoch: int = 0
+    """The epoch with the lowest validation, from 1; 0 before the first."""
     left: float = math.nan
+    """Estimated seconds to the end; NaN while unknown."""
 
     @property
     def position(self) -> int:
@@ -56,10 +65,14 @@ class Schedule:
     """How long and how fast a network is trained: until validation has not fallen for ``patience`` epochs."""
 
     epochs: int
+    """At most."""
     patience: int
     learning_rate: float
+    """The highest, after the warm-up."""
     weight_decay: float = 0.01
+    """AdamW's, for matrices alone."""
     betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's decay of the mean and of the mean square of the gradient."""
     average: float = 0.0
     """Decay at each step of a moving average of the weights, which is then what is validated and kept; 0 for none."""
 

@@ -56,14 +56,21 @@ class Run:
     """What a `Training` needs to know of its run."""
 
     folder: Path
+    """Where checkpoints, log and previews are kept."""
     console: Console
+    """Where progress is shown."""
     first: bool
     """Whether this is the process that talks and writes, where several train together."""
     minutes: float | None = None
+    """Time that training may take; None to go by the recipe."""
     devices: int = 1
+    """Processes or GPUs on each machine."""
     nodes: int = 1
+    """Machines."""
     device: str = "auto"
+    """One of "auto", "cpu" and "cuda"."""
     cache: Path | None = None
+    """Folder that keeps the files read; None for the user's own."""
 
     def bar(self, *more: MofNCompleteColumn) -> Bar:
         """A progress bar, silent in every process but the first."""

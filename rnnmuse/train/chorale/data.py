@@ -26,9 +26,12 @@ class Chorale:
     """``voices`` (T, 4) are MIDI notes a sixteenth, soprano first, 0 for silence; ``split`` "beside" without one."""
 
     name: str
+    """Its file's, without the ending."""
     voices: Ints
     tonic: int
+    """Estimated, 0 to 11; C is 0."""
     split: str
+    """One of "train", "validation", "test" and "beside"."""
 
     def beats(self, at: int = 0) -> Ints:
         """The voices at one sixteenth of every beat, (B, 4)."""

@@ -19,7 +19,9 @@ class ChoraleShape:
     hidden: int = 200
     head: int = 160
     dropout: float = 0.45
+    """Share dropped of each GRU layer's output and of each voice's layer, 0 to under 1."""
     input_dropout: float = 0.3
+    """Share dropped of the input, 0 to under 1."""
 
 
 class ChoraleNet(nn.Module):

@@ -18,24 +18,40 @@ class ChoraleRecipe:
     """
 
     name: str
+    """Name of the model."""
     about: str = ""
+    """What the model is, in a line."""
     note: str = ""
+    """What a setting cannot say, in words."""
     data: tuple[dict[str, str], ...] = field(default=())
+    """Origin, licence and sha256 of each data set; of your own files the folder."""
     beside_pieces: int = 400
     other_beats: float = 0.2
     other_tonic: float = 0.1
     embed: int = 40
+    """Width of a voice's pitch."""
     hidden: int = 200
+    """Units of each GRU layer."""
     head: int = 160
+    """Width of a voice's layer."""
     dropout: float = 0.45
+    """As in `ChoraleShape`, 0 to under 1."""
     input_dropout: float = 0.3
+    """As in `ChoraleShape`, 0 to under 1."""
     batch: int = 12
+    """Chorales a step."""
     epochs: int = 80
+    """At most."""
     patience: int = 80
+    """Epochs without a better validation after which the run ends."""
     learning_rate: float = 2e-3
+    """The highest, after the warm-up."""
     weight_decay: float = 0.05
+    """AdamW's."""
     average: float = 0.995
+    """Decay at each step of the averaged weights that are kept; 0 for none."""
     seed: int = 1
+    """The number from which all chance follows."""
 
     def __post_init__(self) -> None:
         for name in ("embed", "hidden", "head", "batch", "epochs", "patience"):

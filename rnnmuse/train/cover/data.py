@@ -64,9 +64,11 @@ class Square:
     """One square of a work: ``pixels`` (size, size, 3) uint8 sRGB. Squares of one ``work`` share a split."""
 
     name: str
+    """Path of its file in the folder."""
     pixels: Pixels
     work: int = 0
     split: str = "train"
+    """Either "train" or "test"."""
 
 
 @dataclass(slots=True)

@@ -24,9 +24,13 @@ class CoverShape:
 
     side: int = 64
     colours: int = 3
+    """Channels of a picture: 3, or 1 for grey."""
     latent: int = 96
+    """Dimensions of z."""
     conditions: int = 8
+    """Length of the condition vector; 0 without conditions."""
     style: int = 128
+    """Width of the style vector."""
     widths: tuple[int, ...] = (192, 160, 128, 80, 40, 20)
     """Channels of the convolutional generator at 4, 8, ... 128 px."""
 

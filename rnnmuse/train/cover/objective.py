@@ -39,14 +39,19 @@ class Progress:
     """What a run can say of itself."""
 
     step: int = 0
+    """Steps that are over."""
     done: float = 0.0
     """Share of the run that was over when the step began."""
     seconds: float = 0.0
+    """Time in training, earlier parts of the run included."""
     processor: float = 0.0
     """Seconds of processor time, of all threads: less than ``seconds`` where other programs run."""
     generator: float = math.nan
+    """Its loss in nats, a running mean; NaN before the first reading."""
     discriminator: float = math.nan
+    """Its loss in nats with R1, a running mean; NaN before the first reading."""
     asked: float = math.nan
+    """Mean squared difference from the conditions asked for, in units of their spread; NaN where it is not used."""
     right: float = math.nan
     """Share of real pictures that the discriminator takes for real; near 1 it has learned them by heart."""
 
@@ -65,7 +70,9 @@ class Material:
     conditions: torch.Tensor
     weights: torch.Tensor
     mean: torch.Tensor
+    """Mean of each attribute over the training pictures; empty for grey ones."""
     spread: torch.Tensor
+    """Standard deviation of each attribute over the training pictures; empty for grey ones."""
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch of real pictures in -1 to 1, some mirrored, and their conditions."""

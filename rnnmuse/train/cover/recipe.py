@@ -24,27 +24,39 @@ class CoverRecipe:
     """
 
     name: str
+    """Name of the model."""
     architecture: str = "conv"
+    """One of ARCHITECTURES."""
     about: str = ""
+    """What the model is, in a line."""
     note: str = ""
+    """What a setting cannot say, in words."""
     data: tuple[dict[str, str], ...] = field(default=())
+    """Origin, licence and sha256 of each data set; of your own files the folder."""
     side: int = 128
     colours: int = 3
+    """Channels of a picture: 3, or 1 for grey."""
     latent: int = 96
+    """Dimensions of z."""
     abstract: float = 0.3
     figure: float = 3.0
     variants: int = 6
     batch: int = 32
+    """Pictures a step."""
     learning_rate: float = 2e-3
+    """Adam's, after the first 100 steps and before the fall."""
     fall: float = 0.4
     momentum: float = 0.0
     augment: bool = True
+    """Whether the discriminator sees every picture changed, by `rnnmuse.train.cover.augment`."""
     r1: float = 0.5
     asked: float = 0.2
     mean: float = 0.999
     half: bool = True
     pictures_every: int = 500
+    """Steps between two previews."""
     seed: int = 1
+    """The number from which all chance follows."""
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

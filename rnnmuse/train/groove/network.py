@@ -31,10 +31,15 @@ class GrooveShape:
     """Sizes of a groove network."""
 
     embed: int = 96
+    """Width of a step's input."""
     encoder: int = 128
+    """Units of the GRU that reads, in each direction."""
     features: int = 128
+    """Width of a step as the decoder is given it."""
     hidden: int = 256
+    """Units of the decoder's GRU."""
     head: int = 192
+    """Width of each head's layer."""
 
 
 class GrooveNet(nn.Module):

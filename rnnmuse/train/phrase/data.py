@@ -27,6 +27,7 @@ class Windows:
     grids: Grid
     context: Grid
     piece: NDArray[np.int32]
+    """Index of the piece among those read."""
     tempo: NDArray[np.float32]
 
     def __len__(self) -> int:

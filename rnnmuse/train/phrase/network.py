@@ -46,14 +46,21 @@ class PhraseShape:
     """Sizes of a phrase network: ``bars`` are the lengths it knows, ``latent`` the dimensions of z of each."""
 
     drum: bool
+    """Whether phrases are of drums, else melodies."""
     bars: tuple[int, ...] = (2, 4)
     latent: tuple[int, ...] = (96, 160)
     embed: int = 128
+    """Width of a step's embedding."""
     encoder: int = 192
+    """Units of the encoder's GRU, in each direction."""
     beat: int = 64
+    """Width of a beat on the way to z."""
     condition: int = 128
+    """Width of the slice of W z for a beat."""
     hidden: int = 384
+    """Units of the decoder's GRU."""
     head: int = 256
+    """Width of each head's layer."""
 
 
 class StepIn(nn.Module):

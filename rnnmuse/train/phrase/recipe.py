@@ -25,20 +25,30 @@ class PhraseRecipe:
     """
 
     name: str
+    """Name of the model."""
     drum: bool = False
     about: str = ""
+    """What the model is, in a line."""
     note: str = ""
+    """What a setting cannot say, in words."""
     splits: str = ""
     exclude: tuple[str, ...] = ()
     data: tuple[dict[str, str], ...] = field(default=())
+    """Origin, licence and sha256 of each data set; of your own files the folder."""
     bars: tuple[int, ...] = (2, 4)
     latent: tuple[int, ...] = (96, 160)
     embed: int = 128
+    """Width of a step's embedding."""
     encoder: int = 192
+    """Units of the encoder's GRU, in each direction."""
     beat: int = 64
+    """Width of a beat on the way to z."""
     condition: int = 128
+    """Width of the slice of W z for a beat."""
     hidden: int = 384
+    """Units of the decoder's GRU."""
     head: int = 256
+    """Width of each head's layer."""
     beta: float = 0.15
     feel: float = 1.0
     free: float = 0.02
@@ -46,12 +56,17 @@ class PhraseRecipe:
     hide: float = 0.4
     blind: float = 0.3
     dropout: float = 0.1
+    """Share dropped of the GRUs' inputs and of the decoder's output, 0 to under 1."""
     batch: int = 128
     epochs: int = 30
+    """At most."""
     groove_epochs: int = 12
     learning_rate: float = 2e-3
+    """The highest, after the warm-up."""
     transpose: tuple[int, int] = (-6, 5)
+    """Semitones by which a melody is transposed at random: the lowest and the highest."""
     seed: int = 1
+    """The number from which all chance follows."""
 
     def __post_init__(self) -> None:
         for name in ("embed", "encoder", "beat", "condition", "hidden", "head", "batch", "epochs", "groove_epochs"):

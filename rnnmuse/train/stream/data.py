@@ -178,6 +178,7 @@ class Place:
     at: int = 0
     shift: int = 0
     hidden: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(len(CONTEXT), np.bool_))
+    """(13,), the context columns that are hidden."""
     touch: tuple[float, float, float] = (0.0, 0.0, 0.0)
     drawn: dict[str, Any] = field(default_factory=dict)
     """The lane's generator and order before the piece was drawn."""

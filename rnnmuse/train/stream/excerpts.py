@@ -26,9 +26,12 @@ class Excerpt:
     """
 
     name: str
+    """The piece's path in the corpus."""
     group: int
     metre: Metre
+    """The one metre of all its bars."""
     tempo: float
+    """Beats a minute."""
     players: tuple[int, ...]
     prompt: Piece
     real: Piece

@@ -53,8 +53,11 @@ class Window:
 
     piece: Piece
     features: dict[str, float]
+    """Those of `rnnmuse.train.stream.features.features`, by name."""
     repetition: dict[str, Repetition]
+    """By the name of the part."""
     survival: float
+    """Share of the parts of the first quarter that play in the last; NaN without any."""
     outside: float
     """Share of notes outside the window's own key."""
     astray: float

@@ -62,10 +62,14 @@ class Shape:
     """
 
     parts: int
+    """Part classes."""
     drums: int = -1
     embed: int = 192
+    """Width of an event's embedding."""
     hidden: int = 384
+    """Units of the GRU."""
     head: int = 128
+    """Width of each head's layer."""
     readers: int = 4
     key: int = 32
     value: int = 64
@@ -93,6 +97,7 @@ class Batch:
 
     inputs: Tensor
     input_context: Tensor
+    """(B, T, 13), of ``inputs``."""
     targets: Tensor
     context: Tensor
     mask: Tensor

@@ -30,10 +30,15 @@ class _Table:
     """Counts of one order of one head: contexts sorted, each with its run of (class, count)."""
 
     contexts: Hashes
+    """(C,) uint64, rising."""
     starts: NDArray[np.int64]
+    """(C + 1,), where each context's classes begin in ``classes``."""
     classes: NDArray[np.int64]
+    """(N,), by context."""
     counts: NDArray[np.float64]
+    """(N,), how often the class follows the context."""
     totals: NDArray[np.float64]
+    """(C,), sums of each context's counts."""
 
 
 class NGram:

@@ -29,8 +29,11 @@ class Recipe:
     """
 
     name: str
+    """Name of the model."""
     parts: tuple[PartClass, ...]
+    """Part classes of the model, by index."""
     about: str = ""
+    """What the model is, in a line."""
     note: str = ""
     prepare: str = "estimate_chords"
     splits: str = ""
@@ -44,21 +47,32 @@ class Recipe:
     restate: float = 0.0
     clash: float = 0.0
     data: tuple[dict[str, str], ...] = field(default=())
+    """Origin, licence and sha256 of each data set; of your own files the folder."""
     embed: int = 192
+    """Width of an event's embedding."""
     hidden: int = 384
+    """Units of the GRU."""
     head: int = 128
+    """Width of each head's layer."""
     readers: int = 4
     slots: int = 1024
     lanes: int = 48
     chunk: int = 128
     epochs: int = 30
+    """At most."""
     patience: int = 4
+    """Epochs without a better validation after which the run ends."""
     learning_rate: float = 2e-3
+    """The highest, after the warm-up."""
     weight_decay: float = 0.01
+    """AdamW's, 0 to under 1."""
     average: float = 0.998
     dropout: float = 0.1
+    """Share dropped of the GRU's input and output and of what is read from the memory, 0 to under 1."""
     transpose: tuple[int, int] = (-5, 6)
+    """Semitones by which a piece is transposed at random: the lowest and the highest, -24 to 24."""
     seed: int = 1
+    """The number from which all chance follows."""
 
     def __post_init__(self) -> None:
         if self.prepare not in PREPARE:

@@ -29,8 +29,11 @@ class TextShape:
     places: int = 0
     grams: int = 4096
     embed: int = 128
+    """Width of a character's embedding."""
     hidden: int = 512
+    """Units of each GRU layer."""
     layers: int = 2
+    """GRU layers."""
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -46,11 +49,17 @@ class Dropout:
     """How much is held back in training, each 0 to under 1."""
 
     unknown: float = 0.03
+    """Share of characters read as unknown."""
     embed: float = 0.1
+    """Share dropped of the input to the first layer."""
     grams: float = 0.2
+    """Share dropped of the rows for characters together."""
     between: float = 0.2
+    """Share dropped of the output of each layer on the way to the next."""
     output: float = 0.25
+    """Share dropped of all layers' outputs on the way to the logits."""
     recurrent: float = 0.2
+    """Share dropped of the recurrent weights."""
 
 
 class Trunk(nn.GRU):

@@ -36,9 +36,13 @@ class TextRecipe:
     """
 
     name: str
+    """Name of the model."""
     about: str = ""
+    """What the model is, in a line."""
     note: str = ""
+    """What a setting cannot say, in words."""
     data: tuple[dict[str, str], ...] = field(default=())
+    """Name (``place``), ``role``, origin, licence and sha256 of each file."""
     verse: str = ""
     titles: bool = False
     longer: bool = False
@@ -47,23 +51,40 @@ class TextRecipe:
     tail: bool = False
     beside: float = 0.5
     grams: int = 4096
+    """Rows of each table for characters together; 0 for none."""
     embed: int = 128
+    """Width of a character's embedding."""
     hidden: int = 512
+    """Units of each GRU layer."""
     layers: int = 2
+    """GRU layers."""
     lanes: int = 64
+    """Places of the text that are read side by side."""
     chunk: int = 64
+    """Characters of a lane that are read in a step."""
     epochs: int = 30
+    """At most."""
     patience: int = 6
+    """Epochs without a better validation after which the run ends."""
     learning_rate: float = 3e-3
+    """The highest, after the warm-up."""
     weight_decay: float = 0.02
+    """AdamW's, 0 to 1."""
     average: float = 0.998
     unknown: float = 0.03
+    """As in `Dropout`, 0 to under 1."""
     drop_embed: float = 0.1
+    """``embed`` of `Dropout`, 0 to under 1."""
     drop_grams: float = 0.2
+    """``grams`` of `Dropout`, 0 to under 1."""
     drop_between: float = 0.2
+    """``between`` of `Dropout`, 0 to under 1."""
     drop_output: float = 0.25
+    """``output`` of `Dropout`, 0 to under 1."""
     drop_recurrent: float = 0.2
+    """``recurrent`` of `Dropout`, 0 to under 1."""
     seed: int = 1
+    """The number from which all chance follows."""
 
     def __post_init__(self) -> None:
         for name in WHOLE:
