@@ -43,7 +43,9 @@ class Metre:
     """A time signature and one tick, ``bar_line``, at which a bar begins; ``bar`` is the number of that bar, from 0."""
 
     numerator: int = 4
+    """Beats of a bar as the time signature counts them."""
     denominator: int = 4
+    """The note value of one, such as 4 or 8."""
     bar_line: int = 0
     bar: int = 0
 
@@ -90,7 +92,9 @@ class Clock:
     """
 
     tempo: Fraction = Fraction(120)
+    """Beats (quarters) a minute."""
     running: bool = False
+    """Whether time moves it on."""
     swing: float = 0.5
     metre: Metre = COMMON
     cued: bool = False

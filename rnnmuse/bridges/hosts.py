@@ -39,14 +39,19 @@ class Host:
     """
 
     name: str
+    """Its folder's name, by which it is asked for."""
     title: str
+    """The name that is shown."""
     folder: Path
+    """Where its bridge lies."""
     tried: str
     way: str
     probe: bool
     files: tuple[str, ...]
+    """The bridge's files that are copied, relative to the folder."""
     places: dict[str, str]
     features: tuple[str, ...]
+    """What the bridge can do, such as "notes in" or "transport"."""
     steps: tuple[str, ...]
 
     @property
@@ -90,7 +95,9 @@ class Copy:
     """One file to be copied. ``state``: new, same, or differs (another file is there already)."""
 
     source: Path
+    """The file in the bridge's folder."""
     target: Path
+    """The file in the host's folder."""
     state: str
 
 

@@ -126,7 +126,9 @@ class PortState:
     """
 
     name: str
+    """What was asked for: part of the port's name."""
     direction: str
+    """``in`` or ``out``."""
     state: str
     detail: str
 
@@ -136,17 +138,28 @@ class _Wanted:
     """A port that was asked for. ``held`` is the output, or the input's port, while it is open."""
 
     name: str
+    """Part of the port's name; of a virtual port all of it."""
     direction: str
+    """``in`` or ``out``."""
     virtual: bool
+    """Whether the port is made here, not found."""
     clock: bool = False
+    """Whether MIDI clock is sent to it."""
     ahead: Nanoseconds = 0
+    """Nanoseconds by which it gets notes early."""
     kit: str = "gm"
+    """How drum notes are named there, one of the kits of `rnnmuse.music.drums`."""
     mpe: bool = False
+    """Whether an input begins in MPE mode."""
     held: MidiOut | Port | None = None
     last: MidiOut | None = None
+    """The output before, so that a new one goes on where it ended."""
     state: PortState = field(init=False)
+    """What became of it."""
     again: float = 0.0
+    """Time of the next try after an error, in monotonic seconds."""
     pause: float = PATIENCE
+    """Seconds until the try after the next error; doubled by each, up to LONGEST."""
 
     def __post_init__(self) -> None:
         self.state = PortState(self.name, self.direction, "waiting", "not there yet")

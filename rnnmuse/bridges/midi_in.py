@@ -89,9 +89,13 @@ class _Sounding:
     """A note that the handler was given: where, and what holds it."""
 
     channel: int
+    """The channel given to the handler, from 0."""
     pitch: int
+    """The MIDI note given to the handler."""
     down: bool = True
-    caught: bool = False  # by the sostenuto pedal
+    """Whether its key is held."""
+    caught: bool = False
+    """By the sostenuto pedal."""
 
 
 @dataclass(slots=True)
@@ -104,15 +108,24 @@ class MidiReceiver:
     """
 
     handler: MidiHandler
+    """Gets what was played."""
     mpe: bool = False
     echoes: Echoes = field(default_factory=Echoes)
+    """What rnnmuse itself sent; its notes are not heard again."""
     _sounding: dict[Key, _Sounding] = field(default_factory=dict)
+    """The notes that the handler was given, by channel and pitch as they came."""
     _echoed: set[Key] = field(default_factory=set)
+    """Channel and pitch of the notes that were echoes, until their note-off."""
     _pedals: set[tuple[int, int]] = field(default_factory=set)
+    """Channel and controller number of each pedal that is down."""
     _bends: dict[int, float] = field(default_factory=dict)
+    """Pitch bend by channel, -1 to 1."""
     _parameter: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The parameter that is chosen, by channel: MSB and LSB of its number."""
     _coarse: dict[tuple[int, int], int] = field(default_factory=dict)
+    """The last MSB, by channel and controller number."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a message is taken."""
 
     def receive(self, data: Sequence[int], now: Nanoseconds | None = None) -> None:
         """Take one message that arrived at ``now``, by default this moment. Damaged messages are ignored."""

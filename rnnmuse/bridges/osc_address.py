@@ -90,7 +90,9 @@ class AddressSpace:
 @dataclass(slots=True)
 class _Node:
     below: dict[str, _Node] = field(default_factory=dict)
+    """The next names of the addresses that begin so."""
     address: str = ""
+    """The whole address that ends here; empty where none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class _Name:
     """One name of an address: for each of its characters, the places where it stands, as bits."""
 
     places: dict[str, int]
+    """For each character, bit i is set where it stands at index i."""
     size: int
+    """Length in characters."""
 
     @classmethod
     def of(cls, text: str) -> _Name:
@@ -125,6 +129,7 @@ class _Sign:
 
     sign: str
     weight: int = 1
+    """Steps that it takes for a name."""
 
     def advance(self, reached: int, name: _Name) -> int:
         return (reached & name.places.get(self.sign, 0)) << 1
@@ -135,6 +140,7 @@ class _One:
     """``?``"""
 
     weight: int = 1
+    """Steps that it takes for a name."""
 
     def advance(self, reached: int, name: _Name) -> int:
         return (reached & (1 << name.size) - 1) << 1
@@ -145,6 +151,7 @@ class _Any:
     """``*``: every place from the first that was reached."""
 
     weight: int = 1
+    """Steps that it takes for a name."""
 
     def advance(self, reached: int, name: _Name) -> int:
         return (2 << name.size) - (reached & -reached)
@@ -155,7 +162,9 @@ class _Set:
     """``[…]``: the characters in some ranges, or those outside of them."""
 
     ranges: tuple[tuple[str, str], ...]
+    """First and last character of each, both inclusive."""
     inside: bool
+    """Whether the characters in the ranges fit, not those outside of them."""
 
     @classmethod
     def read(cls, text: str) -> _Set:
@@ -204,7 +213,9 @@ class _Part:
     """One part of a pattern, between two slashes."""
 
     tokens: tuple[_Token, ...]
+    """Its elements in order."""
     weight: int
+    """The most steps that they take for a name, all together."""
 
     @classmethod
     def read(cls, text: str) -> _Part:

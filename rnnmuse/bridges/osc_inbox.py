@@ -76,8 +76,11 @@ def _is_wild(address: bytes) -> bool:
 @dataclass(slots=True)
 class _Waiting(Generic[Sender]):
     sender: Sender
+    """Who sent it."""
     packet: bytes
-    key: Hashable = None  # of a value, or of what it ends
+    """An OSC packet as it came."""
+    key: Hashable = None
+    """Of a value, or of what it ends."""
 
 
 @dataclass(slots=True)
@@ -85,13 +88,19 @@ class _Queue(Generic[Sender]):
     """The packets of one sender in the order of their coming, and which of them may be dropped."""
 
     waiting: OrderedDict[int, _Waiting[Sender]] = field(default_factory=OrderedDict)
+    """All packets by number, the oldest first."""
     values: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """Numbers of the packets that set a value; they are dropped first, from the oldest."""
     others: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """Numbers of the packets that are no values."""
     ends: dict[Hashable, int] = field(default_factory=dict)
+    """For each thing that is ended, the number of the packet that ends it; kept when others are dropped."""
     latest: dict[Hashable, int] = field(default_factory=dict)
     """Of each address, the value that nothing but values has followed."""
     size: int = 0
+    """Bytes of all packets."""
     count: int = 0
+    """Number of the newest packet, from 1."""
 
     def append(self, sender: Sender, packet: bytes, key: Hashable) -> None:
         self.count += 1

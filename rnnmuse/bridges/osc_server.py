@@ -63,10 +63,13 @@ class Client(NamedTuple):
 @dataclass(slots=True)
 class _Connection:
     stream: socket.socket
+    """The client's TCP socket."""
     heard: float
     """When it last sent something, in monotonic seconds."""
     decoder: slip.Decoder = field(default_factory=lambda: slip.Decoder(osc.MAX_BYTES))
+    """Makes packets of the bytes that come."""
     unsent: bytearray = field(default_factory=bytearray)
+    """Bytes that the socket has not taken yet."""
     events: int = 0
     """What the selector watches it for."""
     broken: str = ""

@@ -85,7 +85,9 @@ class Placed:
     """One file or bundle that is to be installed. ``state``: new, same, or differs."""
 
     source: Path
+    """The file or bundle that was built or downloaded."""
     target: Path
+    """Where the system's hosts look for it."""
     state: str
 
 

@@ -47,8 +47,11 @@ class _Track:
     """A part as the closed file has it: its events, with their delta times, and where it stands."""
 
     name: str = ""
+    """Its name in the file; empty until it is known."""
     data: bytearray = field(default_factory=bytearray)
+    """Events with delta times in ticks, as in a Standard MIDI File."""
     tick: int = 0
+    """Tick of the last event."""
 
     def add(self, tick: int, message: bytes) -> None:
         self.data += _variable(max(0, tick - self.tick)) + message
@@ -58,9 +61,13 @@ class _Track:
 @dataclass(frozen=True, slots=True)
 class _Event:
     channel: int
+    """MIDI channel, from 0."""
     message: bytes
-    tick: int | None = None  # None: where the recording stands
+    """A MIDI message, or a meta event with its length."""
+    tick: int | None = None
+    """Ticks, PPQ to the beat; None: where the recording stands."""
     player: int = 0
+    """Player's number, 0 for none."""
 
 
 class Recorder:

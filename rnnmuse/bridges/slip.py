@@ -26,6 +26,7 @@ class Decoder:
 
     limit: int = 8192
     _frame: bytearray = field(default_factory=bytearray)
+    """The bytes of the packet that has not ended, escapes and all."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The packets that end in ``data``; empty frames are skipped."""

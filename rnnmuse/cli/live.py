@@ -271,10 +271,15 @@ class Screen:
     """How the screen is served: its address and port (0 for a free one), who may open it, whether a browser does."""
 
     host: str = "127.0.0.1"
+    """The address that it listens at."""
     port: int | None = SCREEN_PORT
+    """TCP port, 0 for a free one; None serves no screen."""
     allow: tuple[str, ...] = ()
+    """IP addresses and networks that may open it; empty for any."""
     browser: bool = True
+    """Whether a browser is opened with it."""
     token: str = ""
+    """A secret that the address must carry; empty where none is needed."""
 
     def __post_init__(self) -> None:
         from rnnmuse.web.gate import is_loopback, networks, new_token, private

@@ -36,6 +36,7 @@ class Ink:
     """An ink of a name, its ``cmyk`` in percent."""
 
     name: str
+    """As PALETTES and files name it."""
     cmyk: tuple[int, int, int, int]
 
     @cached_property
@@ -109,6 +110,7 @@ class Palette:
     it, and an ``accent``."""
 
     name: str
+    """By which it is chosen."""
     ground: Ink
     shade: Ink
     figure: Ink

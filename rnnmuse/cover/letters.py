@@ -36,7 +36,9 @@ class Glyph:
     """A glyph of a font, its origin (x, y) in units of the size, y downwards."""
 
     font: str
+    """File name of a font of rnnmuse, or a path."""
     number: int
+    """Index of the glyph in its font."""
     x: float
     y: float
 
@@ -47,7 +49,9 @@ class Line:
     what is drawn, from the start of the base line; top is negative above it."""
 
     text: str
+    """What it says."""
     glyphs: tuple[Glyph, ...]
+    """In the order in which they are drawn."""
     advance: float
     ink: tuple[float, float, float, float]
 

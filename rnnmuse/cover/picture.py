@@ -60,6 +60,7 @@ class Design:
     """
 
     seed: int = 1
+    """Draws what the music and the settings leave open."""
     traits: Traits | None = None
     profile: tuple[float, ...] = ()
     mood: str = ""
@@ -67,7 +68,9 @@ class Design:
     palette: str = ""
     strength: float = 1.0
     title: str = ""
+    """Empty for none."""
     artist: str = ""
+    """Empty for none."""
     style: str = "auto"
     layout: str = "auto"
     place: str = "auto"
@@ -124,10 +127,15 @@ class Sheet:
     square that is seen."""
 
     made: Print
+    """The plates and the ground."""
     setting: Setting | None
+    """The text in pixels; None for a cover without text."""
     width: int
+    """Pixels."""
     height: int
+    """Pixels."""
     window: Window
+    """The part of the square that is seen."""
 
 
 def palette_for_design(design: Design, composition: Composition) -> Palette:

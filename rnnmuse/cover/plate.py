@@ -84,7 +84,9 @@ class Plate:
     """
 
     ink: Ink
+    """What it prints with."""
     level: Level
+    """Above 0 where there is ink."""
     opaque: bool = True
     offset: tuple[float, float] = (0.0, 0.0)
     tint: Level | None = None
@@ -98,6 +100,7 @@ class Print:
 
     ground: Ink
     plates: tuple[Plate, ...]
+    """In the order in which they are printed."""
     letters: Ink
     base: Ink
     grain: float = 0.5

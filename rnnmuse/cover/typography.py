@@ -46,8 +46,11 @@ class Block:
     """Lines of one text at one size."""
 
     lines: tuple[str, ...]
+    """Its text, broken."""
     size: int
+    """Pixels to the em."""
     style: tuple[str, ...]
+    """Fonts in the order in which they are tried for a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,15 @@ class Placed:
     """A line at a size in pixels, its base line beginning at (x, y); turned lines read upwards."""
 
     line: Line
+    """The shaped text, in units of the size."""
     size: float
+    """Pixels to the em."""
     x: float
+    """Pixels from the left."""
     y: float
+    """Pixels from the top."""
     turned: bool = False
+    """Whether it is turned by a quarter."""
 
     @property
     def box(self) -> Rectangle:
@@ -76,7 +84,9 @@ class Setting:
     that is flat, edge to edge."""
 
     layout: str
+    """``corner``, ``band``, ``stack`` or ``column``."""
     lines: tuple[Placed, ...]
+    """Placed in pixels, in order of drawing."""
     room: tuple[Rectangle, ...]
     band: Rectangle | None = None
 
@@ -87,8 +97,10 @@ class Lettering:
     ``size`` that of the title in pixels."""
 
     layout: str
+    """``corner``, ``band``, ``stack`` or ``column``."""
     box: Rectangle
     colour: Colour
+    """Red, green and blue, 0 to 255."""
     contrast: float
     size: int
 
@@ -98,14 +110,23 @@ class _Frame:
     """What a layout works with: the format, its margin, and the texts with their fonts."""
 
     width: int
+    """Pixels."""
     height: int
+    """Pixels."""
     title: str
+    """Empty for none."""
     artist: str
+    """Empty for none."""
     style: tuple[str, ...]
+    """Fonts of the title in the order in which they are tried."""
     small: tuple[str, ...]
+    """Fonts of the artist's name, likewise."""
     place: str
+    """Where the text stands: "auto", "top", "centre" or "bottom"."""
     short: int = field(init=False)
+    """The shorter side in pixels."""
     margin: int = field(init=False)
+    """Pixels on all sides."""
 
     def __post_init__(self) -> None:
         self.short = min(self.width, self.height)

@@ -29,8 +29,11 @@ class HeardNote:
     """A note that was heard: its beat, pitch and velocity."""
 
     beat: float
+    """Beats of the stage."""
     pitch: int
+    """MIDI note, 0 to 127."""
     velocity: int
+    """1 to 127."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,11 @@ class DrawCover(ToJobs):
     `rnnmuse.cover.picture.Design` by name, and ``model``, ``size``, ``seed``."""
 
     job: int
+    """Number of the job, from 1."""
     settings: dict[str, Any]
     notes: tuple[HeardNote, ...]
     tempo: float
+    """In bpm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,9 @@ class Heard(ToJobs):
     """The picture moves with a note."""
 
     pitch: int
+    """MIDI note, 0 to 127."""
     velocity: int
+    """1 to 127."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class Tempo(ToJobs):
     """The picture moves at this tempo, in bpm."""
 
     bpm: float
+    """Beats a minute."""
     droppable = False
 
     @property
@@ -111,7 +119,9 @@ class Progress(FromJobs):
     """A share (0-1) of a job is done."""
 
     job: int
+    """Number of the job, from 1."""
     share: float
+    """0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,7 @@ class CoverDone(FromJobs):
     """A cover is written; ``name`` is the file's, in the covers' folder."""
 
     job: int
+    """Number of the job, from 1."""
     name: str
 
 
@@ -127,7 +138,9 @@ class JobFailed(FromJobs):
     """A job (0: the stream of pictures) could not be done."""
 
     job: int
+    """Number of the job, from 1; 0 for the stream."""
     text: str
+    """The reason, one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +148,6 @@ class Frame(FromJobs):
     """A picture of the stream, JPEG."""
 
     number: int
+    """Counts the pictures, from 1."""
     picture: bytes = field(repr=False)
+    """A JPEG file."""

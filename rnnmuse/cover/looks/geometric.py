@@ -25,9 +25,13 @@ class Tile:
     """A shape in a cell: a kind of SHAPES, rotated by quarter turns."""
 
     row: int
+    """From 0, from the top."""
     column: int
+    """From 0, from the left."""
     kind: str
+    """A key of SHAPES."""
     turn: int
+    """Quarter turns, 0 to 3."""
 
 
 SHAPES: dict[str, Distance] = {
