@@ -106,11 +106,17 @@ class Rig:
     """A rig: the stage's fields, its players, presets, ports and learned controllers."""
 
     stage: dict[str, Any] = field(default_factory=lambda: {n: row[1] for n, row in FIELDS["stage"].items()})
+    """By field of `FIELDS`, units as there."""
     players: dict[int, Seat] = field(default_factory=dict)
+    """By number, 1 to 16."""
     presets: dict[int, dict[int, Seat]] = field(default_factory=dict)
+    """Seats by number of the preset, then of the player."""
     outputs: tuple[dict[str, Any], ...] = ()
+    """Each by field of `FIELDS`."""
     inputs: tuple[dict[str, Any], ...] = ()
+    """Each by field of `FIELDS`."""
     learned: tuple[dict[str, Any], ...] = ()
+    """Each by field of `FIELDS`."""
 
     @property
     def metre(self) -> Metre:

@@ -64,19 +64,29 @@ class Description:
     heights in semitones."""
 
     name: str
+    """The piece's name or file."""
     key: Key
+    """That of most half bars."""
     key_share: float
+    """Share of the half bars in this key, 0 to 1."""
     metre: str
+    """Such as "4/4"."""
     tempo: float
+    """At the beginning, in bpm."""
     bars: int
+    """How many it has."""
     low: int
+    """Lowest MIDI note of the melody."""
     high: int
+    """Highest MIDI note of the melody."""
     measures: dict[str, float]
     degrees: tuple[str, ...]
     rhythms: tuple[tuple[int, ...], ...]
     contours: tuple[tuple[str, tuple[float, ...]], ...]
     pitch_classes: tuple[float, ...]
+    """Share (12,) of the melody's time on each pitch class above the tonic."""
     drums: bool = False
+    """Whether the part is drums; then there is no key."""
 
 
 def described(name: str, piece: Piece) -> Description:
@@ -192,14 +202,23 @@ class Summary:
     and ``progressions`` (chords that follow one another)."""
 
     pieces: int
+    """How many there are."""
     bars: int
+    """How many they have together."""
     keys: dict[str, float]
+    """Share by the key's name, the most frequent first."""
     minor: float
+    """Share of pieces in minor, 0 to 1; pieces of drums do not count."""
     metres: dict[str, float]
+    """Share by time signature, the most frequent first."""
     tempo: float
+    """Median in bpm."""
     low: int
+    """MIDI note: the 25th percentile of the lowest of each piece."""
     high: int
+    """MIDI note: the 75th percentile of the highest of each piece."""
     measures: dict[str, float]
+    """Mean of each of MEASURES."""
     beside: dict[str, float]
     """For each measure, the share of other lead sheets that have less of it."""
     chords: dict[str, float]
@@ -211,7 +230,9 @@ class Summary:
     pitch_classes: tuple[float, ...]
     """Share of the melody's time on each pitch class above the tonic."""
     drums: bool = False
+    """Whether all pieces are drums."""
     names: tuple[str, ...] = field(default=())
+    """Names of the pieces."""
 
     def words(self) -> list[str]:
         """The summary as sentences."""

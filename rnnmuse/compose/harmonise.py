@@ -49,7 +49,9 @@ class Harmonising:
     chords: str | None = None
     pattern: str = "held"
     seed: int = 1
+    """Decides what is drawn."""
     temperature: float = TEMPERATURE
+    """Above 0, up to 5."""
 
     def __post_init__(self) -> None:
         if self.key is not None:

@@ -44,6 +44,7 @@ class Filled:
     """
 
     piece: Piece
+    """The old notes outside the gap, new ones within."""
     start: float
     end: float
     join: float

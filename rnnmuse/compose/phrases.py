@@ -66,8 +66,11 @@ class Found:
     """
 
     part: int
+    """Index in the piece."""
     grids: list[Grid]
+    """Phrases as `rnnmuse.music.phrases` makes them."""
     contexts: list[Grid]
+    """Key and chord of each step, a grid for each phrase."""
     origin: float = 0.0
     first: int = 0
 

@@ -46,10 +46,13 @@ class Beat:
     next; by the number of weak syllables between, the ways to share that time."""
 
     numerator: int
+    """Of the time signature."""
     denominator: int
+    """Of the time signature."""
     bar: float
     foot: float
     patterns: tuple[tuple[tuple[float, ...], ...], ...]
+    """At index n, ways for n weak syllables: beats of each syllable, the stressed one first."""
 
 
 METRES = (
@@ -82,6 +85,7 @@ class Place:
     start: float
     length: float
     text: str
+    """The syllable."""
     line: int
     offset: float
 
@@ -214,13 +218,21 @@ class _Singer:
     """Asks a stream model for the notes of a melody, one at a time."""
 
     model: StreamModel
+    """Gives the probabilities of pitches."""
     piece: Piece
+    """The accompaniment, with its keys and chords."""
     scale: frozenset[int]
+    """Pitch classes that the melody keeps to."""
     triad: frozenset[int]
+    """Pitch classes on which a line ends."""
     tonic: int
+    """Pitch class on which the last note ends."""
     span: tuple[int, int]
+    """Lowest and highest MIDI note."""
     temperature: float
+    """Above 0."""
     seed: int
+    """Decides what is drawn."""
     sung: dict[str, dict[float, int]] = field(default_factory=dict)
     """By section, the pitch at each offset of its first line."""
     first: dict[str, int] = field(default_factory=dict)

@@ -16,13 +16,17 @@ class Tune:
 
     voices: list[tuple[str, str]] = field(default_factory=list)
     shifts: list[int] = field(default_factory=list)
+    """Semitones, one for each voice."""
 
 
 @dataclass(slots=True)
 class _Voice:
     name: str = ""
+    """As ``V:`` gives it."""
     shift: int = 0
+    """Semitones by which it sounds higher than its text."""
     lines: list[str] = field(default_factory=list)
+    """Its lines of ABC."""
 
 
 def tunes(text: str) -> list[Tune]:

@@ -29,9 +29,13 @@ class Event:
     """
 
     rest: bool = False
+    """Whether it is a rest."""
     chord: str = ""
+    """The chord symbol as written; empty for none."""
     bar: int = 0
+    """Number of its bar in the voice, from 0."""
     words: dict[int, str] = field(default_factory=dict)
+    """Syllable by verse."""
 
 
 def events(text: str) -> list[Event]:

@@ -98,9 +98,11 @@ class PartClass:
     """
 
     name: str
+    """As the bundle names it."""
     program: int = 0
     families: tuple[int, ...] = ()
     drum: bool = False
+    """Whether its notes are General MIDI drums."""
     sung: bool = False
 
 
@@ -163,11 +165,17 @@ def from_grid(grid: int, micro: int) -> float:
 @dataclass(frozen=True, slots=True, order=True)
 class _Edge:
     grid: int
+    """Position in 24ths of a beat."""
     micro: int
+    """Micro-timing, in steps of 1/MICRO of a grid position."""
     kind: int
+    """ON or OFF."""
     part: int
+    """Index of the part class."""
     pitch: int
+    """MIDI note, 0 to 127."""
     velocity: int
+    """1 to 127; 0 for a note-off."""
 
 
 def drum_parts(classes: tuple[PartClass, ...]) -> frozenset[int]:

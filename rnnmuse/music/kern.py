@@ -40,6 +40,7 @@ class Outline:
     sections: list[tuple[str, float]] = field(default_factory=list)
     order: tuple[str, ...] = ()
     end: float = 0.0
+    """Beat at which the last note ends."""
 
 
 def outline(text: str) -> Outline:

@@ -56,13 +56,21 @@ class _Voice:
     """What one channel of one track plays; times are ticks."""
 
     track: int
+    """Index of the track."""
     channel: int
-    notes: list[tuple[int, int, int, int]] = field(default_factory=list)  # start, pitch, end, velocity
+    """Channel, 0 to 15, plus 16 for each port after the first."""
+    notes: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Start, pitch, end, velocity."""
     controls: list[tuple[int, int, int]] = field(default_factory=list)
+    """Tick, controller number, value."""
     programs: list[_Change] = field(default_factory=list)
+    """In the order of the file."""
     bends: list[tuple[int, int]] = field(default_factory=list)
+    """Tick, and bend from -8192 to 8191."""
     pressures: list[tuple[int, int, int]] = field(default_factory=list)
+    """Tick, value, and pitch; pitch -1 for the whole channel."""
     sounding: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Tick and velocity of each note that has not ended, by pitch."""
 
     @property
     def first(self) -> int:
@@ -75,8 +83,11 @@ class _Words:
     """The texts of one track; entries are indexes into the track."""
 
     name: str = ""
+    """The track's name."""
     name_entry: int = -1
-    lyrics: list[tuple[int, int, str]] = field(default_factory=list)  # tick, entry, text
+    """Entry of the name; -1 without one."""
+    lyrics: list[tuple[int, int, str]] = field(default_factory=list)
+    """Tick, entry, text."""
 
 
 def read_midi(source: Path | str | bytes) -> Piece:

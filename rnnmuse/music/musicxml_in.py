@@ -56,18 +56,29 @@ class _Sounded:
     """A note as written: times in beats from its bar's start."""
 
     start: float
+    """Beats."""
     length: float
+    """Beats; 0 for a grace note."""
     pitch: int
+    """MIDI note that sounds, 0 to 127; of a drum its General MIDI note."""
     staff: int
+    """From 1."""
     voice: str
+    """Voice and staff as the file has them."""
     velocity: int | None = None
+    """1 to 127; None where the note itself does not say."""
     tie_start: bool = False
+    """Whether a tie begins at it."""
     tie_stop: bool = False
+    """Whether a tie ends at it."""
     drum: bool = False
+    """Whether it is unpitched."""
     grace: int = 0
     """Place among the grace notes before a note, counted from its end: 1 is the last; 0 for other notes."""
     lyrics: dict[str, str] = field(default_factory=dict)
+    """Syllable by the verse's number."""
     slurs: list[tuple[str, str]] = field(default_factory=list)
+    """Number, and ``start``, ``stop`` or ``continue``."""
 
 
 @dataclass(slots=True)
@@ -75,25 +86,39 @@ class _Bar:
     """A bar of one part."""
 
     number: str = ""
+    """As written."""
     implicit: bool = False
+    """Whether it does not count, as an upbeat."""
     length: float = 0.0
+    """Beats that its notes fill."""
     notes: list[_Sounded] = field(default_factory=list)
+    """In the order of the file."""
     metre: tuple[int, int] | None = None
+    """Numerator and denominator, where they change."""
     key: tuple[int, str] | None = None
+    """Sharps (flats negative) and mode, where they change."""
     tempos: list[tuple[float, float]] = field(default_factory=list)
+    """Beat and bpm."""
     dynamics: list[tuple[float, int]] = field(default_factory=list)
+    """Beat and velocity."""
     wedges: list[tuple[float, str, str]] = field(default_factory=list)
     """Hairpins: beat, number, and "crescendo", "diminuendo" or "stop"."""
     chords: list[tuple[float, str]] = field(default_factory=list)
+    """Beat and chord symbol."""
     marks: BarMarks = field(default_factory=BarMarks)
+    """Repeats, endings and jumps."""
 
 
 @dataclass(slots=True)
 class _Instrument:
     name: str = ""
+    """As the part list has it."""
     program: int | None = None
+    """General MIDI program, 0 to 127; None where the file has none."""
     drum: bool = False
+    """Whether it plays on the drum channel."""
     unpitched: int | None = None
+    """MIDI note of a drum, 0 to 127; None for other instruments."""
 
 
 @dataclass(slots=True)
@@ -101,11 +126,17 @@ class _Player:
     """A part of the score while it is read."""
 
     name: str = ""
+    """The part's name."""
     instruments: dict[str, _Instrument] = field(default_factory=dict)
+    """By their ids in the file."""
     bars: list[_Bar] = field(default_factory=list)
+    """As written, repeats not played out."""
     divisions: float = 1.0
+    """Units of a duration to the beat."""
     transpose: int = 0
+    """Semitones from the written to the sounding pitch."""
     staves: int = 1
+    """How many it is written on."""
     similes: dict[int, int] = field(default_factory=dict)
     """Staves (0 for all) whose bars repeat the bars at that distance before."""
     graces: list[tuple[str, _Sounded]] = field(default_factory=list)

@@ -49,7 +49,9 @@ class Tuplet:
     actual: int
     normal: int
     start: int
+    """Tick at which it begins."""
     end: int
+    """Tick at which it ends."""
 
 
 @dataclass(slots=True)
@@ -57,11 +59,16 @@ class Cell:
     """A chord or a rest (no notes) of one written note value; ``tied_in`` where it goes on sounding from before."""
 
     start: int
+    """Ticks from the start of the piece."""
     length: int
+    """Ticks."""
     notes: list[Note] = field(default_factory=list)
+    """Those that sound in it; none for a rest."""
     tied_in: bool = False
     tied_out: bool = False
+    """Whether it goes on sounding after."""
     tuplet: Tuplet | None = None
+    """The tuplet that it belongs to."""
 
     @property
     def end(self) -> int:
@@ -73,15 +80,21 @@ class Bar:
     """A bar of a staff: the cells of each voice from its start to its end."""
 
     number: int
+    """As printed."""
     start: int
+    """Ticks from the start of the piece."""
     end: int
+    """Ticks from the start of the piece."""
     metre: Metre
+    """The time signature that holds in it."""
     voices: list[list[Cell]] = field(default_factory=list)
+    """Cells of each voice, without gaps."""
 
 
 @dataclass(slots=True)
 class Staff:
     bars: list[Bar]
+    """All of the piece."""
     clef: str
     """``treble``, ``bass``, ``percussion``, or an octave lower ``treble8`` or ``bass8``."""
 
@@ -91,10 +104,15 @@ class Engraved:
     """An instrument of a score with its staves; ``onsets`` gives the tick at which a note of a beat is written."""
 
     name: str
+    """As printed before the first system."""
     program: int
+    """General MIDI program, 0 to 127."""
     drum: bool
+    """Whether it is written on a percussion staff."""
     staves: list[Staff]
+    """From the upper to the lower."""
     part: Part
+    """The first part that is written on it."""
     onsets: dict[float, int] = field(default_factory=dict)
 
 

@@ -32,6 +32,7 @@ class Box:
     width: float
     height: float
     fill: str
+    """A colour, ``#rrggbb``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,11 @@ class Text:
     left: float
     top: float
     text: str
+    """One line."""
     fill: str
+    """A colour, ``#rrggbb``."""
     size: int = 12
+    """Pixels to the em."""
 
 
 Shape = Box | Text

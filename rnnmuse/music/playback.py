@@ -22,8 +22,10 @@ class Sent:
     beat: float
     order: int
     place: int
+    """Keeps messages of one beat and order as they were made."""
     channel: int
     message: bytes
+    """One MIDI message; its channel within the port."""
 
 
 def performance(piece: Piece, start: float = 0.0, drums: Mapping[int, int] | None = None) -> list[Sent]:

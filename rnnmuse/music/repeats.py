@@ -15,22 +15,32 @@ class BarMarks:
     repeat; ``ending`` the numbers of the bracket that begins at it; ``ending_stops`` whether a bracket ends at it."""
 
     forward: bool = False
+    """Whether a repeated section begins at it."""
     backward: int = 0
     ending: tuple[int, ...] = ()
     ending_stops: bool = False
     segno: bool = False
+    """Whether a segno stands in it."""
     coda: bool = False
+    """Whether the coda begins at it."""
     fine: bool = False
+    """Whether the piece ends with it after a jump."""
     to_coda: bool = False
+    """Whether it is left for the coda after a jump."""
     da_capo: bool = False
+    """Whether the piece goes on from the beginning after it."""
     dal_segno: bool = False
+    """Whether the piece goes on from the segno after it."""
 
 
 @dataclass(slots=True)
 class _Bracket:
     first: int
+    """Index of its first bar."""
     last: int
+    """Index of its last bar."""
     numbers: tuple[int, ...]
+    """The times, from 1, at which it is played."""
     highest: int = 0
     """The highest number of the brackets that belong together."""
 

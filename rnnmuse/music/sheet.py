@@ -18,7 +18,9 @@ class Cell:
     """One phrase of a sheet, with a line above it; ``colour`` is an index into COLOURS."""
 
     grid: Grid
+    """The phrase that is drawn."""
     title: str = ""
+    """The line above it; empty for none."""
     colour: int = 0
 
 

@@ -32,7 +32,9 @@ class Track:
     """The events of one track in file order, and the tick of its end."""
 
     events: list[Event] = field(default_factory=list)
+    """Ticks as in the file."""
     end: int = 0
+    """Ticks."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class SmfFile:
     form: int
     division: int
     tracks: list[Track] = field(default_factory=list)
+    """In file order."""
     skipped: Counter[str] = field(default_factory=Counter)
     """What was not understood, and how many times."""
 

@@ -25,16 +25,27 @@ _RAMP = 64  # samples over which a channel's level moves
 @dataclass(slots=True)
 class _Channel:
     program: int = 0
+    """General MIDI program, 0 to 127."""
     bank: int = 0
+    """Bank MSB, 0 to 127."""
     kit: bool = False
+    """Whether it plays drums."""
     volume: int = 100
+    """Controller 7, 0 to 127."""
     expression: int = 127
+    """Controller 11, 0 to 127."""
     pan: int = 64
+    """Controller 10, 0 (left) to 127 (right)."""
     bend: float = 0.0
+    """Semitones."""
     bend_range: float = BEND_RANGE
+    """Semitones of a full bend."""
     sustain: bool = False
+    """Whether the sustain pedal is down."""
     sostenuto: bool = False
+    """Whether the sostenuto pedal is down."""
     parameter: tuple[int, int] = (127, 127)
+    """LSB and MSB of the registered parameter that is chosen; 127, 127 for none."""
     ramp: tuple[tuple[float, float], tuple[float, float], int] | None = None
     """Levels of the two sides that the channel goes from and to, and the samples since it began to."""
 
@@ -48,20 +59,31 @@ class _Channel:
 @dataclass(slots=True)
 class _Voice:
     channel: int
+    """Channel, from 0."""
     pitch: int
+    """MIDI note, 0 to 127."""
     program: int
+    """General MIDI program, 0 to 127; 0 for drums."""
     layer: int
+    """Step of brightness by velocity, 0 to 3."""
     gain: float
+    """Factor of its sound, by velocity."""
     position: float = 0.0
+    """Samples of its tone that were played; a bend makes them fractions."""
     held: bool = True
+    """Whether its key is down."""
     sustained: bool = False
+    """Whether the sustain pedal holds it."""
     captured: bool = False
+    """Whether the sostenuto pedal holds it."""
     released: int = -1
     """Samples since its release, -1 while it is held."""
     release: float = 0.1
+    """Seconds in which it falls by 30 dB once it is released."""
     sound: Audio | None = None
     """The whole of a drum stroke."""
     pan: tuple[float, float] = (1.0, 1.0)
+    """Factors of the left and the right."""
     stop: int = -1
     """Sample of a drum stroke at which a choke has silenced it."""
 
@@ -69,8 +91,11 @@ class _Voice:
 @dataclass(slots=True)
 class _Timed:
     at: int
+    """Samples until it is due."""
     channel: int
+    """Channel, from 0."""
     message: bytes = field(default=b"")
+    """A MIDI message."""
 
 
 class Synth:

@@ -37,13 +37,21 @@ class _Struck:
 
     ring: float
     tilt: float = 1.0
+    """Partial n has the level n to the power of -tilt."""
     bright: float = 2500.0
+    """Hz above the lowest partial in which levels fall to 1/e, at A4, before BRIGHTER and the velocity."""
     position: float = 0.12
+    """Place of the stroke on the string, 0 to 1."""
     stretch: float = 0.0003
+    """Inharmonicity of a string: partial n is n * sqrt(1 + stretch * n²) times the lowest, up to a common factor."""
     ratios: tuple[float, ...] = ()
+    """Frequencies of the partials by the lowest; empty for those of a string."""
     thump: float = 0.0
+    """Level of the knock at the beginning; 0 for none."""
     release: float = 0.12
+    """Seconds in which a released note falls by 30 dB."""
     gain: float = 1.0
+    """Factor of the whole."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +59,29 @@ class _Blown:
     """A held tone: a wavetable with vibrato. Times in seconds, vibrato in cents at 5.3 Hz."""
 
     attack: float = 0.05
+    """Until the full level."""
     release: float = 0.12
+    """In which a released note falls by 30 dB."""
     tilt: float = 1.0
+    """Partial n has the level n to the power of -tilt."""
     bright: float = 2500.0
+    """Hz above the lowest partial in which levels fall to 1/e, before BRIGHTER and the velocity."""
     even: float = 1.0
+    """Factor of the even partials."""
     vibrato: float = 8.0
+    """Cents to each side."""
     detune: float = 0.0
+    """Cents between three copies; 0 for one tone."""
     breath: float = 0.0
+    """Level of the noise in it; 0 for none."""
     formants: tuple[float, ...] = ()
+    """Hz."""
     ratios: tuple[float, ...] = ()
+    """Levels of the partials from the first on, in place of the tilt."""
     sustain: float = 0.8
+    """Level after the attack has decayed, 0 to 1."""
     gain: float = 0.8
+    """Factor of the whole."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +89,13 @@ class _Noise:
     """A noise effect around the played pitch."""
 
     width: float = 1.0
+    """Share of the pitch's frequency by which the band reaches down and up."""
     ring: float = 0.5
+    """Seconds in which it falls to 1/e."""
     release: float = 0.1
+    """Seconds in which a released note falls by 30 dB."""
     gain: float = 0.7
+    """Factor of the whole."""
 
 
 _Voice = _Struck | _Blown | _Noise
