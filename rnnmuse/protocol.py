@@ -45,10 +45,12 @@ class Argument:
     """
 
     name: str
+    """As docs and errors name it."""
     kind: str = "f"
     low: float | None = None
     high: float | None = None
     optional: bool = False
+    """Whether it may be left out."""
     choices: tuple[str, ...] = ()
     unit: str = ""
 
@@ -87,8 +89,10 @@ class Row:
     """
 
     address: str
+    """With a letter in braces for what varies, such as ``{p}`` for a player."""
     access: str
     arguments: tuple[Argument, ...]
+    """In their order."""
     doc: str
     handler: str = ""
     free: bool = False

@@ -28,9 +28,11 @@ class Outcome:
     """What a check found: ``state`` is ok, failed or skipped; ``text`` a line with figures."""
 
     name: str
+    """One of CHECKS."""
     state: str
     text: str
     seconds: float = 0.0
+    """How long it took."""
 
 
 class Skipped(Exception):

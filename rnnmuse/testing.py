@@ -58,17 +58,27 @@ class RecordingOutput:
     """An output that keeps what it is given, with its own ledger of note-ons and note-offs."""
 
     now: Callable[[], Nanoseconds]
+    """Reads the clock in nanoseconds."""
     name: str = "recording output"
+    """As the stage lists it."""
     ahead: Nanoseconds = 0
+    """Nanoseconds by which it gets notes early."""
     clock: bool = False
+    """Whether it gets MIDI clock."""
     events: list[tuple[Nanoseconds, Sent]] = field(default_factory=list)
+    """Notes with the time at which they came, in nanoseconds."""
     programs: list[Program] = field(default_factory=list)
+    """Programs in the order in which they came."""
     data: list[tuple[Nanoseconds, list[int]]] = field(default_factory=list)
+    """Transport messages with the time at which they came, in nanoseconds."""
     sounding: dict[tuple[int, int], Sent] = field(default_factory=dict)
+    """The note-on of what sounds, by channel and pitch."""
     twice: list[Sent] = field(default_factory=list)
     """Note-ons of what sounded already, and note-offs of what did not."""
     broken: bool = False
+    """Whether it raises OSError from now on, as a port that is gone."""
     closed: bool = False
+    """Whether it was closed."""
 
     def prepare(self, sent: Sent) -> Send:
         def send() -> None:

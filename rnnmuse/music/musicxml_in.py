@@ -60,7 +60,7 @@ class _Sounded:
     length: float
     """Beats; 0 for a grace note."""
     pitch: int
-    """MIDI note that sounds, 0 to 127; of a drum its General MIDI note."""
+    """MIDI note that sounds, 0 to 127; of a drum the note that stands for it."""
     staff: int
     """From 1."""
     voice: str

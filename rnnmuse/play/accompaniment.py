@@ -29,6 +29,7 @@ class Beat:
 
     start: float
     role: str
+    """``b`` or ``c``."""
     count: int
     length: float
 
@@ -38,6 +39,7 @@ class Pattern:
     """A bar of accompaniment. ``weight`` is how many pieces have it."""
 
     beats: tuple[Beat, ...]
+    """In the order of their starts."""
     weight: float = 1.0
 
     @property

@@ -46,8 +46,11 @@ class Figure:
     """
 
     start: float
+    """Beats after the bar line."""
     length: float
+    """Beats."""
     velocity: int
+    """1 to 127."""
     kind: str
     pitch: int = 0
     voice: int = 0
@@ -60,6 +63,7 @@ class Band:
     ``density`` 0 to 1 makes the whole arc thinner or fuller, 0.5 as it is."""
 
     metre: Metre = COMMON
+    """The time signature of the stage."""
     fours: int = 0
     density: float = 0.5
     origin: int = 0
@@ -67,7 +71,9 @@ class Band:
     last_bar: int | None = None
     """The bar of the final chord, once the ending was cued."""
     _loud: float = 0.0
+    """Running mean of how loud the performer plays, 0 to 1."""
     _heard: float = float("-inf")
+    """Beat at which the performer last played."""
 
     def reset(self) -> None:
         """Forget the performer and the ending."""
@@ -160,11 +166,17 @@ def swung(start: float, style: str) -> float:
 @dataclass(slots=True)
 class _Drums:
     style: str
+    """A style with a method here, such as ``jazz``."""
     beats: float
+    """Beats of the bar."""
     dense: float
+    """0 to 1."""
     settled: Random
+    """The same for every bar of a phrase."""
     random: Random
+    """Of this bar alone."""
     out: list[Figure] = field(default_factory=list)
+    """The notes so far."""
 
     def hit(self, pitch: int, velocity: float, *starts: float) -> None:
         for start in starts:

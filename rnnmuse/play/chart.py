@@ -21,6 +21,7 @@ class Chart:
     length: float
     start: float = 0.0
     text: str = ""
+    """The chart as it was given."""
 
     def at(self, beat: float) -> tuple[str, float, float]:
         """The chord at a beat, and the beats from which and until which it sounds.

@@ -63,6 +63,7 @@ class Tables:
     weights: Array
     """Of the places in a segment (3), and the exponent of a note's beats."""
     modulation: float
+    """Probability that the key changes from one segment to the next."""
 
     @classmethod
     def load(cls, path: str | None = None) -> Tables:
@@ -89,6 +90,7 @@ class Segment:
 
     within: bool = False
     heard: Array = None  # type: ignore[assignment]
+    """(3, 12), by place and pitch class, in beats; None before the first note."""
     bass: int = -1
     """The lowest pitch class where several notes sound at once; -1 where none is known."""
     full: bool = False

@@ -43,9 +43,13 @@ class _Place:
     grid: int
     top: int
     before: int = -1
+    """The top note before; -1 for none."""
     since: int = 0
+    """Grid position of the beginning before."""
     steps: tuple[int, ...] = ()
+    """The newest last."""
     run: int = 0
+    """How many steps in a row the corpus has too."""
 
 
 Saved = dict[int, _Place]

@@ -59,6 +59,7 @@ class HalfBar:
     until: float
     chord: str = ""
     key: Key | None = None
+    """None where none is known."""
     confidence: float = 0.0
     key_confidence: float = 0.0
     source: str = ""
@@ -82,30 +83,46 @@ class Harmony:
     """
 
     metre: clock.Metre = clock.COMMON
+    """The time signature that the half bars follow."""
     tables: Tables = field(default_factory=degrees.tables)
+    """What was learned of keys and chords."""
     version: int = 0
     split: int = 0
     """MIDI note below which the performer's notes are chords; 0 for none."""
     chart: Chart | None = None
+    """The chart that is given; None without one."""
     chord: str = ""
+    """The chord that is given, until it is released; empty for none."""
     key: Key | None = None
     """The key that is given."""
     scale: frozenset[int] | None = None
     """Pitch classes that the chords that are decided keep to, where one of them does."""
     _chart_key: Key | None = None
+    """The key that the chart's chords are in."""
     _hand: str = ""
+    """The chord of the performer's left hand; empty for none."""
     _hands: set[int] = field(default_factory=set)
+    """MIDI notes of the left hand that count for its chord."""
     _struck: float = float("-inf")
+    """Beat of the left hand's last note."""
     _state: Array | None = None
+    """Probabilities (12, 2, 60) of tonic, mode and degree before this half bar is heard; None before any note."""
     _segment: Segment = field(default_factory=Segment)
+    """What was heard of this half bar."""
     _start: float = 0.0
+    """Beat at which this half bar begins."""
     _notes: list[list[float]] = field(default_factory=list)
     """Start, pitch and end (infinity while it sounds) of what was heard in this half bar, and of what sounds."""
     _decided: HalfBar | None = None
+    """What was decided of this half bar; None before it is."""
     _past: list[HalfBar] = field(default_factory=list)
+    """Half bars that are over, up to 64."""
     _key: int = -1
+    """The key that is followed, 0 to 23 with the major ones first; -1 for none yet."""
     _rival: int = -1
+    """The key that was likelier in the last half bar; -1 for none."""
     _foretold: tuple[int, float, list[HalfBar]] | None = None
+    """The version that it is for, the beat of this half bar, and the half bars from it on."""
 
     # -- what is given --------------------------------------------------------------------------------------
 

@@ -19,8 +19,11 @@ class Stroke:
     """A note of a pattern: it begins and ends so many beats after the half bar does. ``weight`` scales its velocity."""
 
     start: float
+    """Beats after the half bar begins."""
     end: float
+    """Beats after the half bar begins."""
     pitch: int
+    """MIDI note, 0 to 127."""
     weight: float = 1.0
 
 

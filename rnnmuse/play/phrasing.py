@@ -47,9 +47,12 @@ class Stroke:
     """A note of a bar: it starts so many beats after the bar line. ``pitch`` -1 is open."""
 
     start: float
+    """Beats after the bar line."""
     length: float
+    """Beats."""
     pitch: int
     velocity: int = 80
+    """1 to 127."""
 
 
 Bar = tuple[Stroke, ...]
@@ -66,12 +69,16 @@ class Phrasing:
     heard: list[Bar]
     beats: float
     random: Random
+    """Draws what is done with a bar."""
     key_at: Callable[[float], Key | None]
     chord_at: Callable[[float], frozenset[int]]
     low: int = 0
+    """Lowest MIDI note."""
     high: int = 127
+    """Highest MIDI note."""
     echo_of: Callable[[int], int | None] = lambda bar: None
     made: list[Bar] = field(default_factory=list)
+    """The bars so far."""
     faithful: float = 0.0
     """How often a bar is restated as it was, beyond what an answer does: a theme comes back as itself."""
     rhythms: Sequence[Bar] = ()

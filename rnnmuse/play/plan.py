@@ -40,7 +40,9 @@ class Plan:
     """
 
     forms: Sequence[Form]
+    """Rows of real pieces; none for a plan of unknowns."""
     random: Random
+    """Draws the forms."""
     begun: Sequence[Sequence[int]] = ()
     repeat: float | None = None
     parts: frozenset[int] | None = None
@@ -48,8 +50,11 @@ class Plan:
     """Whether all of ``parts`` play all the time."""
     bars: int | None = None
     _rows: list[tuple[int, int, int]] = field(default_factory=list)
+    """Echo, echo_rest and active of each bar so far."""
     _form: Form = field(default_factory=list)
+    """The form that is followed."""
     _offset: int = 0
+    """Bar at which the form that is followed has its first row."""
 
     def __post_init__(self) -> None:
         if self.repeat is not None and not 0 <= self.repeat <= 1:

@@ -40,7 +40,9 @@ class Recollection:
     """The top line of what was heard, as contexts. `hear` notes in their order; `expect` what follows some pitches."""
 
     notes: deque[tuple[float, int]] = field(default_factory=deque)
+    """Beat and MIDI note of each, up to MOST."""
     _table: dict[Key, dict[int, int]] = field(default_factory=dict)
+    """How often each value came after a context: a MIDI note after notes, or semitones after intervals."""
 
     def __len__(self) -> int:
         return len(self.notes)

@@ -128,7 +128,9 @@ class Recall:
     """A memory of the performer's lines, the part that draws on it, and how much: ``share`` 0 to 1."""
 
     memory: Recollection
+    """What was heard."""
     part: int
+    """Index of the part class."""
     share: float
 
 
@@ -137,18 +139,31 @@ class Saved:
     """A player's place in the music, as `Player.save` gives it."""
 
     grid: int
+    """Position in 24ths of a beat."""
     micro: int
+    """Micro-timing class of the last event, 0 to 20; 10 is on the grid."""
     state: State
+    """The model's state."""
     started: dict[tuple[int, int], int]
+    """Grid position at which each sounding note began, by part and pitch."""
     foreign: frozenset[tuple[int, int]]
+    """Part and pitch of the notes that others let sound."""
     expected: Distribution | None
+    """What the model expects next; None before it was asked."""
     previous: tuple[Event, Sequence[int]] | None
+    """The last event with its context row, while the model has not read it."""
     onsets: tuple[int, ...]
+    """Grid positions of note-ons, 256 at most."""
     struck: frozenset[tuple[int, int]]
+    """Part and pitch of what began at this position."""
     heard: tuple[int, ...]
+    """Grid position of the last note-on of each part class."""
     tilt: float
+    """How much shorter waits are drawn."""
     guard: guard.Saved = field(default_factory=dict)
+    """Places of the lines that are guarded."""
     line: tuple[int, ...] = ()
+    """The last MIDI notes of the recalled part."""
 
 
 @dataclass(slots=True)
@@ -160,26 +175,40 @@ class Player:
     """
 
     model: StreamModel
+    """Gives the probabilities."""
     frame: Frame
+    """Gives the context of each position."""
     rules: Rules
+    """What may be played."""
     random: Random
+    """Draws the events."""
     temperature: float = 1.0
+    """Of the draw."""
     top_p: float = 1.0
+    """Above 0 to 1: the likeliest classes of this probability together are drawn from."""
     grid: int = 0
     micro: int = 0
+    """Micro-timing class of the last event, 0 to 20; 10 is on the grid."""
     original: float = ORIGINAL
+    """How far runs of the training corpus are kept out, 0 to 1."""
     guard: Guard | None = field(init=False)
     """Keeps it from repeating the training corpus; None for a model without an index of it."""
     state: State = field(init=False)
+    """The model's state after what it has read."""
     started: dict[tuple[int, int], int] = field(default_factory=dict)
     foreign: set[tuple[int, int]] = field(default_factory=set)
     recall: Recall | None = None
     """What is remembered of the performer's lines, and for which part; see `rnnmuse.play.recollection`."""
     _line: list[int] = field(default_factory=list)
+    """The last MIDI notes of the part that recalls."""
     _expected: Distribution | None = None
+    """What the model expects next; None before it was asked."""
     _previous: tuple[Event, Sequence[int]] | None = None
+    """The last event with its context row, while the model has not read it."""
     _onsets: list[int] = field(default_factory=list)
+    """Grid positions of note-ons, up to 512."""
     _struck: set[tuple[int, int]] = field(default_factory=set)
+    """Part and pitch of what began at this position."""
     _heard: list[int] = field(default_factory=list)
     """When each part class last began a note."""
     _tilt: float = 0.0

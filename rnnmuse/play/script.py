@@ -31,6 +31,7 @@ class Cue:
     part: int
     pitches: tuple[int, ...] = ()
     velocity: int = 80
+    """1 to 127."""
     role: str = ""
     voice: int = 0
     voices: int = 1
@@ -46,6 +47,7 @@ class Script:
     until: int = 0
     edges: list[tuple[int, int, Cue]] = field(default_factory=list)
     chosen: dict[tuple[int, int, str, int], int] = field(default_factory=dict)
+    """MIDI note of a cue, by its start, part, role and voice."""
 
     def add(self, cues: list[Cue], until: int) -> None:
         """Settle what is played up to ``until``."""

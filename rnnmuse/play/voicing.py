@@ -29,7 +29,9 @@ class Before:
     """What sounded before: its notes from the bass up, and the melody note above them; None where it rested."""
 
     notes: tuple[int, ...]
+    """MIDI notes."""
     melody: int | None = None
+    """MIDI note."""
 
 
 def voiced(

@@ -32,7 +32,9 @@ class Credentials:
     valid: bool
     trusted: bool
     signer: str
+    """Issuer of the certificate; "unknown" without one."""
     record: dict[str, Any] | None
+    """rnnmuse's record; None where there is none."""
 
 
 def _c2pa() -> Any:

@@ -110,7 +110,9 @@ class Bar:
     """The notes of one bar: people's, and each model's."""
 
     people: int = 0
+    """Notes that people played."""
     models: Counter[str] = field(default_factory=Counter)
+    """Notes by the model's name."""
 
     @property
     def share(self) -> float:
@@ -124,9 +126,11 @@ class Log:
     whether its last entry is there."""
 
     entries: list[dict[str, Any]]
+    """In order, as JSON objects."""
     broken: int = 0
     closed: bool = False
     last: str = FIRST
+    """Hash of the last entry, SHA-256 in hex."""
 
     def bars(self) -> dict[int, Bar]:
         """The bars in which notes began, from 1; the metre is followed."""

@@ -57,6 +57,7 @@ class Reading:
     made: Made
     intact: bool
     beside: bool = False
+    """Whether it stood in a file beside, not in the file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Made:
     what: str
     models: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
+    """None where none was used."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     people: float | None = None
 

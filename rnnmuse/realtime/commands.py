@@ -17,10 +17,12 @@ class Command:
     unit it was to come after a length of time, which a jump cuts short."""
 
     act: Act
+    """Called once it is due."""
     tick: int
     unit: str = ""
     lead: int = 0
     key: Hashable | None = None
+    """One that comes later with the same key takes its place; None for one of its own."""
 
 
 class Commands:

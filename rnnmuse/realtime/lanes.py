@@ -20,11 +20,14 @@ class Planned:
     begin that it comes ``after`` is."""
 
     tick: int
+    """Ticks of the clock."""
     act: Callable[[], None]
+    """Begins or ends the note."""
     owner: int = 0
     ends: bool = False
     after: Planned | None = None
     recalled: bool = False
+    """Whether it is passed over when it is due."""
 
 
 @dataclass(slots=True)
@@ -32,9 +35,13 @@ class Lateness:
     """A histogram of how late notes were sent: steps of 10 microseconds up to 100 ms, in bounded memory."""
 
     count: int = 0
+    """Notes that were counted."""
     dropped: int = 0
+    """Notes that were too late to be sent."""
     worst: Nanoseconds = 0
+    """Nanoseconds."""
     _bins: list[int] = field(default_factory=lambda: [0] * (TOO_LATE // BIN + 1))
+    """Notes by lateness, BIN nanoseconds each; the last one for all that were later."""
 
     def add(self, late: Nanoseconds) -> None:
         self.count += 1

@@ -20,7 +20,9 @@ class Ledger:
     """
 
     send: Send
+    """Sends what begins and ends."""
     sounding: dict[Key, int] = field(default_factory=dict)
+    """Owner by output, channel and pitch."""
 
     def on(self, key: Key, velocity: int, owner: int = 0) -> None:
         """Start a note; one that still sounds at the key is ended first."""

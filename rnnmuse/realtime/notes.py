@@ -27,13 +27,21 @@ class PlayedNote:
     """
 
     player: int
+    """1 to 16."""
     part: int
+    """Index of the part in the parts of the player's model."""
     pitch: int
+    """MIDI note, 0 to 127."""
     velocity: int
+    """1 to 127."""
     tick: int
+    """Where it begins, in ticks of the clock."""
     drum: bool = False
+    """Whether it goes to the drum channel."""
     off: int | None = None
+    """Where it ends; None while that is open."""
     begins: dict[Nanoseconds, Planned] = field(default_factory=dict)
+    """Its begin for each look-ahead in nanoseconds."""
     channels: dict[Nanoseconds, int] = field(default_factory=dict)
 
 

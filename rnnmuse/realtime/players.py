@@ -21,18 +21,26 @@ class Players:
     """
 
     default_model: str
+    """Model of a player whose seat names none."""
     announce: Callable[[Program], None] = lambda program: None
     seats: dict[int, Seat] = field(default_factory=dict)
+    """Modes, settings and parameters by player."""
     texts: dict[int, TextSeat] = field(default_factory=dict)
+    """Text seats by player."""
     presets: dict[int, dict[int, Seat]] = field(default_factory=dict)
+    """Seats by number of the preset, then of the player."""
     jobs: dict[int, int] = field(default_factory=dict)
     """The job of each player's last request to generate, until it is done."""
     parts: dict[int, tuple[PartInfo, ...]] = field(default_factory=dict)
+    """The parts of each player's model."""
     digests: dict[int, str] = field(default_factory=dict)
     """The hash of each player's model."""
     _worked: dict[int, list[str]] = field(default_factory=dict)
+    """Models that have worked for a player, the newest last."""
     _channels: dict[tuple[int, int], int] = field(default_factory=dict)
+    """MIDI channel, 0 to 15, by player and part."""
     _announced: dict[tuple[int, int], Program] = field(default_factory=dict)
+    """What was announced last, by player and part."""
 
     def seat(self, player: int) -> Seat:
         """The player's seat, to change."""

@@ -16,11 +16,13 @@ class Pulse:
     """
 
     clock: Clock
+    """Says when a tick is due."""
     interval: int
     act: Callable[[int, Nanoseconds], None]
     ahead: Nanoseconds = 0
     early: Nanoseconds = 0
     next: int | None = None
+    """Tick of the next pulse; None while it does not run."""
 
     def begin(self, now: Nanoseconds, tick: int | None = None) -> None:
         """Pulse from the first multiple at or after where the clock is at ``now``, or from ``tick`` on."""

@@ -20,9 +20,13 @@ MOST_REPLACED = 4
 @dataclass(slots=True)
 class _Open:
     ticket: int
+    """Number of the change, from 1."""
     message_of: MessageOf
+    """Makes the message for a ticket."""
     accepted: Callable[[], None]
+    """Called when the engine accepts."""
     refused: Callable[[str], None]
+    """Called with the reason when the engine refuses."""
     replaced: list[_Open] = field(default_factory=list)
     """Those that it replaced in the queue; the last of them holds if it is refused."""
 
@@ -39,9 +43,13 @@ class Tickets:
 
     send: Callable[[ToEngine], bool | None]
     _open: dict[Hashable, list[_Open]] = field(default_factory=dict)
+    """Open changes of each key, the oldest first."""
     _key_of: dict[int, Hashable] = field(default_factory=dict)
+    """Key by ticket."""
     _settled: dict[Hashable, list[Callable[[], None]]] = field(default_factory=dict)
+    """What is called once no change of a key is open."""
     _number: int = 0
+    """The last ticket."""
 
     def request(
         self,

@@ -25,6 +25,7 @@ class Author:
     """One text model. Every method takes a ``seed``; the same seed writes the same."""
 
     model: TextModel
+    """By characters; its alphabet is all that can be written."""
 
     def stream(
         self,

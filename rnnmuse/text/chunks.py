@@ -21,7 +21,9 @@ class Chunker:
     """
 
     unit: str = "word"
+    """One of UNITS."""
     _held: str = ""
+    """Characters of the chunk that has not ended."""
     _waiting: list[tuple[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -23,11 +23,13 @@ class Form:
     """
 
     name: str
+    """By which it is asked for."""
     syllables: tuple[int, ...]
     rhymes: str
     iambic: bool = False
     breaks: tuple[int, ...] = ()
     model: str = "verse"
+    """Name of the model that writes it unless another is asked for."""
     returns: Mapping[int, int] = field(default_factory=dict)
     alike: tuple[int, ...] = ()
     sections: tuple[str, ...] = ()

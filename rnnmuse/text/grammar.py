@@ -85,6 +85,7 @@ class Grammar:
     shares: NDArray[np.uint8]
     runs: NDArray[np.int64]
     _seen: dict[tuple[int, int, int], float] = field(default_factory=dict, repr=False)
+    """Probability of a part of speech after two others, kept once it was asked for."""
 
     def save(self, path: Path) -> None:
         np.savez_compressed(
@@ -232,6 +233,7 @@ class Syntax:
     follows: Follows
     words: int = 0
     verb: bool = False
+    """Whether the sentence has a verb."""
 
     @classmethod
     def begin(cls) -> Syntax:

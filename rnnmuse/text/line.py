@@ -164,15 +164,19 @@ class LineRules:
     """
 
     vocabulary: Vocabulary
+    """The words that there are."""
     syllables: int
     endings: NDArray[np.uint8]
     strong: Sequence[bool] | None = None
     final: bool = False
     offbeat: float = OFFBEAT
+    """Nats for each stress that misses the beat; below 0."""
     liking: Mapping[str, float] = field(default_factory=dict)
     worn: Collection[str] = ()
     _masks: dict[tuple[str, int, str, str], Bools] = field(default_factory=dict, repr=False)
+    """Characters that may come next, by prefix, syllables left, stage and what is awaited."""
     _bits: dict[str, int] = field(default_factory=dict, repr=False)
+    """Syllable counts of words that may end the line, by prefix."""
 
     def __post_init__(self) -> None:
         ends = self.endings[self.endings > 0]
@@ -216,20 +220,30 @@ class LineGuide:
     """One text's way through a line. ``stage``: "space" before a word, "word", "pause" after a mark."""
 
     rules: LineRules
+    """What the line must be."""
     left: int
+    """Syllables still to come."""
     syntax: Syntax
+    """Where its sentence stands."""
     stage: str = "space"
     prefix: str = ""
+    """Letters of the word that has begun."""
     must: str = ""
     """A word to be in the line."""
     must_count: int = 0
+    """Syllables of that word."""
     must_at: int = -1
     """Syllables left at which the word that must be in the line comes; -1 for none (any more)."""
     forced: tuple[int, ...] = ()
+    """Classes that come next whatever the rules say."""
     over: bool = False
+    """Whether the line has ended."""
     place: int = 0
+    """Where the next character stands on a grid of verse; a line has none: 0."""
     word: str = ""
+    """The last whole word."""
     first: bool = True
+    """Whether nothing of the line is written yet."""
 
     def mask(self) -> Bools:
         if self.forced:

@@ -38,7 +38,9 @@ class Words:
     """Lines of a song by phrase, and the syllables of each."""
 
     lines: tuple[str, ...]
+    """One for each phrase."""
     syllables: tuple[tuple[str, ...], ...]
+    """Of each line, in order."""
 
 
 def write_lyrics(
@@ -197,9 +199,13 @@ class Fit:
     """How words sit on a melody: notes with a syllable or a mark, stressed syllables, those of them on strong notes."""
 
     notes: int
+    """All notes of the part."""
     marked: int
+    """Notes with a syllable or a mark."""
     stressed: int
+    """Syllables that are stressed."""
     strong: int
+    """Stressed syllables on strong notes."""
 
 
 def fit(piece: Piece, index: int) -> Fit:

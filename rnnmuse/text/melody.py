@@ -24,7 +24,9 @@ class Phrase:
     """Notes of one breath: indexes of those that take a syllable, and whether each is metrically strong."""
 
     notes: tuple[int, ...]
+    """Indexes into the melody's notes."""
     strong: tuple[bool, ...]
+    """One for each of its notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Melody:
     notes: tuple[Note, ...]
     held: tuple[bool, ...]
     phrases: tuple[Phrase, ...]
+    """In the order of the notes."""
 
 
 def weight(piece: Piece, beat: float) -> int:

@@ -25,11 +25,15 @@ CAUGHT_UP = 64
 @dataclass(slots=True)
 class _Voice:
     model: TextModel
+    """Reads what all have written."""
     weight: float
+    """Its fader, 0 or more."""
     columns: NDArray[np.int64]
     """Index in the joined alphabet of each of the model's characters."""
     logits: Floats
+    """What it expects next, over its own characters."""
     state: State
+    """After what it has read."""
     at: int = 0
     """How much of the common text it has read."""
 

@@ -43,8 +43,11 @@ class Tones:
     """Tone and rhyme groups of characters. A character may have several; one that is in no group has none."""
 
     level: frozenset[str]
+    """Characters that may have a level tone."""
     oblique: frozenset[str]
+    """Characters that may have an oblique tone."""
     groups: dict[str, frozenset[str]]
+    """Rhyme groups by character."""
 
     def fits(self, character: str, tone: str) -> bool:
         """Whether it may have this tone; one that is in no group fits neither."""
@@ -88,12 +91,17 @@ class GridRules:
     """What is shared by the guides of one poem."""
 
     model: TextModel
+    """Writes the poem."""
     grid: Grid
+    """Lines and characters of a line."""
     order: str
+    """Four names of PATTERNS, one a line; they come again after four lines."""
     banned: Collection[str] = ()
+    """Characters that never come."""
     heads: tuple[int, ...] = ()
     """Classes with which the lines begin, for an acrostic; none without."""
     masks: dict[str, Bools] = field(default_factory=dict)
+    """Classes that may come, by tone or rhyme group."""
 
     def __post_init__(self) -> None:
         known = tones()
@@ -124,16 +132,22 @@ class GridGuide:
     """One poem's way over the grid, in the rhyme ``group`` drawn for it."""
 
     rules: GridRules
+    """Of the poem."""
     group: str
     forced: tuple[int, ...] = ()
+    """Classes that come next whatever the rules say."""
     musts: tuple[tuple[int, int], ...] = ()
     """Classes that must stand at places of the grid, as (place in reading order, class)."""
     line: int = 0
+    """Index of the line, from 0."""
     at: int = 0
+    """Index in the line, from 0."""
     seen: frozenset[int] = frozenset()
+    """Classes that the poem has already."""
     above: tuple[int, ...] = ()
     """The last characters, a line of them: the first is the one above the next."""
     over: bool = False
+    """Whether the last line has ended."""
 
     @property
     def place(self) -> int:

@@ -26,6 +26,7 @@ class Speech:
 
     speaker: str
     lines: tuple[str, ...]
+    """Without line ends."""
 
     @property
     def direction(self) -> bool:
@@ -37,6 +38,7 @@ class Scene:
     """Speeches and directions in order."""
 
     speeches: tuple[Speech, ...]
+    """As they are spoken."""
 
     def text(self) -> str:
         """As a script: names in capitals, directions in brackets."""

@@ -56,9 +56,13 @@ class Found:
     """A text that was found: its classes, where it stands now, its guide, its share of the weight."""
 
     classes: list[int]
+    """Of its characters, the new ones alone."""
     here: Here
+    """Where it goes on."""
     guide: Guide
+    """Its guide after it."""
     share: float
+    """0 to 1; all shares add up to 1."""
 
 
 def steer(

@@ -21,6 +21,7 @@ class Cue:
     start: float
     end: float
     text: str
+    """One line."""
 
 
 def timed(lines: Sequence[str], rate: float = 2.0, bar: float = 4.0) -> list[Cue]:

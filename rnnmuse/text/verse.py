@@ -41,7 +41,9 @@ class Line:
     text: str
     word: str
     here: Here
+    """To go on from, after its line end."""
     syntax: Syntax
+    """Where its sentence stands then."""
 
 
 @dataclass
@@ -56,13 +58,16 @@ class Poet:
     model: TextModel
     random: np.random.Generator
     temperature: float = 0.9
+    """Of the draw."""
     top_p: float = 0.95
+    """Above 0 to 1."""
     beam: int = BEAM
     required: Sequence[str] = ()
     banned: Collection[str] = ()
     liking: Mapping[str, float] = field(default_factory=dict)
     resampled: int = 0
     _vocabulary: Vocabulary | None = field(default=None, repr=False)
+    """Of the model; None before it is asked for."""
 
     @property
     def vocabulary(self) -> Vocabulary:

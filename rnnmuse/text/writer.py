@@ -45,6 +45,7 @@ class Writer:
 
     model: TextModel
     settings: Settings = field(default_factory=Settings)
+    """How it draws."""
     random: Random = field(default_factory=Random)
 
     def __post_init__(self) -> None:

@@ -115,7 +115,9 @@ class Listener:
     """A WebSocket client: what waits for it, and the addresses that it listens to, with what it last got."""
 
     page: Page = field(default_factory=Page)
+    """Messages that wait to be sent to it."""
     last: dict[str, Value | None] = field(default_factory=dict)
+    """Value last sent by address; None where none was."""
 
     def hear(self, address: str, value: Value) -> None:
         """A message came; it is passed on if it is listened to."""

@@ -37,13 +37,21 @@ class Settings:
     """What the web process serves. A port of None is not served, port 0 is a free one."""
 
     host: str
+    """Address that the stage listens at."""
     osc_port: int
+    """UDP port of the stage."""
     query_port: int | None
+    """TCP port of OSCQuery."""
     screen_port: int | None = None
+    """TCP port of the screen."""
     discovery: bool = False
+    """Whether it is announced on the local network."""
     screen_host: str = "127.0.0.1"
+    """Address that the screen listens at."""
     token: str = ""
+    """A secret that the screen's address must carry; empty where none is needed."""
     allow: tuple[str, ...] = ()
+    """IP addresses and networks that may open the screen; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +59,13 @@ class Report:
     """What the web process serves now, and why it does not serve the rest: one line each."""
 
     query: int | None = None
+    """TCP port of OSCQuery; None where it is not served."""
     screen: int | None = None
+    """TCP port of the screen; None where it is not served."""
     discovery: bool = False
+    """Whether it is announced on the local network."""
     problems: tuple[str, ...] = ()
+    """One line each."""
 
 
 class Starts:

@@ -27,12 +27,18 @@ class Played:
     """A note of a player, or heard of the performer; ``end`` is infinite while it sounds."""
 
     player: int
+    """1 to 16; of the performer the one that hears the note."""
     channel: int
+    """MIDI channel, 1 to 16."""
     pitch: int
+    """MIDI note, 0 to 127."""
     velocity: int
+    """1 to 127."""
     start: float
+    """Beats of the recording."""
     end: float = math.inf
     heard: bool = False
+    """Whether the performer played it."""
 
 
 class Session:

@@ -21,11 +21,16 @@ class Call:
     """A message: ``word`` is the part of the address that varies, such as a parameter's name or a part's number."""
 
     address: str
+    """The whole address."""
     client: Client
+    """Who sent it, and gets the answer."""
     player: int
+    """1 to 16; 0 where the address has none."""
     word: str
     _reply: Reply
+    """Sends an answer."""
     _fail: Fail
+    """Sends an error."""
 
     def answer(self, *values: Any) -> None:
         """Answer at the address that was asked."""
