@@ -88,6 +88,7 @@ class Place:
     """The syllable."""
     line: int
     offset: float
+    """Beats."""
 
 
 def set_words(

@@ -63,10 +63,12 @@ class Design:
     """Draws what the music and the settings leave open."""
     traits: Traits | None = None
     profile: tuple[float, ...] = ()
+    """(PROFILE,), as `rnnmuse.cover.traits.profile_of` gives it; empty without music."""
     mood: str = ""
     look: str = DEFAULT
     palette: str = ""
     strength: float = 1.0
+    """0 to 3."""
     title: str = ""
     """Empty for none."""
     artist: str = ""

@@ -102,6 +102,7 @@ class Lettering:
     colour: Colour
     """Red, green and blue, 0 to 255."""
     contrast: float
+    """A ratio, 1 to 21 (WCAG 2.2)."""
     size: int
 
 

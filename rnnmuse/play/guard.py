@@ -41,6 +41,7 @@ class _Place:
     one before it, the steps that led there, and how many of the corpus's figures they are in a row."""
 
     grid: int
+    """Position in 24ths of a beat."""
     top: int
     before: int = -1
     """The top note before; -1 for none."""
@@ -49,7 +50,7 @@ class _Place:
     steps: tuple[int, ...] = ()
     """The newest last."""
     run: int = 0
-    """How many steps in a row the corpus has too."""
+    """Figures in a row that the corpus has too; one ends at each step."""
 
 
 Saved = dict[int, _Place]

@@ -68,6 +68,7 @@ class Phrasing:
 
     heard: list[Bar]
     beats: float
+    """Beats (quarters) of a bar."""
     random: Random
     """Draws what is done with a bar."""
     key_at: Callable[[float], Key | None]

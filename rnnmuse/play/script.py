@@ -27,8 +27,11 @@ class Cue:
     """
 
     start: int
+    """Position in 24ths of a beat."""
     end: int
+    """Position in 24ths of a beat."""
     part: int
+    """Index of the part class."""
     pitches: tuple[int, ...] = ()
     velocity: int = 80
     """1 to 127."""
@@ -45,7 +48,9 @@ class Script:
     """
 
     until: int = 0
+    """Position in 24ths of a beat."""
     edges: list[tuple[int, int, Cue]] = field(default_factory=list)
+    """Grid position, 1 for a beginning or 0 for an end, and the cue."""
     chosen: dict[tuple[int, int, str, int], int] = field(default_factory=dict)
     """MIDI note of a cue, by its start, part, role and voice."""
 

@@ -128,6 +128,7 @@ class Log:
     entries: list[dict[str, Any]]
     """In order, as JSON objects."""
     broken: int = 0
+    """Line of the file, from 1."""
     closed: bool = False
     last: str = FIRST
     """Hash of the last entry, SHA-256 in hex."""

@@ -43,6 +43,7 @@ class PlayedNote:
     begins: dict[Nanoseconds, Planned] = field(default_factory=dict)
     """Its begin for each look-ahead in nanoseconds."""
     channels: dict[Nanoseconds, int] = field(default_factory=dict)
+    """MIDI channel, 0 to 15."""
 
 
 class Notes:

@@ -28,10 +28,13 @@ class Form:
     rhymes: str
     iambic: bool = False
     breaks: tuple[int, ...] = ()
+    """Indexes of lines, from 0."""
     model: str = "verse"
     """Name of the model that writes it unless another is asked for."""
     returns: Mapping[int, int] = field(default_factory=dict)
+    """Index of the earlier line by that of the line that returns, from 0."""
     alike: tuple[int, ...] = ()
+    """Indexes of lines, from 0."""
     sections: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

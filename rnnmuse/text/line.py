@@ -167,6 +167,7 @@ class LineRules:
     """The words that there are."""
     syllables: int
     endings: NDArray[np.uint8]
+    """(words,): the syllables of each word that may end the line, 0 for the others."""
     strong: Sequence[bool] | None = None
     final: bool = False
     offbeat: float = OFFBEAT

@@ -37,6 +37,7 @@ class Played:
     start: float
     """Beats of the recording."""
     end: float = math.inf
+    """Beats of the recording."""
     heard: bool = False
     """Whether the performer played it."""
 
