@@ -252,6 +252,12 @@ class StageClient:
         """Address, code and text of every error that the client got."""
         return [message.arguments for message in self.received("/rnnmuse/error")]
 
+    def faults(self) -> list[tuple[Any, ...]]:
+        """The errors, whoever got them, that are the stage's own: a handler that raised, or a model that failed."""
+        self.received()
+        errors = {m.arguments for got in self._received.values() for m in got if m.address == "/rnnmuse/error"}
+        return sorted(error for error in errors if error[1] == "internal" or " failed (" in error[2])
+
     # -- time -----------------------------------------------------------------------------------------------
 
     @property

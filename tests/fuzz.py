@@ -85,7 +85,7 @@ def stage() -> Iterator[Try]:
             made.send("/rnnmuse/ping", count, client=other)  # a mutant may send the answers of the first elsewhere
             answers = [m.arguments for m in made.received("/rnnmuse/pong", client=other)]
             assert (count,) in answers, "a ping is not answered"
-            wrong = [error for error in made.errors() if error[1] == "internal"]
+            wrong = made.faults()
             assert not wrong, wrong[0]
 
     try:

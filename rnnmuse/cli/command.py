@@ -79,6 +79,8 @@ class Group(TyperGroup):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        if hasattr(click.exceptions, "NoSuchCommand"):  # from click 8.4 on it says itself which command was meant
+            self.suggest_commands = False
         _describe(self)
 
 

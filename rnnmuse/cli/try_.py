@@ -90,8 +90,8 @@ def _play(card: SoundOut, browser: bool) -> None:
 
         stage.closers.append(add_web("127.0.0.1", stage.port, None, False, Screen(port=0, browser=browser)))
         say(f"A {STYLE} band plays {CHART} on {card.card}; OSC on port {stage.port}. Ctrl-C ends.\n{ASK}")
+        stage.take("/rnnmuse/harmony/chart", CHART)
         stage.take("/rnnmuse/band", STYLE)
-        stage.take("/rnnmuse/harmony/chart", CHART)  # after it: a band brings a chart of its own
         stage.take("/rnnmuse/transport/play")
 
         def press(key: str) -> None:

@@ -63,10 +63,17 @@ def draw(
     temperature: float = 1.0,
     top_p: float = 1.0,
     mask: Mask | None = None,
+    lean: NDArray[np.float32] | None = None,
 ) -> int:
-    """As `sample`, from ``weights`` (classes,): probabilities, which need not sum to 1."""
+    """As `sample`, from ``weights`` (classes,): probabilities, which need not sum to 1.
+
+    ``lean`` (classes,) are finite nats, of any size, by which each class is likelier.
+    """
     if mask is not None:
         weights = weights * mask
+    if lean is not None:  # against the class that may come and leans most: no sum of what may come is 0 or infinite
+        top = np.maximum.reduce(lean, initial=-np.inf, where=weights > 0)
+        weights = weights * np.exp(np.minimum(lean - top, 0))
     most = np.maximum.reduce(weights)
     if most <= 0:
         raise ValueError("mask: allows no class")

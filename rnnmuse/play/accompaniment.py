@@ -116,7 +116,7 @@ def voiced(
     high: int = HIGHEST_CHORD,
     above: int = 128,
 ) -> tuple[int, ...]:
-    """``count`` pitches of a chord, rising, between ``low`` and ``high`` and beneath ``above``.
+    """``count`` pitches of a chord, rising, between ``low`` and ``high`` (an octave at least) and beneath ``above``.
 
     They move as little as can be from the pitches ``before``; third and seventh come first, then root and fifth.
     """
@@ -127,7 +127,7 @@ def voiced(
         wanted = [steps[s] for s in order][:3]
     while len(wanted) < count:
         wanted.append(wanted[len(wanted) % len(steps)])
-    top = max(low + 12, min(high, above - 1))
+    top = min(127, max(low + 12, min(high, above - 1)))
     places = [[p for p in range(low, top + 1) if p % 12 == pc] for pc in wanted]
     if not all(places):
         return tuple(sorted(p[0] for p in places if p))

@@ -444,10 +444,7 @@ class Player:
         if isinstance(mask, list) and sum(mask) == 1:
             value = mask.index(True)
         elif head in (BEATS, SUB, PITCH):
-            weights = expected.weights(head)
-            if lean is not None:
-                weights = weights * np.exp(lean)
-            value = draw(weights, self.random, self.temperature, self.top_p, mask)
+            value = draw(expected.weights(head), self.random, self.temperature, self.top_p, mask, lean)
         else:
             logits = expected.logits(head)
             if lean is not None:

@@ -777,9 +777,17 @@ class StreamPlayer:
         part, out = self._hearing(), list[Cue]()
         for stroke in self._phrasing.bar(self._bar, start / GRID, closes):
             at, end = (start + round(beat * GRID) for beat in (stroke.start, stroke.start + stroke.length))
-            pitches = (stroke.pitch,) if stroke.pitch >= 0 else ()
-            out.append(Cue(at, max(at + 1, end - 1), part, pitches, stroke.velocity))
+            pitches = tuple(self._bounded([stroke.pitch])) if stroke.pitch >= 0 else ()
+            if pitches or stroke.pitch < 0:
+                out.append(Cue(at, max(at + 1, end - 1), part, pitches, stroke.velocity))
         return out
+
+    def _bounded(self, pitches: Sequence[int]) -> list[int]:
+        """The pitches, by octaves, between the lowest and the highest note; without those that have no place there."""
+        low, high = int(self.parameters["low"]), int(self.parameters["high"])
+        places = [[p for p in range(pitch % 12, 128, 12) if low <= p <= high] for pitch in pitches]
+        nearest = [min((abs(p - pitch), p) for p in own) for pitch, own in zip(pitches, places, strict=True) if own]
+        return [p for _, p in nearest]
 
     def _accompaniment(self, start: int, pattern: Pattern) -> list[Cue]:
         out, touch = list[Cue](), self._touch()
@@ -877,7 +885,8 @@ class StreamPlayer:
         """What a cue plays in the harmony that holds now."""
         beat = max(cue.start, self.player.grid) / GRID
         if not cue.role and self._phrasing is not None:
-            return self._phrasing.open(beat, self.player.state.last[cue.part], self.player.rules.strong(cue.start))
+            last, strong = self.player.state.last[cue.part], self.player.rules.strong(cue.start)
+            return self._bounded(self._phrasing.open(beat, last, strong))
         name = self.parameters["chord"] or self._listening.at(beat).chord
         key = self._key_at(beat)
         chord = parse_chord(name) if name else None
@@ -901,10 +910,14 @@ class StreamPlayer:
             span = (
                 RANGES["chords"] if self.mode == "free" else (accompaniment.LOWEST_CHORD, accompaniment.HIGHEST_CHORD)
             )
+            span = (max(low, span[0]), min(high, span[1]))
+            if span[1] - span[0] < 11:
+                span = (low, high)
             voices = accompaniment.voiced(
                 chord.pitch_classes, chord.root, cue.voices, self._voicing[1],
-                max(low, span[0]), min(high, span[1]), 128 if self.mode == "free" else max(64, top),
+                *span, 128 if self.mode == "free" else max(64, top),
             )  # fmt: skip
+            voices = tuple(pitch for pitch in voices if low <= pitch <= high)
             self._voicing = (asked, voices)
         voices = self._voicing[1]
         return (voices[cue.voice],) if cue.voice < len(voices) else ()

@@ -141,3 +141,9 @@ def test_the_shell_can_complete(shell, monkeypatch):
     monkeypatch.setenv("_RNNMUSE_COMPLETE", f"source_{shell}")
     done = CliRunner().invoke(ROOT, [], prog_name="rnnmuse")
     assert "_RNNMUSE_COMPLETE" in done.output
+
+
+def test_an_unknown_command_has_one_proposal():
+    done = CliRunner().invoke(ROOT, ["covr"])
+    assert done.exit_code == 2
+    assert done.output.count("Did you mean 'cover'?") == 1

@@ -55,6 +55,24 @@ def test_whatever_the_logits_the_class_is_allowed(values, temperature, top_p, se
     assert 0 <= sample(logits, Random(seed), temperature, top_p) < len(values)
 
 
+@pytest.mark.parametrize("steep", [-200.0, -6.0, -0.5, 0.5, 6.0, 200.0])
+@pytest.mark.parametrize("allowed", [range(32), range(3), range(20, 32), (0, 31)])
+@pytest.mark.parametrize("temperature", [0.0, 0.001, 1.0, 5.0])
+def test_a_lean_of_any_size_draws_as_logits_do(steep, allowed, temperature):
+    logits = np.linspace(-18, 0, 32, dtype=np.float32) * np.tile([1, 0.5], 16).astype(np.float32)
+    lean, mask = np.arange(32, dtype=np.float32) * np.float32(steep), np.isin(np.arange(32), allowed)
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        drawn = [draw(np.exp(logits), Random(k), temperature, 0.9, mask, lean) for k in range(40)]
+    assert drawn == [sample(logits + lean, Random(k), temperature, 0.9, mask) for k in range(40)]
+
+
+def test_a_lean_to_a_class_that_cannot_come_is_none():
+    weights, lean = np.array([0, 1e-8, 1e-8, 0, 0, 0, 1], np.float32), np.array([500, 0, 0, 0, 0, 0, -500], np.float32)
+    assert {draw(weights, Random(k), lean=lean) for k in range(30)} == {1, 2}
+    with pytest.raises(ValueError, match="mask"):
+        draw(weights, Random(0), mask=weights > 1, lean=lean)
+
+
 def test_temperature_zero_is_the_likeliest_and_no_class_is_an_error():
     assert all(sample(LOGITS, Random(i), 0.0) == 0 for i in range(20))
     with pytest.raises(ValueError, match="mask"):

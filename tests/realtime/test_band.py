@@ -42,6 +42,34 @@ def test_one_message_is_a_band_in_the_chart_with_every_role_in_every_phrase(styl
     stage.close()
 
 
+@pytest.mark.parametrize("settles", [False, True])
+def test_a_chart_that_was_given_wins_and_one_that_is_refused_does_not(settles):
+    for given, holds in (("Am7 | D7 |", "Am7 | D7 |"), ("Am7 | H7 |", CHARTS["pop"])):
+        stage = StageClient()
+        stage.send("/rnnmuse/harmony/chart", given)
+        if settles:
+            stage.settle()
+        stage.send("/rnnmuse/band", "pop")
+        stage.settle()
+        assert stage.ask("/rnnmuse/harmony/chart") == (holds,)
+        assert stage.engine.engine.harmony.chart.text == holds
+        stage.run(5.0)
+        assert {sent.player for _, sent in begun(stage)} == set(SEATS)
+        stage.close()
+
+
+def test_another_style_brings_its_chart_and_leaves_a_given_one():
+    stage = StageClient()
+    stage.send("/rnnmuse/band", "pop")
+    stage.settle()
+    stage.send("/rnnmuse/band", "folk")
+    assert stage.ask("/rnnmuse/harmony/chart") == (CHARTS["folk"],)
+    stage.send("/rnnmuse/harmony/chart", "Em | A7 |")
+    stage.send("/rnnmuse/band", "game")
+    assert stage.ask("/rnnmuse/harmony/chart") == ("Em | A7 |",)
+    stage.close()
+
+
 @pytest.mark.parametrize("metre", [(3, 4), (7, 8)])
 def test_a_band_plays_in_other_metres(metre):
     stage = StageClient()

@@ -18,7 +18,7 @@ from rnnmuse.realtime.rig import open_rig, save_rig
 from rnnmuse.realtime.stage import Settings
 from rnnmuse.realtime.supervisor import MOST_FAILURES, SLOWEST_LOAD, STALLED, WINDOW
 from rnnmuse.session import messages as m
-from rnnmuse.testing import LOOK, RecordingOutput, StageClient, shared_model
+from rnnmuse.testing import LOOK, ME, RecordingOutput, StageClient, shared_model
 
 CASES = Path(__file__).parents[1] / "cases"
 MIDI_CLOCK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
@@ -951,3 +951,27 @@ def test_the_stage_says_what_made_the_music(stage):
     _, kind, share, *_ = stage.ask("/rnnmuse/provenance")
     assert kind == COMPOSITE
     assert share == pytest.approx(1 / (1 + stage.stage.notes.count), abs=1e-6)
+
+
+def test_a_subscription_with_a_port_moves_the_answers_of_its_sender_alone(stage):
+    moved = Client(ME.host, 1)
+    stage.send("/rnnmuse/subscribe", 60, 0.5, 1)
+    before = len(stage.received())
+    stage.send("/rnnmuse/ping", 7)
+    stage.send("/rnnmuse/ping", 8, client=OTHER)
+    stage.send("/rnnmuse/player/1/mode", "loud")
+    assert [n.arguments for n in stage.received("/rnnmuse/pong", moved)] == [(7,)]
+    assert [n.arguments for n in stage.received("/rnnmuse/pong", OTHER)] == [(8,)]
+    assert stage.received("/rnnmuse/error", moved)[0].arguments[1] == "range"
+    assert len(stage.received()) == before
+    stage.send("/rnnmuse/reply_to", ME.port)
+    stage.send("/rnnmuse/ping", 9)
+    assert stage.received()[-1].arguments == (9,)
+
+
+def test_a_fault_is_found_whoever_is_told_of_it(stage, monkeypatch):
+    monkeypatch.setattr(stage.stage.about, "_stats", lambda: 1 / 0)
+    stage.send("/rnnmuse/reply_to", 1)
+    stage.send("/rnnmuse/stats")
+    assert not stage.errors()
+    assert [error[:2] for error in stage.faults()] == [("/rnnmuse/stats", "internal")]

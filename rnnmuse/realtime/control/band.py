@@ -27,6 +27,8 @@ class BandControl:
         self._transport, self._tickets, self._harmony, self._take = transport, tickets, harmony, take
         self.style = ""
         self.values = dict(GIVEN)
+        self._chart = ""
+        """The chart that the band brought, where none was given."""
         self._ending: list[Call] = []
 
     def band(self, call: Call, style: str) -> None:
@@ -40,8 +42,7 @@ class BandControl:
         running = self._transport.clock.running
         if not running:
             self._take("/rnnmuse/transport/tempo", TEMPOS[style])
-        if not self._harmony.values["chart"]:
-            self._take("/rnnmuse/harmony/chart", CHARTS[style])
+        self._tickets.when_settled(("harmony", "chart"), self._bring_chart)
         for player, role in SEATS.items():
             at = f"/rnnmuse/player/{player}"
             self._take(f"{at}/model", MODELS[role])
@@ -52,6 +53,12 @@ class BandControl:
             self._take(f"{at}/mode", "free")
         if not running:
             self._take("/rnnmuse/transport/play")
+
+    def _bring_chart(self) -> None:
+        """The style's own chart, unless one was given; it was settled whether the engine took one on its way."""
+        if self.style and self._harmony.values["chart"] in ("", self._chart):
+            self._chart = CHARTS[self.style]
+            self._take("/rnnmuse/harmony/chart", self._chart)
 
     def get_band(self, call: Call) -> None:
         call.answer(self.style)
