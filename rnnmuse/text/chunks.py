@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rnnmuse.text.pronounce import divided, syllables, words_of
 
@@ -24,7 +24,6 @@ class Chunker:
     """One of UNITS."""
     _held: str = ""
     """Characters of the chunk that has not ended."""
-    _waiting: list[tuple[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
