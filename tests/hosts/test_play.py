@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from echo import jack, program, until
-from programs import fluidsynth, heard, missing, voices
+from programs import fluidsynth, heard, in_full, missing, voices
 from sound import attacks, off_the_grid, read
 
 from rnnmuse.bridges.synth import soundfont
@@ -72,6 +72,7 @@ def test_a_player_that_is_ended_leaves_no_voice(tmp_path):
 
 
 @pytest.mark.skipif(bool(missing("jack_rec")), reason="jack_rec is not installed")
+@in_full
 def test_a_file_is_heard_on_the_sound_card_in_time(tmp_path):
     try:
         import sounddevice  # noqa: F401

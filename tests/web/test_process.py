@@ -123,8 +123,9 @@ def test_with_nothing_to_serve_it_ends_and_is_not_started_again(fake):
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from rnnmuse.web.process import WebProcess
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 made = WebProcess("127.0.0.1", int(sys.argv[1]), 0, report=lambda report: print(made.pid, report.query, flush=True))
 time.sleep(600)
 """
@@ -138,7 +139,10 @@ def test_it_ends_with_its_parent_however_that_ends(fake, sign):
         pid, port = map(int, parent.stdout.readline().split())
         assert json.loads(get(port, "/?HOST_INFO"))["NAME"] == "rnnmuse"
         parent.send_signal(sign)
-        parent.wait(PATIENCE)
+        try:
+            parent.wait(PATIENCE)
+        finally:
+            parent.kill()
         assert gone(pid)
         parent.stderr.read()
 
