@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rnnmuse.bridges import osc
@@ -38,6 +38,9 @@ class Live:
         assert self.process.stdout is not None
         port = int(self.process.stdout.readline().rsplit(":", 1)[1])
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # what is not read for a while, such as hundreds of errors, would cost it the ends of notes: SO_RCVBUFFORCE
+        with suppress(PermissionError):
+            self.socket.setsockopt(socket.SOL_SOCKET, 33, 16_000_000)
         self.socket.bind(("127.0.0.1", 0))
         self.to = ("127.0.0.1", port)
         self.sounding: set[tuple[str, int]] = set()
@@ -148,9 +151,9 @@ def reaction() -> None:
         echo.kill()
         ratio = statistics.median(getter) / statistics.median(bare)
         print(f"getter: {shares(getter)}; {ratio:.1f} x a bare echo ({shares(bare)})")
-        for mode in ("accompany", "harmonise"):
+        for mode in ("accompany",):
             made.send("/rnnmuse/player/1/mode", mode)
-            made.send("/rnnmuse/player/1/param/steady", 0.0)  # each note is answered on the spot, without a pattern
+            made.send("/rnnmuse/player/1/param/steady", 0)  # each note is answered on the spot, without a pattern
             answers = []
             for turn in range(1000 // SHARE):
                 time.sleep(0.07 + 0.013 * (turn % 10))
