@@ -436,7 +436,7 @@ class Harmony:
                                   one.source)  # fmt: skip
             else:
                 out.append(one)
-            at = one.until
+            at = max(one.until, at + 1 / PPQ)  # a half bar may end between two ticks
         return out
 
     def maps(self, beat: float, beats: float = 16.0) -> tuple[list[Key], list[ChordSymbol]]:

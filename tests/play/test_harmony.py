@@ -182,3 +182,15 @@ def test_a_melody_in_six_eight_and_a_change_of_metre():
     harmony.set_metre(Metre(4, 4, 12 * PPQ))
     assert harmony.at(13.0).chord == "C"
     assert harmony.at(16.0).chord == "G7"
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 11, 13])
+@pytest.mark.parametrize("metre", [Metre(4, 4), Metre(7, 8), Metre(5, 16)])
+def test_chords_that_change_between_two_ticks_come_one_after_another(count, metre):
+    harmony = Harmony(metre=metre)
+    harmony.give_chart(" ".join(["C", "D", "E", "F", "G", "A", "B"][k % 7] for k in range(count)), 0.0)
+    for beat in (0.0, 0.5, 7.3, 1e6):
+        coming = harmony.coming(beat)
+        assert coming
+        assert all(a.until <= b.until for a, b in zip(coming, coming[1:], strict=False))
+        assert coming[-1].until >= beat + 16 - 1e-3
