@@ -1,5 +1,6 @@
 """The harmony of a stage: what is given wins, what is heard is decided once a half bar."""
 
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -10,7 +11,7 @@ from rnnmuse.events import Note
 from rnnmuse.music.piece import ChordSymbol, Key, Part, Piece
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
 from rnnmuse.play import degrees
-from rnnmuse.play.harmony import Harmony, follow, key_of_chords
+from rnnmuse.play.harmony import HalfBar, Harmony, follow, key_of_chords
 
 AMEN = [(64, 2), (65, 2), (64, 4), (67, 2), (65, 2), (64, 2), (62, 2), (60, 4)]
 
@@ -192,5 +193,11 @@ def test_chords_that_change_between_two_ticks_come_one_after_another(count, metr
     for beat in (0.0, 0.5, 7.3, 1e6):
         coming = harmony.coming(beat)
         assert coming
-        assert all(a.until <= b.until for a, b in zip(coming, coming[1:], strict=False))
+        assert all(a.until <= b.until for a, b in pairwise(coming))
         assert coming[-1].until >= beat + 16 - 1e-3
+
+
+def test_the_chords_to_come_end_where_a_half_bar_does_not_go_on(monkeypatch):
+    harmony = Harmony()
+    monkeypatch.setattr(harmony, "at", lambda beat: HalfBar(0.0, 4.0, "C"))  # as of a place that lies behind
+    assert len(harmony.coming(4.0)) == 1
