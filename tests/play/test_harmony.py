@@ -199,5 +199,5 @@ def test_chords_that_change_between_two_ticks_come_one_after_another(count, metr
 
 def test_the_chords_to_come_end_where_a_half_bar_does_not_go_on(monkeypatch):
     harmony = Harmony()
-    monkeypatch.setattr(harmony, "at", lambda beat: HalfBar(0.0, 4.0, "C"))  # as of a place that lies behind
+    monkeypatch.setattr(Harmony, "at", lambda self, beat: HalfBar(0.0, 4.0, "C"))  # as of a place that lies behind
     assert len(harmony.coming(4.0)) == 1
