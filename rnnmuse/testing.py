@@ -258,6 +258,12 @@ class StageClient:
         errors = {m.arguments for got in self._received.values() for m in got if m.address == "/rnnmuse/error"}
         return sorted(error for error in errors if error[1] == "internal" or " failed (" in error[2])
 
+    def forget(self) -> None:
+        """Forget every message that came so far, so that a long test stays small."""
+        self._received.clear()
+        self.stage.server.__dict__.get("sent", []).clear()
+        self._read = 0
+
     # -- time -----------------------------------------------------------------------------------------------
 
     @property

@@ -86,6 +86,7 @@ def stage() -> Iterator[Try]:
             answers = [m.arguments for m in made.received("/rnnmuse/pong", client=other)]
             assert (count,) in answers, "a ping is not answered"
             wrong = made.faults()
+            made.forget()
             assert not wrong, wrong[0]
 
     try:
