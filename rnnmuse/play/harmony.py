@@ -395,7 +395,7 @@ class Harmony:
         if start < self._start - 1e-9:
             found = next((one for one in reversed(self._past) if one.beat <= beat < one.until), None)
             return found or HalfBar(start, until, key=self.key)
-        if self._decided is not None and start < self._decided.until - 1e-9:
+        if self._decided is not None and beat < self._decided.until - 1e-9:
             return self._decided
         return self._foretell(beat, start, until)
 

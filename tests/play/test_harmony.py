@@ -201,3 +201,19 @@ def test_the_chords_to_come_end_where_a_half_bar_does_not_go_on(monkeypatch):
     harmony = Harmony()
     monkeypatch.setattr(Harmony, "at", lambda self, beat: HalfBar(0.0, 4.0, "C"))  # as of a place that lies behind
     assert len(harmony.coming(4.0)) == 1
+
+
+@pytest.mark.parametrize("change", [0.5, 1.0, 1.5])
+def test_what_was_decided_ends_where_it_ends_although_the_metre_changes_within_it(change):
+    harmony = Harmony(metre=Metre(4, 4))
+    for late, pitch in enumerate((60, 64, 67)):
+        harmony.hear(0.01 * late, pitch, 90)
+    decided = harmony.at(0.1)
+    harmony.set_metre(Metre(4, 4, round(change * PPQ)))
+    assert harmony.at(change).chord == decided.chord
+    for beat in (decided.until, decided.until + 0.3, decided.until + 3.0):
+        assert harmony.at(beat).until > beat
+    coming = harmony.coming(change + 0.2)
+    assert coming
+    assert all(a.until < b.until for a, b in pairwise(coming))
+    assert len(coming) <= 16
