@@ -1,7 +1,7 @@
-"""`make soak`: the live stage under load, measured on the real processes. Not a test: it takes half an hour.
+"""`make soak`: the live stage under load, measured on the real processes. Not a test: it takes some hours.
 
 `python tests/soak.py start reaction idle timing cover eight attacks sclang signals engines ports triggers hostile flood
-beside` runs some of it, QUICK=1 a tenth of each.
+beside band day` runs some of it, QUICK=1 a tenth of each.
 """
 
 from __future__ import annotations
@@ -373,11 +373,12 @@ def attacks() -> None:
 
 if __name__ == "__main__":
     sys.modules["soak"] = sys.modules["__main__"]  # these need Live, from here
+    from soak_band import band, day
     from soak_hostile import beside, flood, hostile, triggers
     from soak_kills import engines, ports, signals
 
     measured = (start, reaction, idle, timing, cover, eight, attacks, sclang, signals, engines, ports)
-    parts = {f.__name__: f for f in (*measured, triggers, hostile, flood, beside)}
+    parts = {f.__name__: f for f in (*measured, triggers, hostile, flood, beside, band, day)}
     if sys.argv[1:] == ["_echo"]:
         _echo()
     for wanted in sys.argv[1:] or parts:
