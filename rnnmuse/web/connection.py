@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rnnmuse.web.relay import Page
@@ -49,6 +50,7 @@ async def _receive(web: WebSocket, take: Callable[[str | bytes], None]) -> None:
     while (message := await web.receive())["type"] == "websocket.receive":
         text = message.get("text")
         take(text if text is not None else message.get("bytes") or b"")
+        await anyio.lowlevel.checkpoint()  # a client that floods does not keep another's panic waiting
 
 
 async def _until_over(work: Awaitable[Any], all_of_it: anyio.CancelScope) -> None:

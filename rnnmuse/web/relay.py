@@ -1,7 +1,10 @@
 """Between the stage's OSC and the clients of the web process, without a socket: the caller brings bytes and time.
 
 To a page, and from it, goes JSON: an array of an OSC address and its arguments. Two messages are the relay's own:
-``["live", 0 or 1]``, and a picture of the stream, which is its JPEG as a binary message.
+``["live", 0 or 1]``, and a picture of the stream, which is its JPEG as a binary message. A page that asks for it gets
+what comes within a frame together, as an array of messages.
+
+What pages set is held for a moment, and the last value of an address is sent: a flood of faders is a few messages.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from rnnmuse.bridges import osc
@@ -23,6 +27,10 @@ MOST_CHARACTERS = 4096
 """Characters of a message from a page."""
 WAITING = 512
 """Messages that may wait for a page; one that reads more slowly is closed."""
+FRAME = 1 / 60
+"""Seconds between two messages to a page that gets them together."""
+PACE, PORTION = 0.01, 16
+"""Seconds between two portions of values that pages set, and values in one."""
 TOGETHER, QUESTIONS = 8, 32
 """Getters in a packet, and getters that are asked before the stage has answered."""
 OURS = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/reply_to", "/rnnmuse/watch")
@@ -46,9 +54,13 @@ _ASKED = -7707  # and of its /rnnmuse/ping behind the getters that it asks
 
 
 class Page:
-    """What waits for one client; of the pictures only the newest. ``slow`` is set when it does not keep up."""
+    """What waits for one client; of the pictures only the newest. ``slow`` is set when it does not keep up.
 
-    def __init__(self) -> None:
+    ``frame`` seconds lie between two messages to it, and what has come meanwhile goes together; 0: each by itself.
+    """
+
+    def __init__(self, frame: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
+        self._frame, self._now, self._sent = frame, now, -frame
         self.slow = asyncio.Event()
         self._ready = asyncio.Event()
         self._waiting: deque[str | bytes] = deque()
@@ -78,6 +90,14 @@ class Page:
         while not (self._waiting or self._values or self._picture):
             self._ready.clear()
             await self._ready.wait()
+        if self._frame and (self._values or self._waiting):
+            if (rest := self._sent + self._frame - self._now()) > 0:
+                await asyncio.sleep(rest)
+            self._sent = self._now()
+            texts = [*self._values.values(), *self._waiting]
+            self._values.clear()
+            self._waiting.clear()
+            return f"[{','.join(map(str, texts))}]"
         if self._values:
             return self._values.pop(next(iter(self._values)))
         if self._waiting:
@@ -111,6 +131,10 @@ class Relay:
         """Whether ``state`` is known."""
         self._questions: deque[str] = deque()
         self._wanted: set[str] = set()
+        self._held: dict[str, list[Any]] = {}
+        self._paced = 0.0
+        self.holds = asyncio.Event()
+        """Set while values wait for `pace`."""
 
     def connected(self, send: Callable[[bytes], None], urgent: Callable[[bytes], None] | None = None) -> None:
         """There is a connection to the stage; ``send`` takes a packet, ``urgent`` one that waits behind no other."""
@@ -120,6 +144,8 @@ class Relay:
     def lost(self) -> None:
         """The connection is gone."""
         self._send, self._subscribed, self.whole = None, False, False
+        self._held.clear()
+        self.holds.clear()
         self._turn(False)
 
     def tick(self) -> None:
@@ -169,9 +195,9 @@ class Relay:
         for page in self.pages:
             page.put(text)
 
-    def join(self) -> Page:
-        """A new page."""
-        page = Page()
+    def join(self, frame: float = 0.0) -> Page:
+        """A new page; ``frame`` as for `Page`."""
+        page = Page(frame, self.now)
         page.put(json.dumps(["live", int(self.live)]))
         if self.whole:
             page.put(self._whole())
@@ -199,7 +225,9 @@ class Relay:
     def take(self, page: Page, text: str) -> None:
         """A message from a page: checked, and sent to the stage, which tells every client what holds then.
 
-        What cannot be sent is answered with one /rnnmuse/error, as the stage would.
+        A value goes at once, or with the next portion of `pace` if one has just gone; what is not a value goes at
+        once, after the values that came before. What cannot be sent is answered with one /rnnmuse/error, as the stage
+        would.
         """
         address = ""
         try:
@@ -211,9 +239,31 @@ class Relay:
             return
         if not values and not self.whole:
             self._wanted.add(address)
-        send(osc.build(address, values))
+        row = KNOWN[address].row
+        if values and row.access == "rw" and not row.free:
+            self._held.pop(address, None)  # the last value comes last
+            self._held[address] = values
+            if self.now() - self._paced >= PACE:
+                self.pace()
+            else:
+                self.holds.set()
+        else:
+            while self._held:
+                self.pace()
+            send(osc.build(address, values))
         if address == "/rnnmuse/cover/stream" and values:
             self._pictures = bool(values[0])
+
+    def pace(self) -> None:
+        """Send a portion of the values that pages set; called every `PACE` seconds while ``holds`` is set."""
+        self._paced = self.now()
+        portion = list(islice(self._held, PORTION))
+        packets = [osc.build(address, self._held.pop(address)) for address in portion]
+        if self._send is not None:
+            for packet in packets:
+                self._send(packet)
+        if not self._held:
+            self.holds.clear()
 
     def send(self, address: str, values: list[Any]) -> None:
         """A message of this server itself, checked as a page's; ProtocolError for what the stage would not take."""

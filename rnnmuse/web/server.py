@@ -28,7 +28,7 @@ from rnnmuse.system import MACHINE
 from rnnmuse.web.connection import carry, is_own
 from rnnmuse.web.files import Takes, cover
 from rnnmuse.web.gate import Gate
-from rnnmuse.web.relay import MOST_CHARACTERS, Relay
+from rnnmuse.web.relay import FRAME, MOST_CHARACTERS, PACE, Relay
 from rnnmuse.web.session import Session
 from rnnmuse.web.training import Training
 from rnnmuse.web.uploads import Uploads
@@ -93,7 +93,7 @@ def application(
             await web.close()
             return
         await web.accept()
-        joined = relay.join()
+        joined = relay.join(FRAME if "together" in web.query_params else 0.0)
         joined.put(takes.state())
         joined.put(training.state())
         try:
@@ -178,8 +178,15 @@ async def _listen(
         if writer.transport.get_write_buffer_size() < UNSENT:
             writer.write(slip.encode(packet))
 
+    async def keep_pace() -> None:
+        while True:
+            await relay.holds.wait()
+            await asyncio.sleep(PACE)
+            relay.pace()
+
     decoder = slip.Decoder(osc.MAX_BYTES)
     relay.connected(send, send_urgent)
+    pacing = asyncio.create_task(keep_pace())
     try:
         while not reader.at_eof():
             relay.tick()
@@ -187,6 +194,7 @@ async def _listen(
                 for packet in decoder.feed(await reader.read(65536)):
                     relay.packet(packet)
     finally:
+        pacing.cancel()
         relay.lost()
 
 

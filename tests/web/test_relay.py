@@ -6,7 +6,7 @@ import json
 import pytest
 
 from rnnmuse.bridges import osc
-from rnnmuse.web.relay import LEASE, MOST_CHARACTERS, QUESTIONS, RENEW, SILENCE, STATE, WAITING, Relay
+from rnnmuse.web.relay import LEASE, MOST_CHARACTERS, PACE, QUESTIONS, RENEW, SILENCE, STATE, WAITING, Page, Relay
 
 
 class Bench:
@@ -343,3 +343,51 @@ def test_damaged_packets_are_passed_over(bench):
     assert came(page) == [["/rnnmuse/models", "b'blob'"]]
     bench.relay.packet(osc.bundle(osc.NOW, [osc.build("/rnnmuse/beat", (n, 90.0)) for n in (1, 2)]))
     assert came(page) == [["/rnnmuse/beat", 1, 90.0], ["/rnnmuse/beat", 2, 90.0]]
+
+
+def test_a_flood_of_values_is_the_last_of_each_address_and_commands_keep_their_order(bench):
+    page = bench.join()
+    density = "/rnnmuse/player/1/param/density"
+    for number in range(400):
+        bench.send(page, density, number % 24)
+        bench.send(page, "/rnnmuse/transport/tempo", 60.0 + number)
+    assert bench.commands == [(density, 0.0)], "the first goes at once"
+    assert bench.relay.holds.is_set()
+    bench.time += PACE
+    bench.relay.pace()
+    assert bench.commands[1:] == [(density, 399 % 24), ("/rnnmuse/transport/tempo", 459.0)]
+    assert not bench.relay.holds.is_set()
+    bench.send(page, density, 3.0)
+    bench.send(page, "/rnnmuse/player/1/start")
+    bench.send(page, density, 4.0)
+    assert bench.commands[3:] == [(density, 3.0), ("/rnnmuse/player/1/start",)], "what was set before holds by then"
+    bench.relay.lost()
+    bench.connect()
+    bench.time += PACE
+    bench.relay.pace()
+    assert (density, 4.0) not in bench.commands, "another stage is not set up by what one held"
+
+
+def test_panic_waits_for_no_portion(bench):
+    urgent, page = [], bench.join()
+    bench.relay.connected(bench.take, lambda packet: urgent.append(osc.parse(packet)[0].address))
+    for number in range(100):
+        bench.send(page, f"/rnnmuse/player/{1 + number % 16}/param/density", number % 24)
+    bench.send(page, "/rnnmuse/transport/panic")
+    assert urgent == ["/rnnmuse/transport/panic"]
+
+
+def test_a_page_may_get_what_comes_within_a_frame_together():
+    async def talk():
+        page = Page(frame=60.0)
+        page.put('["live",1]')
+        assert json.loads(await page.take()) == [["live", 1]], "the first goes at once"
+        page.put('["/rnnmuse/beat",1]')
+        page.set("/rnnmuse/transport/tempo", '["/rnnmuse/transport/tempo",90]')
+        page.set("/rnnmuse/transport/tempo", '["/rnnmuse/transport/tempo",91]')
+        page._frame = 0.001
+        assert json.loads(await page.take()) == [["/rnnmuse/transport/tempo", 91], ["/rnnmuse/beat", 1]]
+        page.show(b"picture")
+        assert await page.take() == b"picture"
+
+    asyncio.run(talk())

@@ -78,10 +78,10 @@ function put(address, args) {
 
 /** Keep a connection for ever; ``picture`` is called with each picture that comes. */
 export function connect(picture, after = 500) {
-  socket = new WebSocket(`${location.protocol.replace("http", "ws")}//${location.host}/socket`);
+  socket = new WebSocket(`${location.protocol.replace("http", "ws")}//${location.host}/socket?together`);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => { after = 500; };
-  socket.onmessage = ({ data }) => (typeof data === "string" ? take(JSON.parse(data)) : picture(data));
+  socket.onmessage = ({ data }) => (typeof data === "string" ? JSON.parse(data).forEach(take) : picture(data));
   socket.onclose = () => {
     take(["live", 0, "screen"]);
     setTimeout(connect, after, picture, Math.min(4000, after * 2));
