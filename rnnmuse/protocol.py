@@ -244,6 +244,15 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi.ports"),
     Row("/rnnmuse/midi/available", "w", (), "answers in or out and the name of each MIDI port that can be opened; then "
         "once without arguments", "midi.available"),
+    Row("/rnnmuse/midi/open", "w", (_s("way", "in", "out"), _s("name")), "opens the first MIDI port whose name "
+        "contains this, now or once it is there, and again when it was lost; what becomes of it is sent as "
+        "/rnnmuse/midi/port", "midi.open"),
+    Row("/rnnmuse/midi/close", "w", (_s("way", "in", "out"), _s("name")), "ends what a port plays and closes it; it is "
+        "looked for no more", "midi.close"),
+    Row("/rnnmuse/midi/state", "w", (), "answers way, name, state and detail of each port that was asked for, as "
+        "/rnnmuse/midi/port; then once without arguments", "midi.state"),
+    Row("/rnnmuse/midi/port", "r", (_s("way"), _s("name"), _s("state"), _s("detail")), "sent: a port that was asked "
+        "for is open (detail is its full name), waiting (it is not there), gone (it was) or closed"),
     Row("/rnnmuse/midi/test", "w", (_s("output", optional=True),), "plays a note for half a second on the outputs "
         "whose name contains this, or on all outputs; subscribers do not get it", "midi.test"),
     Row("/rnnmuse/midi/learn", "w", (_s("address"), _n("low", -1e6, 1e6, optional=True),

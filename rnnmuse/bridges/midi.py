@@ -21,6 +21,8 @@ log = logging.getLogger("rnnmuse.midi")
 VIRTUAL_IN, VIRTUAL_OUT = "rnnmuse in", "rnnmuse out"
 PATIENCE = 1.0
 """Seconds between two looks at what is missing, while no port comes or goes."""
+MOST_PORTS = 32
+"""Ports that may be asked for while it runs."""
 LONGEST = 30.0
 """Seconds between two tries of a port that is there and does not open; each try takes twice as long as the last."""
 
@@ -152,6 +154,10 @@ class _Wanted:
     mpe: bool = False
     """Whether an input begins in MPE mode."""
     held: MidiOut | Port | None = None
+    receiver: MidiReceiver | None = None
+    """What takes an input's messages, while it is open."""
+    forgotten: bool = False
+    """Whether nobody wants it any more."""
     last: MidiOut | None = None
     """The output before, so that a new one goes on where it ended."""
     state: PortState = field(init=False)
@@ -169,8 +175,9 @@ class Ports:
     """Opens the ports of a performance and brings back those that were lost.
 
     ``add_output`` and ``lose`` are called, with an output, when it is open and when it is gone; ``make_receiver`` makes
-    an input's receiver; ``on_error`` takes a line for the performer when an input is gone. They are called from the
-    thread of this class or a port's, and no lock of this class is held.
+    an input's receiver; ``on_error`` takes a line for the performer when an input is gone; ``remove`` is called with
+    an output that nobody wants any more, whose notes are to end, and ``on_change`` with each new state. They are called
+    from the thread of this class or a port's, or of the caller, and no lock of this class is held.
     """
 
     def __init__(
@@ -181,8 +188,11 @@ class Ports:
         make_receiver: Callable[[bool, Echoes], MidiReceiver],
         on_error: Callable[[str], None] = lambda _: None,
         now: Callable[[], float] = time.monotonic,
+        remove: Callable[[MidiOut], None] = lambda output: output.close(),
+        on_change: Callable[[PortState], None] = lambda _: None,
     ) -> None:
         self.system, self.echoes = system, Echoes()
+        self._remove, self._on_change = remove, on_change
         self._add_output, self._lose, self._make_receiver = add_output, lose, make_receiver
         self._on_error, self._now = on_error, now
         self._wanted: list[_Wanted] = []
@@ -208,6 +218,54 @@ class Ports:
     def input(self, name: str, mpe: bool = False) -> PortState:
         """Ask for the first input port whose name contains ``name``, likewise."""
         return self._want(_Wanted(name, "in", False, mpe=mpe))
+
+    def ask(self, direction: str, name: str) -> PortState:
+        """Ask for a port ("in" or "out"), as `input` and `output` do; ValueError where one of this name was asked for,
+        or where `MOST_PORTS` were."""
+        wanted = list(self._wanted)
+        if len(wanted) >= MOST_PORTS:
+            raise ValueError(f"{len(wanted)} ports; must be up to {MOST_PORTS}")
+        there = self.names()[0 if direction == "in" else 1]
+        full = next((one for one in there if name.lower() in one.lower()), "")
+        for one in wanted:
+            known = (one.name, one.state.detail if one.state.state == "open" else "")
+            if one.direction == direction and (name in known or (full and full in known)):
+                raise ValueError(f"{name[:80]!r} is {one.state.state} already, as {one.name!r}")
+        return self.input(name) if direction == "in" else self.output(name)
+
+    def forget(self, direction: str, name: str) -> PortState:
+        """Close a port that was asked for by this name or is open under it, and look for it no more; ValueError where
+        there is none."""
+        for wanted in list(self._wanted):
+            names = (wanted.name, wanted.state.detail if wanted.state.state == "open" else wanted.name)
+            if wanted.direction == direction and name in names:
+                break
+        else:
+            known = ", ".join(repr(one.name) for one in self._wanted if one.direction == direction) or "there is none"
+            raise ValueError(f"{name[:80]!r}; must be one of: {known}")
+        with self._lock:
+            self._wanted = [one for one in self._wanted if one is not wanted]
+            wanted.forgotten = True
+            held, receiver = wanted.held, wanted.receiver
+            wanted.held = wanted.receiver = None
+            wanted.state = PortState(wanted.name, direction, "closed", "")
+        if isinstance(held, MidiOut):
+            self._remove(held)
+        elif held is not None:
+            held.close()
+            if receiver is not None:
+                receiver.release()
+        self._on_change(wanted.state)
+        return wanted.state
+
+    def outputs(self) -> list[tuple[str, bool, Nanoseconds, str]]:
+        """Name, whether it gets MIDI clock, look-ahead and kit of each output that was asked for and is not virtual."""
+        wanted = [one for one in self._wanted if one.direction == "out" and not one.virtual]
+        return [(one.name, one.clock, one.ahead, one.kit) for one in wanted]
+
+    def inputs(self) -> list[tuple[str, bool]]:
+        """Name, and whether it begins in MPE mode, of each input likewise."""
+        return [(one.name, one.mpe) for one in self._wanted if one.direction == "in" and not one.virtual]
 
     def state(self) -> list[PortState]:
         """Each port that was asked for, as it is now."""
@@ -251,10 +309,14 @@ class Ports:
     def _want(self, wanted: _Wanted) -> PortState:
         self.system.settle()
         self._open(wanted)
-        self._wanted.append(wanted)
+        with self._lock:
+            self._wanted = [*self._wanted, wanted]
+        if wanted.state.state != "open":
+            self._on_change(wanted.state)
         return wanted.state
 
     def _open(self, wanted: _Wanted) -> None:
+        before = wanted.state
         try:
             if wanted.direction == "out":
                 self._open_output(wanted)
@@ -266,6 +328,8 @@ class Ports:
             wanted.state = PortState(wanted.name, wanted.direction, state, why)
             wanted.again = self._now() + wanted.pause
             wanted.pause = min(LONGEST, 2 * wanted.pause)
+            if wanted.state != before and wanted in self._wanted:
+                self._on_change(wanted.state)
         else:
             wanted.pause = PATIENCE
 
@@ -287,7 +351,9 @@ class Ports:
             raise
         output.closed = partial(self._closed, wanted)
         wanted.last = output
-        self._hold(wanted, output, port.name)
+        if not self._hold(wanted, output, port.name):
+            port.close()
+            return
         self._add_output(output)
         made.append(output)
         if port.lost:  # before it was known to `lost`
@@ -304,15 +370,23 @@ class Ports:
                 self._let_go(wanted, port)
 
         port = self.system.open_input(wanted.name, receiver.receive, lost, wanted.virtual)
-        self._hold(wanted, port, port.name)
+        if not self._hold(wanted, port, port.name):
+            port.close()
+            return
+        wanted.receiver = receiver
         made.append(port)
         if port.lost:
             lost("its port vanished")
 
-    def _hold(self, wanted: _Wanted, held: MidiOut | Port, name: str) -> None:
+    def _hold(self, wanted: _Wanted, held: MidiOut | Port, name: str) -> bool:
+        """Enter what is open; False where nobody wants it any more."""
         with self._lock:
+            if wanted.forgotten:
+                return False
             wanted.held = held
             wanted.state = PortState(wanted.name, wanted.direction, "open", name)
+        self._on_change(wanted.state)
+        return True
 
     def _tell(self, wanted: _Wanted, held: MidiOut | Port, why: str) -> None:
         """Say once that a port is gone."""
@@ -320,6 +394,7 @@ class Ports:
             if wanted.held is not held or wanted.state.state != "open":
                 return
             wanted.state = PortState(wanted.name, wanted.direction, "gone", why)
+        self._on_change(wanted.state)
         if wanted.direction == "in" and not self._stop.is_set():  # an output's is reported by its owner
             log.warning("%s is gone: %s", wanted.name, why)
             self._on_error(f"{wanted.name} is gone: {why}")

@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rnnmuse.bridges.dirt import AHEAD, DirtOut
 from rnnmuse.bridges.midi import Ports, PortState
 from rnnmuse.bridges.midi_in import Echoes, MidiReceiver
 from rnnmuse.bridges.ports import System
-from rnnmuse.config import Rig, write
-from rnnmuse.realtime.control.midi import learned_of
+from rnnmuse.config import FIELDS, Rig, write
+from rnnmuse.realtime.control.midi import PortDesk, learned_of
 from rnnmuse.realtime.lead.ardour import ardour
 from rnnmuse.realtime.stage import Stage
 from rnnmuse.storage import write_whole
@@ -73,7 +74,18 @@ def open_ports(stage: Stage, system: System) -> Ports:
         lambda output, why: stage.lose(output.name, why),
         receiver,
         lambda text: stage.error("/rnnmuse/midi/ports", "port", text),
+        remove=lambda output: stage.remove_output(output.name),
+        on_change=lambda state: stage.broadcast("/rnnmuse/midi/port", *_of(state)),
     )
+
+    def open_port(way: str, name: str) -> None:
+        ports.ask(way, name)
+
+    def close_port(way: str, name: str) -> None:
+        ports.forget(way, name)
+
+    stage.midi.desk = PortDesk(open_port, close_port, lambda: [_of(state) for state in ports.state()])
+    stage.midi.tables = lambda: (_outputs(ports), _inputs(ports))
     stage.midi.open_inputs = lambda: [
         state.name for state in ports.state() if state.state == "open" and state.direction == "in"
     ]
@@ -83,13 +95,30 @@ def open_ports(stage: Stage, system: System) -> Ports:
     return ports
 
 
+def _of(state: PortState) -> tuple[str, str, str, str]:
+    return state.direction, state.name, state.state, state.detail
+
+
+def _outputs(ports: Ports) -> list[dict[str, Any]]:
+    """The MIDI outputs that were asked for, as a rig has them."""
+    defaults = {name: row[1] for name, row in FIELDS["output"].items()}
+    return [
+        defaults | {"port": name, "clock": clock, "latency": ahead / 1e6, "kit": kit}
+        for name, clock, ahead, kit in ports.outputs()
+    ]
+
+
+def _inputs(ports: Ports) -> list[dict[str, Any]]:
+    return [{"port": name, "mpe": mpe} for name, mpe in ports.inputs()]
+
+
 def port_line(way: str, state: PortState) -> str:
     """A line for people: a port that is open, or why it is not."""
     return f"MIDI  {way} {state.detail if state.state == 'open' else f'{state.name} ({state.detail})'}"
 
 
 def save_rig(stage: Stage, rig: Rig, path: Path) -> Callable[[], str]:
-    """Take down players, presets and learned controllers as they are; returns what writes the rig and names the file.
+    """Take down players, presets, ports and learned controllers; returns what writes the rig and names its file.
 
     The file is replaced whole or not at all.
     """
@@ -107,7 +136,22 @@ def save_rig(stage: Stage, rig: Rig, path: Path) -> Callable[[], str]:
             **stage.harmony.kept(),
         }
         seats = {number: seat.copy() for number, seat in stage.players.seats.items()}
-        text = write(replace(rig, stage=settings, players=seats, presets=dict(stage.players.presets), learned=learned))
+        outputs, inputs = rig.outputs, rig.inputs
+        if stage.midi.tables is not None:  # ports may have been opened and closed meanwhile
+            midi_outputs, midi_inputs = stage.midi.tables()
+            outputs = (*(one for one in rig.outputs if one["kind"] != "midi"), *midi_outputs)
+            inputs = tuple(midi_inputs)
+        text = write(
+            replace(
+                rig,
+                stage=settings,
+                players=seats,
+                presets=dict(stage.players.presets),
+                learned=learned,
+                outputs=outputs,
+                inputs=inputs,
+            )
+        )
 
     def save() -> str:
         write_whole(path, text.encode())

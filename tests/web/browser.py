@@ -80,7 +80,8 @@ class Tab:
             self.do("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
 
     def click(self, selector: str) -> None:
-        """Click in the middle of an element."""
+        """Click in the middle of an element, which is scrolled into view if it must be."""
+        self.run(f"document.querySelector({json.dumps(selector)}).scrollIntoViewIfNeeded()")
         box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
         x, y = self.run(f"(({{left, top, width, height}}) => [left + width / 2, top + height / 2])({box})")
         for kind in ("mousePressed", "mouseReleased"):

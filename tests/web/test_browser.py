@@ -19,11 +19,13 @@ pytest.importorskip("websockets", reason="the extra 'web' is not installed")
 
 from browser import PATIENCE, PROGRAM, browser
 from PIL import Image, ImageColor
+from test_midi import System
 from test_stage import Client, serving
 from typer.testing import CliRunner
 
 from rnnmuse.bridges import hosts, osc
 from rnnmuse.cli.main import app
+from rnnmuse.realtime.rig import open_ports
 from rnnmuse.realtime.stage import Settings, Stage
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="chromium is not installed")
@@ -71,11 +73,25 @@ class NoJobs:
         pass
 
 
+class Ports(System):
+    """The MIDI ports of a machine: those that the test plugs in."""
+
+    def wait(self, seconds):
+        time.sleep(min(seconds, 0.05))
+        return False
+
+
 @pytest.fixture(scope="module")
-def stage():
+def ports():
+    return Ports()
+
+
+@pytest.fixture(scope="module")
+def stage(ports):
     """A stage without an engine and without pictures of its own: what it says is up to the test."""
     made = Stage(Settings(port=0, engine=False))
     made.covers._link = NoJobs()
+    open_ports(made, ports)
     with serving(made):
         yield made
 
@@ -359,6 +375,79 @@ def test_every_control_has_a_name_and_a_size_and_nothing_is_fetched_from_elsewhe
     fetched = page.run("performance.getEntriesByType('resource').map((e) => e.name)")
     assert len(fetched) >= 6
     assert all(name.startswith((address, "data:")) for name in fetched), fetched
+
+
+def test_a_port_is_opened_tested_and_closed_and_one_that_vanishes_is_told(page, ports, stage, address):
+    ports.there = ["My Synth", "Fader Box"]
+    page.go(f"{address}setup")
+    page.until(THERE)
+    output = "[...document.querySelectorAll('.ports')].at(-1).querySelector('button.port')"
+    state = f"((e) => `${{e.getAttribute('aria-pressed')}} ${{e.textContent}}`)({output})"
+    page.until("document.querySelectorAll('.ports button.port').length === 4")
+    page.run(f"{output}.click()")
+    page.until(f"{state} === 'true My Synthopen'")
+    assert ports.opened[-1].name == "My Synth"
+    page.run("document.querySelector('[aria-label=\"Test note on My Synth\"]').click()")
+    until(lambda: [message for message in ports.synth.heard if message[0] & 0xF0 == 0x90])
+    ports.pull()
+    page.until(f"{state} === 'true My Synthgone'")
+    page.until("document.getElementById('errors').textContent.includes('My Synth is gone')")
+    ports.there = ["My Synth"]
+    page.until(f"{state} === 'true My Synthopen'")
+    page.run(f"{output}.click()")
+    page.until(f"{state} === 'false My Synthclosed'")
+    assert ports.opened[-1].lost
+
+
+def test_a_control_is_learned_by_touching_it_and_turning_a_knob(page, ports, stage, address):
+    ports.there = ["My Synth", "Fader Box"]
+    page.go(f"{address}setup")
+    page.until(THERE)
+    page.until("document.querySelectorAll('.ports button.port').length === 4")
+    page.run("document.querySelector('.ports li:nth-child(2) button.port').click()")
+    page.until("document.querySelector('.ports li button.port').textContent === 'Fader Boxopen'")
+    page.click("#learn")
+    page.run("document.querySelector('#tabs [data-view=play]').click()")
+    density = SHOWN.format("/rnnmuse/player/1/param/density")
+    page.until(f"!!{density}")
+    page.run("document.querySelectorAll('.strip details').forEach((one) => { one.open = true; })")
+    before = page.run(f"{density}.value")
+    page.click("[data-to='/rnnmuse/player/1/param/density']")
+    until(lambda: stage.midi.learning)
+    assert page.run(f"{density}.value") == before, "a touch that learns does not set"
+    for value in (10, 127):
+        ports.receive(bytes((0xB0, 21, value)), time.monotonic_ns())
+    page.until(f"Number({density}.value) === Number({density}.max)")
+    assert stage.midi.learned[0, 21][0] == "/rnnmuse/player/1/param/density"
+    assert not page.run("document.body.classList.contains('learning')")
+    page.go(f"{address}setup")
+    page.until("document.querySelector('table')?.textContent.includes('ch 1 cc 21')")
+    page.run("[...document.querySelectorAll('td button')].find((e) => e.textContent === 'Forget').click()")
+    until(lambda: not stage.midi.learned)
+
+
+LATIN = r"^(MIDI|Web MIDI .*|EN|English|Link|OSC|[A-Z]|ch\d+|\d+ ?(px)?|[a-z-]*shakespeare[a-z-]*)$"
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_label_and_help_is_chinese_for_whoever_reads_it(page, address, view):
+    page.run("localStorage.setItem('language', 'zh')")
+    try:
+        page.go(f"{address}{view}")
+        page.until(THERE)
+        page.run("document.body.classList.add('helping');"
+                 "document.querySelectorAll('details').forEach((one) => { one.open = true; })")  # fmt: skip
+        found = page.run("""[...document.querySelectorAll('.help, .name, h1, h2, h3, summary, button, #tabs a, small')]
+          .filter((e) => e.offsetHeight && !e.closest('.lines, .chart, .ports') && !e.dataset.model)
+          .map((e) => [e.className, e.childElementCount ? "" : e.textContent.trim()]).filter(([, text]) => text)""")
+        assert len(found) > 15
+        plain = [
+            text for _, text in found if not re.search(r"[\u4e00-\u9fff]", text) and re.search("[A-Za-z]{2}", text)
+        ]
+        assert [text for text in plain if not re.match(LATIN, text)] == []
+        assert page.run("document.documentElement.lang") == "zh-Hans"
+    finally:
+        page.run("localStorage.removeItem('language')")
 
 
 def test_words_are_read_on_any_picture(page):

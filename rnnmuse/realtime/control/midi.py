@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import Entry, ProtocolError
@@ -18,6 +19,21 @@ Learned = dict[tuple[int, int], tuple[str, float, float]]
 """Channel (from 0) and controller, to address, value at 0 and value at 127."""
 
 MOST_LEARNED = 256
+MOST_WAITING = 16
+"""Ports that may wait to be opened or closed."""
+Tables = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""Outputs and inputs, as a rig has them."""
+
+
+class PortDesk(NamedTuple):
+    """Opens and closes ports while the stage runs; both may take seconds, and raise ValueError with what is wrong."""
+
+    open: Callable[[str, str], None]
+    """Takes "in" or "out", and part of the port's name."""
+    close: Callable[[str, str], None]
+    """Takes "in" or "out", and the name that was asked for or the port's own."""
+    state: Callable[[], list[tuple[str, str, str, str]]]
+    """Of each port that was asked for: "in" or "out", what was asked for, its state, its full name or what is wrong."""
 
 
 class MidiControl:
@@ -41,7 +57,12 @@ class MidiControl:
         self.play_test: Callable[[str], None] = lambda output: None
         self.open_inputs: Callable[[], list[str]] = list
         self.available_ports: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
+        self.desk: PortDesk | None = None
+        """None where the stage was started without MIDI."""
+        self.tables: Callable[[], Tables] | None = None
         self._listing = threading.Lock()
+        self._errands: queue.Queue[Callable[[], None]] = queue.Queue(MOST_WAITING)
+        self._runner: threading.Thread | None = None
 
     # -- the ports' rows ------------------------------------------------------------------------------------
 
@@ -64,6 +85,47 @@ class MidiControl:
             call.answer()
 
         threading.Thread(target=answer, name="list ports", daemon=True).start()
+
+    def open(self, call: Call, way: str, name: str) -> None:
+        self._errand(call, self._desk(call).open, way, name)
+
+    def close(self, call: Call, way: str, name: str) -> None:
+        self._errand(call, self._desk(call).close, way, name)
+
+    def state(self, call: Call) -> None:
+        for one in self.desk.state() if self.desk is not None else ():
+            call.answer(*one)
+        call.answer()
+
+    def _desk(self, call: Call) -> PortDesk:
+        if self.desk is None:
+            raise ProtocolError("port", f"{call.address}: rnnmuse was started without MIDI ports (--no-midi)")
+        return self.desk
+
+    def _errand(self, call: Call, act: Callable[[str, str], None], way: str, name: str) -> None:
+        """Drivers take their time: a thread of its own does one thing after another."""
+        if not name.strip():
+            raise ProtocolError("range", f"{call.address} name: {name[:40]!r}; must not be empty")
+
+        def run() -> None:
+            try:
+                act(way, name.strip())
+            except (ValueError, OSError) as error:
+                call.fail("port", f"{call.address}: {error}")
+
+        try:
+            self._errands.put_nowait(run)
+        except queue.Full:
+            text = f"{call.address}: {MOST_WAITING} ports wait to be opened or closed; try again later"
+            raise ProtocolError("limit", text) from None
+        if self._runner is None:
+            self._runner = threading.Thread(target=self._run_errands, name="port errands", daemon=True)
+            self._runner.start()
+
+    def _run_errands(self) -> None:
+        while True:
+            self._errands.get()()
+            self._errands.task_done()
 
     def test(self, call: Call, output: str = "") -> None:
         """A test note, entered in the ledger as every other."""

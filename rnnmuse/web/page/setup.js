@@ -40,24 +40,43 @@ function hears(element, act) {
 }
 
 function ports() {
-  const open = h("ul", {}), there = h("ul", {}), lists = { in: [], out: [] };
+  const lists = { in: h("ul", { class: "ports" }), out: h("ul", { class: "ports" }) }, there = { in: [], out: [] };
+  const wanted = new Map(); // "in name": way, name, state, detail
+  let coming = { in: [], out: [] };
   const test = (name) => h("button", { type: "button", "aria-label": `${t("Test note on")} ${name}`, title: shownHelp(row("/rnnmuse/midi/test")), onclick: () => command("/rnnmuse/midi/test", name) }, t("Test note"));
-  hears(open, (address, args) => {
-    if (address === "/rnnmuse/midi/ports") open.replaceChildren(...(args.length ? args : [t("none is open")]).map((name) => h("li", { class: "row" }, h("span", { class: "grow" }, name), args.length ? test(name) : null)));
-    if (address !== "/rnnmuse/midi/available") return;
-    if (args.length) lists[args[0]]?.push(args[1]);
-    else {
-      there.replaceChildren(...["in", "out"].flatMap((way) => lists[way].map((name) => h("li", {}, `${t(way)}: ${name}`))));
-      lists.in = [];
-      lists.out = [];
+  const line = (way, name, full, state, why) => h("li", { class: state }, h("button", { type: "button", class: "port", "aria-pressed": String(Boolean(state)), title: shownHelp(row(state ? "/rnnmuse/midi/close" : "/rnnmuse/midi/open")),
+    onclick: () => command(state ? "/rnnmuse/midi/close" : "/rnnmuse/midi/open", way, name) }, h("span", {}, full), h("small", {}, state ? t(state) : t("closed"))),
+    way === "out" && state === "open" ? test(name) : null, why ? h("small", {}, why) : null);
+  const fill = () => {
+    for (const way of ["in", "out"]) {
+      const asked = [...wanted.values()].filter((one) => one[0] === way), open = asked.map(([, , state, detail]) => state === "open" && detail);
+      lists[way].replaceChildren(...asked.map(([, name, state, detail]) => line(way, name, state === "open" ? detail : name, state, state === "open" ? "" : detail)),
+        ...there[way].filter((name) => !open.includes(name)).map((name) => line(way, name, name, "", "")));
+      if (!lists[way].children.length) lists[way].append(h("li", { class: "quiet" }, t("There is none.")));
+    }
+  };
+  hears(lists.in, (address, args) => {
+    if (address === "state") look();
+    else if (address === "/rnnmuse/midi/available") {
+      if (args.length) coming[args[0]]?.push(args[1]);
+      else {
+        Object.assign(there, coming);
+        coming = { in: [], out: [] };
+        fill();
+      }
+    } else if ((address === "/rnnmuse/midi/port" || address === "/rnnmuse/midi/state") && args.length) {
+      if (args[2] === "closed") wanted.delete(`${args[0]} ${args[1]}`);
+      else wanted.set(`${args[0]} ${args[1]}`, args);
+      if (address === "/rnnmuse/midi/port") ask("/rnnmuse/midi/available");
+      fill();
     }
   });
-  const look = () => { ask("/rnnmuse/midi/ports"); ask("/rnnmuse/midi/available"); };
-  hears(there, (address) => address === "state" && look());
+  const look = () => { wanted.clear(); ask("/rnnmuse/midi/state"); ask("/rnnmuse/midi/available"); };
+  fill();
   look();
-  return [h("h3", {}, t("Open")), open, h("h3", {}, t("There")), there,
+  return [h("h3", {}, t("Inputs")), lists.in, h("h3", {}, t("Outputs")), lists.out,
     h("div", { class: "row" }, h("button", { type: "button", onclick: look }, t("Look again")), button(row("/rnnmuse/midi/test"), {}, { title: t("Test note on all") })),
-    h("small", {}, t("Ports are opened by the rig: [[output]] and [[input]]."))];
+    help("/rnnmuse/midi/open"), h("small", {}, t("A port that is lost is opened again when it is back; saving the rig keeps what is open."))];
 }
 
 function learned() {
