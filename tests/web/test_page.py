@@ -64,3 +64,15 @@ def test_text_of_both_themes_has_a_contrast_of_four_and_a_half(theme):
     for text, ground in pairs:
         light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (theme, text, ground)
+
+
+def test_every_word_of_the_page_has_its_chinese():
+    text = (PAGE / "chinese.js").read_text("utf-8")
+    words = text[text.index("WORDS = {") : text.index("\nconst P")]
+    known = {quoted or bare for quoted, bare in re.findall(r'(?:"([^"]+)"|\b([A-Za-z]\w*)): "', words)}
+    used = set()
+    for file in PAGE.glob("*.js"):
+        for inside in re.findall(r"\bt\(([^()]*)\)", file.read_text("utf-8")):
+            used |= set(re.findall(r'"([^"]+)"', inside)) if not re.search(r"[=!]==", inside) else set()
+    assert len(used) > 100
+    assert used - known == set()

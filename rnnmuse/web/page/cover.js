@@ -1,7 +1,7 @@
 // The view Cover: the moving picture, a cover of what was played, and how both are drawn.
 
 import { h } from "./dom.js";
-import { t } from "./language.js";
+import { shownHelp, t } from "./language.js";
 import { picture } from "./picture.js";
 import { command, hear } from "./stage.js";
 import { control, rows, row } from "./table.js";
@@ -39,7 +39,7 @@ export function cover() {
     h("div", { class: "stage cover-stage" }, picture()),
     h("section", { class: "panel", "aria-label": t("Cover") },
       h("div", { class: "grid" }, named(title, t("title")), named(artist, t("artist")), named(size, t("size"))),
-      h("div", { class: "row" }, h("button", { type: "button", class: "go", title: row(`${C}/generate`).doc, data: { to: `${C}/generate` }, onclick: draw }, t("Draw a cover"))),
+      h("div", { class: "row" }, h("button", { type: "button", class: "go", title: shownHelp(row(`${C}/generate`)), data: { to: `${C}/generate` }, onclick: draw }, t("Draw a cover"))),
       h("div", { class: "grid" }, settings.map((one) => control(one, {}, one.address.endsWith("/model") ? { kind: "text" } : {}))), list),
   ];
 }

@@ -1,7 +1,7 @@
 // The view Pad: a phrase model's latent space under the finger; stored phrases, history, locks, variation, morph.
 
 import { colour, h, paint, pen } from "./dom.js";
-import { t } from "./language.js";
+import { shownHelp, t } from "./language.js";
 import { ask, command, hear, send, value, watch } from "./stage.js";
 import { button, control, filled, row } from "./table.js";
 
@@ -48,7 +48,7 @@ function space(player, names) {
   const at = (word) => filled(`${L}/${word}`, names);
   const dot = h("i", {}), roll = h("canvas", {});
   const axis = { left: h("span", { class: "axis left" }), right: h("span", { class: "axis right" }), top: h("span", { class: "axis top" }), bottom: h("span", { class: "axis bottom" }) };
-  const surface = h("div", { class: "pad", id: "pad", role: "slider", tabIndex: 0, "aria-label": t("Pad; arrow keys move"), "aria-valuemin": 0, "aria-valuemax": 1, data: { to: at("xy") }, title: row(`${L}/xy`).doc },
+  const surface = h("div", { class: "pad", id: "pad", role: "slider", tabIndex: 0, "aria-label": t("Pad; arrow keys move"), "aria-valuemin": 0, "aria-valuemax": 1, data: { to: at("xy") }, title: shownHelp(row(`${L}/xy`)) },
     roll, ...Object.values(axis), dot);
   let x = 0.5, y = 0.5, down = new Set();
   const show = (across, up) => {
@@ -96,7 +96,7 @@ function space(player, names) {
 
   // -- slots: touch recalls, holding or the store button stores, two fingers morph
   const slots = h("div", { class: "slots", role: "group", "aria-label": t("Stored phrases") });
-  const store = h("button", { type: "button", "aria-pressed": String(storing), title: row(`${L}/store`).doc, onclick: () => { storing = !storing; store.setAttribute("aria-pressed", String(storing)); } }, t("Store"));
+  const store = h("button", { type: "button", "aria-pressed": String(storing), title: shownHelp(row(`${L}/store`)), onclick: () => { storing = !storing; store.setAttribute("aria-pressed", String(storing)); } }, t("Store"));
   const touched = new Map(); // pointer: slot
   const morphing = { a: 1, b: 2 };
   const fader = control({ ...row(`${L}/morph`), access: "w", arguments: [{ ...row(`${L}/morph`).arguments[2], name: "t" }] }, names, { title: t("morph"), kind: "fader", low: 0, high: 1 });
@@ -115,7 +115,7 @@ function space(player, names) {
   morphInput.addEventListener("input", () => morph(Number(morphInput.value)));
   for (let slot = 1; slot <= SLOTS; slot++) {
     const canvas = h("canvas", {});
-    const made = h("button", { type: "button", class: "slot", "aria-label": `${t("Phrase")} ${slot}`, data: { slot, to: at("recall") }, title: row(`${L}/recall`).doc }, canvas, h("span", {}, String(slot)));
+    const made = h("button", { type: "button", class: "slot", "aria-label": `${t("Phrase")} ${slot}`, data: { slot, to: at("recall") }, title: shownHelp(row(`${L}/recall`)) }, canvas, h("span", {}, String(slot)));
     let timer = 0, stored = false;
     const keepIt = () => { stored = true; made.classList.remove("holding"); command(at("store"), slot); setTimeout(() => ask1(slot), 200); };
     made.addEventListener("pointerdown", (event) => {
@@ -204,7 +204,7 @@ function space(player, names) {
       h("div", { class: "row" }, store, button(row(`${L}/capture`), names, { title: t("Take what was just played") }), button(row(`${L}/average`), names, { title: t("Mean of all") })),
       h("div", { class: "row" }, labelled("A", pickA), labelled("B", pickB), h("div", { class: "grow" }, fader)),
       h("h2", {}, t("Variation")),
-      h("div", { class: "row" }, h("button", { type: "button", class: "go", title: row(`${L}/vary`).doc, data: { to: at("vary") }, onclick: vary }, t("Vary")), h("div", { class: "grow" }, amount), back, forward),
+      h("div", { class: "row" }, h("button", { type: "button", class: "go", title: shownHelp(row(`${L}/vary`)), data: { to: at("vary") }, onclick: vary }, t("Vary")), h("div", { class: "grow" }, amount), back, forward),
       axes));
 }
 

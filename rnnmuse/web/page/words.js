@@ -1,7 +1,7 @@
 // The view Words: what the voices say, and how.
 
 import { colour, h } from "./dom.js";
-import { t } from "./language.js";
+import { shownHelp, t } from "./language.js";
 import { lines } from "./lines.js";
 import { picture } from "./picture.js";
 import { command, send, watch } from "./stage.js";
@@ -48,7 +48,7 @@ function voice(number, select) {
       ...acts.map((one) => button(one, names, { whose }))),
     h("div", { class: "control" }, h("span", { class: "name" }, t("prompt")), prompt,
       h("div", { class: "row field", style: { "margin-top": "var(--gap)" } }, h("button", { type: "button", onclick: () => { command(filled(`${T}/prompt`, names), prompt.value); prompt.value = ""; } }, t("Read it"))),
-      h("span", { class: "help" }, at("prompt").doc)),
+      h("span", { class: "help" }, shownHelp(at("prompt")))),
     h("h2", {}, t("Mixture of models")), faders,
     h("h2", {}, t("Voice")), h("div", { class: "grid" }, rest.map((one) => control(one, names, { whose }))));
 }
