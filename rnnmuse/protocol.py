@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 PORT = 7707
 PLAYERS = 16
+SESSIONS = 128
+"""Sessions at most that one stage holds."""
 DIMENSIONS = 32
 """Number of latent dimensions that have their own address. The first dimensions have the largest effect."""
 
@@ -206,6 +208,8 @@ _T = "/rnnmuse/text/{p}"
 
 TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "server.hello"),
+    Row("/rnnmuse/sessions", "w", (), "answers the number of this session, and how many there are (sessions.md)",
+        "server.sessions"),
     Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with the number",
         "server.ping"),
     Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced once every "

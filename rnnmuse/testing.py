@@ -19,11 +19,15 @@ from typing import Any
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_server import Client, OscServer
+from rnnmuse.bridges.osc_sessions import CommonServer
 from rnnmuse.bridges.output import Program, Send, Sent
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.engine.process import Engine, Model, first_line
+from rnnmuse.engine.sessions import Sessions as EngineSessions
 from rnnmuse.models.bundle import load_player
 from rnnmuse.realtime.outgoing import Outgoing
+from rnnmuse.realtime.sessions import Sessions
+from rnnmuse.realtime.shared_thread import NEVER
 from rnnmuse.realtime.stage import Settings, Stage
 from rnnmuse.realtime.supervisor import CREDIT
 from rnnmuse.session import messages as m
@@ -125,9 +129,10 @@ class LocalEngine:
         now: Callable[[], Nanoseconds],
         model: str,
         load: Callable[[str], Model],
+        make: Callable[..., Engine | EngineSessions] = Engine,
     ) -> None:
         self.received, self.lost = received, lost
-        self.engine = Engine(self._say, now, model, load)
+        self.engine = make(self._say, now, model, load)
         self.queue: Outgoing[m.ToEngine] = Outgoing()
         self.queue.grant(CREDIT)
         self.frozen = self.closed = self.begun = False
@@ -328,6 +333,151 @@ class StageClient:
     def close(self) -> None:
         """End the stage."""
         self.stage.close()
+
+
+class CommonTap(CommonServer):
+    """The server of several sessions without sockets: packets that leave are kept by client."""
+
+    def __init__(self, host: str, port: int, handle: Callable[[bytes, Client], None], count: int) -> None:
+        super().__init__(host, port, handle, count, sleep=lambda seconds: None)
+        self.sent: list[tuple[Client, bytes]] = []
+
+    def open(self, selector: Any) -> None:
+        self.port = self.port or 7707
+
+    def _send(self, client: Client, packet: bytes) -> None:
+        packet = osc.in_session(packet, client.session) if client.session else packet
+        self.sent.append((client._replace(session=0), packet))
+
+    def _send_all(self, client: Client, packets: list[bytes]) -> None:
+        for packet in packets:
+            self._send(client, packet)
+
+    def bring(self, packet: bytes, client: Client) -> None:
+        """Let a packet come as from a socket."""
+        if lost := self._keep(client, packet):
+            self._tell_lost(client, lost)
+
+    def handle(self) -> None:
+        """Handle everything that came."""
+        while self._inbox:
+            self._serve()
+
+
+class SessionsClient:
+    """Several sessions with their engine in this process, an OSC client of them, and an output that records for each.
+
+    Addresses are whole: ``/rnnmuse/session/2/player/1/start``. Time is in the test's hands, as with `StageClient`.
+    """
+
+    def __init__(
+        self, count: int, settings: Settings | None = None, load: Callable[[str], Model] = shared_model
+    ) -> None:
+        self.time: Nanoseconds = 1_000_000_000
+        self.wall = WALL
+        self._looked = self.time
+        self._read = 0
+        self._received: dict[Client, list[osc.Message]] = {}
+        self.engines: list[LocalEngine] = []
+        settings = settings or Settings(port=0)
+
+        def connect(received: Any, lost: Any) -> LocalEngine:
+            made = LocalEngine(received, lost, lambda: self.time, settings.model, load, EngineSessions)
+            self.engines.append(made)
+            return made
+
+        self.sessions = Sessions(
+            settings, count, False, lambda: self.time, lambda: self.wall, connect, CommonTap, self._go_to
+        )
+        assert isinstance(self.sessions.common, CommonTap)
+        self.server = self.sessions.common
+        self.sessions.open(thread=False)
+        self.outputs = [RecordingOutput(lambda: self.time) for _ in range(count)]
+        for stage, output in zip(self.sessions.stages, self.outputs, strict=True):
+            stage.add_output(output)
+        self.settle()
+
+    @property
+    def engine(self) -> LocalEngine:
+        """The engine that is in use."""
+        return self.engines[-1]
+
+    def _go_to(self, time: Nanoseconds) -> None:
+        if time > self.time:
+            self.wall += (time - self.time) / 1e9
+            self.time = time
+
+    def bring(self, address: str, *values: Any, client: Client = ME) -> None:
+        """Let a message come; it waits to be handled, as in a flood."""
+        self.server.bring(osc.build(address, values), client)
+
+    def send(self, address: str, *values: Any, client: Client = ME) -> None:
+        """Send a message, which is handled at once."""
+        self.send_packet(osc.build(address, values), client)
+
+    def send_packet(self, packet: bytes, client: Client = ME) -> None:
+        """Send a packet as it is."""
+        self.server.bring(packet, client)
+        self.server.handle()
+
+    def received(self, address: str | None = None, client: Client = ME) -> list[osc.Message]:
+        """Every message that came to the client, or those of an address."""
+        for to, packet in self.server.sent[self._read :]:
+            self._received.setdefault(to, []).extend(osc.parse(packet))
+        self._read = len(self.server.sent)
+        return [one for one in self._received.get(client, []) if address is None or one.address == address]
+
+    def ask(self, address: str, *values: Any, answer: str | None = None, client: Client = ME) -> tuple[Any, ...]:
+        """Send a message, let the engine work, and return the arguments of the answer."""
+        before = len(self.received(answer or address, client))
+        self.send(address, *values, client=client)
+        self.settle()
+        found = self.received(answer or address, client)[before:]
+        assert found, f"{address} {values}: no answer; {[one.arguments for one in self.received()[-3:]]}"
+        return found[0].arguments
+
+    def settle(self) -> None:
+        """Let the engine do everything that it can do now."""
+        for _ in range(MOST_ROUNDS):
+            if not self.engine.work():
+                return
+        raise AssertionError("the engine does not come to rest")
+
+    def run(self, seconds: float) -> None:
+        """Let time pass: everything that is due is done at its time."""
+        end = self.time + round(seconds * 1e9)
+        for _ in range(MOST_ROUNDS):
+            self.settle()
+            due = self.sessions.thread.turn()
+            if due is None:
+                continue
+            self.settle()
+            times = [self._looked + LOOK, due if due < NEVER else end]
+            if not self.engine.frozen and (wait := self.engine.engine.wait()) is not None:
+                times.append(self.time + max(1, round(wait * 1e9)))
+            self._go_to(min(end, max(self.time + 1, min(times))))
+            if self.time - self._looked >= LOOK:
+                self._looked = self.time
+                self.sessions.supervisor.watch()
+                self.sessions.supervisor.also_watch()
+            if self.time >= end:
+                self.settle()
+                return
+        raise AssertionError("the stages do not come to rest")
+
+    def kill_engine(self) -> None:
+        """The engine's process dies."""
+        engine = self.engine
+        engine.frozen = True
+        engine.lost()
+
+    def notes(self, number: int, kind: str = "on") -> list[Sent]:
+        """What the output of a session was given: note-ons ("on") or note-offs ("off")."""
+        return [sent for _, sent in self.outputs[number - 1].events if bool(sent.velocity) == (kind == "on")]
+
+    def close(self) -> None:
+        """End all sessions."""
+        self.sessions.close()
 
 
 def mutant(data: bytes, rng: Random, others: list[bytes]) -> bytes:

@@ -87,14 +87,8 @@ def _read(data: bytes, tag: int, depth: int, into: list[Message]) -> None:
         if len(data) < 16:
             raise ProtocolError("packet", "packet: a bundle without a time tag")
         (tag,) = _TAG.unpack_from(data, 8)
-        at = 16
-        while at < len(data):
-            (size,) = _INT.unpack_from(data, at)
-            at += 4
-            if not 4 <= size <= len(data) - at:
-                raise ProtocolError("packet", f"packet: an element of {size} bytes; {len(data) - at} are left")
-            _read(data[at : at + size], tag, depth + 1, into)
-            at += size
+        for element in _elements(data):
+            _read(element, tag, depth + 1, into)
     elif not data.startswith(b"/"):
         raise ProtocolError("packet", "packet: an address must begin with /")
     elif len(into) >= MAX_MESSAGES:
@@ -187,6 +181,71 @@ def bundle(tag: int, messages: Iterable[bytes]) -> bytes:
     """Build a bundle of built messages, due at ``tag``."""
     body = b"".join(_INT.pack(len(message)) + message for message in messages)
     return b"#bundle\0" + _TAG.pack(tag) + body
+
+
+ROOT = b"/rnnmuse"
+SESSION = ROOT + b"/session/"
+
+
+def in_session(packet: bytes, number: int) -> bytes:
+    """The packet (one that was built here) with the addresses of a session.
+
+    >>> parse(in_session(build("/rnnmuse/pong", [1]), 12))[0].address
+    '/rnnmuse/session/12/pong'
+    """
+    if packet.startswith(b"#bundle\0"):
+        return packet[:16] + b"".join(_sized(in_session(one, number)) for one in _elements(packet))
+    end = packet.find(0)
+    address = SESSION + str(number).encode() + packet[len(ROOT) : end]
+    return address + bytes(4 - len(address) % 4) + packet[(end + 4) & ~3 :]
+
+
+def by_session(packet: bytes, depth: int = 0) -> dict[bytes, bytes]:
+    """The parts of a packet by the session that their addresses name, as it is written there, without that prefix.
+
+    What names none, or is damaged, is under ``b""``.
+
+    >>> [(name, parse(part)[0].address) for name, part in by_session(in_session(build("/rnnmuse/ping", []), 3)).items()]
+    [(b'3', '/rnnmuse/ping')]
+    """
+    if SESSION not in packet:
+        return {b"": packet}
+    if packet.startswith(SESSION):
+        end = packet.find(0)
+        slash = packet.find(b"/", len(SESSION), end)
+        if slash < 0:
+            return {b"": packet}
+        address = ROOT + packet[slash:end]
+        return {packet[len(SESSION) : slash]: address + bytes(4 - len(address) % 4) + packet[(end + 4) & ~3 :]}
+    if not packet.startswith(b"#bundle\0") or depth >= MAX_DEPTH or len(packet) > MAX_BYTES:
+        return {b"": packet}
+    parts: dict[bytes, bytes] = {}
+    try:
+        elements = list(_elements(packet))
+    except ProtocolError:
+        return {b"": packet}
+    for element in elements:
+        for name, part in by_session(element, depth + 1).items():
+            parts[name] = parts.get(name, packet[:16]) + _sized(part)
+    return parts
+
+
+def _sized(element: bytes) -> bytes:
+    return _INT.pack(len(element)) + element
+
+
+def _elements(data: bytes) -> Iterable[bytes]:
+    """The elements of a bundle; ProtocolError where it is damaged."""
+    if len(data) % 4 or len(data) < 16:
+        raise ProtocolError("packet", "packet: a bundle without a time tag")
+    at = 16
+    while at < len(data):
+        (size,) = _INT.unpack_from(data, at)
+        at += 4
+        if not 4 <= size <= len(data) - at:
+            raise ProtocolError("packet", f"packet: an element of {size} bytes; {len(data) - at} are left")
+        yield data[at : at + size]
+        at += size
 
 
 def tag_of(seconds: float) -> int:

@@ -30,15 +30,16 @@ def is_pattern(address: str) -> bool:
 
 
 class AddressSpace:
-    """All addresses that are known, as a tree of their names."""
+    """All addresses that are ``known``, or those of another space, as a tree of their names."""
 
-    def __init__(self, known: Iterable[str]) -> None:
-        self._root = _Node()
-        for address in known:
-            node = self._root
-            for name in address.split("/"):
-                node = node.below.setdefault(name, _Node())
-            node.address = address
+    def __init__(self, known: Iterable[str] | AddressSpace) -> None:
+        self._root: _Node = known._root if isinstance(known, AddressSpace) else _Node()
+        if not isinstance(known, AddressSpace):
+            for address in known:
+                node = self._root
+                for name in address.split("/"):
+                    node = node.below.setdefault(name, _Node())
+                node.address = address
         self._names: dict[str, _Name] = {}
         self._kept: dict[str, tuple[str, ...]] = {}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from rnnmuse.bridges import osc
@@ -34,6 +35,7 @@ _ENDINGS = (b"/stop\0", b"/panic\0", b"/note\0", b"*\0", b"?\0", b"]\0", b"}\0")
 Sender = TypeVar("Sender", bound=Hashable)
 
 
+@cache
 def replaceable() -> frozenset[bytes]:
     """The addresses of which only the last value counts: setters that take numbers. A jump of the position is none."""
     return frozenset(
@@ -157,9 +159,10 @@ class _Queue(Generic[Sender]):
 
 
 class Inbox(Generic[Sender]):
-    """Packets by sender. Used by one thread."""
+    """Packets by sender, of ``senders`` in queues of their own. Used by one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, senders: int = SENDERS) -> None:
+        self._senders = senders
         self._replaceable = replaceable()
         self._queues: dict[Any, _Queue[Sender]] = {}
         self._turns: deque[Any] = deque()
@@ -179,7 +182,7 @@ class Inbox(Generic[Sender]):
         """
         turn: Any = sender
         if turn not in self._queues:
-            if len(self._queues) >= SENDERS:
+            if len(self._queues) >= self._senders:
                 turn = None  # the queue that the senders beyond share
             if turn not in self._queues:
                 self._queues[turn] = _Queue()

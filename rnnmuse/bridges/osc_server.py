@@ -20,7 +20,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rnnmuse.bridges import osc, slip
 from rnnmuse.bridges.osc_inbox import PACKETS, Inbox
@@ -53,11 +53,27 @@ MOST_SEGMENTS = 32
 
 
 class Client(NamedTuple):
-    """The sender of a packet: a UDP address, or a TCP connection (which has a number)."""
+    """The sender of a packet: a UDP address, or a TCP connection (which has a number).
+
+    ``session`` is the session whose prefix its addresses have, and those of its answers; 0 for addresses without.
+    """
 
     host: str
     port: int
     connection: int = 0
+    session: int = 0
+
+
+class Waiting(Protocol):
+    """Packets that wait to be handled: an `Inbox`."""
+
+    def __bool__(self) -> bool: ...
+
+    def waiting(self, sender: Client) -> int: ...
+
+    def put(self, sender: Client, packet: bytes, shed: bool = True) -> int: ...
+
+    def take(self) -> tuple[Client, bytes] | None: ...
 
 
 @dataclass(slots=True)
@@ -94,7 +110,7 @@ class OscServer:
         self.subscribers: Subscribers[Client] = Subscribers(now)
         self.watchers: Subscribers[Client] = Subscribers(now)
         self.monitors: Subscribers[Client] = Subscribers(now)
-        self._inbox: Inbox[Client] = Inbox()
+        self._inbox = self._made_inbox()
         self._reply_ports: OrderedDict[Client, int] = OrderedDict()
         self._udp: socket.socket | None = None
         self._tcp: socket.socket | None = None
@@ -102,8 +118,8 @@ class OscServer:
         self._connections: dict[Client, _Connection] = {}
         self._paused: set[Client] = set()
         self._count = 0
-        self._buffer = memoryview(bytearray(1 << 16))
-        self._bell_in, self._bell_out = socket.socketpair()
+        self._buffer = memoryview(b"")
+        self._bell: tuple[socket.socket, socket.socket] | None = None  # its near end, and the one that is rung
         self._rung = False
         self._attend: deque[Client] = deque()  # TCP clients that the selecting thread must look at
         self._spare: int | None = None  # a descriptor that is given up to turn a client away when there is no other
@@ -116,16 +132,21 @@ class OscServer:
 
     # -- life -----------------------------------------------------------------------------------------------
 
+    def _made_inbox(self) -> Waiting:
+        return Inbox()
+
     def open(self, selector: selectors.BaseSelector) -> None:
         """Take the port; OSError, with what to look for, where it is taken."""
         self._selector = selector
         self._udp, self._tcp = udp, tcp = self._bound()
         self.port = udp.getsockname()[1]
         self._spare = os.open(os.devnull, os.O_RDONLY)
-        for sock, act in ((udp, self._packets), (tcp, self._accept), (self._bell_in, self._answer_bell)):
+        self._buffer = memoryview(bytearray(1 << 16))
+        self._bell = bell, rung = socket.socketpair()
+        for sock, act in ((udp, self._packets), (tcp, self._accept), (bell, self._answer_bell)):
             sock.setblocking(False)
             selector.register(sock, selectors.EVENT_READ, act)
-        self._bell_out.setblocking(False)
+        rung.setblocking(False)
 
     def _bound(self) -> tuple[socket.socket, socket.socket]:
         """The two sockets. A free UDP port may be taken for TCP: without a wish, another one is tried."""
@@ -154,16 +175,18 @@ class OscServer:
         selector, self._selector = self._selector, None
         with self._sending:
             connections, self._connections = self._connections, {}
-        sockets = [self._udp, self._tcp, self._bell_in, *(one.stream for one in connections.values())]
-        self._udp = self._tcp = None
-        self._inbox = Inbox()
+        bell, rung = self._bell or (None, None)
+        sockets = [self._udp, self._tcp, bell, *(one.stream for one in connections.values())]
+        self._udp = self._tcp = self._bell = None
+        self._inbox = self._made_inbox()
         for sock in sockets:
             if sock is not None:
                 if selector is not None:
                     with contextlib.suppress(KeyError, ValueError, OSError):
                         selector.unregister(sock)
                 sock.close()
-        self._bell_out.close()
+        if rung is not None:
+            rung.close()
         if self._spare is not None:
             os.close(self._spare)
             self._spare = None
@@ -182,9 +205,13 @@ class OscServer:
             except OSError:
                 continue  # an answer to a client that is gone came back
             client = Client(host, port)
-            if lost := self._inbox.put(client, bytes(self._buffer[:size])):
+            if lost := self._keep(client, bytes(self._buffer[:size])):
                 self._tell_lost(client, lost)
         self._serve()
+
+    def _keep(self, client: Client, packet: bytes, shed: bool = True) -> int:
+        """Let a packet wait; returns how many were dropped for it."""
+        return self._inbox.put(client, packet, shed)
 
     def _serve(self) -> None:
         """Handle packets for a slice of time; the bell brings the thread back for the rest."""
@@ -217,12 +244,14 @@ class OscServer:
         """Let the selecting thread come back at once."""
         if not self._rung:
             self._rung = True
-            with contextlib.suppress(OSError):
-                self._bell_out.send(b"x")
+            if (bell := self._bell) is not None:
+                with contextlib.suppress(OSError):
+                    bell[1].send(b"x")
 
     def _answer_bell(self) -> None:
-        with contextlib.suppress(OSError):
-            self._bell_in.recv(64)
+        if (bell := self._bell) is not None:
+            with contextlib.suppress(OSError):
+                bell[0].recv(64)
         self._rung = False  # first: what is added from here on rings again
         while self._attend:
             client = self._attend.popleft()
@@ -281,13 +310,16 @@ class OscServer:
 
     def _make_room(self) -> bool:
         """Drop the client without a subscription that has been silent longest; False where all are subscribed."""
-        subscribed = {one.client for one in self.subscribers.running()}
+        subscribed = self._subscribed()
         idle = [client for client in self._connections if client not in subscribed]
         if not idle:
             return False
         silent = min(idle, key=lambda client: self._connections[client].heard)
         self._drop(silent, "it was silent longest, and another client came")
         return True
+
+    def _subscribed(self) -> set[Client]:
+        return {one.client for one in self.subscribers.running()}
 
     def _watch(self, client: Client) -> None:
         """Let the selector watch a client's socket for what is wanted now."""
@@ -332,7 +364,7 @@ class OscServer:
             return False
         connection.heard = self._now()
         for packet in connection.decoder.feed(data):
-            self._inbox.put(client, packet, shed=False)
+            self._keep(client, packet, shed=False)
         if self._inbox.waiting(client) >= PACKETS:  # nothing of TCP is dropped: the client has to wait
             self._paused.add(client)
         return True
@@ -360,7 +392,7 @@ class OscServer:
     def target(self, client: Client) -> Client:
         """Where answers to a client go."""
         port = self._reply_ports.get(client)
-        return client if port is None else Client(client.host, port, client.connection)
+        return client if port is None else client._replace(port=port)
 
     def reply_to(self, client: Client, port: int) -> None:
         """Send the answers to another port of the client's host. A TCP client gets them by its connection always."""
@@ -418,7 +450,9 @@ class OscServer:
             self._send(client, packet)
 
     def _send(self, client: Client, packet: bytes) -> None:
-        host, port, connection = client
+        host, port, connection, session = client
+        if session:
+            packet = osc.in_session(packet, session)
         if connection:
             self._send_tcp(client, slip.encode(packet))
         elif self._udp is not None:
@@ -427,6 +461,9 @@ class OscServer:
 
     def _send_all(self, client: Client, packets: list[bytes]) -> None:
         """Send some packets in as few system calls as may be."""
+        if len(packets) > 1 and client.session:
+            packets = [osc.in_session(packet, client.session) for packet in packets]
+            client = client._replace(session=0)
         if len(packets) == 1:
             self._send(client, packets[0])
         elif client.connection:
@@ -453,6 +490,7 @@ class OscServer:
 
     def _send_tcp(self, client: Client, frames: bytes) -> None:
         with self._sending:
+            client = client._replace(session=0)
             connection = self._connections.get(client)
             if connection is None or connection.broken:
                 return

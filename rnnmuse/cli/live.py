@@ -25,6 +25,8 @@ from rnnmuse.errors import RnnmuseError
 if TYPE_CHECKING:  # it is loaded by the commands that need it
     from rnnmuse.bridges.ports import System
     from rnnmuse.bridges.sound_out import SoundOut
+    from rnnmuse.config import Rig
+    from rnnmuse.realtime.sessions import Sessions
     from rnnmuse.realtime.stage import Stage
     from rnnmuse.session.seat import Seat
 
@@ -79,6 +81,13 @@ def live(
         typer.Option(help="Who may open the screen with --listen: an IP address or a network. Else private networks."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser with --screen.")] = True,
+    sessions: Annotated[
+        int | None,
+        typer.Option(help="Serve so many sessions, 1 to 128: /rnnmuse/session/2/… is the second (docs/sessions.md)."),
+    ] = None,
+    session_ports: Annotated[
+        bool, typer.Option("--session-ports", help="With --sessions: session 2 has the next port too, and so on.")
+    ] = False,
     until_alone: Annotated[
         float | None, typer.Option(help="End so many seconds after the last plugin is gone; as a plugin starts it.")
     ] = None,
@@ -96,6 +105,10 @@ def live(
         raise ValueError(f"osc-port: {osc_port}; must be 0 to 65535")
     if until_alone is not None and not 1 <= until_alone <= 3600:
         raise ValueError(f"until-alone: {until_alone:g}; must be 1 to 3600 seconds")
+    if sessions is not None and until_alone is not None:
+        raise ValueError("until-alone: cannot be combined with --sessions")
+    if session_ports and sessions is None:
+        raise ValueError("session-ports: needs --sessions")
     if band and band not in STYLES:
         raise ValueError(f"band: {band!r}; must be one of {', '.join(STYLES)}")
     if mode and mode not in MODES:
@@ -114,11 +127,21 @@ def live(
     for name in sorted(setup.models()):
         find(name)
     system = MidiSystem() if midi else None  # first: its drivers answer while the engine starts
-    stage = Stage(Settings(s["host"], s["port"], s["tempo"], s["model"]))
+    settings = Settings(s["host"], s["port"], s["tempo"], s["model"])
+    whole: Stage | Sessions
+    if sessions is None:
+        whole = stage = Stage(settings)
+    else:
+        from rnnmuse.realtime.sessions import Sessions
+
+        whole = Sessions(settings, sessions, session_ports)
+        stage = whole.stage(1)
     sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the others
-    stage.open()
+    whole.open()
     try:
         lines = open_rig(stage, setup, system)
+        if not isinstance(whole, Stage):
+            lines += add_sessions(whole, setup, session_ports)
         if s["query"] or s["discovery"] or page is not None:
             stage.closers.append(add_web(s["host"], stage.port, int(s["query"]) or None, s["discovery"], page))
         if rig is not None:
@@ -155,8 +178,21 @@ def live(
             stage.take("/rnnmuse/player/1/start")
         serve(stage)
     finally:
-        stage.close()
+        whole.close()
     say(f"{stage.player.notes_in} notes in, {stage.notes.count} notes out")
+
+
+def add_sessions(sessions: Sessions, setup: Rig, ports: bool) -> list[str]:
+    """Seat the players of the rig in every session; the ports that it names are session 1's."""
+    from rnnmuse.realtime.rig import seat_rig
+
+    for stage in sessions.stages[1:]:
+        seat_rig(stage, setup)
+    text = f"Sessions {sessions.count}: /rnnmuse/session/1/… to /rnnmuse/session/{sessions.count}/…"
+    if ports:
+        numbers = [stage.port for stage in sessions.stages]
+        text += f", and without the prefix on the ports {', '.join(map(str, numbers))}"
+    return [text]
 
 
 def available(system: System) -> list[str]:

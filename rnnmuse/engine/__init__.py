@@ -10,3 +10,11 @@ def run(connection: Connection, preload: str) -> None:
     from rnnmuse.engine.process import main
 
     main(connection, preload)
+
+
+def run_sessions(connection: Connection, preload: str) -> None:
+    """As `run`, for several sessions."""
+    from rnnmuse.engine.process import main
+    from rnnmuse.engine.sessions import Sessions
+
+    main(connection, preload, Sessions)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import singledispatchmethod
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 from rnnmuse.clock import PPQ, Clock
 from rnnmuse.errors import RnnmuseError
@@ -51,7 +52,7 @@ last time, only after this number of notes, so that messages do not pile up behi
 
 class Engine:
     """Players by number. ``send`` takes each message out; ``now`` reads the monotonic clock in nanoseconds; ``load``
-    returns a model by name."""
+    returns a model by name. The engines of several sessions share ``models`` and ``text_models``, which are loaded."""
 
     def __init__(
         self,
@@ -59,13 +60,15 @@ class Engine:
         now: Callable[[], int] = time.monotonic_ns,
         default: str = DEFAULT_MODEL,
         load: Callable[[str], Model] = load_player,
+        models: dict[str, Model] | None = None,
+        text_models: dict[str, TextModel] | None = None,
     ) -> None:
         self.send, self.now, self.default, self._load = send, now, default, load
         self.clock = Clock()
         self.players: dict[int, Player] = {}
         self.texts: dict[int, TextPlayer] = {}
-        self._models: dict[str, Model] = {}
-        self._text_models: dict[str, TextModel] = {}
+        self._models = {} if models is None else models
+        self._text_models = {} if text_models is None else text_models
         self._ahead = 0.0
         self._jumps = 0
         self.harmony = Harmony()
@@ -429,13 +432,15 @@ class Engine:
         for text in self.texts.values():
             text.prepare()
 
-    def wait(self) -> float | None:
-        """Seconds until there is something to do; None while there is nothing."""
+    def wait(self, patient: bool = False) -> float | None:
+        """Seconds until there is something to do; None while there is nothing. ``patient``: until it must be done."""
         if not self.clock.running:
             return None
         beat = self.beat
         players: list[Player | TextPlayer] = [*self.players.values(), *self.texts.values()]
-        due = min((player.wake(beat) for player in players), default=float("inf"))
+        due = min(
+            (player.wake(beat) + (player.patience if patient else 0.0) for player in players), default=float("inf")
+        )
         if self.harmony.active:
             due = min(due, self.harmony.segment(beat)[1])
         if due == float("inf"):
@@ -485,10 +490,26 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0][:160]
 
 
-def main(connection: Connection, preload: str = DEFAULT_MODEL) -> None:
+class Server(Protocol):
+    """What `serve` serves: an `Engine`, or those of several sessions."""
+
+    default: str
+
+    def model(self, name: str) -> Model: ...
+
+    def take(self, message: m.ToEngine) -> None: ...
+
+    def advance(self) -> bool: ...
+
+    def prepare(self) -> None: ...
+
+    def wait(self) -> float | None: ...
+
+
+def main(connection: Connection, preload: str = DEFAULT_MODEL, make: Callable[..., Server] = Engine) -> None:
     """Serve an engine until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage decides when the engine ends
-    engine = Engine(connection.send, default=preload)
+    engine = make(connection.send, default=preload)
     with contextlib.suppress(EOFError, OSError):
         try:
             serve(engine, connection)
@@ -497,7 +518,7 @@ def main(connection: Connection, preload: str = DEFAULT_MODEL) -> None:
             connection.send(m.Failed(f"{type(error).__name__}: {first_line(error)}"))
 
 
-def serve(engine: Engine, connection: Connection) -> None:
+def serve(engine: Server, connection: Connection) -> None:
     """Take messages and play ahead until `Bye`."""
     try:
         engine.model(engine.default)
@@ -519,7 +540,7 @@ def serve(engine: Engine, connection: Connection) -> None:
                 return
             engine.take(message)
             handled += 1
-            heard += isinstance(message, m.Hear)
+            heard += isinstance(message.message if isinstance(message, m.InSession) else message, m.Hear)
             timeout = 0.0
         if handled:
             connection.send(m.Handled(handled))

@@ -16,6 +16,7 @@ class ToJobs:
     __slots__ = ()
     droppable = True
     moves_back = False
+    session = 0
     share: Hashable | None = None
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from math import exp, log
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +135,16 @@ class Recall:
     share: float
 
 
+class Step(NamedTuple):
+    """The arguments of `StreamModel.step`."""
+
+    state: State
+    event: Event
+    context: Sequence[int]
+    grid: int
+    restate: float
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A player's place in the music, as `Player.save` gives it."""
@@ -247,6 +258,17 @@ class Player:
         """Step the model over what it has taken, so that the next `hear` or `next` need not."""
         self._expect()
 
+    @property
+    def step(self) -> Step | None:
+        """The step of the model that `prepare` would take; None where it has none to take."""
+        if self._previous is None:
+            return None
+        return Step(self.state, *self._previous, self.grid, 0.0 if self.frame.plan is None else self.model.restate)
+
+    def stepped(self, expected: Distribution, state: State) -> None:
+        """Take what the model made of `step`."""
+        self._expected, self.state, self._previous = expected, state, None
+
     def save(self) -> Saved:
         """Everything that `hear`, `listen` and `next` change, for `restore`."""
         return Saved(
@@ -327,10 +349,8 @@ class Player:
         return bool(self._playable(self.grid, 0, pitches)) and not self._dense(self.grid)
 
     def _expect(self) -> Distribution:
-        if self._previous is not None:
-            restate = 0.0 if self.frame.plan is None else self.model.restate
-            self._expected, self.state = self.model.step(self.state, *self._previous, self.grid, restate)
-            self._previous = None
+        if (step := self.step) is not None:
+            self.stepped(*self.model.step(*step))
         assert self._expected is not None
         return self._expected
 

@@ -25,6 +25,8 @@ AWAKE: Nanoseconds = 120_000
 """Sleep ends so much before the time it is for; the rest is waited for awake, which costs nothing to speak of."""
 
 Send = Callable[[], object]
+Chord = list[tuple[Nanoseconds, Send, bool]]
+"""Time in ns, what sends, and whether it is held: see `Outbox.put`."""
 
 
 class Outbox:
@@ -60,19 +62,25 @@ class Outbox:
 
     def flush(self) -> None:
         """Send what was gathered, in the order of time, waiting where it is too early."""
-        gathered, self._gathered = self._gathered or [], None
-        if not gathered:
+        chords = self.chords()
+        if not chords:
             return
-        gathered.sort(key=itemgetter(0))
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1.0)  # no other thread of this process takes over between two notes of a chord
         try:
-            for due, chord in groupby(gathered, itemgetter(0)):
-                self._send(due, list(chord))
+            for due, chord in chords:
+                self.send(due, chord)
         finally:
             sys.setswitchinterval(interval)
 
-    def _send(self, due: Nanoseconds, chord: list[tuple[Nanoseconds, Send, bool]]) -> None:
+    def chords(self) -> list[tuple[Nanoseconds, Chord]]:
+        """Take what was gathered, in the order of time, for `send`."""
+        gathered, self._gathered = self._gathered or [], None
+        gathered.sort(key=itemgetter(0))
+        return [(due, list(chord)) for due, chord in groupby(gathered, itemgetter(0))]
+
+    def send(self, due: Nanoseconds, chord: Chord) -> None:
+        """Send what is due at one time, once it is that time."""
         with self._together():
             for _, send, held in chord:
                 if held:

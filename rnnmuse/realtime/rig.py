@@ -35,6 +35,13 @@ def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
         lines.append(port_line("from", ports.input(table["port"], table["mpe"])))
     if settings["source"] == "link":
         lines.append(_link(stage))
+    seat_rig(stage, rig)
+    return lines
+
+
+def seat_rig(stage: Stage, rig: Rig) -> None:
+    """Take the settings, players and presets of a rig, and open nothing."""
+    settings = rig.stage
     for table in rig.learned:
         stage.control.check(table["address"], table["low"])
     with stage.lock:
@@ -53,7 +60,6 @@ def open_rig(stage: Stage, rig: Rig, midi: System | None) -> list[str]:
     for number, seat in sorted(rig.players.items()):
         if seat.started:
             start(stage, number)
-    return lines
 
 
 def start(stage: Stage, player: int) -> None:

@@ -40,7 +40,10 @@ class Scheduler:
         self.lanes: dict[Nanoseconds, Lane] = {}
         self.commands = Commands(clock)
         self.pulses: list[Pulse] = []
-        self._wanted: Nanoseconds | None = None
+        self.rouse: Callable[[], None] = self.changed.notify
+        """Wakes the thread; the caller holds the lock."""
+        self.wanted: Nanoseconds | None = None
+        """When the thread wants the lock next."""
         self._closed = False
         self.add_lane(0)
 
@@ -58,12 +61,12 @@ class Scheduler:
     def wake(self) -> None:
         """Look again at what is due; after a change that makes something due sooner."""
         with self.changed:
-            self.changed.notify()
+            self.rouse()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """The lock, for a thread that works through many things: where notes are due, the scheduler goes first."""
-        if self._wanted is not None and self._wanted <= self.now():
+        if self.wanted is not None and self.wanted <= self.now():
             time.sleep(GIVE_WAY)
         with self.lock:
             yield
@@ -91,22 +94,28 @@ class Scheduler:
         """The clock started, stopped or went to another place: re-time the commands."""
         with self.changed:
             self._do(self.commands.jumped(self.now()))
-            self.changed.notify()
+            self.rouse()
 
     def run_due(self) -> Nanoseconds | None:
         """Do everything that is due now, and send it; returns when the next thing is due."""
         with self.changed:
-            self.outbox.gather()
             try:
-                now = self.now()
-                self._do(self.commands.take_due(now))
-                dues = [pulse.run_due(now) for pulse in list(self.pulses)]
-                for lane in self.lanes.values():
-                    dues.append(self._guarded(lane.run_due, now))
+                due = self.gather()
             finally:
                 self.outbox.flush()
-            dues.append(self.commands.next_due())
+            dues = (due, self.commands.next_due())
             return min((due for due in dues if due is not None), default=None)
+
+    def gather(self) -> Nanoseconds | None:
+        """Do everything that is due now; what it sends is left in the outbox. Returns when the next thing is due, but
+        for commands."""
+        self.outbox.gather()
+        now = self.now()
+        self._do(self.commands.take_due(now))
+        dues = [pulse.run_due(now) for pulse in list(self.pulses)]
+        for lane in self.lanes.values():
+            dues.append(self._guarded(lane.run_due, now))
+        return min((due for due in dues if due is not None), default=None)
 
     def _do(self, acts: list[Act]) -> None:
         for act in acts:
@@ -127,5 +136,5 @@ class Scheduler:
         with self.changed:
             while not self._closed:
                 due = self.run_due()
-                self._wanted = due
+                self.wanted = due
                 self.changed.wait(None if due is None else max(0.0, (due - self.now()) / 1e9))

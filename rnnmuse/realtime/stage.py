@@ -7,15 +7,12 @@ every note ends, the clock runs on, and the supervisor starts another.
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
-import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_server import Client, OscServer
@@ -38,12 +35,12 @@ from rnnmuse.realtime.control.transport import TransportControl
 from rnnmuse.realtime.control.watch import WatchControl
 from rnnmuse.realtime.lanes import Lateness
 from rnnmuse.realtime.lead.osc import OscLeader
+from rnnmuse.realtime.loop import PRIORITY, Loop
 from rnnmuse.realtime.notes import Notes
 from rnnmuse.realtime.orders import Orders
 from rnnmuse.realtime.outbox import Outbox
 from rnnmuse.realtime.outputs import OscOutput, Outputs, close_aside
 from rnnmuse.realtime.players import Players
-from rnnmuse.realtime.priority import realtime_priority
 from rnnmuse.realtime.scheduler import Scheduler
 from rnnmuse.realtime.supervisor import EngineLink, Supervisor, engine_process
 from rnnmuse.realtime.tickets import Tickets
@@ -51,10 +48,6 @@ from rnnmuse.realtime.transport import Transport
 from rnnmuse.session import messages as m
 
 log = logging.getLogger("rnnmuse.stage")
-
-PRIORITY = 5
-"""Of the threads that take messages: below the scheduler, which may wait for their hold on Python, above other
-programs."""
 
 Connect = Callable[[Callable[[m.FromEngine], None], Callable[[], None]], EngineLink]
 
@@ -77,11 +70,49 @@ class Settings:
     """Whether OSC is received."""
 
 
+class Engines(Protocol):
+    """What a stage asks of its `Supervisor`."""
+
+    also_watch: Callable[[], None]
+
+    @property
+    def restarts(self) -> int: ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    @property
+    def ready(self) -> threading.Event: ...
+
+    def watch(self) -> None: ...
+
+    def start(self, timer: bool = True) -> None: ...
+
+    def send(self, message: m.ToEngine) -> bool | None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What a stage shares that is one of several sessions."""
+
+    number: int
+    """Of the session, from 1."""
+    count: int
+    """How many sessions there are."""
+    loop: Loop
+    """Takes the packets of all."""
+    engines: Engines
+    """Its part of the engine."""
+
+
 class Stage:
     """One performance. `open` it, `serve` until `leave` or `close` is called; ``control`` takes messages.
 
     ``now`` reads the monotonic clock in ns and ``wall`` the wall clock in seconds, ``wait`` waits until a time of
-    ``now``; ``connect`` starts an engine. `rnnmuse.testing` gives its own.
+    ``now``; ``connect`` starts an engine. `rnnmuse.testing` gives its own. A stage ``among`` others is opened by
+    `rnnmuse.realtime.sessions.Sessions`.
     """
 
     def __init__(
@@ -90,8 +121,9 @@ class Stage:
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
         connect: Connect | None = None,
-        server: type[OscServer] = OscServer,
+        server: Callable[[str, int, Callable[[bytes, Client], None]], OscServer] = OscServer,
         wait: Callable[[Nanoseconds], None] | None = None,
+        among: Among | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.now, self.wall = now, wall
@@ -106,8 +138,13 @@ class Stage:
         self.transport = Transport(self.scheduler, self.notes)
         self.tickets = Tickets(self._to_engine)
         self.orders = Orders(self.players, self.notes, self.transport, self.tickets, self.error, self.broadcast)
-        connect = connect or engine_process(self.settings.model, PRIORITY)
-        self.supervisor = Supervisor(self.orders, connect, self.scheduler.turn, now)
+        self.loop = among.loop if among is not None else Loop()
+        self.supervisor: Engines
+        if among is not None:
+            self.supervisor = among.engines
+        else:
+            connect = connect or engine_process(self.settings.model, PRIORITY)
+            self.supervisor = Supervisor(self.orders, connect, self.scheduler.turn, now)
 
         self.covers = CoverControl(self.transport, self.broadcast, self.error)
         self.player = PlayerControl(self.players, self.notes, self.transport, self.tickets, self.covers.heard)
@@ -131,6 +168,7 @@ class Stage:
             self._stats,
             self.made,
             lambda player: self.players.look(player).mode != "off",
+            (among.number, among.count) if among is not None else (1, 1),
         )
         texts = TextControl(self.players, self.transport, self.tickets, self.orders.unsay, about.ask_models)
         self.watch = WatchControl(
@@ -176,13 +214,8 @@ class Stage:
         self.supervisor.also_watch = self._watch
         self.closers: list[Callable[[], None]] = []
         self._closing = threading.Event()
-        self._leaving = False
         self._alone: Nanoseconds | None = None
         self._joined: Nanoseconds = 0
-        self._selector = selectors.DefaultSelector()
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
         self.add_output(OscOutput(self.server, 0, now, wall))
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -205,8 +238,7 @@ class Stage:
     def open(self, thread: bool = True) -> None:
         """Take the port and start the engine; OSError where the port is taken. ``thread``: run the scheduler."""
         if self.settings.osc:
-            self.server.open(self._selector)
-        self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
+            self.server.open(self.loop.selector)
         if self.settings.engine:
             self.supervisor.start(thread)
             with self.lock:
@@ -216,18 +248,11 @@ class Stage:
 
     def serve(self) -> None:
         """Take packets until `leave` or `close`."""
-        gc.freeze()  # a collection that walks through all that was loaded takes milliseconds
-        realtime_priority(PRIORITY)
-        while not (self._leaving or self._closing.is_set()):
-            for key, _ in self._selector.select():
-                if not self._closing.is_set():
-                    key.data()
+        self.loop.serve()
 
     def leave(self) -> None:
         """Let `serve` return; safe in a signal handler."""
-        self._leaving = True
-        with contextlib.suppress(OSError):
-            self._wake_out.send(b"x")
+        self.loop.leave()
 
     def leave_when_alone(self, seconds: float) -> None:
         """Leave once nobody has had a player of their own for so long; at first a minute is given to come."""
@@ -252,10 +277,6 @@ class Stage:
         self.covers.close()
         self.supervisor.close()
         self.server.close()
-
-    def _woken(self) -> None:
-        with contextlib.suppress(OSError):
-            self._wake_in.recv(64)
 
     # -- outputs --------------------------------------------------------------------------------------------
 

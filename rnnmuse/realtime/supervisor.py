@@ -188,15 +188,18 @@ class Supervisor:
                 log.exception("the watchdog failed")
 
 
-def engine_process(model: str, priority: int = 0) -> Callable[..., EngineLink]:
-    """Connects to an engine in a process of its own."""
-    from rnnmuse.engine import run
+def engine_process(model: str, priority: int = 0, several: bool = False) -> Callable[..., EngineLink]:
+    """Connects to an engine in a process of its own; ``several``: of several sessions."""
+    from rnnmuse.engine import run, run_sessions
 
     class Receiver:
         def __init__(self, received: Callable[[m.FromEngine], None], lost: Callable[[], None]) -> None:
             self.received, self.lost = received, lost
 
     def connect(received: Callable[[m.FromEngine], None], lost: Callable[[], None]) -> EngineLink:
-        return Link[m.ToEngine]("engine", run, (model,), Receiver(received, lost), m.Bye(), CREDIT, priority=priority)
+        target = run_sessions if several else run
+        return Link[m.ToEngine](
+            "engine", target, (model,), Receiver(received, lost), m.Bye(), CREDIT, priority=priority
+        )
 
     return connect

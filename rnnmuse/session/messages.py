@@ -25,12 +25,13 @@ class ToEngine:
 
     Two messages in a queue with the same `key` are one value: the later replaces the earlier, in its place or, if it
     ``moves_back``, at the end. A message without a key keeps its order. A ``droppable`` one is refused by a full queue,
-    and where too many of its `share` wait.
+    and where too many of its `share` wait. Each ``session`` has a queue of its own.
     """
 
     __slots__ = ()
     droppable = False
     moves_back = False
+    session = 0
 
     @property
     def share(self) -> Hashable | None:
@@ -105,6 +106,39 @@ class SetClock(ToEngine):
     @property
     def key(self) -> Hashable:
         return "clock"
+
+
+# -- both ways: one engine for several sessions --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InSession(ToEngine, FromEngine):
+    """A message of one of several sessions that share the engine."""
+
+    number: int
+    """1 to `rnnmuse.protocol.SESSIONS`."""
+    message: Any
+    """A `ToEngine` or `FromEngine` message."""
+
+    @property
+    def session(self) -> int:  # type: ignore[override]
+        return self.number
+
+    @property
+    def droppable(self) -> bool:  # type: ignore[override]
+        return bool(self.message.droppable)
+
+    @property
+    def moves_back(self) -> bool:  # type: ignore[override]
+        return bool(self.message.moves_back)
+
+    @property
+    def share(self) -> Hashable | None:
+        return self.message.share  # type: ignore[no-any-return]
+
+    @property
+    def key(self) -> Hashable | None:
+        return self.message.key  # type: ignore[no-any-return]
 
 
 # -- to the engine: the harmony of the stage ---------------------------------------------------------------------------

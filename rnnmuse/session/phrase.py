@@ -541,6 +541,11 @@ class PhrasePlayer:
             return float("inf")
         return now if self._moved else max(now, self._next / STEPS_A_BEAT - AHEAD)
 
+    @property
+    def patience(self) -> float:
+        """Beats by which `advance` may come later than `wake` says."""
+        return 0.0
+
     def prepare(self) -> None:
         """Nothing to compute ahead of a move."""
 

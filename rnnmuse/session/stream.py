@@ -51,6 +51,9 @@ from rnnmuse.session.messages import AllOff, Done, EndNotes, NoteOff, NoteOn, Or
 AHEAD = 2.0
 """Beats that are played ahead."""
 
+PATIENCE = 0.25
+"""Beats by which what is played ahead may be planned later."""
+
 MOST_ENDED = 8
 """Notes that are ended at most to make room for an answer."""
 
@@ -463,6 +466,12 @@ class StreamPlayer:
             silent = self._last + float(self.parameters["silence"])
             return min(line, silent) if not self._held and silent > now else line
         return float("inf")
+
+    @property
+    def patience(self) -> float:
+        """Beats by which `advance` may come later than `wake` says, for the steps of several players to be one."""
+        ahead = self.playing and bool(self._queue) and self.mode not in ("loop", "harmonise")
+        return PATIENCE if ahead else 0.0
 
     def prepare(self) -> None:
         """Compute what the next note heard will need."""

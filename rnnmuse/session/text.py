@@ -181,6 +181,11 @@ class TextPlayer:
             return float("inf")
         return max(now, self._at - self.reaction - AHEAD)
 
+    @property
+    def patience(self) -> float:
+        """Beats by which `advance` may come later than `wake` says."""
+        return 0.0
+
     def prepare(self) -> None:
         """Write some syllables ahead for the notes to come."""
         while self.bound and self.writing and len(self._ready) < 4:

@@ -58,14 +58,14 @@ def test_the_stage_leaves_once_the_last_plugin_is_gone():
     stage = StageClient()
     stage.stage.leave_when_alone(20)
     stage.run(50)
-    assert not stage.stage._leaving, "a plugin has a minute to come"
+    assert not stage.stage.loop.left, "a plugin has a minute to come"
     plug = Client("127.0.0.1", 42_000)
     stage.send("/rnnmuse/claim", 0, client=plug)
     stage.run(30)
-    assert not stage.stage._leaving
+    assert not stage.stage.loop.left
     stage.send("/rnnmuse/unsubscribe", client=plug)
     stage.run(19)
-    assert not stage.stage._leaving
+    assert not stage.stage.loop.left
     stage.run(2)
-    assert stage.stage._leaving
+    assert stage.stage.loop.left
     stage.close()

@@ -139,8 +139,9 @@ EXAMPLES = {
 
 
 def types(kind):
-    """The types of messages of this kind."""
-    return [one for one in vars(m).values() if isinstance(one, type) and issubclass(one, kind) and one is not kind]
+    """The types of messages of this kind, but for the one that holds another."""
+    found = [one for one in vars(m).values() if isinstance(one, type) and issubclass(one, kind)]
+    return [one for one in found if one not in (kind, m.InSession)]
 
 
 def every(kind):
@@ -157,6 +158,29 @@ def test_every_message_goes_through_a_pipe_and_cannot_be_changed(message):
         with pytest.raises(AttributeError):
             setattr(message, field.name, None)
     assert not hasattr(message, "__dict__")
+
+
+@pytest.mark.parametrize("message", every(m.ToEngine), ids=lambda message: type(message).__name__)
+def test_a_message_of_a_session_goes_through_a_pipe_and_queues_as_what_it_holds(message):
+    held = m.InSession(3, message)
+    assert pickle.loads(pickle.dumps(held)) == held
+    assert (held.key, held.droppable, held.moves_back) == (message.key, message.droppable, message.moves_back)
+    assert (held.share, held.session) == (message.share, 3)
+
+
+def test_sessions_are_served_in_turn_and_fill_only_their_own_queues():
+    queue = Outgoing(4)
+    queue.grant(100)
+    flood = [queue.put(m.InSession(2, m.Sync(number))) for number in range(10)]
+    assert flood == [True] * 4 + [False] * 6
+    assert all(queue.put(m.InSession(number, m.Sync(0))) for number in (1, 3))
+    assert queue.put(m.InSession(1, m.SetBand(1, "fours", 4.0)))
+    assert queue.put(m.InSession(3, m.SetBand(1, "fours", 8.0)))
+    assert queue.put(m.InSession(3, m.SetBand(2, "fours", 2.0)))  # in place of the one before, not of session 1's
+    order = [queue.get(wait=False) for _ in range(len(queue))]
+    assert [one.number for one in order] == [2, 1, 3, 2, 1, 3, 2, 2]
+    assert [one.message.value for one in order if isinstance(one.message, m.SetBand)] == [4.0, 2.0]
+    assert queue.get(wait=False) is None
 
 
 @pytest.mark.parametrize("message", every(m.ToEngine), ids=lambda message: type(message).__name__)

@@ -21,7 +21,8 @@ PLAYABLE = ("stream", "phrase")
 
 class ServerControl:
     """Rows directly under /rnnmuse. ``stats`` returns the values that /rnnmuse/stats answers, ``made`` what
-    has made the music, ``plays`` whether a player has a mode that plays."""
+    has made the music, ``plays`` whether a player has a mode that plays. ``session`` is the number of this session, and
+    how many there are."""
 
     def __init__(
         self,
@@ -32,7 +33,9 @@ class ServerControl:
         stats: Callable[[], tuple[Any, ...]],
         made: Callable[[], Made],
         plays: Callable[[int], bool] = lambda player: False,
+        session: tuple[int, int] = (1, 1),
     ) -> None:
+        self._session = session
         self._plays = plays
         self._server, self._tickets, self._addresses = server, tickets, addresses
         self._broadcast, self._stats, self._made = broadcast, stats, made
@@ -43,6 +46,9 @@ class ServerControl:
 
     def hello(self, call: Call) -> None:
         call.answer("rnnmuse", __version__, self._server.port)
+
+    def sessions(self, call: Call) -> None:
+        call.answer(*self._session)
 
     def ping(self, call: Call, *number: int) -> None:
         call.reply("/rnnmuse/pong", *number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from rnnmuse.bridges import osc
@@ -41,8 +42,8 @@ class Control:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._scheduler, self._reply, self._fail, self._wall = scheduler, reply, fail, wall
-        self.addresses = addresses()
-        self._space = AddressSpace(self.addresses)
+        self.addresses = _known()
+        self._space = AddressSpace(_tree())
         self.took: Callable[[Client, Entry, str, list[Any]], None] = lambda *message: None
         """Called after a message was acted on."""
         self.setters: dict[str, Handler] = {}
@@ -146,6 +147,14 @@ class Control:
         values = list(arguments) if row.free else row.check(address, arguments)
         self.setters[row.handler](call, *values)
         self.took(client, entry, address, values)
+
+
+_known = cache(addresses)
+
+
+@cache
+def _tree() -> AddressSpace:
+    return AddressSpace(_known())
 
 
 def _method(nouns: Mapping[str, object], row: Row, prefix: str = "") -> Handler:
