@@ -238,6 +238,12 @@ class Engine:
         self.send(m.Knows(len(self.recollection)))
 
     @_take.register
+    def _(self, message: m.Heard) -> None:
+        for beat, pitch in message.notes:
+            self.recollection.hear(beat, pitch)
+        self.send(m.Knows(len(self.recollection)))
+
+    @_take.register
     def _(self, message: m.End) -> None:
         tick = self.band.end(max(message.beat, self.beat))
         for player in self.players.values():

@@ -46,7 +46,7 @@ class Orders:
         self.server: ServerControl | None = None
         self.harmony: HarmonyControl | None = None
         self.band: BandControl | None = None
-        self.memory = MemoryControl(tickets)
+        self.memory = MemoryControl(tickets, players)
         self.changed: Callable[..., None] = lambda *addresses: None
         self._told_jumps = -1
         self.phrase_shown: Callable[[m.Phrase], None] = lambda message: None
@@ -230,6 +230,7 @@ class Orders:
             self.harmony.set_up()
         if self.band is not None:
             self.band.set_up()
+        self.memory.set_up()
         self._tickets.send_again()
         if self.server is not None:
             self.server.ask_again()

@@ -148,6 +148,7 @@ class Stage:
 
         self.covers = CoverControl(self.transport, self.broadcast, self.error)
         self.player = PlayerControl(self.players, self.notes, self.transport, self.tickets, self.covers.heard)
+        self.player.remember = self.orders.memory.heard
         self.harmony = HarmonyControl(self.transport, self.tickets, self.broadcast)
         self.band = BandControl(self.transport, self.tickets, self.harmony, self.take)
         latent = LatentControl(self.players, self.transport, self.tickets)

@@ -184,6 +184,13 @@ class Memory(ToEngine):
 
 
 @dataclass(frozen=True, slots=True)
+class Heard(ToEngine):
+    """Beat and pitch of each note that the performer had played before this engine began."""
+
+    notes: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class End(ToEngine):
     """All players come to an end, cued at ``beat``; answered with `EndsAt`."""
 

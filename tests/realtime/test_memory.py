@@ -52,3 +52,27 @@ def test_a_melody_draws_on_what_was_played_as_its_fader_says():
     assert player.player.recall.share == pytest.approx(0.9)
     assert player.player.recall.memory is stage.engine.engine.recollection
     stage.close()
+
+
+def test_an_engine_that_begins_anew_knows_what_the_one_before_it_knew(tmp_path, monkeypatch):
+    monkeypatch.setattr(memories, "folder", lambda: tmp_path / "memories")
+    stage = StageClient()
+    played(stage, [60, 62, 64, 65, 67])
+    stage.ask("/rnnmuse/memory/remember", "first")
+    assert stage.ask("/rnnmuse/memory/forget") == (0,)
+    assert stage.ask("/rnnmuse/memory/recall", "first") == (5,)
+    stage.send("/rnnmuse/player/3/model", "grooves")
+    stage.settle()
+    stage.send("/rnnmuse/player/3/note", 38, 90, 0.4)
+    played(stage, [72, 71, 69, 67] * 3)
+    known = [pitch for _, pitch in stage.engine.engine.recollection.notes]
+    assert len(known) == 17
+    stage.kill_engine()
+    stage.run(3.0)
+    assert stage.stage.supervisor.restarts == 1
+    assert [pitch for _, pitch in stage.engine.engine.recollection.notes] == known
+    assert stage.ask("/rnnmuse/memory/forget") == (0,)
+    stage.kill_engine()
+    stage.run(3.0)
+    assert len(stage.engine.engine.recollection) == 0
+    stage.close()

@@ -32,6 +32,8 @@ class PlayerControl:
         """Called with the addresses whose values the engine has accepted, or refused."""
         self.performed: Callable[[int, int, int], None] = lambda player, pitch, velocity: None
         """Called with each note of the performer and the player that heard it."""
+        self.remember: Callable[[int, float, int], None] = lambda player, beat, pitch: None
+        """Called with player, beat and pitch of each note of the performer that the engine was sent."""
         self.notes_in = 0
         self.chord_note: Callable[[int, int, int], bool] = lambda channel, pitch, velocity: False
         self._held: dict[int, set[int]] = {}
@@ -101,6 +103,8 @@ class PlayerControl:
         sent = self._tickets.send(m.Hear(player, self._transport.place, pitch, velocity, source))
         if sent is False and velocity:
             return False
+        if velocity and not source:
+            self.remember(player, self._transport.place, pitch)
         (held.add if velocity else held.discard)(pitch)
         return True
 
