@@ -37,6 +37,7 @@ from rnnmuse.music.theory import PITCH_NAMES, Chord, key_name, parse_chord, pars
 from rnnmuse.play import accompaniment, sampler
 from rnnmuse.play.accompaniment import Pattern
 from rnnmuse.play.band import PHRASE, RANGES, SECTION, Band, swung
+from rnnmuse.play.drumming import Drumming, drum_bars
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.phrasing import Bar, Phrasing, bars_of
@@ -171,6 +172,8 @@ class StreamPlayer:
     """Where it is in the script."""
     _phrasing: Phrasing | None = None
     """How its melody goes; None where it only accompanies."""
+    _drumming: Drumming | None = None
+    """How its answer goes, where it is a drummer."""
     _pattern: Pattern | None = None
     """How its accompaniment goes; None until one is chosen."""
     _bar: int = 0
@@ -521,8 +524,8 @@ class StreamPlayer:
             return None
         begun = self.metre.bar_start(tick_of(self._phrase + 0.25 * self.metre.beats)) / PPQ
         bars = round((line - begun) / self.metre.beats)
-        if bars in (2, 4, 8) and rest >= min(needed, 0.5) - LEAD - 1e-6:
-            return line
+        if not self.hears_drums and bars in (2, 4, 8) and rest >= min(needed, 0.5) - LEAD - 1e-6:
+            return line  # strokes have no length, and a rest between them says nothing
         onsets = [h.beat for h in self._past if h.foreign and h.kind == ON and h.beat >= self._phrase - 1e-6]
         if bars in (2, 4, 8) and len(onsets) > 3:
             between = sorted(b - a for a, b in pairwise(onsets) if b - a > TOGETHER)
@@ -543,7 +546,7 @@ class StreamPlayer:
         self.playing, self._earliest, self._until = True, round(beat * GRID), float("inf")
         self._ends = float("inf")
         self._queue.clear()
-        self._script = self._phrasing = None
+        self._script = self._phrasing = self._drumming = None
         if self.mode == "free" and self.parameters["role"] and self.band is not None:
             line = self.metre.bar_start(tick_of(beat - 1 + 1e-6))
             if tick_of(beat - 1) - line > PPQ // 10:
@@ -689,11 +692,15 @@ class StreamPlayer:
 
     def _heard_bars(self, first: float, until: float) -> list[Bar]:
         """The performer's top line from beat ``first`` to the bar line at ``until``, in bars; a pickup is left out."""
-        if self.hears_drums:
-            return []
         beats = self.metre.beats
         line = self.metre.bar_start(tick_of(first + min(1.0, 0.25 * beats))) / PPQ
         count = max(1, round((until - line) / beats))
+        if self.hears_drums:
+            strokes = [h for h in self._past if h.foreign and h.kind == ON and h.beat >= line - 0.125]
+            drummed = drum_bars([(h.beat, h.pitch, h.velocity) for h in strokes], line, beats, count)
+            while len(drummed) > 1 and not drummed[-1]:
+                drummed.pop()
+            return drummed
         notes: list[list[float]] = []
         for one in sorted((h for h in self._past if h.foreign and not h.drum), key=lambda h: h.beat):
             if one.kind == ON and one.beat >= line - 0.125:
@@ -709,7 +716,15 @@ class StreamPlayer:
 
     def _answer_with(self, heard: list[Bar], start: float, bars: int | None) -> None:
         """Settle a phrase of so many bars, or without end, that makes something of what was heard."""
-        if not any(heard) or self.hears_drums:
+        if not any(heard):
+            return
+        if self.hears_drums:
+            plan, first = self.player.frame.plan, self.player.frame.bar_of(max(0, round(start * GRID)))
+            self._drumming = Drumming(
+                heard, self.metre.beats, self.player.random, lambda bar: self._echo(plan, first + bar)
+            )
+            self._begin_script(start, bars)
+            self._close = len(heard) if len(heard) in (2, 4, 8) else PHRASE
             return
         pitches = [stroke.pitch for bar in heard for stroke in bar]
         low, high = int(self.parameters["low"]), int(self.parameters["high"])
@@ -753,6 +768,17 @@ class StreamPlayer:
             role = self.parameters["role"] if self.mode == "free" else ""
             if role and self.band is not None:
                 script.add(self._role_cues(start, role, self.band), start + length)
+                self._bar += 1
+                continue
+            if self._drumming is not None:
+                part = self.model.drums
+                script.add(
+                    [
+                        Cue(at := start + round(s.start * GRID), at + 2, part, (s.pitch,), s.velocity, "d", s.pitch)
+                        for s in self._drumming.bar(self._bar, closes)
+                    ],
+                    start + length,
+                )
                 self._bar += 1
                 continue
             cues = self._melody(start, closes) if self._phrasing is not None else []
@@ -865,7 +891,7 @@ class StreamPlayer:
                 self.player.rules = rules
                 if found is not None:
                     return found
-            drums = self.parameters["role"] == "drums" and self.mode == "free"
+            drums = self._drumming is not None or (self.parameters["role"] == "drums" and self.mode == "free")
             played = script.play(self.player, self._cue, self._pitches_of, self._struck if drums else None)
             self._cue += 1
             if played is not None:
@@ -955,7 +981,7 @@ class StreamPlayer:
             self._told(beat, (OFF, part, pitch, 0))
         self.player.started.clear()
         self.playing, self._owed, self._ends = False, None, 0.0
-        self._script = self._phrasing = None
+        self._script = self._phrasing = self._drumming = None
 
     def _back_to(self, beat: float) -> list[Order]:
         """Recall what is planned from ``beat`` on, in the model's memory and in the scheduler."""

@@ -299,3 +299,27 @@ def test_an_accompaniment_begins_with_the_note_that_is_heard():
     made.obey(made.player.hear(made.beat, 64, 90))
     orders = made.player.advance(made.beat, 1)
     assert [o.tick for o in orders if isinstance(o, NoteOn)] == [tick_of(made.beat)]
+
+
+def test_a_drummer_restates_the_beat_it_answers_and_closes_with_a_fill():
+    model, alike = load_stream("grooves"), []
+    for seed in range(1, 4):
+        made = stage(model, "answer", seed=seed)
+        beat = [
+            (bar * 4 + at, pitch) for bar in range(4) for at, pitch in ((0, 36), (1, 38), (2, 36), (2.5, 36), (3, 38))
+        ]
+        beat += [(half / 2, 42) for half in range(32)]
+        for at, pitch in sorted(beat):
+            made.run(4 + at)
+            made.obey(made.player.hear(made.beat, pitch, 90))
+            made.obey(made.player.hear(made.beat, pitch, 0))
+        made.run(44)
+        mine = made.between(19.9, 40)
+        entry = round(min(at for at, _ in mine) / 4) * 4
+        assert entry in (20, 24)
+        first = {(round((at - entry) * 4), pitch) for at, pitch in mine if at < entry + 3.9}
+        heard = {(round(at * 4), pitch) for at, pitch in beat if at < 4}
+        alike.append(len(first & heard) / len(first | heard))
+        assert {round((at - entry) * 4) / 4 for at, _ in mine if at > entry + 13.9} >= {14, 15}
+        assert not made.between(entry + 16.1, 44)
+    assert min(alike) > 0.8
