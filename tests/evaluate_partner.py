@@ -1,7 +1,8 @@
 """What the partner and the band do, measured: `python tests/evaluate_partner.py PART… --tunes FOLDER`.
 Not a test.
 
-Parts: riffs, ways, vary, groove, taps, fill, answer, accompany, band, area. Each prints its figures in a line or two.
+Parts: riffs, ways, vary, groove, taps, fill, answer, accompany, memory, band, area. Each prints its figures in a line
+or two.
 Tunes are scores with chords. The tunes that a model learned from are left out with ``--names``, a file with a name a
 line.
 """
@@ -29,7 +30,10 @@ from rnnmuse.compose.phrases import load_phrases, with_harmony
 from rnnmuse.engine.process import Engine
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
+from rnnmuse.models.bundle import find, load_stream
+from rnnmuse.models.likelihood import half_likelihoods
 from rnnmuse.music.attributes import distance
+from rnnmuse.music.codec import Encoded
 from rnnmuse.music.harmony import lead_sheet
 from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.midi import write_midi
@@ -43,7 +47,10 @@ from rnnmuse.session.lineup import PROGRAMS, SEATS
 from rnnmuse.session.messages import NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer
 from rnnmuse.testing import StageClient, shared_model
+from rnnmuse.train.corpus import load_corpus
+from rnnmuse.train.recipe import read_recipe
 from rnnmuse.train.stream.features import features
+from rnnmuse.train.stream.recipe import Recipe
 
 PARTS = {}
 
@@ -382,19 +389,24 @@ def scale_wide(piece: Piece) -> frozenset[int]:
 @part
 def answer(options: argparse.Namespace) -> None:
     """Scripted performers play four bars and are answered."""
-    random = Random(3)
+    random, number = Random(3), 0
+    pieces = list(tunes(options))
     names = ("motif", "real motif", "cell", "real cell", "key", "real key")
     rows: dict[str, list[float]] = {name: [] for name in names}
     early = twice = 0
     late: list[float] = []
     lengths, closed = [], []
-    for piece in tunes(options):
+    # a tune that is long enough has several performers, each with other bars of it
+    for piece, first_bar in ((piece, bar) for bar in range(0, 40, 8) for piece in pieces):
         notes = piece.parts[0].notes
-        first = 4.0 * random.choice((0, 4, 8)) + piece.pickup % 4
+        first = 4.0 * first_bar + piece.pickup % 4
+        if number == options.most:
+            break
         phrase = [replace(n, start=n.start - first) for n in notes if first <= n.start < first + 16]
         following = [replace(n, start=n.start - first) for n in notes if first + 16 <= n.start < first + 32]
         if len(phrase) < 8 or len(following) < 8:
             continue
+        number += 1
         tempo = random.uniform(70, 150)
         live = Live(options.mode, tempo, options.model, seed=random.randrange(1 << 30))
         live.perform(human(phrase, random, tempo), 4.0)
@@ -459,6 +471,36 @@ def accompany(options: argparse.Namespace) -> None:
         f"{np.max(ratios):.2f}, above 1.5 in {np.sum(np.array(ratios) > 1.5)}), pattern kept in "
         f"{100 * np.mean(kept):.0f} % of bars, in key {100 * np.mean(key):.1f} %, on the beat in the "
         f"sheet's chord {100 * np.mean(agree):.0f} %"
+    )
+
+
+@part
+def memory(options: argparse.Namespace) -> None:
+    """Nats an event of the second halves of held-out pieces, the first half in the memory, cleared, or not heard."""
+    bundle = find(options.model)
+    recipe = read_recipe(bundle.folder / "recipe.toml", Recipe)
+    if options.pieces[0].suffix == ".npz":  # encoded already
+        with np.load(options.pieces[0]) as held:
+            ends = np.cumsum(held["test_lengths"])[:-1]
+            events, context = np.split(held["test_events"], ends), np.split(held["test_context"], ends)
+        pieces = [Encoded(*pair) for pair in zip(events, context, strict=True)]
+    else:
+        corpus = load_corpus(options.pieces, recipe, cache=options.cache, workers=1)
+        pieces = [item.encoded for item in corpus.of("test")]
+    pieces = [piece for piece in pieces if len(piece) >= 100]
+    pieces = pieces[:: max(1, -(-len(pieces) // options.most))]
+    model, rows = load_stream(bundle.name), []
+    for encoded in pieces:
+        found = -half_likelihoods(model, Encoded(encoded.events[: options.events], encoded.context[: options.events]))
+        rows.append((found.shape[1], *found.sum(1)))
+    table = np.array(rows)
+    whole = table.sum(0)
+    on, cleared, unheard = whole[1:] / whole[0]
+    better = 100 * np.mean(table[:, 1] < table[:, 2])
+    print(
+        f"memory {bundle.name}: {len(rows)} pieces, {int(whole[0])} events in second halves: {on:.3f} nats with the "
+        f"first half in the memory, {cleared:.3f} with it cleared ({100 * (1 - on / cleared):.1f} % lower, in "
+        f"{better:.0f} % of the pieces), {unheard:.3f} without having heard it ({100 * (1 - on / unheard):.1f} % lower)"
     )
 
 
@@ -598,6 +640,8 @@ def main() -> None:
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--out", type=Path, help="a folder for what the band plays")
+    parser.add_argument("--cache", type=Path, help="a folder for what `memory` encodes")
+    parser.add_argument("--events", type=int, default=4000, help="of each piece at most, in `memory`")
     parser.add_argument("--loud", action="store_true")
     parser.add_argument("--most", type=int, default=100)
     options = parser.parse_args()

@@ -26,6 +26,35 @@ def event_likelihoods(model: StreamModel, music: Encoded, first: int = 0) -> lis
     return out
 
 
+def half_likelihoods(model: StreamModel, music: Encoded) -> NDArray[np.float64]:
+    """Log-probabilities (3, N) in nats of the events of the second half, in the same context.
+
+    Rows: the first half was heard, and is in the memory; it was heard, and its slots are cleared at the half; it was
+    not heard. Slots of the second half are kept in all three.
+    """
+    rows, contexts = [tuple(row) for row in music.events.tolist()], music.context.tolist()
+    half, parts = len(rows) // 2, len(model.parts)
+    state, previous, before = model.start(), START_EVENT, contexts[0]
+    for row, context in zip(rows[:half], contexts[:half], strict=True):
+        state = model.step(state, previous, before)[1]
+        previous, before = row, context
+    after = model.step(state, previous, before)[1]
+    fresh = model.start(after.grid)
+    begun = (
+        (state, previous),
+        (state._replace(memory=fresh.memory, slots=0, key=None), previous),
+        (fresh._replace(sounding=after.sounding, last=after.last), START_EVENT),
+    )
+    out = np.zeros((len(begun), len(rows) - half))
+    for number, (now, event) in enumerate(begun):
+        around = before
+        for index, (row, context) in enumerate(zip(rows[half:], contexts[half:], strict=True)):
+            expected, now = model.step(now, event, around)
+            out[number, index] = log_likelihood(expected, now.sounding, row, context, parts)
+            event, around = row, context
+    return out
+
+
 def log_likelihood(
     expected: Any, sounding: frozenset[tuple[int, int]], row: Sequence[int], context: Sequence[int], parts: int
 ) -> float:

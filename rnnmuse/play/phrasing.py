@@ -207,8 +207,11 @@ class Phrasing:
         return (*kept, Stroke(rest, max(1.0, self.beats - rest - 0.5), last, velocity))
 
     def _rhythm(self) -> Bar:
+        """A rhythm that melodies have; rather one that was not heard, so that a new bar is new."""
         if self.rhythms:
-            return self.random.choice(self.rhythms)
+            heard = {_onsets(bar) for bar in self.heard}
+            fresh = [bar for bar in self.rhythms if _onsets(bar) not in heard]
+            return self.random.choice(fresh or self.rhythms)
         return tuple(Stroke(float(beat), 1.0, -1) for beat in range(int(self.beats)))
 
     def _within(self, pitch: int) -> int:
@@ -230,6 +233,10 @@ class Phrasing:
         tones = self.chord_at(beat) if strong else frozenset[int]()
         fitting = [p for p in near if p % 12 in tones]
         return fitting or near or [p for p in ladder if low <= p <= high] or ladder
+
+
+def _onsets(bar: Bar) -> tuple[float, ...]:
+    return tuple(round(stroke.start, 3) for stroke in bar)
 
 
 def _place(ladder: Sequence[int], pitch: int) -> int:
