@@ -266,6 +266,7 @@ class StreamModel:
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         self._session = session(step)
+        self._batched = self._session.get_inputs()[0].shape[0] != 1
         w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         sizes = field_sizes(len(parts))
         count = len(sizes)
@@ -326,6 +327,54 @@ class StreamModel:
         ``grid`` is the event's position where its wait does not tell it, after a silence longer than a wait can be.
         ``restate`` are the nats by which the bar that the context's plan has restated is read more.
         """
+        after, rows = self._heard(state, event, context, grid)
+        x = np.add.reduce(self._table.take(rows, 0), 0, keepdims=True)
+        hidden, out = self._session.run(OUTPUTS, {"x": x, "state": state.hidden})
+        return self._said_of(after, hidden, out[0], context, restate)
+
+    def step_many(
+        self,
+        states: Sequence[State],
+        events: Sequence[Sequence[int]],
+        contexts: Sequence[Sequence[int]],
+        grids: Sequence[int | None] | None = None,
+        restates: Sequence[float] | None = None,
+    ) -> list[tuple[Distribution, State]]:
+        """`step` of B states of this model at once: state i hears event i in context i, and so on.
+
+        The states may be of any age and of any music, and come in any order. Returns B pairs, in order, each what
+        `step` gives for its row alone, to the rounding of floats: no row depends on another. Nothing is drawn here: the
+        distributions are drawn from one by one, in any order, or not at all. ``grids`` and ``restates`` are those of
+        `step`; None for its defaults in every row. ValueError where the lengths differ.
+        """
+        count = len(states)
+        grids = [None] * count if grids is None else grids
+        restates = [0.0] * count if restates is None else restates
+        if not count:
+            return []
+        heard = [self._heard(*row) for row in zip(states, events, contexts, grids, strict=True)]
+        x = np.empty((count, self._table.shape[1]), np.float32)
+        for row, (_, rows) in zip(x, heard, strict=True):
+            np.add.reduce(self._table.take(rows, 0), 0, out=row)
+        before = np.concatenate([state.hidden for state in states])
+        hidden, out = self._run(x, before)
+        return [
+            self._said_of(after, hidden[i : i + 1], out[i], context, restate)
+            for i, ((after, _), context, restate) in enumerate(zip(heard, contexts, restates, strict=True))
+        ]
+
+    def _run(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """The trunk for B rows: x (B, E) and state (B, H) to the new state (B, H) and what is computed from it."""
+        if self._batched or len(x) == 1:
+            hidden, out = self._session.run(OUTPUTS, {"x": x, "state": state})
+            return hidden, out
+        rows = [self._session.run(OUTPUTS, {"x": x[i : i + 1], "state": state[i : i + 1]}) for i in range(len(x))]
+        return np.concatenate([row[0] for row in rows]), np.concatenate([row[1] for row in rows])
+
+    def _heard(
+        self, state: State, event: Sequence[int], context: Sequence[int], grid: int | None
+    ) -> tuple[State, list[int]]:
+        """A state after an event, with the trunk of before it; and the rows of the table that the trunk reads."""
         memory, count, last = state.memory, state.slots, state.last
         if grid is None:
             grid = state.grid + (event[BEATS] * GRID + event[SUB] if event[KIND] != START else 0)
@@ -344,11 +393,17 @@ class StreamModel:
         sounding = sounding_after(state.sounding, event, self.drums)
         rows = [offset + value for offset, value in zip(self._offsets, (*event, *context), strict=True)]
         rows += {self._sounding_offset + part * self._rows_apart + pitch for part, pitch in sounding}
-        x = np.add.reduce(self._table.take(rows, 0), 0, keepdims=True)
-        hidden, out = self._session.run(OUTPUTS, {"x": x, "state": state.hidden})
+        return State(state.hidden, sounding, memory, count, None, grid, last), rows
+
+    def _said_of(
+        self, heard: State, hidden: Floats, out: Floats, context: Sequence[int], restate: float
+    ) -> tuple[Distribution, State]:
+        """What comes after the trunk's step, of a state that has heard the event."""
         heads = self.head * len(FIELDS)
-        after = State(hidden, sounding, memory, count, out[0, heads : heads + self.width], grid, last)
-        return Distribution(self, after, out[0], context, restate), after
+        after = State(
+            hidden, heard.sounding, heard.memory, heard.slots, out[heads : heads + self.width], heard.grid, heard.last
+        )
+        return Distribution(self, after, out, context, restate), after
 
     def read(self, query: Floats, slots: Slots, bias: Floats, mixing: Floats) -> tuple[Floats, NDArray[np.float64]]:
         """What a read finds (1, R x V), and the weight of each slot, its heads mixed by ``mixing`` (R,), (N,).

@@ -23,7 +23,12 @@ def step_together(players: Iterable[Player]) -> None:
     for together in waiting.values():
         model: StreamModel = together[0][0].model
         try:
-            for player, step in together:
+            if len(together) == 1:
+                player, step = together[0]
                 player.stepped(*model.step(*step))
+                continue
+            found = model.step_many(*zip(*(step for _, step in together), strict=True))
+            for (player, _), (expected, state) in zip(together, found, strict=True):
+                player.stepped(expected, state)
         except Exception as error:  # onnxruntime and numpy raise their own kinds
             log.debug("%s: %s", model.name, error)

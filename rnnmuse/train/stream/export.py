@@ -73,11 +73,11 @@ def pitches_of(pieces: Sequence[Encoded], parts: int, drums: int) -> list[list[i
 
 
 def step_graph(weights: Weights) -> onnx.ModelProto:
-    """The trunk's step: x (1, E) and state (1, H) to the new state (1, H) and what is computed from it.
+    """The trunk's step: x (B, E) and state (B, H) to the new state (B, H) and what is computed from it.
 
-    That is, in one row: the heads' inputs (7 x head), the key of the slot to come and the queries of both reads (R x K
-    each; the queries divided by the root of K), the gates of the copies (4) and the mixing of the heads of both reads
-    (2 x R).
+    That is, in a row each: the heads' inputs (7 x head), the key of the slot to come and the queries of both reads
+    (R x K each; the queries divided by the root of K), the gates of the copies (4) and the mixing of the heads of both
+    reads (2 x R).
     """
     w = {key: value.astype(np.float32) for key, value in weights.items()}
     nodes, constants = gru_cell(w, 0, "x", "state", "new_state")
@@ -93,7 +93,8 @@ def step_graph(weights: Weights) -> onnx.ModelProto:
         helper.make_node("Add", ["o_", "b_out"], ["heads"]),
     ]
     embed, hidden, out = (w["trunk.weight_ih_l0"].shape[1], w["trunk.weight_hh_l0"].shape[1], len(out_bias))
-    return graph_of("step", nodes, constants, {"x": embed, "state": hidden}, {"new_state": hidden, "heads": out})
+    widths = {"x": embed, "state": hidden}, {"new_state": hidden, "heads": out}
+    return graph_of("step", nodes, constants, *widths, batch="rows")
 
 
 def reading_graphs(weights: Weights) -> list[bytes]:
@@ -102,7 +103,7 @@ def reading_graphs(weights: Weights) -> list[bytes]:
     for name in ("read1", "read2"):
         weight = weights[f"{name}.weight"].astype(np.float32)
         nodes = [helper.make_node("MatMul", ["found", "w"], ["said"])]
-        graph = graph_of(name, nodes, {"w": weight.T}, {"found": weight.shape[1]}, {"said": weight.shape[0]})
+        graph = graph_of(name, nodes, {"w": weight.T}, {"found": weight.shape[1]}, {"said": weight.shape[0]}, "rows")
         out.append(in_four_bits(graph))
     return out
 
