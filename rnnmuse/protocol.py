@@ -138,6 +138,12 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
         "factor on the model's own deviations from the grid; 0 is on the grid; a "
         "phrase model of drums plays its hits as a drummer would, differently each time",
     ),
+    "expression": (
+        _n("value", 0, 2),
+        1.0,
+        "factor on a performer's dynamics, for models that learned from scores, whose notes have none; 0 leaves them "
+        "even",
+    ),
     "pattern": (
         _s("value", "held", "broken", "strummed", "oom-pah"),
         "held",

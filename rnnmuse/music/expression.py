@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import log2
 
+from rnnmuse import clock
+from rnnmuse.clock import PPQ
 from rnnmuse.events import Control, Note
 from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import Key, Part, Piece, Tempo
@@ -20,6 +22,8 @@ A_DECIBEL = 3.2
 """Velocity steps for a decibel: 127 steps span some 40 dB."""
 HIGH_LOUD = 0.1
 """Decibels a semitone."""
+MIDDLE = 64
+"""The pitch that is neither raised nor lowered where the mean is not known yet."""
 ARCH = 2.2
 """Decibels between the middle and the ends of a phrase."""
 ARCH_TEMPO = 0.045
@@ -92,11 +96,27 @@ def _tops(notes: Sequence[Note]) -> dict[float, int]:
     return tops
 
 
+def expressed_live(velocity: int, pitch: int, amount: float, metre: clock.Metre, tick: int, tonic: int | None) -> float:
+    """The velocity of a note while it is played, by the rules that know nothing of what comes: phrase arch, high loud,
+    metrical weight and, with a ``tonic`` (pitch class), melodic charge. ``amount`` scales them, 0 to 2."""
+    bar, ticks = metre.place(tick)
+    place = ticks / PPQ
+    decibels = ARCH * (_arch((bar % PHRASE_BARS + place / metre.beats) / PHRASE_BARS) - 0.5)
+    decibels += max(-2.0, min(2.5, HIGH_LOUD * (pitch - MIDDLE)))
+    decibels += 1.1 * (_weight(place, metre.beats, metre.numerator) - 0.4)
+    if tonic is not None:
+        decibels += CHARGE_LOUD * (CHARGE[(pitch - tonic) % 12] - 3.0)
+    return max(8.0, min(120.0, velocity + A_DECIBEL * amount * decibels))
+
+
 def arch(piece: Piece, beat: float) -> float:
     """Height (0-1) of the arch over the phrase of four bars around a beat, highest after its middle."""
     metre = piece.metre_at(beat)
     length = metre.bar_beats * PHRASE_BARS
-    place = ((beat - metre.beat - piece.pickup) % length) / length
+    return _arch(((beat - metre.beat - piece.pickup) % length) / length)
+
+
+def _arch(place: float) -> float:
     turn = 0.6
     x = place / turn if place < turn else (1 - place) / (1 - turn)
     return x * (2 - x)
@@ -105,10 +125,13 @@ def arch(piece: Piece, beat: float) -> float:
 def metrical_weight(piece: Piece, beat: float) -> float:
     """Weight (0-1) of a place in the bar: the bar line, its middle, the beats, between them."""
     metre = piece.metre_at(beat)
-    place = (beat - metre.beat - piece.pickup) % metre.bar_beats
-    if min(place, metre.bar_beats - place) < 0.05:
+    return _weight((beat - metre.beat - piece.pickup) % metre.bar_beats, metre.bar_beats, metre.numerator)
+
+
+def _weight(place: float, bar: float, numerator: int) -> float:
+    if min(place, bar - place) < 0.05:
         return 1.0
-    if metre.numerator % 2 == 0 and abs(2 * place - metre.bar_beats) < 0.05:
+    if numerator % 2 == 0 and abs(2 * place - bar) < 0.05:
         return 0.7
     return 0.4 if abs(place - round(place)) < 0.05 else 0.1
 

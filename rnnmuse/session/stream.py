@@ -32,6 +32,7 @@ from rnnmuse.music.codec import (
     velocity_of,
 )
 from rnnmuse.music.echo import NEW
+from rnnmuse.music.expression import expressed_live
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
 from rnnmuse.music.theory import PITCH_NAMES, Chord, key_name, parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.play import accompaniment, sampler
@@ -1040,8 +1041,8 @@ class StreamPlayer:
         if event[KIND] == OFF:
             order = NoteOff(self.number, tick, event[PITCH], event[PART])
         else:
-            velocity = round(velocity_of(event[VELOCITY]) * float(self.parameters["velocity"]))
-            velocity = max(1, min(127, velocity))
+            loud = self._expressed(velocity_of(event[VELOCITY]), event[PITCH], grid * TICKS, drum)
+            velocity = max(1, min(127, round(loud * float(self.parameters["velocity"]))))
             order = NoteOn(self.number, tick, event[PITCH], velocity, event[PART], drum)
             self._notes += 1
         self._remember(Heard(grid / GRID, event[KIND], event[PITCH], velocity, drum, False))
@@ -1049,6 +1050,15 @@ class StreamPlayer:
         while self._loop and self._loop[0].tick < tick - LONGEST_LOOP * self.metre.ticks:
             self._loop.popleft()
         return order
+
+    def _expressed(self, velocity: int, pitch: int, tick: int, drum: bool) -> float:
+        """The velocity by the rules of a performer's dynamics, for a model without any of its own."""
+        amount = float(self.parameters["expression"])
+        if not amount or drum or not self.model.score:
+            return velocity
+        shared, given = self._stage_harmony, self.parameters["key"]
+        key = parse_key(given) if given else shared.key if shared is not None else None
+        return expressed_live(velocity, pitch, amount, self.metre, tick, key.tonic if key is not None else None)
 
     def _under(self, beat: float, melody: int, velocity: int) -> list[Order]:
         """The chord beneath a note of the performer's, by the stage's harmony or, with a key or chord of its own, the

@@ -1,8 +1,9 @@
 import pytest
 
+from rnnmuse import clock
 from rnnmuse.events import Note
 from rnnmuse.music.drums import general_midi
-from rnnmuse.music.expression import SUSTAIN, expressed
+from rnnmuse.music.expression import SUSTAIN, expressed, expressed_live
 from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import Key, Part, Piece, Tempo
 from rnnmuse.music.roles import BASS, CHORDS, LEAD, band_roles
@@ -77,3 +78,24 @@ def test_parts_of_a_band_have_roles():
     piece = Piece([Part("a", 30, notes=high), Part("b", 48, notes=block), Part("c", 38, notes=low),
                    Part("d", drum=True, notes=low)])  # fmt: skip
     assert [part.program for part in band_roles(piece).parts] == [LEAD, CHORDS, BASS, 0]
+
+
+def test_live_the_bar_line_and_the_middle_of_the_phrase_are_louder():
+    def loud(beat, pitch=64, amount=1.0, tonic=None):
+        return expressed_live(80, pitch, amount, clock.COMMON, round(beat * clock.PPQ), tonic)
+
+    assert loud(4) > loud(4.5)
+    assert loud(8) > loud(0)
+    assert loud(0, 76) > loud(0, 64)
+    assert loud(0, 65, tonic=0) < loud(0, 66, tonic=0)  # the raised fourth is charged more
+    assert loud(3.25, amount=0.0) == 80
+    assert abs(loud(8, amount=2.0) - 80) == pytest.approx(2 * abs(loud(8) - 80))
+
+
+def test_live_the_rules_are_those_of_a_whole_piece():
+    """What both can know agrees: the difference of two notes of one pitch, length and chord is the same."""
+    piece = Piece([Part("Lead", 73, notes=[Note(float(beat), 64, 1.0, 80) for beat in range(16)])], keys=[Key(0.0, 0)])
+    whole = {n.start: n.velocity for n in expressed(piece).notes}
+    live = {beat: expressed_live(80, 64, 1.0, clock.COMMON, round(beat * clock.PPQ), 0) for beat in whole}
+    for beat in whole:
+        assert abs((whole[beat] - whole[0.0]) - (live[beat] - live[0.0])) <= 1
