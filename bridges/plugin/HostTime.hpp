@@ -157,3 +157,5 @@ void hear(void* plugin, const LV2_Atom_Event* event, const Uris& ids) {
 static const LV2_Atom_Event* const event = nullptr; /* where DPF's macro stands outside the loop over events */
 #define setTimePosition(position) setTimePosition(position), rnnmuse::hear(fPlugin.getInstancePointer(), event, fURIDs)
 #endif
+
+#include "HostPresets.hpp"

@@ -18,7 +18,7 @@ START_NAMESPACE_DISTRHO
 
 using namespace rnnmuse;
 
-MusePlugin::MusePlugin() : Plugin(kCount, 0, 1) {
+MusePlugin::MusePlugin() : Plugin(kCount, kPresetCount, 1) {
   link.timeline.set_rate(getSampleRate());
   if (!isDummyInstance()) link.open();
 }
@@ -80,7 +80,16 @@ String MusePlugin::getState(const char*) const {
 }
 
 void MusePlugin::setState(const char* key, const char* value) {
-  if (!std::strcmp(key, "model") && *value) link.set_model(value);
+  if (!std::strcmp(key, "model")) link.set_model(value);
+}
+
+void MusePlugin::loadProgram(uint32_t index) {
+  if (index >= kPresetCount) return;
+  link.set_model("");
+  for (const int one : kPresetParameters) {
+    setParameterValue(static_cast<uint32_t>(one), preset_value(static_cast<int>(index), one));
+    link.moved[one].store(true, std::memory_order_relaxed);
+  }
 }
 
 void MusePlugin::activate() {

@@ -7,6 +7,7 @@
 #include "DistrhoPlugin.hpp"
 
 #include "HostTime.hpp"
+#include "presets.hpp"
 
 START_NAMESPACE_DISTRHO
 
@@ -35,6 +36,8 @@ class MusePlugin : public Plugin {
   void initParameter(uint32_t index, Parameter& parameter) override;
   void initPortGroup(uint32_t group, PortGroup& port) override;
   void initState(uint32_t index, State& state) override;
+  void initProgramName(uint32_t index, String& name) override { name = index < rnnmuse::kPresetCount ? rnnmuse::kPresets[index].name : ""; }
+  void loadProgram(uint32_t index) override;
   float getParameterValue(uint32_t index) const override;
   void setParameterValue(uint32_t index, float value) override;
   String getState(const char* key) const override;

@@ -22,6 +22,7 @@ class Window : public UI {
  protected:
   void parameterChanged(uint32_t, float) override { repaint(); }
   void stateChanged(const char*, const char*) override {}
+  void programLoaded(uint32_t) override { repaint(); }
   void uiIdle() override { repaint(); }
 
   /* ---- what is drawn; units are those of a window of 640 x 420 ---- */
@@ -41,7 +42,7 @@ class Window : public UI {
       {{320, 116, 144, 46}, kRepeat, "Repeat"}, {{472, 116, 152, 46}, kVelocity, "Velocity"},
   };
   static constexpr Box kRoll = {16, 176, 448, 196}, kPadBox = {472, 176, 152, 152}, kFreezeBox = {472, 336, 72, 36}, kBypassBox = {552, 336, 72, 36},
-                       kSave = {16, 380, 220, 28};
+                       kSave = {16, 380, 220, 28}, kPresetBox = {456, 8, 168, 36};
   static constexpr double kBeats = 8; /* shown in the roll: so many, a quarter of them over */
 
   double unit() const { return std::min(getWidth() / 640.0, getHeight() / 420.0); }
@@ -81,6 +82,7 @@ class Window : public UI {
     this->scale(scale, scale);
     head();
     for (const Field& field : kFields) show(field);
+    preset();
     roll();
     pad();
     toggle(kFreezeBox, kFreeze, "Freeze");
@@ -134,6 +136,25 @@ class Window : public UI {
       fill();
     }
     write_within(field.box.x + 8, field.box.y + 30, 16, words, field.box.w - 24);
+  }
+
+  int shown_preset() const { return preset_of([this](int index) { return value(index); }); }
+
+  void preset() {
+    box(kPresetBox, over_ == &kPresetBox ? 0x343944 : 0x282C35);
+    write(kPresetBox.x + 8, kPresetBox.y + 10, 11, "Preset", 0xA9B0BC);
+    const int found = shown_preset();
+    write_within(kPresetBox.x + 8, kPresetBox.y + 25, 15, found < 0 ? "your own" : kPresets[found].name, kPresetBox.w - 24);
+    write(kPresetBox.x + kPresetBox.w - 12, kPresetBox.y + 25, 13, "\xE2\x80\xBA", 0xA9B0BC);
+  }
+
+  void load_preset(int number) {
+    if (plugin_) plugin_->link.set_model("");
+    for (const int index : kPresetParameters) {
+      editParameter(static_cast<uint32_t>(index), true);
+      set(index, preset_value(number, index));
+      editParameter(static_cast<uint32_t>(index), false);
+    }
   }
 
   void toggle(const Box& where, int index, const char* words) {
@@ -238,6 +259,12 @@ class Window : public UI {
       }
       return true;
     }
+    if (kPresetBox.has(x, y)) { /* the right part goes on, the left edge back, and round */
+      const int found = shown_preset();
+      const bool back = event.button == 3 || x < kPresetBox.x + kPresetBox.w / 3;
+      load_preset(found < 0 ? 0 : (found + (back ? kPresetCount - 1 : 1)) % kPresetCount);
+      return true;
+    }
     if (kFreezeBox.has(x, y)) return set(kFreeze, value(kFreeze) > 0.5f ? 0 : 1), true;
     if (kBypassBox.has(x, y)) return set(kBypass, value(kBypass) > 0.5f ? 0 : 1), true;
     if (kSave.has(x, y) && plugin_) {
@@ -266,7 +293,7 @@ class Window : public UI {
     const Box* over = nullptr;
     for (const Field& field : kFields)
       if (field.box.has(x, y)) over = &field.box;
-    for (const Box* one : {&kFreezeBox, &kBypassBox, &kSave})
+    for (const Box* one : {&kFreezeBox, &kBypassBox, &kSave, &kPresetBox})
       if (one->has(x, y)) over = one;
     if (over != over_) over_ = over, repaint();
     return false;

@@ -94,6 +94,7 @@ class Link {
 
   void set_model(const std::string& name) {
     std::lock_guard<std::mutex> hold(lock);
+    model_back_ = name.empty() && !model_name.empty(); /* to the one of the list */
     model_name = name;
     model_changed_ = true;
   }
@@ -243,6 +244,10 @@ class Link {
     char text[64];
     bool anew = false;
     const bool freezes = values[kFreeze] > 0.5f;
+    {
+      const std::lock_guard<std::mutex> hold(lock);
+      if (model_back_) model_back_ = false, sent_[kModel] = NAN;
+    }
     for (int i = 0; i < kInputs; i++) {
       const float value = values[i].load(std::memory_order_relaxed);
       if (value == sent_[i]) continue;
@@ -480,7 +485,7 @@ class Link {
   int64_t heard_ = 0, asked_ = 0, cue_due_ = 0, cued_ = 0;
   int syncs_ = 0;
   uint8_t channel_of_[128] = {}, struck_on_[128] = {};
-  bool offline_ = false, ready_ = false, model_changed_ = false, model_first_ = false;
+  bool offline_ = false, ready_ = false, model_changed_ = false, model_first_ = false, model_back_ = false;
   Cue cue_;
   Notice metre_{};
   float sent_[kCount] = {};

@@ -12,7 +12,7 @@ enum Index {
   kPlayer, kModel, kMode, kFreeze,
   kKey, kScale, kChord, kLow, kHigh, kPolyphony,
   kTemperature, kTopP, kDensity, kRepeat, kMemory, kSeed,
-  kVelocity, kHumanise, kSwing,
+  kVelocity, kHumanise, kExpression, kSwing,
   kX, kY, kVary,
   kLeads, kThru, kBypass,
   kInputs, kStatus = kInputs, kDropped, kCount
@@ -66,6 +66,7 @@ inline constexpr ParameterRow kRows[kCount] = {
     {"Seed", "seed", "", 0, 9999, 1, kWhole, kChance, "param/seed"},
     {"Velocity", "velocity", "x", 0, 2, 1, kReal, kFeel, "param/velocity"},
     {"Humanise", "humanise", "x", 0, 2, 1, kReal, kFeel, "param/humanise"},
+    {"Expression", "expression", "x", 0, 2, 1, kReal, kFeel, "param/expression"},
     {"Swing", "swing", "", 0.5f, 0.75f, 0.5f, kReal, kFeel, "/rnnmuse/transport/swing"},
     {"Pad x", "x", "", 0, 1, 0.5f, kReal, kPad, "latent/x"},
     {"Pad y", "y", "", 0, 1, 0.5f, kReal, kPad, "latent/y"},

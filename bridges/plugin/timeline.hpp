@@ -108,11 +108,10 @@ class Timeline {
 
   void set_rate(double rate) { rate_ = rate; }
 
-  /* The host begins anew: it has ended what sounded itself. */
+  /* The host begins anew, perhaps at another rate. What sounded ends in the first block: not every host has ended it. */
   void reset() {
-    std::memset(sounding_, 0, sizeof sounding_);
     pending_.clear(), past_.clear();
-    carried_ = 0;
+    anew_ = true;
     rolling_ = false, known_ = false, cued_ = kNowhere;
     told_metre_ = Place();
   }
@@ -127,6 +126,7 @@ class Timeline {
     const bool away = bypass.load(std::memory_order_relaxed) || !there.load(std::memory_order_relaxed);
     if (away && !was_away_) end_all(0), pending_.clear();
     was_away_ = away;
+    if (anew_) end_all(0), anew_ = false;
     for (int i = 0; i < carried_; i++) put(0, 0x80 | carry_[i].channel, carry_[i].pitch, 0, true);
     carried_ = 0;
     for (int i = 0; i < heard; i++) take(in[i]);
@@ -473,7 +473,7 @@ class Timeline {
 
   double rate_ = 48000;
   int64_t now_ = 0, until_told_ = 0;
-  bool rolling_ = false, known_ = false, offline_ = false, was_away_ = true, muted_ = false;
+  bool rolling_ = false, known_ = false, offline_ = false, was_away_ = true, muted_ = false, anew_ = false;
   double beat_ = 0, first_beat_ = 0, bpm_ = 120, offset_ = 0, cued_ = kNowhere, kept_from_ = 0, bar_ = 0, bar_beats_ = 4;
   Place told_metre_;
   Plan<4096> pending_;

@@ -4,7 +4,8 @@
 
    Words, in order: rate R, block N, tempo B, metre N D, set INDEX VALUE, wait SECONDS (until it is connected, standing),
    stand SECONDS, play SECONDS, loop BEATS SECONDS, at BEAT (the place for what follows), jump BEAT, note PITCH VELOCITY,
-   cc NUMBER VALUE, bounce SECONDS (as fast as it can; `offline` before it: and the format's own word for it), save, load,
+   cc NUMBER VALUE, anew R (deactivated, and activated at another rate), preset N, control INDEX VALUE (VST3: by the
+   controller alone), values (as the plugin says them), bounce SECONDS (as fast as it can; `offline` before it: and the format's own word for it), save, load,
    again N (so many times loaded and let go), guard (the audio thread's allocations and locks are counted, system calls
    but reading the clock end the process), guilty N, params, window
    WIDTH HEIGHT (CLAP's, floating, while the score is played). Prints what left: "on|off BEAT CHANNEL PITCH VELOCITY" by the
@@ -40,6 +41,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "../../bridges/plugin/parameters.hpp"
 
 /* ---- what is counted: these stand before the C library's own ---- */
 
@@ -121,6 +124,9 @@ struct Format {
   virtual std::string save() = 0;
   virtual bool restore(const std::string&) = 0;
   virtual void list() = 0;
+  virtual bool preset(int number) = 0;
+  virtual double value(unsigned index) = 0; /* as the plugin says it */
+  virtual bool control(unsigned, double) { return false; } /* where a format can set one beside the blocks */
   virtual double text_value(unsigned, const char*) { return 0; }
   virtual bool show(double, uint32_t, uint32_t) { return false; } /* its window */
   virtual void idle() {}
@@ -135,7 +141,6 @@ struct Format {
 
 /* ---- the score ---- */
 
-static int status_index = 25; /* of `Status`; the last but one */
 static double rate = 48000;
 static long blocks;
 static double spent, longest;
@@ -251,7 +256,7 @@ static void perform(Format& format, const std::vector<std::string>& words) {
       reached = false;
       for (double t = 0; t < seconds && !reached; t += block.frames / rate) {
         run_block(format);
-        reached = shown[status_index] == 2;
+        reached = shown[rnnmuse::kStatus] == rnnmuse::kConnected;
         sleep_until(at, block.frames / rate);
       }
       say("reached %.0f %d %d %d\n", reached, 0, 0, 0);
@@ -285,6 +290,17 @@ static void perform(Format& format, const std::vector<std::string>& words) {
       const int cc = static_cast<int>(number()), value = static_cast<int>(number());
       block.in[block.count_in++] = {0, {0xB2, static_cast<uint8_t>(cc), static_cast<uint8_t>(value)}};
       if (block.count_in == 64) run_block(format);
+    } else if (word == "anew") {
+      format.deactivate();
+      rate = number();
+      format.activate(rate, 4096);
+    } else if (word == "preset") {
+      say("loaded %.0f %d %d %d\n", format.preset(static_cast<int>(number())), 0, 0, 0);
+    } else if (word == "control") {
+      const auto index = static_cast<unsigned>(number());
+      say("controlled %.0f %d %d %d\n", format.control(index, number()), 0, 0, 0);
+    } else if (word == "values") {
+      for (int n = 0; n < rnnmuse::kInputs; n++) say("value %.6f %d %d %d\n", format.value(static_cast<unsigned>(n)), n, 0, 0);
     } else if (word == "save") {
       kept = format.save();
       say("saved %.0f %d %d %d\n", static_cast<double>(kept.size()), 0, 0, 0);

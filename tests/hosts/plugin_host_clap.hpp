@@ -41,7 +41,7 @@ struct Clap : Format {
     if (event->type == CLAP_EVENT_PARAM_VALUE) {
       const auto* param = reinterpret_cast<const clap_event_param_value_t*>(event);
       if (param->param_id < 64) shown[param->param_id] = param->value;
-      if (param->param_id < 25) say("param %.6f %d %d %d\n", param->value, static_cast<int>(param->param_id), 0, 0);
+      if (param->param_id < rnnmuse::kInputs) say("param %.6f %d %d %d\n", param->value, static_cast<int>(param->param_id), 0, 0);
     }
     return true;
   }
@@ -118,6 +118,7 @@ struct Clap : Format {
   }
   void list() override {
     char text[256];
+    find_presets();
     for (uint32_t i = 0; i < params->count(plugin); i++) {
       clap_param_info_t info;
       params->get_info(plugin, i, &info);
@@ -128,6 +129,76 @@ struct Clap : Format {
       std::printf("parameter %u|%s|%s|%g|%g|%g|%g|%s|%d|%u\n", info.id, info.name, info.module, info.min_value, info.max_value, info.default_value,
                   value, text, std::fabs(back - info.max_value) < 1e-3, info.flags);
     }
+  }
+  /* every preset of the discovery: CLAP 1.2's own structures, as the plugin declares them too */
+  std::vector<std::string> presets;
+  void find_presets() {
+    struct Receiver {
+      std::vector<std::string>* keys;
+      void (*on_error)(const Receiver*, int32_t, const char*);
+      bool (*begin)(const Receiver*, const char*, const char*);
+      void (*plugin)(const Receiver*, const void*);
+      void (*soundpack)(const Receiver*, const char*);
+      void (*flags)(const Receiver*, uint32_t);
+      void (*creator)(const Receiver*, const char*);
+      void (*description)(const Receiver*, const char*);
+      void (*timestamps)(const Receiver*, uint64_t, uint64_t);
+      void (*feature)(const Receiver*, const char*);
+      void (*extra)(const Receiver*, const char*, const char*);
+    };
+    struct Location { uint32_t flags; const char* name; uint32_t kind; const char* location; };
+    struct Indexer {
+      clap_version_t version;
+      const char *name, *vendor, *url, *number;
+      void* data;
+      bool (*filetype)(const Indexer*, const void*);
+      bool (*location)(const Indexer*, const Location*);
+      bool (*soundpack)(const Indexer*, const void*);
+      const void* (*extension)(const Indexer*, const char*);
+    };
+    struct Provider {
+      const void *about; void* data;
+      bool (*init)(const Provider*);
+      void (*destroy)(const Provider*);
+      bool (*metadata)(const Provider*, uint32_t, const char*, const Receiver*);
+      const void* (*extension)(const Provider*, const char*);
+    };
+    struct About { clap_version_t version; const char *id, *name, *vendor; };
+    struct Factory {
+      uint32_t (*count)(const Factory*);
+      const About* (*about)(const Factory*, uint32_t);
+      const Provider* (*create)(const Factory*, const Indexer*, const char*);
+    };
+    const auto* made = static_cast<const Factory*>(entry->get_factory("clap.preset-discovery-factory/2"));
+    if (!made) return;
+    for (uint32_t i = 0; i < made->count(made); i++) {
+      int locations = 0;
+      const Indexer indexer = {CLAP_VERSION, "plugin_host", "", "", "1", &locations, [](const Indexer*, const void*) { return true; },
+                               [](const Indexer* self, const Location* at) { return ++*static_cast<int*>(self->data), at->kind == 1 && !at->location; },
+                               [](const Indexer*, const void*) { return true; }, [](const Indexer*, const char*) -> const void* { return nullptr; }};
+      const Provider* provider = made->create(made, &indexer, made->about(made, i)->id);
+      const Receiver receiver = {&presets, [](const Receiver*, int32_t, const char*) {},
+                                 [](const Receiver* self, const char* name, const char* key) {
+                                   std::printf("preset %zu|%s|%s\n", self->keys->size(), name, key);
+                                   return self->keys->push_back(key), true;
+                                 },
+                                 [](const Receiver*, const void*) {}, [](const Receiver*, const char*) {}, [](const Receiver*, uint32_t) {},
+                                 [](const Receiver*, const char*) {}, [](const Receiver*, const char*) {}, [](const Receiver*, uint64_t, uint64_t) {},
+                                 [](const Receiver*, const char*) {}, [](const Receiver*, const char*, const char*) {}};
+      if (provider->init(provider) && locations == 1) provider->metadata(provider, 1, nullptr, &receiver);
+      provider->destroy(provider);
+    }
+  }
+  bool preset(int number) override {
+    struct Load { bool (*from)(const clap_plugin_t*, uint32_t, const char*, const char*); };
+    const auto* load = static_cast<const Load*>(plugin->get_extension(plugin, "clap.preset-load/2"));
+    if (presets.empty()) find_presets();
+    return load && number < static_cast<int>(presets.size()) && load->from(plugin, 1, nullptr, presets[static_cast<size_t>(number)].c_str()) &&
+           !load->from(plugin, 1, nullptr, "none of ours");
+  }
+  double value(unsigned index) override {
+    double found = -1;
+    return params->get_value(plugin, index, &found) ? found : -1;
   }
   bool show(double scale, uint32_t width, uint32_t height) override {
     gui = static_cast<const clap_plugin_gui_t*>(plugin->get_extension(plugin, CLAP_EXT_GUI));

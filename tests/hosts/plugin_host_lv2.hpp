@@ -28,7 +28,7 @@ struct Lv2 : Format {
   LV2_Atom_Forge forge;
   LV2_URID midi = 0, position = 0, speed = 0, bpm = 0, bar = 0, bar_beat = 0, per_bar = 0, unit = 0;
   std::map<LV2_URID, std::string> kept;
-  static constexpr int kParameters = 27;
+  static constexpr int kParameters = rnnmuse::kCount;
 
   bool load(const char* file) override {
     library = dlopen(file, RTLD_NOW);
@@ -40,6 +40,7 @@ struct Lv2 : Format {
     return true;
   }
   void activate(double rate, uint32_t most) override {
+    if (plugin) return about->activate(plugin); /* LV2's rate is that of the instance */
     const int32_t size = static_cast<int32_t>(most);
     const float single = static_cast<float>(rate);
     LV2_Options_Option options[] = {{LV2_OPTIONS_INSTANCE, 0, id(LV2_BUF_SIZE__maxBlockLength), sizeof size, id(LV2_ATOM__Int), &size},
@@ -52,9 +53,8 @@ struct Lv2 : Format {
     about->connect_port(plugin, 0, in);
     about->connect_port(plugin, 1, out);
     for (uint32_t i = 0; i < kParameters; i++) about->connect_port(plugin, 2 + i, &ports[i]);
-    static const float normal[] = {0, 0, 1, 0, 0, 0, 0, 0, 127, 0, 1, 0, 0, 0.5f, 16, 1, 1, 1, 0.5f, 0.5f, 0.5f, 0, 1, 1, 0};
-    std::memcpy(ports, normal, sizeof normal);
-    ports[24] = 1; /* lv2:enabled is the bypass turned round */
+    for (int i = 0; i < kParameters; i++) ports[i] = rnnmuse::kRows[i].normal;
+    ports[rnnmuse::kBypass] = 1; /* lv2:enabled is the bypass turned round */
     lv2_atom_forge_init(&forge, &map);
     about->activate(plugin);
   }
@@ -87,7 +87,7 @@ struct Lv2 : Format {
       const auto* bytes = reinterpret_cast<const uint8_t*>(event + 1);
       block.leave(static_cast<uint32_t>(event->time.frames), bytes[0], bytes[1], bytes[2]);
     }
-    for (int i = 25; i < kParameters; i++) shown[i] = static_cast<double>(ports[i]);
+    for (int i = rnnmuse::kInputs; i < kParameters; i++) shown[i] = static_cast<double>(ports[i]);
   }
   void deactivate() override { about->deactivate(plugin); }
   std::string save() override {
@@ -101,6 +101,25 @@ struct Lv2 : Format {
     return "kept";
   }
   bool restore(const std::string&) override { return true; }
-  void list() override {}
+  struct Programs {
+    struct About { uint32_t bank, program; const char* name; };
+    const About* (*get)(LV2_Handle, uint32_t);
+    void (*select)(LV2_Handle, uint32_t, uint32_t);
+  };
+  void list() override {
+    activate(48000, 4096);
+    const auto* programs = static_cast<const Programs*>(about->extension_data("http://kxstudio.sf.net/ns/lv2ext/programs#Interface"));
+    for (uint32_t i = 0; const Programs::About* one = programs ? programs->get(plugin, i) : nullptr; i++) std::printf("preset %u|%s\n", i, one->name);
+    deactivate();
+    about->cleanup(plugin);
+    plugin = nullptr;
+  }
+  bool preset(int number) override {
+    const auto* programs = static_cast<const Programs*>(about->extension_data("http://kxstudio.sf.net/ns/lv2ext/programs#Interface"));
+    if (!programs || !programs->get(plugin, static_cast<uint32_t>(number))) return false;
+    programs->select(plugin, 0, static_cast<uint32_t>(number));
+    return true;
+  }
+  double value(unsigned index) override { return static_cast<double>(ports[index]); }
   void unload() override { about->cleanup(plugin), dlclose(library); }
 };

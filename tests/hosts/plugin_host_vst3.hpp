@@ -7,6 +7,7 @@
 #include "distrho/src/travesty/factory.h"
 #include "distrho/src/travesty/host.h"
 #include "distrho/src/travesty/bstream.h"
+#include "distrho/src/travesty/unit.h"
 
 struct Vst3 : Format {
   void* library = nullptr;
@@ -85,7 +86,7 @@ struct Vst3 : Format {
     if (id >= queue->host->first && id - queue->host->first < 64) {
       const uint32_t index = id - queue->host->first;
       shown[index] = v3_cpp_obj(queue->host->controller)->normalised_parameter_to_plain(queue->host->controller, id, value);
-      if (index < 25) Clap::say("param %.6f %d %d %d\n", shown[index], static_cast<int>(index), 0, 0);
+      if (index < rnnmuse::kInputs) Clap::say("param %.6f %d %d %d\n", shown[index], static_cast<int>(index), 0, 0);
     }
     return V3_OK;
   }
@@ -224,6 +225,22 @@ struct Vst3 : Format {
   }
   void list() override {
     const int32_t count = v3_cpp_obj(controller)->get_parameter_count(controller);
+    v3_unit_information** units = nullptr;
+    if (v3_cpp_obj_query_interface(controller, v3_unit_information_iid, &units) == V3_OK) {
+      v3_unit_info unit;
+      const auto narrow = [](const int16_t* from) {
+        std::string out;
+        while (*from) out += static_cast<char>(*from++);
+        return out;
+      };
+      for (int32_t i = 0; i < v3_cpp_obj(units)->get_unit_count(units); i++)
+        if (v3_cpp_obj(units)->get_unit_info(units, i, &unit) == V3_OK) std::printf("unit %d|%s|%d\n", unit.id, narrow(unit.name).c_str(), unit.program_list_id);
+      v3_program_list_info presets;
+      v3_str_128 name;
+      if (v3_cpp_obj(units)->get_program_list_info(units, 0, &presets) == V3_OK)
+        for (int32_t i = 0; i < presets.programCount; i++)
+          if (v3_cpp_obj(units)->get_program_name(units, presets.id, i, name) == V3_OK) std::printf("preset %d|%s\n", i, narrow(name).c_str());
+    }
     for (int32_t i = 0; i < count; i++) {
       v3_param_info info;
       v3_cpp_obj(controller)->get_parameter_info(controller, i, &info);
@@ -236,9 +253,26 @@ struct Vst3 : Format {
       double back = -1;
       v3_cpp_obj(controller)->get_parameter_value_for_string(controller, info.param_id, shown_text, &back);
       const auto plain = [&](double value) { return v3_cpp_obj(controller)->normalised_parameter_to_plain(controller, info.param_id, value); };
-      std::printf("parameter %u|%s||%g|%g|%g|%g|%s|%d|%u\n", info.param_id - first, name, plain(0), plain(1), plain(info.default_normalised_value),
+      std::printf("parameter %u|%s|%d|%g|%g|%g|%g|%s|%d|%u\n", info.param_id - first, name, info.unit_id, plain(0), plain(1), plain(info.default_normalised_value),
                   plain(v3_cpp_obj(controller)->get_parameter_normalised(controller, info.param_id)), text, std::fabs(back - 1) < 1e-3, info.flags);
     }
+  }
+  bool preset(int number) override {
+    const int32_t count = v3_cpp_obj(controller)->get_parameter_count(controller);
+    for (int32_t i = 0; i < count; i++) {
+      v3_param_info info;
+      v3_cpp_obj(controller)->get_parameter_info(controller, i, &info);
+      if (info.flags & V3_PARAM_PROGRAM_CHANGE)
+        return v3_cpp_obj(controller)->set_parameter_normalised(controller, info.param_id, number / static_cast<double>(info.step_count)) == V3_OK;
+    }
+    return false;
+  }
+  double value(unsigned index) override {
+    return v3_cpp_obj(controller)->normalised_parameter_to_plain(controller, first + index, v3_cpp_obj(controller)->get_parameter_normalised(controller, first + index));
+  }
+  bool control(unsigned index, double value) override { /* by the controller alone */
+    const double normal = v3_cpp_obj(controller)->plain_parameter_to_normalised(controller, first + index, value);
+    return v3_cpp_obj(controller)->set_parameter_normalised(controller, first + index, normal) == V3_OK;
   }
   void unload() override {
     if (processor) v3_cpp_obj_unref(processor);

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from echo import echo, free_port, program, until
-from programs import build_plugin, build_plugin_host, in_full, no_plugin
+from programs import build_plugin, build_plugin_host, in_full, missing, no_plugin
 
 from rnnmuse.bridges import plugin as files
 from rnnmuse.bridges.hosts import Line
@@ -235,6 +235,69 @@ def test_every_address_and_name_that_it_sends_is_known():
     assert tuple(re.findall(r'"([^"]*)"', named["kModes"])) == MODES
     kinds = {name: bundle.about.get("kind") for name, bundle in bundles().items()}
     assert set(re.findall(r'"([^"]*)"', named["kModels"])) <= {n for n, k in kinds.items() if k in ("stream", "phrase")}
+
+
+PRESETS = re.findall(
+    r'\{"([^"]+)", "([a-z-]+)", "[^"]+", "\w+", \{(.*?)\}, \d\}', (SOURCE / "presets.hpp").read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_host_lists_the_presets_and_each_sets_the_player(kind):
+    take = ran(kind, free_port(), "params", *(w for n in range(len(PRESETS)) for w in ("preset", n, "values")))
+    listed = [line[7:].split("|") for line in take.text.splitlines() if line.startswith("preset ")]
+    assert [one[1] for one in listed] == [name for name, _, _ in PRESETS]
+    if kind == "clap":
+        assert [one[2] for one in listed] == [key for _, key, _ in PRESETS]
+    assert len({key for _, key, _ in PRESETS}) == len(PRESETS) > 10
+    assert take.text.count("loaded 1") == len(PRESETS)
+    values = [line for line in take.lines if line[0] == "value"]
+    for number, (name, _, settings) in enumerate(PRESETS):
+        now = values[number * len(values) // len(PRESETS) :][: len(values) // len(PRESETS)]
+        for symbol, value in re.findall(r"\{k(\w+), ([\d.]+)f?\}", settings):
+            assert float(now[INDEX[symbol.lower()]][1]) == pytest.approx(float(value)), (name, symbol)
+
+
+def test_lv2_presets_leave_the_harmony_and_the_host_alone():
+    text = (build_plugin()["lv2"].parent / "presets.ttl").read_text("utf-8")
+    assert text.count("lv2:port\n") == len(PRESETS)
+    symbols = set(re.findall(r'lv2:symbol "(\w+)"', text))
+    assert {"model", "mode", "density"} <= symbols
+    assert not symbols & {"player", "key", "chord", "seed", "lead", "thru", "lv2_enabled"}
+    label = f'rdfs:label "{PRESETS[6][0]}"'
+    assert label in (build_plugin()["lv2"].parent / "manifest.ttl").read_text("utf-8")
+    if not missing("lv2info"):  # lilv's own reading
+        done = subprocess.run(
+            ["lv2info", "urn:rnnmuse:plugin"],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"LV2_PATH": f"{build_plugin()['folder']}:/usr/lib/lv2"},
+        )
+        assert PRESETS[6][0] in done.stdout
+
+
+def test_vst3_has_its_groups_as_units_and_takes_a_value_from_its_controller_alone():
+    take = ran("vst3", free_port(), "params", "control", INDEX["density"], 5, "values")
+    units = dict(line[5:].split("|")[:2] for line in take.text.splitlines() if line.startswith("unit "))
+    rows = [line.split(" ", 1)[1].split("|") for line in take.text.splitlines() if line.startswith("parameter ")]
+    found = {int(row[0]): units[row[2]] for row in rows}
+    assert (found[INDEX["model"]], found[INDEX["key"]], found[INDEX["x"]]) == ("Player", "Harmony", "Pad")
+    assert ["controlled", "1", "0", "0", "0"] in take.lines
+    assert (
+        next(line[1] for line in take.lines if line[:1] + line[2:3] == ["value", str(INDEX["density"])]) == "5.000000"
+    )
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_sounds_ends_when_the_plugin_is_deactivated_and_plays_on_at_another_rate(engine, kind):
+    port, env = engine
+    words = ["set", INDEX["model"], 3, "wait", 40, "stand", 0.5]
+    for rate, block in ((44100, 64), (192000, 4096), (96000, 1), (48000, 256)):
+        words += ["block", 256, "anew", rate, "at", 0, "stand", 0.3, "block", max(block, 16), "play", 1.3]
+        words += ["block", block, "bounce", 0.01]
+    take = ran(kind, port, *words, "anew", 48000, "stand", 0.1, env=env)
+    take.clean()
+    assert take.end["notes"] > 10
 
 
 @pytest.mark.parametrize("kind", FORMATS)
