@@ -210,7 +210,7 @@ def bundle() -> Iterator[Try]:
         for path in shipped.iterdir():
             if path.suffix not in (".png", ".jpg"):
                 shutil.copy2(path, own / path.name)
-        files = ["model.toml", "forms.json", "originality.npz", "SHA256SUMS", "weights.safetensors", "step.onnx"]
+        files = ["model.toml", "forms.npz", "originality.npz", "SHA256SUMS", "weights.safetensors", "step.onnx"]
         files = [file for file in files if (own / file).exists()]
 
         def take(data: bytes) -> None:

@@ -8,11 +8,26 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TypedDict, Unpack
 
+import numpy as np
+
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_stream
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music import joining
-from rnnmuse.music.codec import GRID, assign, decode, drum_parts, encode, notes_of, plan_of
+from rnnmuse.music.codec import (
+    BAR_LENGTH,
+    GRID,
+    KEY,
+    TEMPO,
+    UNKNOWN,
+    assign,
+    context_of,
+    decode,
+    drum_parts,
+    encode,
+    notes_of,
+    plan_of,
+)
 from rnnmuse.music.echo import NEW, bars_of
 from rnnmuse.music.expression import expressed
 from rnnmuse.music.keys import follow_keys
@@ -26,6 +41,7 @@ from rnnmuse.music.theory import (
     scale_pitch_classes,
 )
 from rnnmuse.play.limits import Constraints
+from rnnmuse.play.outline import outlines
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import ORIGINAL, Event, constrained, events_until
 from rnnmuse.provenance.record import Made, chosen
@@ -166,7 +182,7 @@ class Muse:
         used = sorted({row[3] for row in heard})
         players = self._players(settings.players, used)
         seed = secrets.randbits(31) if settings.seed is None else settings.seed
-        plan = self._plan(prompt, start, bars, settings, players, seed)
+        plan = self._plan(replace(prompt, chords=prompt.chords or piece.chords), start, bars, settings, players, seed)
         self._cadence(out, start, end, settings)
         span = (origin, round(start * GRID), round(end * GRID))
         events = self._play(out, heard, span, settings, players, plan, seed)
@@ -218,12 +234,18 @@ class Muse:
         self, prompt: Piece, start: float, bars: int, settings: Settings, players: frozenset[int] | None, seed: int
     ) -> Plan:
         begun: list[list[int]] = []
+        outline: list[tuple[int, ...]] = []
         if start > 0:
             notes = [n for n in notes_of(prompt, self.model.parts) if n.start < start]
             rows = plan_of(notes, prompt)[1]
-            there = len(bars_of(prompt, start)) if notes else 0
+            lines = bars_of(prompt, start) if notes else []
+            there = len(lines)
             kept = rows[:there].tolist()
             begun = kept + [[NEW, NEW, kept[-1][2] if kept else 0]] * (there - len(kept))
+            if notes:
+                outline = outlines(notes, _with_chords(prompt), lines)
+        place = context_of(prompt, np.array([round(start * GRID)]))[0].tolist()
+        key = place[KEY] if place[KEY] < UNKNOWN[KEY] else None
         return Plan(
             self.model.forms,
             Random(f"plan {seed}"),
@@ -232,6 +254,10 @@ class Muse:
             players,
             settings.players is not None,
             len(begun) + bars if settings.ending else None,
+            0 if key is None else key % 12,
+            None if key is None else key >= 12,
+            (place[BAR_LENGTH], place[TEMPO]),
+            outline,
         )
 
     def _cadence(self, frame: Piece, start: float, end: float, settings: Settings) -> None:
@@ -306,6 +332,7 @@ class Muse:
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
             gravity=self.model.gravity if scale is None else 0.0,
             clash=self.model.clash,
+            register=1.0,
         )
         player = constrained(
             self.model,
@@ -373,6 +400,15 @@ def decode_from(events: Sequence[Event], start: int, drums: frozenset[int]) -> l
 def _check_bars(bars: int) -> None:
     if not 1 <= bars <= MAX_BARS:
         raise ValueError(f"bars: {bars}; must be 1 to {MAX_BARS}")
+
+
+def _with_chords(piece: Piece) -> Piece:
+    """A piece with its chords; they are estimated where it has none."""
+    from rnnmuse.music.harmony import estimate_chords
+
+    if piece.chords or not any(part.notes and not part.drum for part in piece.parts):
+        return piece
+    return replace(piece, chords=estimate_chords(piece))
 
 
 def _clipped(part: Part, end: float) -> Part:

@@ -10,7 +10,7 @@ step.onnx            the trunk's step, in 4 bits or int8 where that costs at mos
                      trunk is here alone; none of a cover or chorale model
 read1.onnx           what a stream model's reads of its memory say to its heads, in 4 bits (also read2.onnx); without
                      them it is computed from the weights
-forms.json           a stream model's forms of real pieces, bar by bar (`rnnmuse.play.plan`)
+forms.npz            a stream model's forms of real pieces, bar by bar (`rnnmuse.play.outline`)
 alphabet.json        a text model's characters
 originality.npz      a stream model's index of what it learned from (`rnnmuse.models.originality`)
 training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
@@ -31,7 +31,7 @@ import os
 import re
 import struct
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -290,14 +290,13 @@ def load_stream(name: str) -> StreamModel:
     with _fitting(name):
         about = bundle.about
         parts = tuple(PartClass(**{**part, "families": tuple(part.get("families", ()))}) for part in about["parts"])
-        forms = bundle.folder / "forms.json"
         model = StreamModel(
             name,
             parts,
             weights,
             (bundle.folder / "step.onnx").read_bytes(),
             about["shape"]["slots"],
-            json.loads(forms.read_text("utf-8")) if forms.exists() else (),
+            _forms(bundle.folder),
             float(about.get("minor", 0.3)),
             bool(about.get("score", False)),
             about.get("pitches", ()),
@@ -306,11 +305,36 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("restate", 0.0)),
             float(about.get("clash", 0.0)),
             [(bundle.folder / file).read_bytes() for file in READS if (bundle.folder / file).exists()],
+            about.get("registers", ()),
         )
         model.digest = bundle.digest
         corpus = bundle.folder / originality.FILE
         model.corpus = originality.Index.load(corpus) if corpus.exists() else None
         return model
+
+
+def write_forms(folder: Path, forms: Sequence[Sequence[Sequence[int]]]) -> None:
+    """Write the forms of real pieces into a bundle; all rows have the same columns."""
+    import numpy as np
+
+    rows = np.array([row for form in forms for row in form], np.int8)
+    np.savez_compressed(folder / "forms.npz", rows=rows, lengths=np.array([len(form) for form in forms], np.int16))
+
+
+def _forms(folder: Path) -> list[list[list[int]]]:
+    """The forms of a bundle; those of earlier versions are a list in JSON."""
+    if not (folder / "forms.npz").exists():
+        earlier = folder / "forms.json"
+        return list(json.loads(earlier.read_text("utf-8"))) if earlier.exists() else []
+    import numpy as np
+
+    with np.load(folder / "forms.npz") as held:
+        rows, lengths = held["rows"].tolist(), held["lengths"].tolist()
+    out: list[list[list[int]]] = []
+    for length in lengths:
+        at = sum(map(len, out))
+        out.append(rows[at : at + length])
+    return out
 
 
 def load_cover(name: str) -> CoverModel:

@@ -234,8 +234,9 @@ class StreamModel:
     plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
     the nucleus that it is best drawn from, ``gravity`` the nats by which pitches outside an inferred key are less
     likely, ``restate`` the nats by which the bar that the plan has restated is read more, ``clash`` those by which a
-    pitch is less likely a semitone from one that begins with it. ``said`` are the graphs
-    of what both reads of the memory say to the heads, without them it is computed from the weights.
+    pitch is less likely a semitone from one that begins with it, ``registers`` the lowest and highest mean of a
+    part's last notes that are common. ``said`` are the graphs of what both reads of the memory say to the heads;
+    without them it is computed from the weights.
     """
 
     digest = ""
@@ -259,11 +260,13 @@ class StreamModel:
         restate: float = 0.0,
         clash: float = 0.0,
         said: Sequence[bytes] = (),
+        registers: Sequence[Sequence[float]] = (),
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
         self.top_p, self.gravity, self.restate, self.clash = top_p, gravity, restate, clash
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
+        self.registers = {part: (own[0], own[1]) for part, own in enumerate(registers) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         self._session = session(step)
         self._batched = self._session.get_inputs()[0].shape[0] != 1

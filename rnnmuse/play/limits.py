@@ -28,7 +28,9 @@ class Constraints:
     ``sounding``: notes of all parts that start at one grid position, and that sound, at most.
     ``gravity``: nats by which pitches outside the piece's key are less likely; the raised seventh of minor and the
     tones of the chord are not. ``clash``: nats by which a pitch is less likely a semitone from one that begins together
-    with it, in any octave. Drums know only ``density``, ``parts`` and ``rest``.
+    with it, in any octave. ``register``: how strongly a part whose last notes lie outside the model's register comes
+    back (a third of a nat an octave for each semitone outside, at 1). Drums know only ``density``, ``parts`` and
+    ``rest``.
     """
 
     scale: frozenset[int] | None = None
@@ -46,6 +48,7 @@ class Constraints:
     sounding: int = 32
     gravity: float = 0.0
     clash: float = 0.0
+    register: float = 0.0
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (self.scale and all(0 <= pc <= 11 for pc in self.scale)):

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from math import exp
 from random import Random
 
-from rnnmuse.music.codec import ACTIVE, ECHO, ECHO_REST, MOST_ACTIVE, UNKNOWN
+from rnnmuse.music.codec import ACTIVE, BAR_LENGTH, DENSITY, ECHO, ECHO_REST, MOST_ACTIVE, TEMPO, UNKNOWN
 from rnnmuse.music.echo import EXACT, LAGS, NEW, echo_class, lag_of
+from rnnmuse.play.outline import FITTING, NOTHING, OUTLINED, moved
 
 Form = Sequence[Sequence[int]]
-"""A row for each bar of a real piece: its classes of the columns echo, echo_rest and active."""
+"""A row for each bar of a real piece: its classes of the columns echo, echo_rest and active, and where it is known
+the outline (`rnnmuse.play.outline`)."""
 
 Row = tuple[int, int, int, int]
 """Classes of the columns echo, echo_rest, active and ending."""
@@ -24,6 +26,10 @@ GOES_ON = 4
 """The class of ``ending`` for a bar that many bars follow."""
 PHRASE = 4
 """Bars within which the same parts play."""
+DENSE = 8
+"""Bars whose density is compared."""
+OTHER_METRE, OTHER_TEMPO, OTHER_MODE = 8.0, 0.5, 4.0
+"""Nats by which a form of another metre, of a tempo a class away and of the other mode is taken less."""
 BEGUN = 16
 """Bars of the music so far that a form is chosen by."""
 LAG_WEIGHTS = {1: 4, 2: 4, 4: 6, 8: 5, 16: 2}
@@ -49,8 +55,20 @@ class Plan:
     fixed: bool = False
     """Whether all of ``parts`` play all the time."""
     bars: int | None = None
+    home: int | None = None
+    """Pitch class that the keys and roots of the forms' outlines are counted from; None where outlines are not used."""
+    minor: bool | None = None
+    """The mode of the forms that are taken first."""
+    fitting: tuple[int, int] = (UNKNOWN[BAR_LENGTH], UNKNOWN[TEMPO])
+    """Classes of bar_length and tempo of the forms that are taken first."""
+    begun_outline: Sequence[Sequence[int]] = ()
+    """The outline of the bars that are there already."""
     _rows: list[tuple[int, int, int]] = field(default_factory=list)
     """Echo, echo_rest and active of each bar so far."""
+    _outline: list[tuple[int, ...]] = field(default_factory=list)
+    """The outline of each bar so far."""
+    _denser: int = 0
+    """Classes of density that what is begun is denser than the form that is followed."""
     _form: Form = field(default_factory=list)
     """The form that is followed."""
     _offset: int = 0
@@ -60,6 +78,8 @@ class Plan:
         if self.repeat is not None and not 0 <= self.repeat <= 1:
             raise ValueError(f"repeat: {self.repeat}; must be 0 to 1")
         self._rows = [(row[0], row[1], row[2]) for row in self.begun]
+        self._outline = [tuple(row) for row in self.begun_outline]
+        self._outline += [NOTHING] * (len(self._rows) - len(self._outline))
 
     def row(self, bar: int) -> Row:
         """The classes of a bar, counted from 0."""
@@ -73,13 +93,35 @@ class Plan:
             ending = next(i for i, most in enumerate((0, 1, 3, 7, left)) if left <= most)
         return (*self._rows[bar], ending)
 
+    def outline(self, bar: int) -> tuple[int, ...]:
+        """The outline of a bar, counted from 0: its classes of density and key, and root and quality of both halves."""
+        if bar < 0:
+            return NOTHING
+        self.row(bar)
+        return self._outline[bar]
+
     def _drawn(self, bar: int) -> tuple[int, int, int]:
         if not self.forms:
+            self._outline.append(NOTHING)
             return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], self._playing(UNKNOWN[ACTIVE], bar)
         if bar - self._offset >= len(self._form) or not self._form:
             self._choose(bar)
-        echo, rest, active = self._form[bar - self._offset]
-        return self._repeated(echo, bar), self._repeated(rest, bar), self._playing(active, bar)
+        form = self._form[bar - self._offset]
+        echo, rest = self._repeated(form[0], bar), self._repeated(form[1], bar)
+        self._outline.append(self._outlined(form, echo if rest == UNKNOWN[ECHO_REST] else rest, bar))
+        return echo, rest, self._playing(form[2], bar)
+
+    def _outlined(self, form: Sequence[int], echo: int, bar: int) -> tuple[int, ...]:
+        """The outline of a bar: that of the bar which it restates as it was, else that of the form."""
+        if self.home is None or len(form) < OUTLINED.stop:
+            return NOTHING
+        lag = lag_of(echo)
+        if lag is not None and (echo - 1) % 3 == EXACT and lag <= bar and self._outline[bar - lag] != NOTHING:
+            return self._outline[bar - lag]
+        density, *rest = moved(form[OUTLINED], self.home)
+        if density < UNKNOWN[DENSITY] and density:
+            density = max(1, min(UNKNOWN[DENSITY] - 1, density + self._denser))
+        return (density, *rest)
 
     def _choose(self, bar: int) -> None:
         """Take a form from the bar where the music stands.
@@ -92,7 +134,10 @@ class Plan:
             # longer than any form: the middle of one again
             place = bar if fitting else bar % 8 + 8
             fitting = fitting or [form for form in self.forms if len(form) > place] or list(self.forms)
-            self._form = self.random.choice(fitting)
+            if self.home is None:
+                self._form = self.random.choice(fitting)
+            else:
+                self._form = self.random.choices(fitting, [exp(self._fit(form, 0)) for form in fitting])[0]
             self._offset = bar - (place if place < len(self._form) else 0)
             return
         places = [
@@ -104,9 +149,26 @@ class Plan:
         if not places:
             self._form, self._offset = self.random.choice(self.forms), bar
             return
-        weights = [exp(self._likeness(form, place, bar)) for form, place in places]
+        weights = [exp(self._likeness(form, place, bar) + self._fit(form, place)) for form, place in places]
         self._form, place = self.random.choices(places, weights)[0]
         self._offset = bar - place
+        if self.home is not None and len(self._form[0]) >= OUTLINED.stop:
+            mine, other = self._outline[-DENSE:], [row[3] for row in self._form[max(0, place - DENSE) : place]]
+            self._denser = round(_mean([row[0] for row in mine]) - _mean(other)) if mine and other else 0
+
+    def _fit(self, form: Form, place: int) -> float:
+        """How well a form fits the metre, the tempo and the mode, 0 or less; 0 where outlines are not used."""
+        if self.home is None or len(form[0]) < FITTING.stop:
+            return 0.0
+        row, (length, tempo) = form[place], self.fitting
+        worse = 0.0
+        if UNKNOWN[BAR_LENGTH] not in (length, row[FITTING][0]):
+            worse += OTHER_METRE * (length != row[FITTING][0])
+        if UNKNOWN[TEMPO] not in (tempo, row[FITTING][1]):
+            worse += OTHER_TEMPO * abs(tempo - row[FITTING][1])
+        if self.minor is not None and form[0][4] < 24:
+            worse += OTHER_MODE * (self.minor != (form[0][4] >= 12))
+        return -worse
 
     def _likeness(self, form: Form, place: int, bar: int) -> float:
         """How like the bars before ``place`` of a form are to those before ``bar``, 0 to 2."""
@@ -150,3 +212,8 @@ class Plan:
             before = self._rows[-1][2]
             return (before | active) & allowed or before  # who has begun goes on until the phrase ends
         return active & allowed or allowed
+
+
+def _mean(values: Sequence[int]) -> float:
+    known = [value for value in values if value < UNKNOWN[DENSITY]]
+    return sum(known) / len(known) if known else 0.0

@@ -17,6 +17,9 @@ from rnnmuse.models.sampling import Mask, check, draw, sample
 from rnnmuse.models.stream import START_EVENT, Distribution, State, StreamModel
 from rnnmuse.music.codec import (
     ACTIVE,
+    BAR_BEAT,
+    BAR_LENGTH,
+    BAR_SUB,
     BEATS,
     DENSITY,
     GRID,
@@ -29,6 +32,8 @@ from rnnmuse.music.codec import (
     PART,
     PITCH,
     PLANNED,
+    QUALITY,
+    ROOT,
     SUB,
     UNKNOWN,
     VELOCITY,
@@ -55,7 +60,10 @@ LIMBS = 4
 """Drum strokes at one time: a drummer has two hands and two feet."""
 SILENT_BARS = 2
 """Bars of silence after which a part that is to play is drawn more often."""
+REGISTER = 24
+"""Notes of a part whose mean is its register."""
 _BLOCK = 8 * GRID
+_PITCHES = np.arange(128, dtype=np.float32)
 _WAITS = np.arange(32, dtype=np.float32)
 _PLACES = np.arange(GRID, dtype=np.float32) / GRID
 
@@ -94,8 +102,21 @@ class Frame:
                 bars = np.maximum(np.searchsorted(self._bars, grids, side="right") - 1, 0)
                 planned = np.array([self.plan.row(bar) for bar in range(bars[0], last + 1)], np.int16)
                 rows[:, PLANNED] = planned[bars - bars[0]]
+                if self.plan.home is not None:
+                    self._outline(rows, bars, last)
             self._blocks = {block: rows.tolist()}
         return self._blocks[block][grid % _BLOCK]
+
+    def _outline(self, rows: NDArray[np.int16], bars: NDArray[np.int64], last: int) -> None:
+        """Put the plan's outline into context rows, where density and chords are not given."""
+        assert self.plan is not None
+        outline = np.array([self.plan.outline(bar) for bar in range(bars[0], last + 1)], np.int16)[bars - bars[0]]
+        if self.density is None:
+            rows[:, DENSITY] = outline[:, 0]
+        free = rows[:, ROOT] == UNKNOWN[ROOT]
+        half = (rows[:, BAR_BEAT] * GRID + rows[:, BAR_SUB]) * 4 >= rows[:, BAR_LENGTH] * GRID
+        chords = np.where(half[:, None], outline[:, 4:6], outline[:, 2:4])
+        rows[np.ix_(free, (ROOT, QUALITY))] = chords[free]
 
     def bar_of(self, grid: int) -> int:
         """The bar that a grid position is in, counted from 0."""
@@ -175,6 +196,8 @@ class Saved:
     """Places of the lines that are guarded."""
     line: tuple[int, ...] = ()
     """The last MIDI notes of the recalled part."""
+    recent: tuple[tuple[int, ...], ...] = ()
+    """The last MIDI notes of each part class."""
 
 
 @dataclass(slots=True)
@@ -222,6 +245,8 @@ class Player:
     """Part and pitch of what began at this position."""
     _heard: list[int] = field(default_factory=list)
     """When each part class last began a note."""
+    _recent: list[tuple[int, ...]] = field(default_factory=list)
+    """The last REGISTER notes of each part class."""
     _tilt: float = 0.0
     """How much shorter waits are drawn than the model would, for the density that is asked for."""
 
@@ -230,6 +255,7 @@ class Player:
         index = self.model.corpus
         self.guard = None if index is None else Guard(index, self.model.drums, self.original)
         self._heard = [self.grid] * len(self.model.parts)
+        self._recent = [()] * len(self.model.parts)
         self.at(self.grid)
 
     def at(self, grid: int) -> None:
@@ -285,6 +311,7 @@ class Player:
             self._tilt,
             {} if self.guard is None else self.guard.save(),
             tuple(self._line),
+            tuple(self._recent),
         )
 
     def restore(self, saved: Saved) -> None:
@@ -294,6 +321,7 @@ class Player:
         self._expected, self._previous = saved.expected, saved.previous
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
         self._heard, self._tilt, self._line = list(saved.heard), saved.tilt, list(saved.line)
+        self._recent = list(saved.recent)
         if self.guard is not None:
             self.guard.restore(saved.guard)
 
@@ -369,6 +397,8 @@ class Player:
             if self.recall is not None and key[0] == self.recall.part:
                 self._line = [*self._line[-ORDER:], key[1]]
             self._struck.add(key)
+            if self.rules.constraints.register:
+                self._recent[key[0]] = (*self._recent[key[0]][1 - REGISTER :], key[1])
             if self.guard is not None:
                 self.guard.take(event[PART], self.grid, event[PITCH], own)
             if key[0] != self.model.drums:
@@ -485,8 +515,11 @@ class Player:
         return self.rules.parts == {self.model.drums} and self._limbs() >= LIMBS
 
     def _leaning(self, part: int, grid: int, wait: int) -> NDArray[np.float32] | None:
-        """Weights (128,) in nats of the pitches of ``part``, by key, and by what began at this grid position."""
+        """Weights (128,) in nats of the pitches of ``part``, by key, register, and what began at this grid position."""
         lean, clash = self.rules.leaning(part, grid), self.rules.constraints.clash
+        back = self._towards_register(part)
+        if back is not None:
+            lean = back if lean is None else lean + back
         if wait or not clash or part == self.model.drums:
             return lean
         begun = {pitch % 12 for p, pitch in self._struck if p != self.model.drums}
@@ -496,6 +529,16 @@ class Player:
         out = np.zeros(128, np.float32) if lean is None else lean.copy()
         out[near] -= np.float32(clash)
         return out
+
+    def _towards_register(self, part: int) -> NDArray[np.float32] | None:
+        """Weights (128,) in nats by which a part that has drifted out of its register comes back."""
+        strength, recent = self.rules.constraints.register, self._recent[part]
+        if not strength or part not in self.model.registers or len(recent) < REGISTER:
+            return None
+        low, high = self.model.registers[part]
+        mean = sum(recent) / len(recent)
+        out = max(0.0, mean - high) - max(0.0, low - mean)
+        return np.clip(-strength * out * (_PITCHES - mean) / 36, -4, 4).astype(np.float32) if out else None
 
     def _with_memory(
         self, expected: Distribution, part: int, lean: NDArray[np.float32] | None

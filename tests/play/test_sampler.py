@@ -199,3 +199,27 @@ def test_a_drummer_has_two_hands_and_two_feet():
     assert max(struck.count(one) for one in struck) == 4
     assert 15 <= len(set(struck)) <= 20, "after four strokes it waits, and not for a whole bar"
     assert struck[-1] < 15 * 2 * GRID
+
+
+@pytest.mark.parametrize(("heard", "sign"), [(100, -1), (25, 1), (57, 0)])
+def test_a_part_that_has_drifted_out_of_its_register_comes_back(heard, sign):
+    model = untrained(0)
+    model.registers = {1: (50.0, 70.0)}
+    free = Piece()
+
+    def mean_of_next(register):
+        rules = Rules(Constraints(register=register, parts=frozenset({1})), free, 2, 3)
+        one = Player(model, Frame(free), rules, Random(4))
+        for step in range(24):
+            one.hear((0, 6, ON, 1, heard + step % 8, 16, 10))
+            one.hear((0, 6, OFF, 1, heard + step % 8, 0, 10))
+        saved, found = one.save(), []
+        for seed in range(30):
+            one.restore(saved)
+            one.random = Random(seed)
+            event = one.next(one.grid, one.grid + 400 * GRID)
+            assert event is not None
+            found.append(event[PITCH])
+        return np.mean(found)
+
+    assert np.sign(mean_of_next(1.0) - mean_of_next(0.0)) == sign

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,30 +12,22 @@ import torch
 from onnx import helper
 from safetensors.torch import save_file
 
-from rnnmuse.models.bundle import READS, Bundle, read_weights
+from rnnmuse.models.bundle import READS, Bundle, read_weights, write_forms
 from rnnmuse.models.likelihood import event_likelihoods
 from rnnmuse.models.originality import FILE as INDEX
 from rnnmuse.models.originality import index_of
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import (
-    ACTIVE,
-    BAR_BEAT,
-    BAR_LENGTH,
-    BAR_SUB,
-    BEATS,
-    ECHO,
-    ECHO_REST,
-    GRID,
     KEY,
     KIND,
     ON,
     PART,
     PITCH,
-    SUB,
     UNKNOWN,
     Encoded,
 )
-from rnnmuse.music.echo import NEW
+from rnnmuse.play.outline import form_of
+from rnnmuse.play.sampler import REGISTER
 from rnnmuse.train.bundle import INT8_LIMIT, compact, describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell, in_four_bits
 from rnnmuse.train.stream.network import Shape, StreamNet
@@ -69,6 +60,20 @@ def pitches_of(pieces: Sequence[Encoded], parts: int, drums: int) -> list[list[i
         else:
             low, high = np.quantile(found, (0.005, 0.995))
             out.append(list(range(int(low), int(high) + 1)))
+    return out
+
+
+def registers_of(pieces: Sequence[Encoded], parts: int, drums: int) -> list[list[float]]:
+    """The lowest and highest mean of REGISTER notes of each part, but for one in forty at each end; none of drums."""
+    out: list[list[float]] = []
+    for part in range(parts):
+        means = []
+        for piece in pieces if part != drums else ():
+            notes = piece.events[(piece.events[:, PART] == part) & (piece.events[:, KIND] == ON), PITCH]
+            total = np.cumsum(np.concatenate(([0], notes.astype(np.int64))))
+            means.append((total[REGISTER:] - total[:-REGISTER]) / REGISTER)
+        found = np.concatenate(means) if means else np.zeros(0)
+        out.append([round(float(v), 1) for v in np.quantile(found, (0.025, 0.975))] if len(found) else [])
     return out
 
 
@@ -142,25 +147,9 @@ def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 400
     return total / max(1, count)
 
 
-def form_of(piece: Encoded, most: int = MOST_BARS) -> list[list[int]]:
-    """The plan of up to ``most`` bars of a piece: for each its classes of the columns echo, echo_rest and active."""
-    context = piece.context.astype(np.int64)
-    at = np.cumsum(piece.events[:, BEATS].astype(np.int64) * GRID + piece.events[:, SUB])
-    lines = at - (context[:, BAR_BEAT] * GRID + context[:, BAR_SUB])
-    starts, first = np.unique(lines, return_index=True)
-    rows: list[list[int]] = []
-    for index, (start, event) in enumerate(zip(starts.tolist(), first.tolist(), strict=True)):
-        if index:
-            length = max(1, int(context[first[index - 1], BAR_LENGTH])) * (GRID // 2)
-            for _ in range(round((start - starts[index - 1]) / length) - 1):  # bars in which nothing begins
-                rows.append([NEW, NEW if rows[-1][1] != UNKNOWN[ECHO_REST] else rows[-1][1], rows[-1][2]])
-        rows.append(context[event, [ECHO, ECHO_REST, ACTIVE]].tolist())
-    return rows[:most]
-
-
 def forms_of(pieces: Sequence[Encoded], most: int = MOST_FORMS) -> list[list[list[int]]]:
     """The forms of up to ``most`` pieces of 8 bars and more, spread over all."""
-    long = [form for form in map(form_of, pieces) if len(form) >= LEAST_BARS]
+    long = [form for piece in pieces if len(form := form_of(piece, MOST_BARS)) >= LEAST_BARS]
     return long[:: max(1, -(-len(long) // most))]
 
 
@@ -184,8 +173,7 @@ def export(
         weights = read_weights(Bundle(folder.name, partial, {}))
 
         precision, loss = write_graphs(partial, recipe, weights, check)
-        forms = json.dumps(forms_of(training), separators=(",", ":"))
-        (partial / "forms.json").write_text(forms, "utf-8")
+        write_forms(partial, forms_of(training))
         if training:
             drums = frozenset(i for i, part in enumerate(recipe.parts) if part.drum)
             index_of(training, held_out or check, drums).save(partial / INDEX)
@@ -195,6 +183,7 @@ def export(
             "minor": round(minor_share(training), 3),
             "score": recipe.score,
             "pitches": pitches_of(training, len(recipe.parts), recipe.drums),
+            "registers": registers_of(training, len(recipe.parts), recipe.drums),
             "top_p": recipe.top_p,
             "gravity": recipe.gravity,
             "restate": recipe.restate,
