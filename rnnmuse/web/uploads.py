@@ -1,7 +1,8 @@
-"""What a page sends: music for a player, a rig, and files to train on."""
+"""What a page sends: music for a player or for the memory of the session, a rig, and files to train on."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,12 +62,13 @@ def guarded(handle: Callable[[Request], Any]) -> Callable[[Request], Any]:
 
 
 class Uploads:
-    """Routes for a prompt and a rig."""
+    """Routes for a prompt, a memory and a rig."""
 
     def __init__(self, relay: Relay, session: Session) -> None:
         self._relay, self._session = relay, session
         self.routes = [
             Route("/prompt", guarded(self._prompt), methods=["POST"]),
+            Route("/memory", guarded(self._memory), methods=["POST"]),
             Route("/rig", guarded(self._rig), methods=["POST"]),
             Route("/rig.toml", guarded(self._saved)),
         ]
@@ -86,6 +88,13 @@ class Uploads:
         ]
         self._relay.send(f"/rnnmuse/player/{player}/prompt", numbers)
         return {"notes": len(notes)}
+
+    async def _memory(self, request: Request) -> Any:
+        data, name = await body(request), request.query_params.get("name", "")
+        piece = await anyio.to_thread.run_sync(_read, data, name)
+        kept, notes = await anyio.to_thread.run_sync(keep_memory, piece, name)
+        self._relay.send("/rnnmuse/memory/recall", [kept])
+        return {"name": kept, "notes": notes}
 
     async def _rig(self, request: Request) -> Any:
         from rnnmuse.config import parse
@@ -128,6 +137,25 @@ def prompt_of(piece: Piece, drums: bool, phrase: bool) -> list[Note]:
     begin = max(0.0, piece.end - PROMPT)
     last = [note for note in notes if note.start >= begin][-MOST_NOTES:]
     return [Note(note.start - begin, note.pitch, note.duration, note.velocity) for note in last]
+
+
+def keep_memory(piece: Piece, file: str) -> tuple[str, int]:
+    """Keep a piece's top line as a memory named after a file; the name, and its notes. ValueError where it has none."""
+    from rnnmuse.play.recollection import Recollection
+    from rnnmuse.session.memories import keep, path_of
+
+    memory = Recollection()
+    for note in sorted(note for part in piece.parts if not part.drum for note in part.notes):
+        memory.hear(note.start, note.pitch)
+    if not len(memory):
+        raise ValueError(f"{file[:80]}: has no notes but drums'")
+    stem = re.sub(r"[^A-Za-z0-9 _-]+", "-", Path(file).stem).strip(" _-")[:56] or "file"
+    name, number = stem, 1
+    while path_of(name).exists():
+        number += 1
+        name = f"{stem} {number}"
+    keep(memory, name)
+    return name, len(memory)
 
 
 def messages_of(rig: Any) -> Iterator[tuple[Any, ...]]:

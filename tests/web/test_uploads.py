@@ -12,6 +12,8 @@ from rnnmuse import config
 from rnnmuse.events import Note
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece, Tempo
+from rnnmuse.play.recollection import Recollection
+from rnnmuse.session.memories import recall
 from rnnmuse.web.relay import Relay
 from rnnmuse.web.server import application
 from rnnmuse.web.training import Training
@@ -178,3 +180,24 @@ def test_a_training_that_fails_says_why(trained):
         pass
     assert "rnnmuse: nothing to learn from" in last["lines"]
     assert not last["preview"]
+
+
+def test_a_file_becomes_the_memory_of_the_session_under_a_name_of_its_own(running, tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNMUSE_MODELS", str(tmp_path / "own" / "models"))
+    with screen(running.port) as client, page(client) as web:
+        until(web, "state")
+        for name in ("my song", "my song 2"):
+            answer = client.post("/memory?name=my%20song.mid", content=music(tmp_path), headers=OWN)
+            assert answer.json() == {"name": name, "notes": 40}
+            running.wait(lambda name=name: ("/rnnmuse/memory/recall", name) in running.received)
+        score = client.post(
+            "/memory?name=../a%2Fb.musicxml", content=(CASES / "pickup.musicxml").read_bytes(), headers=OWN
+        )
+        assert score.json()["name"] == "b"
+        drums = Piece([Part("drums", 0, True, [Note(0.0, 36, 0.25, 100)])], [Tempo(0.0, 90.0)])
+        write_midi(drums, tmp_path / "drums.mid")
+        refused = client.post("/memory?name=drums.mid", content=(tmp_path / "drums.mid").read_bytes(), headers=OWN)
+        assert (refused.status_code, refused.text) == (400, "drums.mid: has no notes but drums'")
+    heard = Recollection()
+    recall(heard, "my song")
+    assert [pitch for _, pitch in heard.notes] == [60 + beat % 12 for beat in range(40)], "what the engine will know"
