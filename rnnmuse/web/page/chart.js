@@ -107,9 +107,9 @@ export function chart() {
   }
   watch("/rnnmuse/transport/running", () => { lit = -1; light(); });
   const chord = h("b", { id: "chord" }, "–");
-  return h("div", { class: "row" },
+  return h("div", { class: "harmony" },
     h("div", { class: "control" }, h("label", { class: "name", htmlFor: keyId }, t("key")), key, help(KEY, hasRows)),
-    h("div", { class: "control grow" }, h("label", { class: "name", htmlFor: chartId }, t("chords, a bar between | and |")), h("output", {}, hasRows ? [t("now"), " ", chord] : ""), field, help(CHART, hasRows)),
+    h("div", { class: "control" }, h("label", { class: "name", htmlFor: chartId }, t("chords, a bar between | and |")), h("output", {}, hasRows ? [t("now"), " ", chord] : ""), field, help(CHART, hasRows)),
     charts, cells, now);
 }
 

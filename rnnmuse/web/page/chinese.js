@@ -13,7 +13,7 @@ export const WORDS = {
   key: "调", free: "自由", major: "大调", minor: "小调", "chords, a bar between | and |": "和弦（用 | 分小节）", now: "现在", "Chords, a bar each": "和弦，每格一小节",
   "Metre, swing and more": "拍号、摇摆等", metre: "拍号", "Beats of a bar": "每小节拍数", "Note value of a beat": "每拍音符时值", "Do it": "执行",
   Players: "演奏者", Player: "演奏者", player: "演奏者", "Add a player": "添加演奏者", Mute: "静音", Solo: "独奏", plays: "演奏", level: "力度",
-  "Sound and parameters": "音色与参数", Everything: "全部参数", "Sounding notes": "正在发声的音符",
+  "model, mode and parameters": "模型、模式与参数", Range: "音域", Harmony: "和声", Form: "曲式", Chance: "随机", Band: "乐队", Routing: "走线", More: "其他", Everything: "全部参数", "Sounding notes": "正在发声的音符",
   // parameters
   model: "模型", mode: "模式", temperature: "温度", "top p": "概率上限", density: "密度", low: "最低音", high: "最高音", polyphony: "复音数", scale: "音阶", chord: "和弦",
   velocity: "力度", humanise: "人性化", silence: "停顿", turn: "轮流", bars: "小节数", repeat: "重复", memory: "记忆", seed: "种子", channel: "通道", program: "音色号",
@@ -39,7 +39,7 @@ export const WORDS = {
   "Learn a controller": "学习控制器", Learn: "学习", "Press Learn, touch any control in any view, then turn a knob of your controller.": "按“学习”，在任意视图点一个控件，再转动控制器上的旋钮。",
   "Touch a control, in any view.": "请点任意视图中的一个控件。", "Turn a knob now for": "现在转动旋钮：", Forget: "忘记",
   Presets: "预设", Preset: "预设", empty: "空", Rig: "配置", "Save into the rig's file": "保存到配置文件", Download: "下载", "Load a rig": "载入配置",
-  Files: "文件", for: "用于", "Choose a file": "选择文件", "Drop a MIDI or MusicXML file anywhere on the page: the player takes it for what was played before; a phrase model takes its first bars as its phrase.": "把 MIDI 或 MusicXML 文件拖到页面任意处：演奏者把它当作之前的演奏；乐句模型取其开头几小节作为乐句。",
+  Files: "文件", for: "用于", "Choose a file": "选择文件", as: "作为", "what was played before, or the phrase": "此前的演奏，或乐句", "memory of the session, for every player": "本次演奏的记忆（供所有演奏者）", "{n} notes are remembered, as {name}": "已记住 {n} 个音符，名为 {name}", "Drop a MIDI or MusicXML file anywhere on the page, or on a player's strip: the player takes it for what was played before; a phrase model takes its first bars as its phrase.": "把 MIDI 或 MusicXML 文件拖到页面任意处，或某个演奏者的条上：演奏者把它当作之前的演奏；乐句模型取其开头几小节作为乐句。",
   "{n} notes for player {p}": "{n} 个音符给演奏者 {p}", "{n} messages": "{n} 条消息", "rnnmuse does not answer": "rnnmuse 没有应答",
   "Train on your own files": "用自己的文件训练", "name of the model": "模型名称", "begin from": "起始模型", nothing: "无", minutes: "分钟", "Choose a folder": "选择文件夹", "Or drop a folder on the page. It needs the extra train.": "也可以把文件夹拖到页面上。需要安装 train 附加包。",
   Training: "训练", "Stop training": "停止训练", "Listen to a preview": "试听", "No MIDI or MusicXML file in this folder": "文件夹中没有 MIDI 或 MusicXML 文件", "{n} files; the training has begun": "{n} 个文件；训练已开始",

@@ -32,7 +32,7 @@ export function pad() {
   const fill = () => {
     had = hasPad(chosen);
     const names = { p: chosen }, whose = `${t("player")} ${chosen}`;
-    const top = h("div", { class: "row" }, select, control(row("/rnnmuse/player/{p}/model"), names, { whose }), control(row("/rnnmuse/player/{p}/mode"), names, { whose }));
+    const top = h("div", { class: "pad-top" }, select, control(row("/rnnmuse/player/{p}/model"), names, { whose }), control(row("/rnnmuse/player/{p}/mode"), names, { whose }));
     place.replaceChildren(top, had ? space(chosen, names) : h("p", { class: "panel" }, t("This player's model has no pad. Choose a phrase model, such as phrases or drum-phrases.")));
   };
   fill();

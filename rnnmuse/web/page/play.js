@@ -14,8 +14,8 @@ const SHOWN = new Set(["play", "stop", "continue", "panic", "running", "tempo", 
 /** The view's elements. */
 export function play() {
   return [
-    h("section", { class: "panel", "aria-label": t("Song") },
-      h("div", { class: "row" }, newcomer(), ...takes()),
+    h("section", { class: "panel song", "aria-label": t("Song") },
+      h("div", { class: "row deeds" }, newcomer(), ...takes()),
       chart(),
       h("details", {}, h("summary", {}, t("Metre, swing and more")), h("div", { class: "grid" }, metre(), control(row("/rnnmuse/transport/swing")), ...harmony(), ...more()))),
     roll(),

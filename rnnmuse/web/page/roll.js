@@ -47,6 +47,8 @@ export function roll() {
     const step = height / (high - low + 1), thick = Math.max(3, step - 1);
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue("--quiet"), faint = style.getPropertyValue("--line");
+    brush.fillStyle = faint;
+    for (let pitch = Math.ceil(low / 12) * 12; pitch <= high; pitch += 12) brush.fillRect(0, Math.round((high - pitch + 1) * step), width, 1); // below each C
     if (isRunning()) bars(brush, now, line, scale, width, height, faint, text);
     let moves = isRunning();
     for (const { player, pitch, velocity, on, off, heard } of played()) {

@@ -12,6 +12,13 @@ const P = "/rnnmuse/player/{p}";
 const SHOWN = new Set(["model", "mode", "started", "mute", "solo", "velocity", "start", "stop", "note", "generate"].map((word) =>
   `${P}/${word === "velocity" ? "param/velocity" : word}`));
 const FIRST = ["density", "temperature", "repeat", "memory"];
+const GROUPS = [
+  ["Range", ["low", "high", "polyphony", "humanise"]], ["Harmony", ["key", "scale", "chord", "pattern"]],
+  ["Form", ["turn", "bars", "silence", "steady", "repeat", "recall", "original", "memory"]], ["Chance", ["temperature", "top_p", "seed", "density"]],
+  ["Band", ["role", "style"]], ["Routing", ["hears", "target", "when", "channel", "program"]],
+];
+const MANY = 6; // players from which on folded strips are a line each
+const narrow = matchMedia("(max-width: 640px)");
 const asked = new Set([1]); // strips that were opened by hand
 
 const BAND = [["grooves"], ["lieder", "piano"], ["leadsheet"]]; // drums, chords, a tune: the first model that is there
@@ -24,12 +31,14 @@ const used = (player) => asked.has(player) || (value(filled(`${P}/mode`, { p: pl
 
 /** Every strip that is in use, and a button for one more. */
 export function strips() {
-  const place = h("div", { class: "wide-grid" });
-  const add = h("button", { type: "button", onclick: () => {
+  const place = h("div", { class: "strips" });
+  const add = h("button", { type: "button", class: "add", onclick: () => {
     const next = Array.from({ length: PLAYERS }, (_, i) => i + 1).find((player) => !used(player));
     if (next) asked.add(next);
     arrange();
-    place.querySelector(`[data-player="${next}"] select`)?.focus();
+    const made = place.querySelector(`[data-player="${next}"]`);
+    made?.classList.remove("folded");
+    made?.querySelector("select")?.focus();
   } }, t("Add a player"));
   const arrange = () => {
     for (let player = 1; player <= PLAYERS; player++) {
@@ -40,46 +49,57 @@ export function strips() {
       }
     }
     add.hidden = place.children.length >= PLAYERS;
+    place.classList.toggle("many", place.children.length > MANY);
   };
   arrange();
   for (let player = 1; player <= PLAYERS; player++) for (const word of ["mode", "started"]) watch(filled(`${P}/${word}`, { p: player }), arrange);
-  return h("section", { "aria-label": t("Players") }, place, h("div", { class: "row", style: { "margin-top": "var(--gap)" } }, add));
+  return h("section", { "aria-label": t("Players"), class: "stack" }, h("h2", { class: "unseen" }, t("Players")), place, add);
 }
 
 function strip(player) {
   const names = { p: player }, whose = `${t("player")} ${player}`, at = (word) => row(`${P}/${word}`);
-  const lamp = h("i", { class: "lamp", "aria-hidden": "true" }), parts = h("span", {});
-  const plays = control(at("started"), names, { whose, title: t("plays"), text: t("Play"), class: "go-switch" });
+  const parts = h("span", { class: "parts" });
+  const press = (word, text, title, look) => control(at(word), names, { whose, title: t(title), text, spoken: t(title), class: look }).input;
+  const folded = narrow.matches;
+  const who = h("button", { type: "button", class: "who", "aria-expanded": String(!folded), "aria-label": `${whose}: ${t("model, mode and parameters")}`, title: t("model, mode and parameters"),
+    onclick: () => who.setAttribute("aria-expanded", String(!made.classList.toggle("folded"))) }, String(player));
   const parameters = rows.filter(({ address }) => address.startsWith(`${P}/param/`) && !SHOWN.has(address));
-  const first = [...FIRST.map((word) => at(`param/${word}`)).filter(Boolean), at("channel"), at("program")];
+  const first = [...FIRST.map((word) => at(`param/${word}`)).filter(Boolean), at("channel"), at("program")].filter(Boolean);
   const rest = [...parameters.filter((one) => !first.includes(one)),
     ...rows.filter((one) => one.address.startsWith(`${P}/`) && one.access === "rw" && one.arguments.length === 1 && !SHOWN.has(one.address)
       && !/\/(param|norm|latent|part)\//.test(one.address) && !first.includes(one))];
   const acts = rows.filter((one) => one.address.startsWith(`${P}/`) && one.access === "w" && !one.arguments.length && !SHOWN.has(one.address)
     && !/\/latent\/|\/parts$/.test(one.address));
-  const made = h("section", { class: "panel strip", "aria-label": whose, data: { player }, style: { "--player": colour(player) } },
-    h("div", { class: "who" }, h("b", {}, String(player)), lamp, parts,
-      ...[["mute", "Mute", "mute"], ["solo", "Solo", ""]].map(([word, text, look]) => control(at(word), names, { whose, title: t(text), text: t(text), class: look }).input)),
-    h("div", { class: "two" }, control(at("model"), names, { whose }), control(at("mode"), names, { whose })),
-    h("div", { class: "two" }, plays, control(at("param/velocity"), names, { whose })),
-    h("details", {}, h("summary", {}, t("Sound and parameters")),
-      h("div", { class: "grid" }, first.filter(Boolean).map((one) => control(one, names, { whose })))),
-    h("details", {}, h("summary", {}, t("Everything")),
-      h("div", { class: "grid" }, rest.map((one) => control(one, names, { whose }))),
-      h("div", { class: "row", style: { "margin-top": "var(--gap)" } }, acts.map((one) => button(one, names, { whose })))));
+  const made = h("section", { class: `panel strip${folded ? " folded" : ""}`, "aria-label": whose, data: { player }, style: { "--player": colour(player) } },
+    h("div", { class: "head" }, who, parts, press("started", "▶", "Play", "start"), press("mute", "M", "Mute", "mute"), press("solo", "S", "Solo", "")),
+    h("div", { class: "two choices" }, control(at("model"), names, { whose }), control(at("mode"), names, { whose })),
+    h("div", { class: "level" }, control(at("param/velocity"), names, { whose })),
+    h("div", { class: "folds" },
+      h("details", {}, h("summary", {}, t("Sound")), h("div", { class: "grid" }, first.map((one) => control(one, names, { whose })))),
+      h("details", {}, h("summary", {}, t("Everything")), h("div", { class: "groups" }, grouped(rest).map(([title, some]) =>
+        h("div", { class: "group" }, h("h3", {}, t(title)), h("div", { class: "grid" }, some.map((one) => control(one, names, { whose })))))),
+        h("div", { class: "row" }, acts.map((one) => button(one, names, { whose }))))));
   let dark = 0;
   const ends = onNote((note) => {
     if (!made.isConnected) return made.dataset.seen ? ends() : undefined;
     made.dataset.seen = "1";
     if (note.player !== player || !note.velocity || note.heard) return;
-    lamp.classList.add("on");
+    who.classList.add("on");
     clearTimeout(dark);
-    dark = setTimeout(() => lamp.classList.remove("on"), 120);
+    dark = setTimeout(() => who.classList.remove("on"), 120);
   });
   const change = (whose) => { if (whose === player) parts.textContent = partNames(player); };
   const leaves = onParts((whose) => (made.isConnected || !made.dataset.seen ? change(whose) : leaves()));
   change(player);
   return made;
+}
+
+/** Rows in groups that belong together; those that the table has new stand last. */
+function grouped(some) {
+  const word = (one) => one.address.split("/").pop();
+  const known = new Set(GROUPS.flatMap(([, words]) => words));
+  return [...GROUPS.map(([title, words]) => [title, some.filter((one) => words.includes(word(one)))]), ["More", some.filter((one) => !known.has(word(one)))]]
+    .filter(([, found]) => found.length);
 }
 
 /** One button for somebody who is here for the first time: a band that plays. */

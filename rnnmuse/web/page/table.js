@@ -59,7 +59,7 @@ export function written(argument, number) {
 export function control(one, names = {}, options = {}) {
   const address = filled(one.address, names), [argument] = one.arguments, id = fresh("control");
   const title = options.title ?? t(TITLES[one.address.split("/").pop()] ?? one.address.split("/").pop().replaceAll("_", " "));
-  const spoken = options.whose ? `${options.text ?? title}, ${options.whose}` : options.text ?? title;
+  const said = options.spoken ?? options.text ?? title, spoken = options.whose ? `${said}, ${options.whose}` : said;
   const low = options.low ?? argument.low, high = options.high ?? argument.high;
   const help = h("span", { class: "help", id: `${id}-help` }, shownHelp(one));
   const common = { id, "aria-label": spoken, "aria-describedby": `${id}-help`, data: { to: address }, title: shownHelp(one) };
