@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import threading
-import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnmuse.cli import keys, roll
 from rnnmuse.cli.command import examples, renamed
 from rnnmuse.cli.screen import page_address
 from rnnmuse.errors import RnnmuseError
@@ -233,6 +231,8 @@ def serve(stage: Stage, press: Callable[[str], None] | None = None) -> None:
     if not sys.stdout.isatty():
         stage.serve()
         return
+    from rnnmuse.cli import keys, roll
+
     end = roll.show(stage, lambda text: say(text, end=""))
     try:
         with keys.listening(press or partial(keys.press, stage)) as listens:
@@ -339,6 +339,8 @@ class Screen:
         if self.token:
             lines += ["Whoever has this address can play, and stop the music.", qr_code(address)]
         if self.browser:
+            import webbrowser
+
             self.browser = False
             threading.Thread(target=webbrowser.open, args=(address,), name="browser", daemon=True).start()
         return lines

@@ -5,40 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Annotated, TextIO
+from importlib import import_module
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from rnnmuse import __version__
-from rnnmuse.cli import (
-    analyse,
-    authorship,
-    bridges,
-    compose,
-    cover,
-    cues,
-    demo,
-    doctor,
-    evaluate,
-    harmonise,
-    listen,
-    live,
-    lyrics,
-    models,
-    originality,
-    phrases,
-    play,
-    ports,
-    provenance,
-    rig,
-    screen,
-    selfcheck,
-    show,
-    text,
-    train,
-    try_,
-)
 from rnnmuse.cli.command import (
     EXIT_CODES,
     INTERNAL,
@@ -55,47 +27,75 @@ from rnnmuse.cli.command import (
 )
 from rnnmuse.errors import ReadWarning, RnnmuseError
 
-app = App(
-    help="Models that play along: they continue, accompany and answer your music; MIDI in, MIDI out.",
-    pretty_exceptions_enable=False,
-    epilog="Exit codes: "
-    + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
-    + "\n\nEach command has examples: rnnmuse COMMAND -h",
-)
-COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    PLAY: {"try": try_.try_, "live": live.live, "play": play.play, "listen": listen.listen, "screen": screen.screen},
-    WRITE: {
-        "generate": compose.generate,
-        "continue": compose.continue_,
-        "infill": phrases.infill,
-        "vary": phrases.vary,
-        "interpolate": phrases.interpolate,
-        "groove": phrases.groove,
-        "harmonise": harmonise.harmonise,
+COMMANDS = {
+    PLAY: {
+        "try": "try_:try_",
+        "live": "live:live",
+        "play": "play:play",
+        "listen": "listen:listen",
+        "screen": "screen:screen",
     },
-    WORDS: {"text": text.text, "lyrics": lyrics.lyrics, "setting": lyrics.setting},
-    PICTURES: {"show": show.show, "map": phrases.map_},
-    LEARN: {"analyse": analyse.analyse, "evaluate": evaluate.evaluate},
+    WRITE: {
+        "generate": "compose:generate",
+        "continue": "compose:continue_",
+        "infill": "phrases:infill",
+        "vary": "phrases:vary",
+        "interpolate": "phrases:interpolate",
+        "groove": "phrases:groove",
+        "harmonise": "harmonise:harmonise",
+    },
+    WORDS: {"text": "text:text", "lyrics": "lyrics:lyrics", "setting": "lyrics:setting"},
+    PICTURES: {"show": "show:show", "map": "phrases:map_"},
+    LEARN: {"analyse": "analyse:analyse", "evaluate": "evaluate:evaluate"},
     SETUP: {
-        "demo": demo.demo,
-        "cues": cues.cues,
-        "ports": ports.ports,
-        "doctor": doctor.doctor,
-        "selfcheck": selfcheck.selfcheck,
-        "provenance": provenance.provenance,
-        "authorship": authorship.authorship,
-        "originality": originality.originality,
+        "demo": "demo:demo",
+        "cues": "cues:cues",
+        "ports": "ports:ports",
+        "doctor": "doctor:doctor",
+        "selfcheck": "selfcheck:selfcheck",
+        "provenance": "provenance:provenance",
+        "authorship": "authorship:authorship",
+        "originality": "originality:originality",
     },
 }
-"""The commands by the panel of the help in which they stand; groups of commands follow."""
-for panel, functions in COMMANDS.items():
-    for name, function in functions.items():
-        app.command(name, rich_help_panel=panel)(function)
-app.add_typer(cover.app, name="cover", rich_help_panel=PICTURES)
-app.add_typer(train.app, name="train", rich_help_panel=LEARN)
-app.add_typer(models.app, name="models", rich_help_panel=LEARN)
-app.add_typer(rig.app, name="rig", rich_help_panel=SETUP)
-app.add_typer(bridges.app, name="bridges", rich_help_panel=SETUP)
+"""The commands by the panel of the help in which they stand, each with its module of `rnnmuse.cli` and function."""
+GROUPS = {"cover": PICTURES, "train": LEARN, "models": LEARN, "rig": SETUP, "bridges": SETUP}
+"""Groups of commands, each the ``app`` of the module of its name, and their panels; they follow the commands."""
+
+app: App
+"""The whole command line, built when it is asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault("app", command_line())
+
+
+def command_line(word: str = "") -> App:
+    """The command line with the command or group that ``word`` names alone, else with every one.
+
+    To load and to build them all takes longer than it takes a stage to open.
+    """
+    made = App(
+        help="Models that play along: they continue, accompany and answer your music; MIDI in, MIDI out.",
+        pretty_exceptions_enable=False,
+        epilog="Exit codes: "
+        + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+        + "\n\nEach command has examples: rnnmuse COMMAND -h",
+    )
+    made.callback(invoke_without_command=True)(rnnmuse)
+    known = {name for functions in COMMANDS.values() for name in functions} | GROUPS.keys()
+    for panel, functions in COMMANDS.items():
+        for name, place in functions.items():
+            if word not in known or name == word:
+                module, _, function = place.partition(":")
+                found = getattr(import_module(f"rnnmuse.cli.{module}"), function)
+                made.command(name, rich_help_panel=panel)(found)
+    for name, panel in GROUPS.items():
+        if word not in known or name == word:
+            made.add_typer(import_module(f"rnnmuse.cli.{name}").app, name=name, rich_help_panel=panel)
+    return made
 
 
 def _version(asked: bool) -> None:
@@ -104,7 +104,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def rnnmuse(
     context: typer.Context,
     version: Annotated[
@@ -114,7 +113,9 @@ def rnnmuse(
     """Models that play along: they continue, accompany and answer your music; MIDI in, MIDI out."""
     if context.invoked_subcommand is None:
         if sys.stdin.isatty() and sys.stdout.isatty():
-            try_.try_()
+            from rnnmuse.cli.try_ import try_
+
+            try_()
         else:
             print(context.get_help())
 
@@ -123,7 +124,7 @@ def main() -> None:
     """Run the command line; `rnnmuse.cli.command.EXIT_CODES` says with which code it ends."""
     warnings.showwarning = _show_warning
     try:
-        app(prog_name="rnnmuse")
+        command_line("".join(sys.argv[1:2]))(prog_name="rnnmuse")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has what it wanted
         sys.exit(OK)
