@@ -1,4 +1,4 @@
-"""The messages between the realtime process and the jobs' process, one frozen dataclass each.
+"""The messages between the realtime process and the jobs' process, one frozen class each.
 
 They queue as `rnnmuse.session.messages` describes: `key`, ``droppable``, ``moves_back``, ``share``.
 """
@@ -6,11 +6,13 @@ They queue as `rnnmuse.session.messages` describes: `key`, ``droppable``, ``move
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from rnnmuse.message import Message, message
 
-class ToJobs:
+
+class ToJobs(Message):
     """A message to the jobs' process."""
 
     __slots__ = ()
@@ -25,8 +27,8 @@ class ToJobs:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class HeardNote:
+@message
+class HeardNote(Message):
     """A note that was heard: its beat, pitch and velocity."""
 
     beat: float
@@ -37,7 +39,7 @@ class HeardNote:
     """1 to 127."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class DrawCover(ToJobs):
     """Draws a cover of ``notes``, or of the seed where there are none. ``settings`` are fields of
     `rnnmuse.cover.picture.Design` by name, and ``model``, ``size``, ``seed``."""
@@ -50,7 +52,7 @@ class DrawCover(ToJobs):
     """In bpm."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Stream(ToJobs):
     """Sends ``rate`` pictures a second from now on; 0 ends it. ``settings`` as in `DrawCover`."""
 
@@ -63,7 +65,7 @@ class Stream(ToJobs):
         return "stream"
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Heard(ToJobs):
     """The picture moves with a note."""
 
@@ -73,7 +75,7 @@ class Heard(ToJobs):
     """1 to 127."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Tempo(ToJobs):
     """The picture moves at this tempo, in bpm."""
 
@@ -86,7 +88,7 @@ class Tempo(ToJobs):
         return "tempo"
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Ping(ToJobs):
     """Asks for a `Pong`."""
 
@@ -97,25 +99,25 @@ class Ping(ToJobs):
         return "ping"
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Bye(ToJobs):
     """The process ends."""
 
     droppable = False
 
 
-class FromJobs:
+class FromJobs(Message):
     """A message from the jobs' process."""
 
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Pong(FromJobs):
     """The process is alive."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Progress(FromJobs):
     """A share (0-1) of a job is done."""
 
@@ -125,7 +127,7 @@ class Progress(FromJobs):
     """0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class CoverDone(FromJobs):
     """A cover is written; ``name`` is the file's, in the covers' folder."""
 
@@ -134,7 +136,7 @@ class CoverDone(FromJobs):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class JobFailed(FromJobs):
     """A job (0: the stream of pictures) could not be done."""
 
@@ -144,7 +146,7 @@ class JobFailed(FromJobs):
     """The reason, one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Frame(FromJobs):
     """A picture of the stream, JPEG."""
 

@@ -1,4 +1,4 @@
-"""The messages between the realtime process and the engine: one frozen dataclass each.
+"""The messages between the realtime process and the engine: one frozen class each.
 
 `ToEngine` messages say what the performer does and wants; `FromEngine` messages say what is to be played and what was
 accepted. Beats are positions of the stage's clock in quarter notes, ticks the same in `PPQ` a beat. Players are
@@ -14,13 +14,14 @@ How a message behaves in a full queue is a property of its type: see `ToEngine`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from rnnmuse.clock import Clock
+from rnnmuse.message import Message, message
 
 
-class ToEngine:
+class ToEngine(Message):
     """A message to the engine.
 
     Two messages in a queue with the same `key` are one value: the later replaces the earlier, in its place or, if it
@@ -44,7 +45,7 @@ class ToEngine:
         return None
 
 
-class FromEngine:
+class FromEngine(Message):
     """A message from the engine."""
 
     __slots__ = ()
@@ -53,7 +54,7 @@ class FromEngine:
 # -- to the engine: the link itself ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Ping(ToEngine):
     """Asks for a `Handled`, which shows that the engine is alive."""
 
@@ -62,12 +63,12 @@ class Ping(ToEngine):
         return "ping"
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Bye(ToEngine):
     """The engine ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Sync(ToEngine):
     """Asks for a `Synced` with the same number after everything before it was handled.
 
@@ -79,7 +80,7 @@ class Sync(ToEngine):
     droppable = True
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class ListModels(ToEngine):
     """Asks for `Models`."""
 
@@ -88,7 +89,7 @@ class ListModels(ToEngine):
         return "list models"
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class SetClock(ToEngine):
     """The stage's clock as it is now, and how many seconds ahead of their time the outputs want notes.
 
@@ -111,7 +112,7 @@ class SetClock(ToEngine):
 # -- both ways: one engine for several sessions --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class InSession(ToEngine, FromEngine):
     """A message of one of several sessions that share the engine."""
 
@@ -144,7 +145,7 @@ class InSession(ToEngine, FromEngine):
 # -- to the engine: the harmony of the stage ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class SetHarmony(ToEngine):
     """A part of what is given takes a value from ``beat`` on: ``name`` is "chart", "chord", "key" or "split"."""
 
@@ -159,7 +160,7 @@ class SetHarmony(ToEngine):
         return "harmony", self.name, self.ticket == 0  # a new engine's set-up is not replaced
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class SetBand(ToEngine):
     """What the roles of a band share takes a value: ``name`` is "fours" or "density"."""
 
@@ -173,7 +174,7 @@ class SetBand(ToEngine):
         return "band", self.name, self.ticket == 0  # a new engine's set-up is not replaced
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Memory(ToEngine):
     """What was played in this session: ``act`` is "forget", or "remember" or "recall" with the file of a ``name``."""
 
@@ -183,14 +184,14 @@ class Memory(ToEngine):
     droppable = True
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Heard(ToEngine):
     """Beat and pitch of each note that the performer had played before this engine began."""
 
     notes: tuple[tuple[float, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class End(ToEngine):
     """All players come to an end, cued at ``beat``; answered with `EndsAt`."""
 
@@ -201,7 +202,7 @@ class End(ToEngine):
         return "end"
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class HearChord(ToEngine):
     """A note of the chord track begins, or ends where ``velocity`` is 0."""
 
@@ -217,7 +218,7 @@ class HearChord(ToEngine):
 # -- to the engine: note players ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Hear(ToEngine):
     """``player`` hears a note begin, or end where ``velocity`` is 0. ``source`` is the player that played it; 0 is the
     performer."""
@@ -237,7 +238,7 @@ class Hear(ToEngine):
         return self.velocity > 0
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class SetParameter(ToEngine):
     """A parameter of `rnnmuse.protocol.PARAMETERS` takes a value from ``beat`` on."""
 
@@ -254,7 +255,7 @@ class SetParameter(ToEngine):
         return "parameter", self.player, self.name, self.ticket == 0  # a new engine's set-up is not replaced
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class SetMode(ToEngine):
     """The player's mode changes at ``beat``."""
 
@@ -270,7 +271,7 @@ class SetMode(ToEngine):
         return "mode", self.player, self.ticket == 0  # as above
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class LoadModel(ToEngine):
     """Loads a model for a later `SetModel`; refused where it cannot be played.
 
@@ -284,7 +285,7 @@ class LoadModel(ToEngine):
     droppable = True
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class SetModel(ToEngine):
     """The player plays another model from ``beat`` on. Not a value, as `LoadModel`."""
 
@@ -296,7 +297,7 @@ class SetModel(ToEngine):
     droppable = True
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Start(ToEngine):
     """The player begins to play at the next beat."""
 
@@ -310,7 +311,7 @@ class Start(ToEngine):
         return "start", self.player
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Stop(ToEngine):
     """The player falls silent. What the engine sent for it before it accepted the ticket is void."""
 
@@ -324,7 +325,7 @@ class Stop(ToEngine):
         return "stop", self.player
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Reset(ToEngine):
     """The player forgets what it heard and played."""
 
@@ -337,7 +338,7 @@ class Reset(ToEngine):
         return "reset", self.player
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Generate(ToEngine):
     """The player plays for ``beats`` beats from the next beat on; `Done` names the job when the last note is
     planned."""
@@ -350,7 +351,7 @@ class Generate(ToEngine):
     droppable = True
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class MoveLatent(ToEngine):
     """One act on the latent space of a phrase model, such as ``xy`` or ``recall``; see `rnnmuse.protocol`."""
 
@@ -374,7 +375,7 @@ class MoveLatent(ToEngine):
         return (self.act, self.player) if self.act in ("xy", "x", "y", "latent", "morph", "map", "restore") else None
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Prompt(ToEngine):
     """The player takes ``notes`` (start and length in beats, pitch, velocity) for what was played up to ``beat``."""
 
@@ -385,7 +386,7 @@ class Prompt(ToEngine):
     droppable = True
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class ShowPhrase(ToEngine):
     """Asks for the `Phrase` of a slot (1-16) of a phrase player, 0 for the point that it plays."""
 
@@ -398,7 +399,7 @@ class ShowPhrase(ToEngine):
 # -- to the engine: text players ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TextGenerate(ToEngine):
     """The text player says ``chunks`` chunks, 0 for without end."""
 
@@ -410,7 +411,7 @@ class TextGenerate(ToEngine):
     droppable = True
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TextPrompt(ToEngine):
     """The text player reads ``text`` as what came before."""
 
@@ -423,7 +424,7 @@ class TextPrompt(ToEngine):
         return "prompt"
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TextMix(ToEngine):
     """The fader of one model in a text player's mixture."""
 
@@ -439,7 +440,7 @@ class TextMix(ToEngine):
         return "mix", self.player, self.model
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TextBind(ToEngine):
     """The text player says a syllable with each note of player ``bound``; 0 for by the beat."""
 
@@ -452,7 +453,7 @@ class TextBind(ToEngine):
         return "bind", self.player
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TextSet(ToEngine):
     """A parameter of `rnnmuse.protocol.TEXT_PARAMETERS` takes a value."""
 
@@ -469,7 +470,7 @@ class TextSet(ToEngine):
         return "text parameter", self.player, self.name
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TextStop(ToEngine):
     """The text player says no more. What the engine sent for it before it accepted the ticket is void."""
 
@@ -483,7 +484,7 @@ class TextStop(ToEngine):
         return "text stop", self.player
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class TextReset(ToEngine):
     """The text player forgets its prompt and what it wrote."""
 
@@ -495,12 +496,12 @@ class TextReset(ToEngine):
 # -- from the engine ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Ready(FromEngine):
     """The engine takes messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Handled(FromEngine):
     """So many more messages were handled; the link may send as many again."""
 
@@ -508,42 +509,42 @@ class Handled(FromEngine):
     """Messages since the last `Handled`."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Loading(FromEngine):
     """A model is being loaded: the next answer may take its time."""
 
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Knows(FromEngine):
     """So many of the performer's notes are known."""
 
     notes: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class EndsAt(FromEngine):
     """The ending that was cued is over at ``tick``."""
 
     tick: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Failed(FromEngine):
     """The engine's last message before it ends by itself."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Accepted(FromEngine):
     """The message with this ticket holds now."""
 
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Refused(FromEngine):
     """The message with this ticket changed nothing; the text says why."""
 
@@ -551,7 +552,7 @@ class Refused(FromEngine):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Mistake(FromEngine):
     """A message without a ticket could not be acted on; ``of_text`` where it was a text player's."""
 
@@ -560,7 +561,7 @@ class Mistake(FromEngine):
     of_text: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class PlayerFailed(FromEngine):
     """The player's model raised an error while it played; the player is gone until it gets a model."""
 
@@ -569,7 +570,7 @@ class PlayerFailed(FromEngine):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Synced(FromEngine):
     """The answer to `Sync`."""
 
@@ -577,15 +578,15 @@ class Synced(FromEngine):
     """That of the `Sync`."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Models(FromEngine):
     """The names of the models by kind."""
 
     names: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class PartInfo:
+@message
+class PartInfo(Message):
     """A part that a model plays: its name, General MIDI program (0-127) and whether it is the drums."""
 
     name: str
@@ -593,7 +594,7 @@ class PartInfo:
     drum: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Parts(FromEngine):
     """The parts of the model that a player has now; notes name them by index."""
 
@@ -603,7 +604,7 @@ class Parts(FromEngine):
     """The hash of the model's bundle."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class ModeOf(FromEngine):
     """The mode that a player has now."""
 
@@ -611,7 +612,7 @@ class ModeOf(FromEngine):
     mode: str
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class HarmonyIs(FromEngine):
     """What holds at ``beat``, and the chords that come after it as pairs of beat and symbol. ``chord`` and ``key`` are
     empty where none is known; ``source`` is as in `rnnmuse.play.harmony.HalfBar`."""
@@ -625,7 +626,7 @@ class HarmonyIs(FromEngine):
     coming: tuple[tuple[float, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class LatentState(FromEngine):
     """Where a phrase player is in its latent space: ``latent``, ``xy``, ``map``, ``axes``, ``slots``; empty without."""
 
@@ -634,7 +635,7 @@ class LatentState(FromEngine):
     """Coordinates in standard deviations; places on the pad and on the axes 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Phrase(FromEngine):
     """The notes (start and length in beats, pitch, velocity) of a phrase player's slot; the answer to `ShowPhrase`."""
 
@@ -643,7 +644,7 @@ class Phrase(FromEngine):
     notes: tuple[tuple[float, float, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class NoteOn(FromEngine):
     """A note of ``part`` (an index into `Parts`) begins at ``tick``. A drum stroke ends by itself."""
 
@@ -655,7 +656,7 @@ class NoteOn(FromEngine):
     drum: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class NoteOff(FromEngine):
     """The last note of this part and pitch ends at ``tick``."""
 
@@ -665,7 +666,7 @@ class NoteOff(FromEngine):
     part: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class AllOff(FromEngine):
     """Every note of the player ends at ``tick``."""
 
@@ -673,7 +674,7 @@ class AllOff(FromEngine):
     tick: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Recall(FromEngine):
     """What is planned for the player at or after ``tick`` is taken back."""
 
@@ -681,14 +682,14 @@ class Recall(FromEngine):
     tick: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class EndNotes(FromEngine):
     """Every note of the player ends at once."""
 
     player: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Done(FromEngine):
     """The job of a `Generate` is over; ``notes`` were played."""
 
@@ -697,7 +698,7 @@ class Done(FromEngine):
     notes: int
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Chunk(FromEngine):
     """A chunk of text is said at ``tick``; ``index`` counts the job's chunks, ``last`` marks the final one."""
 
@@ -709,7 +710,7 @@ class Chunk(FromEngine):
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@message
 class Unsay(FromEngine):
     """What the text player was to say at or after ``tick`` is taken back."""
 
