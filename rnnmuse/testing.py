@@ -15,14 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_server import Client, OscServer
 from rnnmuse.bridges.osc_sessions import CommonServer
 from rnnmuse.bridges.output import Program, Send, Sent
 from rnnmuse.clock import Nanoseconds
-from rnnmuse.engine.process import Engine, Model, first_line
+from rnnmuse.engine.process import Engine, first_line
 from rnnmuse.engine.sessions import Sessions as EngineSessions
 from rnnmuse.models.bundle import load_player
 from rnnmuse.realtime.outgoing import Outgoing
@@ -31,6 +31,9 @@ from rnnmuse.realtime.shared_thread import NEVER
 from rnnmuse.realtime.stage import Settings, Stage
 from rnnmuse.realtime.supervisor import CREDIT
 from rnnmuse.session import messages as m
+
+if TYPE_CHECKING:
+    from rnnmuse.engine.process import Model
 
 LOOK: Nanoseconds = 250_000_000
 WALL = 1_800_000_000.0

@@ -15,15 +15,13 @@ import time
 from collections.abc import Callable, Iterable
 from functools import singledispatchmethod
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rnnmuse.clock import PPQ, Clock
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import bundles, load_player, load_text
-from rnnmuse.models.phrase import PhraseModel
 from rnnmuse.models.stream import START_EVENT, StreamModel
-from rnnmuse.models.text import TextModel
 from rnnmuse.music.piece import Piece
 from rnnmuse.music.theory import key_name
 from rnnmuse.play.band import Band
@@ -31,15 +29,18 @@ from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.recollection import Recollection
 from rnnmuse.play.sampler import Frame
 from rnnmuse.session import messages as m
-from rnnmuse.session.memories import keep, recall
-from rnnmuse.session.phrase import MODES, PhrasePlayer
 from rnnmuse.session.stream import REACTION, StreamPlayer
-from rnnmuse.session.text import TextPlayer
 
 log = logging.getLogger("rnnmuse.engine")
 
-Model = StreamModel | PhraseModel
-Player = StreamPlayer | PhrasePlayer
+if TYPE_CHECKING:  # phrase and text players are loaded with their models: most stages have none
+    from rnnmuse.models.phrase import PhraseModel
+    from rnnmuse.models.text import TextModel
+    from rnnmuse.session.phrase import PhrasePlayer
+    from rnnmuse.session.text import TextPlayer
+
+    Model = StreamModel | PhraseModel
+    Player = StreamPlayer | PhrasePlayer
 
 DEFAULT_MODEL = "lieder"
 AT_ONCE = 64
@@ -104,16 +105,20 @@ class Engine:
     def text_player(self, number: int) -> TextPlayer:
         """Return the text player; it is made when it is first addressed."""
         if number not in self.texts:
+            from rnnmuse.session.text import TextPlayer
+
             self.texts[number] = TextPlayer(number, self.text_model, others=self.texts)
-            self._set_time(self.texts[number])
+            self._set_text_time(self.texts[number])
         return self.texts[number]
 
     def _seat(self, number: int, model: Model) -> Player:
         made: Player
-        if isinstance(model, PhraseModel):
-            made = PhrasePlayer(number, model, harmony=self.harmony)
-        else:
+        if isinstance(model, StreamModel):
             made = StreamPlayer(number, model, harmony=self.harmony, band=self.band, recollection=self.recollection)
+        else:
+            from rnnmuse.session.phrase import PhrasePlayer
+
+            made = PhrasePlayer(number, model, harmony=self.harmony)
         self._set_time(made)
         made.reset(self.beat)
         self.players[number] = made
@@ -122,14 +127,18 @@ class Engine:
 
     def _announce(self, player: Player) -> None:
         self.send(m.Parts(player.number, player.parts, player.model.digest))
-        self.send(m.LatentState(player.number, player.state() if isinstance(player, PhrasePlayer) else {}))
+        self.send(m.LatentState(player.number, {} if isinstance(player, StreamPlayer) else player.state()))
 
-    def _set_time(self, player: Player | TextPlayer) -> None:
-        if isinstance(player, TextPlayer):
-            player.metre = self.clock.metre
-        else:
-            player.tempo = float(self.clock.tempo)
-            player.set_metre(self.clock.metre)
+    def _set_time(self, player: Player) -> None:
+        player.tempo = float(self.clock.tempo)
+        player.set_metre(self.clock.metre)
+        self._set_reaction(player)
+
+    def _set_text_time(self, text: TextPlayer) -> None:
+        text.metre = self.clock.metre
+        self._set_reaction(text)
+
+    def _set_reaction(self, player: Player | TextPlayer) -> None:
         reaction = REACTION + max(0.0, self._ahead) * float(self.clock.tempo) / 60
         player.reaction = 0.0 if self.clock.cued else reaction  # a clock that stands leaves time enough
 
@@ -188,7 +197,7 @@ class Engine:
             self.harmony.reset()
             self.band.reset()
         for text in self.texts.values():
-            self._set_time(text)
+            self._set_text_time(text)
             if jumped:
                 text.moved(self.beat)
         for player in self.players.values():
@@ -231,10 +240,10 @@ class Engine:
     def _(self, message: m.Memory) -> None:
         if message.act == "forget":
             self.recollection.forget()
-        elif message.act == "remember":
-            keep(self.recollection, message.name)
         else:
-            recall(self.recollection, message.name)
+            from rnnmuse.session.memories import keep, recall
+
+            (keep if message.act == "remember" else recall)(self.recollection, message.name)
         self.send(m.Knows(len(self.recollection)))
 
     @_take.register
@@ -296,7 +305,7 @@ class Engine:
             self._seat(message.player, model)
         elif isinstance(player, StreamPlayer) and isinstance(model, StreamModel):  # noqa: SIM114
             self._swapped(player, player.swap(model, message.beat))
-        elif isinstance(player, PhrasePlayer) and isinstance(model, PhraseModel):
+        elif not isinstance(player, StreamPlayer) and not isinstance(model, StreamModel):
             self._swapped(player, player.swap(model, message.beat))
         else:
             self._replace(player, model, message.beat)
@@ -312,7 +321,7 @@ class Engine:
         for name, value in player.parameters.items():
             with contextlib.suppress(ValueError):  # a number of bars that the new model does not know
                 made.change(name, value, beat)
-        if isinstance(made, StreamPlayer) or player.mode in MODES:
+        with contextlib.suppress(ValueError):  # a mode that it does not know
             made.set_mode(player.mode, beat)
         if player.playing:
             self._send(made.start(beat))
@@ -355,7 +364,7 @@ class Engine:
     @_take.register
     def _(self, message: m.MoveLatent) -> None:
         player = self.player(message.player)
-        if not isinstance(player, PhrasePlayer):
+        if isinstance(player, StreamPlayer):
             raise ValueError(f"latent: {player.model.name} has no latent space; phrase models have, such as phrases")
         player.move(message.act, message.values, message.beat)
         self.send(m.LatentState(message.player, player.state()))
@@ -365,13 +374,13 @@ class Engine:
         player = self.player(message.player)
         notes = [Note(start, pitch, beats, velocity) for start, beats, pitch, velocity in message.notes]
         self._send(player.prompt(notes, message.beat))
-        if isinstance(player, PhrasePlayer):
+        if not isinstance(player, StreamPlayer):
             self.send(m.LatentState(message.player, player.state()))
 
     @_take.register
     def _(self, message: m.ShowPhrase) -> None:
         player = self.player(message.player)
-        if not isinstance(player, PhrasePlayer):
+        if isinstance(player, StreamPlayer):
             raise ValueError(f"latent: {player.model.name} has no latent space; phrase models have, such as phrases")
         notes = tuple((note.start, note.duration, note.pitch, note.velocity) for note in player.phrase(message.slot))
         self.send(m.Phrase(message.ticket, message.slot, notes))

@@ -10,13 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from rnnmuse.engine.process import DEFAULT_MODEL, Engine, Model
+from rnnmuse.engine.process import DEFAULT_MODEL, Engine
 from rnnmuse.models.bundle import load_player
-from rnnmuse.models.text import TextModel
 from rnnmuse.play.together import step_together
 from rnnmuse.session import messages as m
 from rnnmuse.session.stream import StreamPlayer
+
+if TYPE_CHECKING:  # as in `rnnmuse.engine.process`
+    from rnnmuse.engine.process import Model
+    from rnnmuse.models.text import TextModel
 
 ROUND = 4_000_000
 """Nanoseconds after which a round goes on in the next one: messages are taken in between."""
