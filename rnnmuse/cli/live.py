@@ -171,9 +171,9 @@ def live(
             stage.take("/rnnmuse/band", band)
         if demo or mode:
             stage.take("/rnnmuse/player/1/mode", "free" if demo else mode)
-            stage.take("/rnnmuse/transport/play")
+            stage.begin()
         if demo or mode == "free":
-            stage.take("/rnnmuse/player/1/start")
+            stage.take("/rnnmuse/player/1/started", 1)
         serve(stage)
     finally:
         whole.close()

@@ -251,6 +251,21 @@ class Stage:
         """Take packets until `leave` or `close`."""
         self.loop.serve()
 
+    def begin(self) -> None:
+        """Start from the beginning once the engine has planned the first notes: the clock stands, cued, until then.
+
+        Whoever starts, stops or moves the transport before is obeyed instead.
+        """
+        with self.lock:
+            self.transport.cue(0)
+            jumps = self.transport.jumps
+
+            def go() -> None:
+                if self.clock.cued and self.transport.jumps == jumps:
+                    self.transport.go(0)
+
+            self.about.once_moved(lambda: self.about.once_played(go))
+
     def leave(self) -> None:
         """Let `serve` return; safe in a signal handler."""
         self.loop.leave()

@@ -121,3 +121,54 @@ def test_each_sender_has_a_player_of_its_own(stage):
     assert claim(clients[16], 0) == 0
     stage.send("/rnnmuse/unsubscribe", client=clients[3])
     assert claim(clients[16], 0) in numbers
+
+
+# -- a stage that begins to play as its engine is there ----------------------------------------------------------
+
+
+def beginning() -> StageClient:
+    """A stage that was told to begin while its engine still loads."""
+    client = StageClient()
+    client.freeze_engine()
+    client.stage.take("/rnnmuse/player/1/mode", "free")
+    client.stage.begin()
+    client.stage.take("/rnnmuse/player/1/started", 1)
+    return client
+
+
+def test_the_first_note_comes_as_soon_as_the_engine_plays():
+    client = beginning()
+    client.run(1.3)
+    assert not client.notes() and not client.stage.clock.running
+    client.engine.frozen = False
+    there = client.time
+    client.run(4.0)
+    first = next(time for time, sent in client.output.events if sent.velocity)
+    started = client.stage.clock.beat_at(there)
+    assert started == pytest.approx(0.0, abs=1e-6)  # beat 0 is when it was there, and nothing before was left out
+    assert client.stage.clock.beat_at(first) < 2.0
+    assert client.stage.lateness.worst < 1_000_000  # ns, of the clock in the test's hands
+    assert not client.hung()
+
+
+@pytest.mark.parametrize("word", ["stop", "play", "position"])
+def test_whoever_starts_or_stops_before_the_engine_plays_is_obeyed(word):
+    client = beginning()
+    client.run(0.5)
+    client.send(f"/rnnmuse/transport/{word}", *([8.0] if word == "position" else []))
+    jumps, running = client.stage.transport.jumps, client.stage.clock.running
+    client.engine.frozen = False
+    client.run(1.0)
+    assert (client.stage.transport.jumps, client.stage.clock.running) == (jumps, running)
+    assert running == (word == "play")
+    assert not client.hung()
+
+
+def test_an_engine_that_dies_before_it_plays_delays_the_beginning_alone():
+    client = beginning()
+    client.run(0.5)
+    client.kill_engine()
+    client.run(0.5)
+    assert client.stage.clock.running
+    client.run(4.0)
+    assert client.notes("on") and not client.hung()
