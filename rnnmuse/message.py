@@ -1,8 +1,7 @@
 """What the messages between processes have in common: `message` makes a class of fields one, and `Message` compares it.
 
 A stage knows some 70 messages, and each of its processes makes all of them before it can do anything. `dataclasses`
-writes and compiles seven methods for each; here six of them are those of `Message`, which takes a quarter of the time,
-and no field is set through `object.__setattr__` when a message is made.
+writes and compiles seven methods for each; here six of them are those of `Message`, which takes a quarter of the time.
 """
 
 from __future__ import annotations
@@ -21,6 +20,14 @@ class Message:
 
     __slots__ = ()
     __match_args__: tuple[str, ...] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(self, name):  # it is set once, as the message is made
+            raise AttributeError(f"{name}: a message cannot be changed")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{name}: a message cannot be changed")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Message) and type(self) is type(other) and _values(self) == _values(other)

@@ -51,6 +51,11 @@ def test_it_does_what_a_frozen_dataclass_does():
         assert ours != theirs
         with pytest.raises(AttributeError):
             ours.more = 1
+        for value in (ours.number, 99):
+            with pytest.raises(AttributeError, match="number: a message cannot be changed"):
+                ours.number = value
+        with pytest.raises(AttributeError, match="cannot be changed"):
+            del ours.number
     with pytest.raises(TypeError, match="number"):
         Ours()
 
