@@ -44,7 +44,7 @@ export const WORDS = {
   "Train on your own files": "用自己的文件训练", "name of the model": "模型名称", "begin from": "起始模型", nothing: "无", minutes: "分钟", "Choose a folder": "选择文件夹", "Or drop a folder on the page. It needs the extra train.": "也可以把文件夹拖到页面上。需要安装 train 附加包。",
   Training: "训练", "Stop training": "停止训练", "Listen to a preview": "试听", "No MIDI or MusicXML file in this folder": "文件夹中没有 MIDI 或 MusicXML 文件", "{n} files; the training has begun": "{n} 个文件；训练已开始",
   "Keys and MIDI of this computer": "本机按键与 MIDI", "Letters play to": "字母键演奏给", nobody: "无", "A W S E D F T G Y H U J K are a keyboard; Z and X change the octave; space plays and stops; Escape is panic.": "A W S E D F T G Y H U J K 是琴键；Z、X 换八度；空格播放或停止；Esc 全部静音。",
-  "Open Web MIDI": "打开 Web MIDI", "This browser has no Web MIDI; Chromium, Edge and Firefox have, on localhost.": "此浏览器没有 Web MIDI；Chromium、Edge 和 Firefox 在 localhost 上支持。",
+  "{name} is gone": "{name} 已断开", "Open Web MIDI": "打开 Web MIDI", "This browser has no Web MIDI; Chromium, Edge and Firefox have, on localhost.": "此浏览器没有 Web MIDI；Chromium、Edge 和 Firefox 在 localhost 上支持。",
   "This page": "本页", addresses: "个地址",
   // monitor
   Messages: "消息", Filter: "过滤", Pause: "暂停", Copy: "复制", Copied: "已复制", "→ came in, ← was sent. A click copies a line as it can be pasted.": "→ 收到，← 发出。点击一行即可复制。",
