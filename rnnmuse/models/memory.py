@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 BACK = 1024
 """Events by which a state may lie behind the newest one and still read a full memory."""
+SPARE = 16
+"""Columns of the keys that stay empty: rows of a power of two would share the lines of the cache."""
 
 
 class Slots(NamedTuple):
     """What a state reads, N slots, oldest first.
 
-    ``keys`` (N, R x K), ``values`` (N, V), ``fields`` (6, N): beats, sub, kind, part, pitch and interval of what came
-    next; ``times`` (N + 1,) are grid positions: slot i is of the event at ``times[i]``, what came next is at
-    ``times[i + 1]``.
+    ``keys`` (R x K, N) with a column a slot, ``values`` (N, V), ``fields`` (6, N): beats, sub, kind, part, pitch and
+    interval of what came next; ``times`` (N + 1,) are grid positions: slot i is of the event at ``times[i]``, what came
+    next is at ``times[i + 1]``.
     """
 
     keys: Floats
@@ -42,7 +44,7 @@ class Memory:
     def __init__(self, size: int, key: int, value: int) -> None:
         room = 2 * (size + BACK)
         self.size, self.count, self._first = size, 0, 0
-        self._keys = np.zeros((room, key), np.float32)
+        self._keys = np.zeros((key, room + SPARE), np.float32)
         self._values = np.zeros((room, value), np.float32)
         self._fields = np.zeros((6, room), np.uint8)
         self._times = np.zeros(room + 1, np.int64)
@@ -52,7 +54,7 @@ class Memory:
         end = max(0, count - self._first)
         start = max(0, end - self.size)
         return Slots(
-            self._keys[start:end], self._values[start:end], self._fields[:, start:end], self._times[start : end + 1]
+            self._keys[:, start:end], self._values[start:end], self._fields[:, start:end], self._times[start : end + 1]
         )
 
     def added(self, count: int, key: Floats, value: Floats, fields: Sequence[int], before: int, after: int) -> Memory:
@@ -63,7 +65,7 @@ class Memory:
         row = memory.count - memory._first
         if row == len(memory._values):
             row = memory._moved()
-        memory._keys[row] = key
+        memory._keys[:, row] = key
         memory._values[row] = value
         memory._fields[:, row] = fields
         memory._times[row] = before
@@ -80,10 +82,10 @@ class Memory:
         """Make room at the end; returns the first free row."""
         kept = self.size + BACK
         first = len(self._values) - kept
-        for array in (self._keys, self._values):
-            array[:kept] = array[first:]
+        self._values[:kept] = self._values[first:]
         self._times[: kept + 1] = self._times[first:]
         self._fields[:, :kept] = self._fields[:, first:]
+        self._keys[:, :kept] = self._keys[:, first : first + kept]
         self._first += first
         return kept
 
@@ -91,8 +93,8 @@ class Memory:
     def of(cls, held: Slots, size: int) -> Memory:
         """A memory of ``size`` that holds these slots."""
         kept = len(held.values)
-        new = cls(size, held.keys.shape[1], held.values.shape[1])
-        new._keys[:kept], new._values[:kept], new._fields[:, :kept] = held.keys, held.values, held.fields
+        new = cls(size, len(held.keys), held.values.shape[1])
+        new._keys[:, :kept], new._values[:kept], new._fields[:, :kept] = held.keys, held.values, held.fields
         new._times[: kept + 1] = held.times
         new.count = kept
         return new

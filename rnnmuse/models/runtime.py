@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+from threading import Lock
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
 
 
 def onnxruntime() -> Any:
@@ -27,3 +33,26 @@ def session(graph: bytes) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return module.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+class Bound:
+    """A graph on one row, its inputs and outputs bound to arrays of its own, so that a run hands nothing over.
+
+    Hold ``lock`` while you fill ``inputs``, call it and copy what is in ``outputs``. Each is a list of arrays
+    (1, width) in the order of the graph.
+    """
+
+    def __init__(self, session: Any) -> None:
+        module = onnxruntime()
+        self.lock = Lock()
+        self._run, self._binding = session.run_with_iobinding, session.io_binding()
+        self.inputs = [np.zeros((1, one.shape[1]), np.float32) for one in session.get_inputs()]
+        self.outputs = [np.zeros((1, one.shape[1]), np.float32) for one in session.get_outputs()]
+        self._values = [module.OrtValue.ortvalue_from_numpy(array) for array in (*self.inputs, *self.outputs)]
+        for one, value in zip(session.get_inputs(), self._values, strict=False):
+            self._binding.bind_ortvalue_input(one.name, value)
+        for one, value in zip(session.get_outputs(), self._values[len(self.inputs) :], strict=True):
+            self._binding.bind_ortvalue_output(one.name, value)
+
+    def __call__(self) -> None:
+        self._run(self._binding)

@@ -74,12 +74,12 @@ def draw(
     if lean is not None:  # against the class that may come and leans most: no sum of what may come is 0 or infinite
         top = np.maximum.reduce(lean, initial=-np.inf, where=weights > 0)
         weights = weights * np.exp(np.minimum(lean - top, 0))
-    most = np.maximum.reduce(weights)
-    if most <= 0:
-        raise ValueError("mask: allows no class")
-    if temperature < COLD:
-        return int(weights.argmax())
     if temperature != 1:
+        most = np.maximum.reduce(weights)
+        if most <= 0:
+            raise ValueError("mask: allows no class")
+        if temperature < COLD:
+            return int(weights.argmax())
         weights = (weights / most) ** np.float32(1 / temperature)
     return _drawn(weights.tolist(), random, top_p)
 
@@ -92,6 +92,8 @@ def _drawn(weights: list[float], random: Random, top_p: float) -> int:
     """
     running = list(accumulate(weights))
     total = running[-1]
+    if total <= 0:
+        raise ValueError("mask: allows no class")
     at = min(bisect_right(running, random.random() * total), len(weights) - 1)
     while weights[at] == 0:  # a rounding error at the very end
         at -= 1

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rnnmuse.models.memory import Memory, Slots
 from rnnmuse.models.originality import Index
-from rnnmuse.models.runtime import session
+from rnnmuse.models.runtime import Bound, session
 from rnnmuse.music.codec import (
     BAR_LENGTH,
     BEATS,
@@ -49,6 +49,7 @@ COPIES = 4
 UNKNOWN_BAR = 4 * GRID
 SHUT = np.float32(-1e9)
 LEAST = np.float32(1e-8)
+LEAST_TOTAL = np.float32(1e-30)
 OUTPUTS, SAID = ("new_state", "heads"), ("said",)
 PLACES = 512  # places in bar, key, chord and plan whose part of the heads is kept
 TABLES = 64  # tables of the lag bias that are kept
@@ -174,7 +175,7 @@ class Distribution:
         np.exp(logits, logits)
         logits *= own / (whole * float(np.add.reduce(logits)))
         for copy, share in zip(self._pointed[first:end], shares, strict=True):
-            logits += copy.astype(np.float32) * np.float32(share / whole)
+            logits += copy * (share / whole)
         logits += LEAST
         return logits
 
@@ -184,8 +185,9 @@ class Distribution:
         heads, width, readers = model.head * len(FIELDS), model.width, model.readers
         rest = self._out[heads + 3 * width :]
         self._gates = rest[:COPIES].tolist()
-        self._mixing = np.array([_softmax(rest[at : at + readers].tolist()) for at in (COPIES, COPIES + readers)],
-                                np.float32)  # fmt: skip
+        self._mixing = np.array(
+            [_softmax(rest[at : at + readers].tolist()) for at in (COPIES, COPIES + readers)], np.float32
+        )
         self._slots = slots = state.memory.slots(state.slots)
         query = self._out[heads + width : heads + 2 * width]
         bias = model.bias_table(self._context).take(state.grid - slots.times[:-1], 0, mode="clip")
@@ -209,12 +211,11 @@ class Distribution:
         now = state.grid + chosen[BEATS] * GRID + chosen[SUB]
         part = chosen[PART]
         bias = model.bias_table(self._context, self._restate, part).take(now - slots.times[1:], 0, mode="clip")
-        bias += model.bonus(slots, chosen)
         if self._restate:
             for echo in restated(self._context, part):
                 if (echo - 1) % 3 != RHYTHM:
                     self._gates[2 + (echo - 1) % 3] += self._restate / 2
-        found, pointer = model.read(query, slots, bias, self._mixing[1])
+        found, pointer = model.read(query, slots, bias, self._mixing[1], model.bonus(slots, chosen))
         self._hidden[PITCH:] += model.said(1, found).reshape(len(FIELDS) - PITCH, -1)
         kept = np.bincount(slots.fields[4], pointer, 128)
         last = state.last[chosen[PART]]
@@ -269,6 +270,7 @@ class StreamModel:
         self.registers = {part: (own[0], own[1]) for part, own in enumerate(registers) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         self._session = session(step)
+        self._bound = Bound(self._session)
         self._batched = self._session.get_inputs()[0].shape[0] != 1
         w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         sizes = field_sizes(len(parts))
@@ -291,10 +293,9 @@ class StreamModel:
         # the memory
         self.readers = w["lag_bars"].shape[0]
         self.width = w["null_key"].size
-        self._null_key = w["null_key"]
         key = self.width // self.readers
-        # a query (R x K) spread to a column a head: the product with the keys is that of every head at once
-        self._columns = np.repeat(np.eye(self.readers, dtype=np.float32), key, 0)
+        # the null key as a column a head: its product with a query is the score of the null slot for every head
+        self._null_columns = w["null_key"][:, None] * np.repeat(np.eye(self.readers, dtype=np.float32), key, 0)
         self._null_value = w["null_value"]
         asked = [w[f"asked.{i}.weight"] for i in range(4)]
         self._asked_offsets = np.cumsum([0] + [len(table) for table in asked])[:-1].tolist()
@@ -302,10 +303,11 @@ class StreamModel:
         values = [w[f"values.{i}.weight"] for i in range(count + 1)]
         self._value_offsets = np.cumsum([0] + [len(table) for table in values])[:-1].tolist()
         self._values = np.concatenate(values)
-        self._bonus = w["bonus"]  # (4, R)
+        self._bonus = np.ascontiguousarray(w["bonus"].T)  # (R, 4)
         self._ones = np.ones(slots, np.float32)
         self._said = [w["read1.weight"], w["read2.weight"]]
         self._said_sessions = [session(graph) for graph in said]
+        self._said_bound = [Bound(one) for one in self._said_sessions]
         self._lag = w["lag_both"] + w["lag_bars"][..., None] + w["lag_distance"][:, None]
         self._lag_echo = w["lag_echo.weight"].reshape(-1, self.readers, BARS)
         self._lag_rest = w["lag_rest.weight"].reshape(-1, self.readers, BARS)
@@ -331,9 +333,14 @@ class StreamModel:
         ``restate`` are the nats by which the bar that the context's plan has restated is read more.
         """
         after, rows = self._heard(state, event, context, grid)
-        x = np.add.reduce(self._table.take(rows, 0), 0, keepdims=True)
-        hidden, out = self._session.run(OUTPUTS, {"x": x, "state": state.hidden})
-        return self._said_of(after, hidden, out[0], context, restate)
+        bound = self._bound
+        x, before = bound.inputs
+        with bound.lock:
+            np.add.reduce(self._table.take(rows, 0), 0, None, x[0])
+            before[:] = state.hidden
+            bound()
+            hidden, out = bound.outputs[0].copy(), bound.outputs[1][0].copy()
+        return self._said_of(after, hidden, out, context, restate)
 
     def step_many(
         self,
@@ -408,33 +415,42 @@ class StreamModel:
         )
         return Distribution(self, after, out, context, restate), after
 
-    def read(self, query: Floats, slots: Slots, bias: Floats, mixing: Floats) -> tuple[Floats, NDArray[np.float64]]:
+    def read(
+        self, query: Floats, slots: Slots, bias: Floats, mixing: Floats, more: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """What a read finds (1, R x V), and the weight of each slot, its heads mixed by ``mixing`` (R,), (N,).
 
-        ``query`` is (R x K,), ``bias`` (N, R) is added to the scores and then overwritten.
+        ``query`` is (R x K,), ``bias`` (N, R) and ``more`` (R, N) are added to the scores.
         """
-        spread = query[:, None] * self._columns
-        scores = bias
-        scores += slots.keys.dot(spread)
-        null = self._null_key.dot(spread)
+        readers, count = self.readers, len(slots.values)
+        keys = slots.keys.reshape(readers, self.width // readers, count)
+        scores: Floats = np.matmul(query.reshape(readers, 1, -1), keys)[:, 0]
+        scores += bias.T
+        if more is not None:
+            scores += more
+        null: Floats = query.dot(self._null_columns)
         most = max(float(np.maximum.reduce(scores, None, initial=SHUT)), *null.tolist())
         scores -= most
         np.exp(scores, scores)
         null -= most
         np.exp(null, null)
-        total = self._ones[: len(scores)].dot(scores)
+        total = scores.dot(self._ones[:count])
         total += null
-        total += np.float32(1e-30)
-        found = scores.T.dot(slots.values)
+        total += LEAST_TOTAL
+        found = scores.dot(slots.values)
         found += null[:, None] * self._null_value
         found /= total[:, None]
-        return found.reshape(1, -1), scores.dot(mixing / total).astype(np.float64)
+        return found.reshape(1, -1), (mixing / total).dot(scores)
 
     def said(self, read: int, found: Floats) -> Floats:
         """What read 1 or 2 (``read`` 0 or 1) that found ``found`` says to its heads, (7 x head,) or (3 x head,)."""
         out: Floats
         if self._said_sessions:
-            out = self._said_sessions[read].run(SAID, {"found": found})[0][0]
+            bound = self._said_bound[read]
+            with bound.lock:
+                bound.inputs[0][:] = found
+                bound()
+                out = bound.outputs[0][0].copy()
         else:
             out = self._said[read].dot(found[0])
         return out
@@ -456,9 +472,9 @@ class StreamModel:
         return out
 
     def bonus(self, slots: Slots, chosen: Sequence[int]) -> Floats:
-        """The bonus (N, R) of the slots for what they share with the chosen beats, sub, kind and part."""
+        """The bonus (R, N) of the slots for what they share with the chosen beats, sub, kind and part."""
         shared = slots.fields[:4] == np.array(chosen[:4], np.uint8)[:, None]
-        out: Floats = shared.astype(np.float32).T.dot(self._bonus)
+        out: Floats = self._bonus.dot(shared.astype(np.float32))
         return out
 
     def bias_table(self, context: Sequence[int], restate: float = 0.0, part: int = -1) -> Floats:
@@ -489,7 +505,7 @@ class StreamModel:
             key=np.zeros(0) if state.key is None else state.key,
             sounding=np.array(sorted(state.sounding), np.int16).reshape(-1, 2),
             place=np.array([state.grid, *state.last], np.int64),
-            keys=slots.keys.astype(np.float16),
+            keys=slots.keys.T.astype(np.float16),
             values=slots.values.astype(np.float16),
             fields=slots.fields,
             times=slots.times,
@@ -502,7 +518,7 @@ class StreamModel:
             with np.load(io.BytesIO(data)) as held:
                 arrays = {name: held[name] for name in held.files}
             slots = Slots(
-                arrays["keys"].astype(np.float32),
+                arrays["keys"].T.astype(np.float32),
                 arrays["values"].astype(np.float32),
                 arrays["fields"],
                 arrays["times"],
@@ -510,7 +526,7 @@ class StreamModel:
             place = arrays["place"].tolist()
             fits = (
                 arrays["hidden"].shape == (1, self.hidden)
-                and slots.keys.shape[1] == self.width
+                and len(slots.keys) == self.width
                 and slots.values.shape[1] == len(self._null_value)
                 and len(place) == 1 + len(self.parts)
             )
