@@ -328,6 +328,7 @@ class Muse:
             density=None if settings.density is None else settings.density * 1.5,
             parts=players,
             chord_tones=settings.chords is not None or settings.ending,
+            closing=end / GRID - frame.metre_at(end / GRID - 1e-3).bar_beats if settings.ending else None,
             rest=frame.metre_at(start / GRID).bar_beats,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
             gravity=self.model.gravity if scale is None else 0.0,

@@ -582,6 +582,9 @@ class Player:
             if taken:
                 mask = mask.copy()
                 mask[taken] = False
+            if begun and self.rules.rooted(part, grid):
+                mask = mask.copy()
+                mask[: min(pitch for p, pitch in self._struck if p == part)] = False
             if pitches is not None:
                 mask = mask & _only(128, pitches)
             if mask.any():
