@@ -107,7 +107,7 @@ class _Worker:
             return measured(cut(piece, PROMPT * excerpt.metre.bar_beats, self.bars, excerpt), self.bars, excerpt)
         parts = self.muse.parts
         piece = self.muse.generate(
-            self.bars,
+            self.bars + 1,  # as the real windows it is cut out of a longer piece
             metre=f"{excerpt.metre.numerator}/{excerpt.metre.denominator}",
             tempo=excerpt.tempo,
             players=",".join(parts[i] for i in excerpt.players),
