@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench soak fuzz kills trust hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
+.PHONY: demo test lint bench sessions soak fuzz kills trust hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,10 @@ lint: .stamp-dev
 bench: .stamp-dev
 	$(BIN)/python tests/bench.py
 	$(BIN)/python tests/web/bench.py
+
+# one engine with 1 to 64 sessions: lateness, memory, processor, a flood; out/sessions.json and out/sessions.png
+sessions: .stamp-dev
+	$(BIN)/python tests/bench_sessions.py
 
 soak: .stamp-dev
 	$(BIN)/python tests/soak.py

@@ -1,7 +1,7 @@
 """`make sessions`: curves of sessions against lateness, memory and processor, as JSON and a picture. Not a test.
 
-Every session plays one model with its memory at 120 bpm, as dense as it takes for sixteenths on average, to a subscriber of its
-own. Lateness is that of the stage's outbox: how far from its time a note left. Each number of sessions is measured in
+Every session plays one model with its memory at 120 bpm, at the density of sixteenths, to a subscriber of its own.
+Lateness is that of the stage's outbox: how far from its time a note left. Each number of sessions is measured in
 several windows, those of all numbers in turn, so that what else the machine does falls on all alike.
 """
 
@@ -212,9 +212,17 @@ def flood(count: int, seconds: float, pairs: int) -> dict[str, Any]:
     before, under = others(quiet), others(flooded)
     ratio = statistics.median(b / a for a, b in zip(before, under, strict=True))
     late = sum(off > LATE for window in flooded for offs in window["offs"][1:] for off in offs)
-    out = {"sessions": count, "messages": FLOOD, "p99 without": before, "p99 with": under, "ratio": ratio, "late": late}
-    print(f"flood of {FLOOD} messages a second to one of {count} sessions: p99 of the others x {ratio:.2f}, {late} late")
-    return out
+    print(
+        f"flood of {FLOOD} messages a second to one of {count} sessions: p99 of the others x {ratio:.2f}, {late} late"
+    )
+    return {
+        "sessions": count,
+        "messages a second": FLOOD,
+        "p99 without ms": before,
+        "p99 with ms": under,
+        "ratio": ratio,
+        "late notes": late,
+    }
 
 
 def curves(numbers: list[int], seconds: float, windows: int) -> list[dict[str, Any]]:
@@ -251,10 +259,11 @@ def curves(numbers: list[int], seconds: float, windows: int) -> list[dict[str, A
         out.append(row)
         print(
             f"{number:3} sessions: p50 {row['p50 ms']:.2f} p99 {row['p99 ms']:.2f} worst {row['worst ms']:.1f} ms, "
-            f"{late} late of {len(offs)} in {round(bars)} bars; {row['notes a second of each']:.1f} on and off a second each; "
-            f"{row['stage MB']:.0f} + {row['engine MB']:.0f} MB; {row['stage cores']:.2f} + {row['engine cores']:.2f} cores",
+            f"{late} late of {len(offs)} in {round(bars)} bars; {row['notes a second of each']:.1f} on and off a second"
+            f" each; stage {row['stage MB']:.0f} MB, {row['stage cores']:.2f} cores; engine {row['engine MB']:.0f} MB, "
+            f"{row['engine cores']:.2f} cores",
             flush=True,
-        )  # fmt: skip
+        )
     return out
 
 
