@@ -462,6 +462,12 @@ class Engine:
             return None
         return max(0.0, (due - beat) * 60 / float(self.clock.tempo))
 
+    def lead(self) -> float:
+        """Beats for which all of its stream players have played ahead; 0 where there is none."""
+        beat = self.beat
+        players = [player for player in self.players.values() if isinstance(player, StreamPlayer)]
+        return min((player.reached(beat) - beat for player in players), default=0.0)
+
     def _stop_failed(self, player: Player, error: Exception) -> None:
         """End a player whose model raised; the stage gives it the last model that worked."""
         log.warning("player %d: %s failed", player.number, player.model.name, exc_info=error)

@@ -63,15 +63,16 @@ class Sessions:
     def advance(self) -> bool:
         """Play a round; False when there is nothing left to do for now."""
         began = self.now()
-        ready = sorted((must, number) for number, (may, must) in self._due.items() if may <= began)
-        if ready and not ready[0][0]:  # somebody may wait for an answer: the others' time must have come
-            ready = [(must, number) for must, number in ready if must <= began]
-        self._step([number for _, number in ready])
-        for _, number in ready:
-            self._advance(number)
+        ready = [number for number, (may, _) in self._due.items() if may <= began]
+        if any(not self._due[number][1] for number in ready):  # somebody may wait for an answer: the others can
+            ready = [number for number in ready if self._due[number][1] <= began]
+        self._step(ready)
+        busy = False
+        for number in sorted(ready, key=lambda number: self.engines[number].lead()):
+            busy = self._advance(number) or busy
             if self.now() - began > ROUND:
-                break
-        return bool(ready)
+                return True
+        return busy
 
     def prepare(self) -> None:
         """Compute what the next notes will need; called while there is nothing else to do."""
@@ -84,16 +85,17 @@ class Sessions:
         due = min((must for _, must in self._due.values()), default=None)
         return None if due is None else max(0, due - self.now()) / 1e9
 
-    def _advance(self, number: int) -> None:
+    def _advance(self, number: int) -> bool:
         engine = self.engines[number]
         if engine.advance():
             self._due[number] = (1, 1)  # there may be more to do
-            return
+            return True
         may, must, now = engine.wait(), engine.wait(patient=True), self.now()
         if may is None or must is None:
             del self._due[number]
         else:
-            self._due[number] = (now + round(may * 1e9), now + round(must * 1e9))
+            self._due[number] = (now + 1 + round(may * 1e9), now + 1 + round(must * 1e9))
+        return False
 
     def _step(self, numbers: list[int]) -> None:
         """Step the models of what plays in these sessions."""

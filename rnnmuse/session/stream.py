@@ -477,6 +477,14 @@ class StreamPlayer:
         ahead = self.playing and bool(self._queue) and self.mode not in ("loop", "harmonise")
         return PATIENCE if ahead else 0.0
 
+    def reached(self, now: float) -> float:
+        """The beat up to which its part is played already; infinity where it has none."""
+        if not self.playing or self.mode in ("loop", "harmonise"):
+            return self.wake(now)
+        if self._owed is not None:
+            return now
+        return (self._queue[0][0] if self._queue else self.player.grid) / GRID
+
     def prepare(self) -> None:
         """Compute what the next note heard will need."""
         self.player.prepare()
