@@ -134,6 +134,7 @@ EXAMPLES = {
     "Mapping[str, tuple[str, ...]]": {"stream": ("lieder",)},
     "tuple[tuple[float, float, int, int], ...]": ((0.0, 1.0, 60, 80),),
     "tuple[tuple[float, str], ...]": ((0.0, "Am7"),),
+    "tuple[tuple[float, int], ...]": ((0.0, 60),),
     "tuple[PartInfo, ...]": (m.PartInfo("piano"),),
 }
 
@@ -190,7 +191,7 @@ def test_every_message_to_the_engine_says_how_it_behaves_in_a_queue(message):
     hash(message.key)
     if message.key is None:  # an event of its own keeps its order, and there may be any number of it
         assert not message.moves_back
-        assert message.droppable or isinstance(message, m.Bye | m.Hear | m.MoveLatent)
+        assert message.droppable or isinstance(message, m.Bye | m.Hear | m.Heard | m.MoveLatent)
     elif hasattr(message, "player"):
         other = type(message)(*(2 if f.name == "player" else getattr(message, f.name) for f in fields(message)))
         assert other.key != message.key
