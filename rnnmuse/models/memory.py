@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 BACK = 1024
 """Events by which a state may lie behind the newest one and still read a full memory."""
+FIRST, MORE = 64, 512
+"""Slots that a memory has room for at first, and beyond those that it keeps before they are moved."""
 SPARE = 16
 """Columns of the keys that stay empty: rows of a power of two would share the lines of the cache."""
 
@@ -36,13 +38,13 @@ class Slots(NamedTuple):
 class Memory:
     """Slots for up to ``size`` events back, with keys of ``key`` and values of ``value`` numbers.
 
-    Every array has room for two windows, so that what a state reads lies in one piece.
+    What a state reads lies in one piece. The arrays grow with what is played, so that a player that has played little
+    takes little; full, they are moved every MORE events.
     """
 
     __slots__ = ("_fields", "_first", "_keys", "_times", "_values", "count", "size")
 
-    def __init__(self, size: int, key: int, value: int) -> None:
-        room = 2 * (size + BACK)
+    def __init__(self, size: int, key: int, value: int, room: int = FIRST) -> None:
         self.size, self.count, self._first = size, 0, 0
         self._keys = np.zeros((key, room + SPARE), np.float32)
         self._values = np.zeros((room, value), np.float32)
@@ -64,7 +66,7 @@ class Memory:
         memory = self if count == self.count else self._forked(count)
         row = memory.count - memory._first
         if row == len(memory._values):
-            row = memory._moved()
+            row = memory._grown() if row < memory.size + BACK + MORE else memory._moved()
         memory._keys[:, row] = key
         memory._values[row] = value
         memory._fields[:, row] = fields
@@ -78,22 +80,33 @@ class Memory:
         new._first, new.count = count - new.count, count
         return new
 
+    def _grown(self) -> int:
+        """Make room at the end for as many again, or all; returns the first free row."""
+        held = len(self._values)
+        self._copied(0, min(2 * held, self.size + BACK + MORE))
+        return held
+
     def _moved(self) -> int:
-        """Make room at the end; returns the first free row."""
-        kept = self.size + BACK
-        first = len(self._values) - kept
-        self._values[:kept] = self._values[first:]
-        self._times[: kept + 1] = self._times[first:]
-        self._fields[:, :kept] = self._fields[:, first:]
-        self._keys[:, :kept] = self._keys[:, first : first + kept]
-        self._first += first
-        return kept
+        """Give the oldest up for room at the end; returns the first free row."""
+        self._copied(MORE, len(self._values))
+        self._first += MORE
+        return self.size + BACK
+
+    def _copied(self, first: int, room: int) -> None:
+        """Arrays for ``room`` slots that begin with slot ``first`` of these; who reads those, keeps them."""
+        end = len(self._values)
+        held = end - first
+        new = Memory(self.size, len(self._keys), self._values.shape[1], room)
+        new._keys[:, :held], new._values[:held] = self._keys[:, first:end], self._values[first:]
+        new._fields[:, :held], new._times[: held + 1] = self._fields[:, first:], self._times[first:]
+        self._keys, self._values, self._fields, self._times = new._keys, new._values, new._fields, new._times
 
     @classmethod
     def of(cls, held: Slots, size: int) -> Memory:
         """A memory of ``size`` that holds these slots."""
         kept = len(held.values)
-        new = cls(size, len(held.keys), held.values.shape[1])
+        room = max(FIRST, min(size + BACK + MORE, kept + FIRST))
+        new = cls(size, len(held.keys), held.values.shape[1], room)
         new._keys[:, :kept], new._values[:kept], new._fields[:, :kept] = held.keys, held.values, held.fields
         new._times[: kept + 1] = held.times
         new.count = kept

@@ -1,6 +1,6 @@
 import numpy as np
 
-from rnnmuse.models.memory import BACK, Memory
+from rnnmuse.models.memory import BACK, FIRST, MORE, Memory
 
 
 def filled(size, count):
@@ -40,3 +40,31 @@ def test_a_memory_of_slots_is_the_same_memory():
     slots = filled(8, 13).slots(13)
     again = Memory.of(slots, 8)
     assert again.slots(again.count).times.tolist() == slots.times.tolist()
+
+
+def test_what_is_read_stays_as_it_was_while_the_memory_grows_and_moves():
+    size, most = 8, BACK + 3 * MORE
+    memory, read = Memory(size, 6, 4), []
+    for i in range(most):
+        if i % 100 == 50:
+            read.append((i, memory.slots(i)))
+        memory = memory.added(i, np.full(6, i), np.full(4, i), (i % 7,) * 6, i, i + 1)
+    for count, slots in read:
+        wanted = list(range(count - size, count))
+        assert slots.keys[0].tolist() == slots.values[:, 3].tolist() == wanted
+        assert slots.times.tolist() == [*wanted, count]
+        assert slots.fields[0].tolist() == [i % 7 for i in wanted]
+
+
+def test_a_memory_takes_as_much_as_was_played():
+    def size_of(memory):
+        return sum(getattr(memory, name).nbytes for name in ("_keys", "_values", "_fields", "_times"))
+
+    every = Memory(1024, 64, 32)
+    assert size_of(every) < 60_000
+    row = size_of(every) / FIRST
+    for i in range(5000):
+        every = every.added(i, np.zeros(64), np.zeros(32), (0,) * 6, i, i + 1)
+        assert size_of(every) <= 1.02 * row * min(1024 + BACK + MORE, max(FIRST, 2 * i + 2)), i
+    fork = every.added(4000, np.zeros(64), np.zeros(32), (0,) * 6, 0, 1)
+    assert size_of(fork) < 1.2 * row * 1024
