@@ -27,6 +27,7 @@ struct HostTime {
 };
 
 HostTime& host_time(void* plugin);
+bool any_changed(void* plugin); /* once for each change */
 float changed_value(void* plugin, unsigned index, bool& changed);
 
 }  // namespace rnnmuse
@@ -69,7 +70,8 @@ inline void hear(void* plugin, const clap_process_t* block) {
     if (event->space_id == CLAP_CORE_EVENT_SPACE_ID && event->type == CLAP_EVENT_TRANSPORT)
       time.add(place_of(reinterpret_cast<const clap_event_transport_t*>(event), event->time));
   }
-  for (unsigned i = 0; block->out_events && i < 64; i++) {
+  if (!block->out_events || !any_changed(plugin)) return;
+  for (unsigned i = 0; i < kInputs; i++) {
     bool changed = false;
     const float value = changed_value(plugin, i, changed);
     if (!changed) continue;
@@ -131,11 +133,17 @@ double number(const LV2_Atom* atom, const Uris& ids, double otherwise) {
 
 template <class Uris>
 void hear(void* plugin, const LV2_Atom_Event* event, const Uris& ids) {
-  if (!event) return; /* DPF's own count at the block's end */
   const LV2_Atom_Object* object = reinterpret_cast<const LV2_Atom_Object*>(&event->body);
   const LV2_Atom *bar = nullptr, *bar_beat = nullptr, *unit = nullptr, *per_bar = nullptr, *bpm = nullptr, *speed = nullptr;
-  lv2_atom_object_get(object, ids.timeBar, &bar, ids.timeBarBeat, &bar_beat, ids.timeBeatUnit, &unit, ids.timeBeatsPerBar, &per_bar,
-                      ids.timeBeatsPerMinute, &bpm, ids.timeSpeed, &speed, 0);
+  LV2_ATOM_OBJECT_FOREACH(object, property) { /* in one pass: lv2_atom_object_get compares each with each */
+    const LV2_Atom* const value = &property->value;
+    if (property->key == ids.timeBar) bar = value;
+    else if (property->key == ids.timeBarBeat) bar_beat = value;
+    else if (property->key == ids.timeBeatUnit) unit = value;
+    else if (property->key == ids.timeBeatsPerBar) per_bar = value;
+    else if (property->key == ids.timeBeatsPerMinute) bpm = value;
+    else if (property->key == ids.timeSpeed) speed = value;
+  }
   HostTime& time = host_time(plugin);
   Place out = time.last;
   out.frame = static_cast<uint32_t>(event->time.frames < 0 ? 0 : event->time.frames);
@@ -153,9 +161,6 @@ void hear(void* plugin, const LV2_Atom_Event* event, const Uris& ids) {
 }
 
 }  // namespace rnnmuse
-
-static const LV2_Atom_Event* const event = nullptr; /* where DPF's macro stands outside the loop over events */
-#define setTimePosition(position) setTimePosition(position), rnnmuse::hear(fPlugin.getInstancePointer(), event, fURIDs)
-#endif
+#endif /* LV2's call is in dpf.sed */
 
 #include "HostPresets.hpp"

@@ -6,6 +6,8 @@ namespace rnnmuse {
 
 HostTime& host_time(void* plugin) { return static_cast<DISTRHO_NAMESPACE::MusePlugin*>(plugin)->time; }
 
+bool any_changed(void* plugin) { return static_cast<DISTRHO_NAMESPACE::MusePlugin*>(plugin)->link.any_moved(); }
+
 float changed_value(void* plugin, unsigned index, bool& changed) {
   float value = 0;
   changed = static_cast<DISTRHO_NAMESPACE::MusePlugin*>(plugin)->takeChanged(index, value);
@@ -88,7 +90,7 @@ void MusePlugin::loadProgram(uint32_t index) {
   link.set_model("");
   for (const int one : kPresetParameters) {
     setParameterValue(static_cast<uint32_t>(one), preset_value(static_cast<int>(index), one));
-    link.moved[one].store(true, std::memory_order_relaxed);
+    link.move(one);
   }
 }
 
@@ -136,7 +138,7 @@ void MusePlugin::run(const float**, float**, uint32_t frames, const MidiEvent* e
   link.timeline.process(frames, now, time.places, time.count, in_, heard, time.offline || fast, write, wait);
   time.count = 0;
 #if !defined(RNNMUSE_NO_REQUESTS)
-  for (uint32_t i = 0; i < kInputs; i++) {
+  for (uint32_t i = 0; i < kInputs && (i || link.any_moved()); i++) {
     float value;
     if (link.moved[i].load(std::memory_order_relaxed) && takeChanged(i, value)) requestParameterValueChange(i, value);
   }

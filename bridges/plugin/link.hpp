@@ -83,6 +83,11 @@ class Link {
   /* Set by the host's threads and the window, and by what other clients of rnnmuse set. */
   std::atomic<float> values[kCount];
   std::atomic<bool> moved[kCount]{}; /* by rnnmuse: the host is to be told */
+  void move(int index) {
+    moved[index].store(true, std::memory_order_relaxed);
+    moving_.store(true, std::memory_order_release);
+  }
+  bool any_moved() { return moving_.load(std::memory_order_relaxed) && moving_.exchange(false, std::memory_order_acquire); }
 
   std::atomic<int> player{0}; /* that it has; 0 for none yet */
 
@@ -351,7 +356,7 @@ class Link {
     if (!ready_) set_status(kStarting);
     for (float& one : sent_) one = NAN;
     sent_[kPlayer] = static_cast<float>(number);
-    if (values[kPlayer] != static_cast<float>(number)) values[kPlayer] = static_cast<float>(number), moved[kPlayer] = true;
+    if (values[kPlayer] != static_cast<float>(number)) values[kPlayer] = static_cast<float>(number), move(kPlayer);
     model_first_ = true;
     asked_ = 0; /* subscribe and watch now */
     lead();
@@ -408,7 +413,7 @@ class Link {
       sent_[i] = value;
       if (i == kMode) timeline.reacts = value != 1 && value != 6;
       if (i == kSwing) timeline.swing = value;
-      if (values[i].exchange(value) != value) moved[i] = true;
+      if (values[i].exchange(value) != value) move(i);
       return;
     }
   }
@@ -481,7 +486,7 @@ class Link {
   Udp udp_;
   int port_ = 7707;
   std::thread thread_;
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> stop_{false}, moving_{false};
   int64_t heard_ = 0, asked_ = 0, cue_due_ = 0, cued_ = 0;
   int syncs_ = 0;
   uint8_t channel_of_[128] = {}, struck_on_[128] = {};
