@@ -232,6 +232,9 @@ TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/claim", "w", (_n("player", -1, PLAYERS, "i", optional=True),), "a player for the sender alone, for "
         "as long as it is subscribed; answers its number: this one, or where it is taken another; 0 takes any, -1 "
         "gives it back", "server.claim"),
+    Row("/rnnmuse/lead", "w", (_n("wanted", 0, 1, "i"),), "of several programs that would lead the clock by "
+        "/rnnmuse/transport/beat, the sender does, as long as it is subscribed; answers 1, or 0 where another does; "
+        "0 gives it back", "server.lead"),
     Row("/rnnmuse/monitor", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send a copy of every message "
         "that comes in, as /rnnmuse/monitored; the lease is 60 s unless it is renewed, 0 ends it", "watch.monitor"),
     Row("/rnnmuse/monitored", "r", (_s("sender"), _s("address"), _s("arguments")), "sent: a message that came, from "

@@ -174,3 +174,22 @@ def test_an_engine_that_dies_before_it_plays_delays_the_beginning_alone():
     client.run(4.0)
     assert client.notes("on")
     assert not client.hung()
+
+
+def test_one_of_several_leads_until_it_is_gone(stage):
+    def lead(client, wanted=1):
+        stage.send("/rnnmuse/lead", wanted, client=client)
+        return stage.received("/rnnmuse/lead", client)[-1].arguments[0]
+
+    first, second, stranger = (Client("127.0.0.1", 41_100 + n) for n in range(3))
+    for client in (first, second):
+        stage.send("/rnnmuse/claim", 0, client=client)
+    assert lead(stranger) == 0, "it is not subscribed: nobody would see that it is gone"
+    assert (lead(first), lead(second), lead(first)) == (1, 0, 1)
+    assert lead(second, 0) == 0
+    assert lead(first) == 1
+    stage.send("/rnnmuse/unsubscribe", client=first)
+    assert lead(second) == 1
+    assert lead(second, 0) == 0
+    stage.send("/rnnmuse/claim", 0, client=first)
+    assert lead(first) == 1

@@ -42,6 +42,7 @@ class ServerControl:
         self._asking: list[tuple[Call, tuple[str, ...]]] = []
         self._syncing: dict[int, tuple[Callable[[], None], bool]] = {}
         self._claims: dict[Client, int] = {}
+        self._leader: Client | None = None
         self._syncs = 0
 
     def hello(self, call: Call) -> None:
@@ -108,6 +109,18 @@ class ServerControl:
             if client not in subscribed:
                 self._server.subscribe(call.client, LEASE, 0)
         call.answer(found)
+
+    def lead(self, call: Call, wanted: int) -> None:
+        """Say whether the sender is the one that leads: the first that asked and is still subscribed."""
+        client = self._server.target(call.client)
+        living = {one.client for one in self._server.subscribers.running()}
+        if self._leader not in living:
+            self._leader = None
+        if not wanted and self._leader == client:
+            self._leader = None
+        elif wanted and self._leader is None and client in living:
+            self._leader = client
+        call.answer(int(bool(wanted) and self._leader == client))
 
     def list(self, call: Call, prefix: str = "/") -> None:
         found = [address for address in self._addresses() if address.startswith(prefix)]
