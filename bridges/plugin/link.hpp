@@ -145,7 +145,7 @@ class Link {
   void set_status(int status) { values[kStatus] = static_cast<float>(status); }
 
   void lost() {
-    heard_ = 0, player = 0, ready_ = false;
+    heard_ = 0, player = 0, ready_ = false, granted_ = false;
     for (float& one : sent_) one = NAN;
     set_status(kLooking);
     std::lock_guard<std::mutex> hold(lock);
@@ -186,13 +186,15 @@ class Link {
   void lead() {
     const bool wants = values[kLeads] > 0.5f;
     std::lock_guard<std::mutex> hold(process().lock);
-    if (process().leader == nullptr && wants) process().leader = this;
-    if (process().leader == this && !wants) {
+    if (process().leader == nullptr && wants && player) process().leader = this;
+    if (process().leader == this && !(wants && player)) {
       process().leader = nullptr;
-      send(osc::Builder("/rnnmuse/transport/source").s("internal"));
+      if (granted_) send(osc::Builder("/rnnmuse/transport/source").s("internal"));
+      send(osc::Builder("/rnnmuse/lead").i(0));
     }
     const bool leads = process().leader == this;
-    if (leads && heard_) send(osc::Builder("/rnnmuse/transport/source").s("osc"));
+    if (leads && heard_) send(osc::Builder("/rnnmuse/lead").i(1));
+    if (!leads) granted_ = false;
     timeline.leader.store(leads, std::memory_order_relaxed);
   }
 
@@ -206,13 +208,13 @@ class Link {
         break;
       case Notice::Roll:
         cue_due_ = 0;
-        if (timeline.leader) {
+        if (granted_) {
           const double beat = notice.a + static_cast<double>(now_ns() - notice.at) * 1e-9 * notice.b / 60;
           send(osc::Builder("/rnnmuse/transport/beat").f(std::max(0.0, beat)).f(limited(notice.b)));
         }
         break;
       case Notice::Stop:
-        if (timeline.leader) send(osc::Builder("/rnnmuse/transport/stop"));
+        if (granted_) send(osc::Builder("/rnnmuse/transport/stop"));
         offline_ = false;
         break;
       case Notice::Cue: /* a playhead that is dragged says many places: the last counts */
@@ -224,7 +226,7 @@ class Link {
         send(osc::Builder("/rnnmuse/transport/render").f(std::max(0.0, notice.a)).f(limited(notice.b)));
         break;
       case Notice::Metre:
-        if (timeline.leader)
+        if (granted_)
           send(osc::Builder("/rnnmuse/transport/metre").i(std::min(notice.number, 64)).i(denominator(notice.channel)).f(notice.a));
         if (!timeline.rolling() && cue_.bpm_known()) cue_due_ = std::max(now_ns(), cued_ + kSecond / 20); /* the plan is made in it */
         break;
@@ -335,6 +337,10 @@ class Link {
       if (static_cast<int>(message.number(0)) == syncs_ && syncs_ && !timeline.rolling() && cue_.bpm_known()) send_cue();
     } else if (message.is("/rnnmuse/claim") && message.count) {
       claimed(static_cast<int>(message.number(0)));
+    } else if (message.is("/rnnmuse/lead") && message.count) {
+      granted(message.number(0) > 0);
+    } else if (message.is("/rnnmuse/beat")) {
+      if (timeline.leader && !granted_ && timeline.leads) timeline.from_stage.push({Order::Here, 0, 0, 0, message.number(0)});
     } else if (message.is("/rnnmuse/probe")) {
       send(osc::Builder("/rnnmuse/probed").i(static_cast<int>(message.number(0))).s("plugin"));
     } else if (message.is("/rnnmuse/error")) {
@@ -360,8 +366,17 @@ class Link {
     model_first_ = true;
     asked_ = 0; /* subscribe and watch now */
     lead();
-    if (metre_.number) tell(Notice(metre_));
     if (cue_.bpm_known()) cue_due_ = now_ns();
+  }
+
+  /* Of the processes that would lead one does: the others follow its plan. */
+  void granted(bool now) {
+    if (now) send(osc::Builder("/rnnmuse/transport/source").s("osc"));
+    if (now && !granted_) {
+      granted_ = true;
+      if (metre_.number) tell(Notice(metre_));
+    }
+    granted_ = now && timeline.leader;
   }
 
   void take_order(const char* word, const osc::Message& message) {
@@ -490,7 +505,7 @@ class Link {
   int64_t heard_ = 0, asked_ = 0, cue_due_ = 0, cued_ = 0;
   int syncs_ = 0;
   uint8_t channel_of_[128] = {}, struck_on_[128] = {};
-  bool offline_ = false, ready_ = false, model_changed_ = false, model_first_ = false, model_back_ = false;
+  bool offline_ = false, ready_ = false, granted_ = false, model_changed_ = false, model_first_ = false, model_back_ = false;
   Cue cue_;
   Notice metre_{};
   float sent_[kCount] = {};

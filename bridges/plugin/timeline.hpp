@@ -20,9 +20,10 @@ namespace rnnmuse {
 
 constexpr double kPpq = 960;
 
-/* What the stage says: a note that is planned, notes taken back from a beat on, notes that end, a plan that begins anew. */
+/* What the stage says: a note that is planned, notes taken back from a beat on, notes that end, a player that is muted, the
+   beat of the plan that sounds now. */
 struct Order {
-  enum Kind : uint8_t { On, Off, Recall, End, Mute } kind;
+  enum Kind : uint8_t { On, Off, Recall, End, Mute, Here } kind;
   uint8_t channel, pitch, velocity;
   double beat;
 };
@@ -334,10 +335,27 @@ class Timeline {
         if (muted_) end_all(0);
         continue;
       }
+      if (order.kind == Order::Here) {
+        here(order.beat);
+        continue;
+      }
       if (order.kind == Order::Recall) recall(order.beat);
       else if (order.kind == Order::End) end_from(order.beat);
       else if (!pending_.add(order)) dropped.fetch_add(1, std::memory_order_relaxed);
     }
+  }
+
+  /* Another process leads: where its plan stands. Both lines lie whole beats apart. */
+  void here(double beat) {
+    const double offset = std::round(beat_ - beat);
+    if (!rolling_ || offline_ || offset == offset_ || std::fabs(beat_ - beat - offset) > 0.4) return;
+    end_all(0);
+    offset_ = offset;
+    kept_from_ = beat_ - offset_;
+    past_.clear();
+    forget_before(kept_from_ - kLate);
+    publish();
+    told_metre_.metre = false;
   }
 
   void recall(double beat) {

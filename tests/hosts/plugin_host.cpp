@@ -6,7 +6,7 @@
    stand SECONDS, play SECONDS, loop BEATS SECONDS, at BEAT (the place for what follows), jump BEAT, note PITCH VELOCITY,
    cc NUMBER VALUE, anew R (deactivated, and activated at another rate), preset N, control INDEX VALUE (VST3: by the
    controller alone), values (as the plugin says them), bounce SECONDS (as fast as it can; `offline` before it: and the format's own word for it), save, load,
-   again N (so many times loaded and let go), guard (the audio thread's allocations and locks are counted, system calls
+   instances N (of which the first is printed), again N (so many times loaded and let go), guard (the audio thread's allocations and locks are counted, system calls
    but reading the clock end the process), guilty N, params, window
    WIDTH HEIGHT (CLAP's, floating, while the score is played). Prints what left: "on|off BEAT CHANNEL PITCH VELOCITY" by the
    host's beats, "cc …", "param INDEX VALUE" for what the plugin set, and at the end counts. */
@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -113,12 +114,15 @@ struct Block {
   }
 };
 static Block block;
-static double shown[64];
+constexpr int kMostInstances = 32;
+static double all_shown[kMostInstances][64];
+static double* shown = all_shown[0]; /* of the instance that is processed */
 
 struct Format {
   virtual ~Format() = default;
   virtual bool load(const char* file) = 0;
   virtual void activate(double rate, uint32_t most) = 0;
+  virtual void prepare() {} /* what a host does before it calls: not timed */
   virtual void process() = 0;
   virtual void deactivate() = 0;
   virtual std::string save() = 0;
@@ -144,7 +148,8 @@ struct Format {
 static double rate = 48000;
 static long blocks;
 static double spent, longest;
-static bool sounding[16][128];
+static bool all_sounding[kMostInstances][16][128];
+static std::vector<Format*> instances;
 static long notes, faults, twice;
 
 static void sleep_until(timespec& at, double seconds) {
@@ -168,9 +173,13 @@ static void say(const char* format, double a, int b, int c, int d) { /* kept: th
   if (text_used + 128 < sizeof text_room) text_used += static_cast<size_t>(snprintf(text_room + text_used, 128, format, a, b, c, d));
 }
 
-static void run_block(Format& format, bool quiet_host = false) {
+/* One block of one instance; of the first alone the notes are printed. */
+static void run_one(Format& format, size_t which) {
   block.count_out = 0, block.last = 0;
+  shown = all_shown[which];
+  auto& sounding = all_sounding[which];
   timespec a, b;
+  format.prepare();
   clock_gettime(CLOCK_MONOTONIC, &a);
   inside = true;
   format.process();
@@ -179,7 +188,6 @@ static void run_block(Format& format, bool quiet_host = false) {
   const double took = static_cast<double>(b.tv_sec - a.tv_sec) + static_cast<double>(b.tv_nsec - a.tv_nsec) * 1e-9;
   spent += took, blocks++;
   if (took > longest) longest = took;
-  block.count_in = block.count_points = 0;
   faults += block.faults, block.faults = 0;
   for (int i = 0; i < block.count_out; i++) {
     const Event& event = block.out[i];
@@ -191,12 +199,18 @@ static void run_block(Format& format, bool quiet_host = false) {
       twice += sounds == on;
       sounds = on;
       notes += on;
-      say(on ? "on %.6f %d %d %d\n" : "off %.6f %d %d %d\n", beat, channel, event.bytes[1], event.bytes[2]);
-    } else {
+      if (!which) say(on ? "on %.6f %d %d %d\n" : "off %.6f %d %d %d\n", beat, channel, event.bytes[1], event.bytes[2]);
+    } else if (!which) {
       say("midi %.6f %d %d %d\n", beat, event.bytes[0], event.bytes[1], event.bytes[2]);
     }
   }
-  (void)quiet_host;
+}
+
+static void run_block(Format& format) {
+  run_one(format, 0);
+  for (size_t i = 1; i < instances.size(); i++) run_one(*instances[i], i);
+  shown = all_shown[0];
+  block.count_in = block.count_points = 0;
   if (block.playing) block.beat += block.frames * block.bpm / 60 / rate;
 }
 
@@ -256,7 +270,11 @@ static void perform(Format& format, const std::vector<std::string>& words) {
       reached = false;
       for (double t = 0; t < seconds && !reached; t += block.frames / rate) {
         run_block(format);
-        reached = shown[rnnmuse::kStatus] == rnnmuse::kConnected;
+        reached = true;
+        for (size_t n = 0; n < instances.size(); n++) {
+          const double status = all_shown[n][rnnmuse::kStatus];
+          reached = reached && (status == rnnmuse::kConnected || (n && status == rnnmuse::kNoPlayer));
+        }
         sleep_until(at, block.frames / rate);
       }
       say("reached %.0f %d %d %d\n", reached, 0, 0, 0);
@@ -291,9 +309,8 @@ static void perform(Format& format, const std::vector<std::string>& words) {
       block.in[block.count_in++] = {0, {0xB2, static_cast<uint8_t>(cc), static_cast<uint8_t>(value)}};
       if (block.count_in == 64) run_block(format);
     } else if (word == "anew") {
-      format.deactivate();
       rate = number();
-      format.activate(rate, 4096);
+      for (Format* one : instances) one->deactivate(), one->activate(rate, 4096);
     } else if (word == "preset") {
       say("loaded %.0f %d %d %d\n", format.preset(static_cast<int>(number())), 0, 0, 0);
     } else if (word == "control") {
@@ -316,11 +333,12 @@ int main(int count, char** arguments) {
   pthread_mutex_t bind = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_lock(&bind), pthread_mutex_unlock(&bind);
   std::vector<std::string> words(arguments + 3, arguments + count);
-  int again = 0;
+  int again = 0, many = 1;
   bool lists = false;
   for (size_t i = 0; i < words.size(); i++) {
     if (words[i] == "rate") rate = std::atof(words[i + 1].c_str());
     if (words[i] == "again") again = std::atoi(words[i + 1].c_str());
+    if (words[i] == "instances") many = std::min(std::atoi(words[i + 1].c_str()), kMostInstances);
     if (words[i] == "guilty") guilty = std::atoi(words[i + 1].c_str());
     guarded |= words[i] == "guard", lists |= words[i] == "params";
   }
@@ -346,6 +364,12 @@ int main(int count, char** arguments) {
   if (!format->load(arguments[2])) return std::fprintf(stderr, "%s was not loaded\n", arguments[2]), 1;
   if (lists) format->list();
   format->activate(rate, 4096);
+  instances.push_back(format);
+  while (static_cast<int>(instances.size()) < many) {
+    instances.push_back(made());
+    if (!instances.back()->load(arguments[2])) return 1;
+    instances.back()->activate(rate, 4096);
+  }
   for (size_t i = 0; i + 2 < words.size(); i++)
     if (words[i] == "window") std::printf("window %d\n", format->show(0, static_cast<uint32_t>(std::atoi(words[i + 1].c_str())), static_cast<uint32_t>(std::atoi(words[i + 2].c_str()))));
   std::atomic<bool> done{false};
@@ -371,13 +395,13 @@ int main(int count, char** arguments) {
   if (guarded) audio.detach();
   else audio.join();
   int open = 0;
-  for (auto& channel : sounding) for (const bool one : channel) open += one;
+  for (auto& instance : all_sounding) for (auto& channel : instance) for (const bool one : channel) open += one;
+  for (size_t i = 0; i < instances.size() && many > 1; i++)
+    std::printf("instance %zu status %.0f player %.0f\n", i, all_shown[i][rnnmuse::kStatus], instances[i]->value(rnnmuse::kPlayer));
   std::printf("end blocks %ld notes %ld open %d twice %ld faults %ld allocations %u locks %u mean_ns %.0f longest_us %.0f\n", blocks, notes, open, twice,
               faults, allocations.load(), locks.load(), blocks ? spent / static_cast<double>(blocks) * 1e9 : 0, longest * 1e6);
   fflush(stdout);
   if (guarded) _exit(0);
-  format->deactivate();
-  format->unload();
-  delete format;
+  for (Format* one : instances) one->deactivate(), one->unload(), delete one;
   return 0;
 }

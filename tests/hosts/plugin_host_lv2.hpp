@@ -58,7 +58,7 @@ struct Lv2 : Format {
     lv2_atom_forge_init(&forge, &map);
     about->activate(plugin);
   }
-  void process() override {
+  void prepare() override {
     LV2_Atom_Forge_Frame sequence, object;
     lv2_atom_forge_set_buffer(&forge, in, sizeof in);
     lv2_atom_forge_sequence_head(&forge, &sequence, 0);
@@ -81,6 +81,9 @@ struct Lv2 : Format {
     for (int i = 0; i < block.count_points; i++) ports[block.points[i].index] = static_cast<float>(block.points[i].value);
     auto* leaving = reinterpret_cast<LV2_Atom_Sequence*>(out);
     leaving->atom.size = sizeof out - sizeof(LV2_Atom);
+  }
+  void process() override {
+    auto* leaving = reinterpret_cast<LV2_Atom_Sequence*>(out);
     about->run(plugin, block.frames);
     LV2_ATOM_SEQUENCE_FOREACH(leaving, event) {
       if (event->body.type != midi) continue;

@@ -1,6 +1,6 @@
 /* The plugin's Timeline under a host's transport, without a format or a network.
 
-   plugin_timeline SEED JUMPS [late]
+   plugin_timeline SEED JUMPS [late], or plugin_timeline two for two processes of a host
 
    A stage of its own plans a note on every beat, two beats ahead of what it was told, and hears of everything up to 20 ms
    late ("late": 60). The transport loops over 1 to 16 beats, jumps to random places, starts, stops, changes tempo and metre
@@ -55,7 +55,50 @@ struct Stage {
   }
 };
 
+/* Two processes of one host: one loops and leads, the other begins while it rolls and hears only where the plan stands.
+   From the second beat after that on both play the same notes on the same frames. */
+static int two_processes() {
+  auto a = std::make_unique<Timeline>(), b = std::make_unique<Timeline>();
+  Timeline::Shared of_a, of_b;
+  a->there = b->there = a->leader = b->leader = true;
+  a->shared = &of_a, b->shared = &of_b;
+  const auto plan_all = [](Timeline& line) {
+    for (int n = 0; n < 60; n++) {
+      line.from_stage.push({Order::On, 0, static_cast<uint8_t>(36 + n), 100, static_cast<double>(n)});
+      line.from_stage.push({Order::Off, 0, static_cast<uint8_t>(36 + n), 0, n + 0.5});
+    }
+  };
+  double beat = 4, told = -1;
+  int differ = 0, same = 0, since = -1;
+  for (int block = 0; block < 6000; block++) {
+    Place place;
+    place.known = place.metre = true, place.playing = block > 40, place.beat = beat;
+    std::vector<uint32_t> notes[2];
+    const auto run = [&](Timeline& line, int which) {
+      line.process(128, block * 2666667LL, &place, 1, nullptr, 0, false, [&](uint32_t frame, const uint8_t* data, uint8_t) {
+        if ((data[0] & 0xF0) == 0x90) notes[which].push_back(frame * 128 + data[1]);
+        return true;
+      }, [](double) {});
+    };
+    if (block == 40) plan_all(*a);
+    if (block == 3001) plan_all(*b);
+    run(*a, 0);
+    const double plan = a->shown_plan;
+    if (block > 3000) {
+      if (plan > told + 1) b->from_stage.push({Order::Here, 0, 0, 0, told = std::floor(plan)});
+      run(*b, 1);
+      if (since < 0) since = block;
+      if (block > since + 400) differ += notes[0] != notes[1], same += !notes[0].empty();
+    } else told = std::floor(plan);
+    if (place.playing) beat += 128 * 2 / 48000.0;
+    if (beat > 8 - 1e-6) beat = 4 + (beat - 8);
+  }
+  std::printf("differ %d same %d\n", differ, same);
+  return 0;
+}
+
 int main(int count, char** words) {
+  if (count == 2) return two_processes();
   if (count < 3) return 2;
   dice.seed(static_cast<unsigned>(std::atoi(words[1])));
   const int jumps = std::atoi(words[2]);

@@ -26,6 +26,9 @@ INDEX = {
         re.findall(r'\{"[^"]+", "(\w+)"', (SOURCE / "parameters.hpp").read_text("utf-8").split("kRows[kCount]")[1])
     )
 }
+STATUSES = re.findall(
+    r'"([^"]+)"', (SOURCE / "parameters.hpp").read_text("utf-8").split("kStatuses[] = {")[1].split("}")[0]
+)
 CLEAN = {"open": 0, "twice": 0, "faults": 0, "allocations": 0, "locks": 0}
 
 
@@ -139,6 +142,52 @@ def test_two_instances_have_two_players(engine):
         mine = next(line.split()[1] for line in made.lines if line.startswith("param"))
     theirs = next(line[1] for line in other.lines if line[0] == "param")
     assert float(mine) != float(theirs)
+
+
+@pytest.mark.parametrize("kind", ["clap", pytest.param("vst3", marks=in_full), pytest.param("lv2", marks=in_full)])
+def test_twenty_instances_in_one_host(engine, kind):
+    """Sixteen have a player each; the others say so, play nothing and pass on what they hear."""
+    port, env = engine
+    words = ("instances", 20, "set", INDEX["density"], 4, "wait", 60, "stand", 1)
+    moves = ("loop", 4, 4.1, "jump", 17.5, "play", 1, "anew", 96000, "stand", 0.3, "play", 1, "stand", 0.3)
+    take = ran(kind, port, *words, *moves, env=env)
+    assert ["reached", "1", "0", "0", "0"] in take.lines
+    take.clean()
+    assert take.end["notes"] > 40
+    found = re.findall(r"instance \d+ status (\d+) player (\d+)", take.text)
+    assert len(found) == 20
+    players = [int(player) for status, player in found if STATUSES[int(status)] == "connected"]
+    assert sorted(players) == list(range(1, 17))
+    left = [STATUSES[int(status)] for status, _ in found]
+    assert left.count("all 16 players are taken") == 4
+
+
+@in_full
+def test_of_two_processes_one_leads_the_clock_and_when_it_is_gone_the_other(engine):
+    port, env = engine
+    play = ("wait", 40, "stand", 0.5, "play", 30)
+    env = env | {"RNNMUSE_PORT": str(port)}
+    with program(command("clap", *play), env) as first:
+        first.until("reached", 40)
+        with Line(port) as line:
+            line.send("/rnnmuse/monitor", 60.0)
+
+            def leaders(count):
+                """Who says where the beat is, in so many messages."""
+                found = []
+                while len(found) < count:
+                    said = line.wait("/rnnmuse/monitored", 15)
+                    assert said is not None, "nobody leads"
+                    if said[1] == "/rnnmuse/transport/beat":
+                        found.append(said[0])
+                return set(found)
+
+            (one,) = leaders(5)
+            with program(command("vst3", *play), env) as second:
+                second.until("reached", 40)
+                assert leaders(25) == {one}
+                first.process.terminate()
+                until(lambda: leaders(1) != {one}, 25)
 
 
 def test_what_another_client_sets_comes_to_the_host(engine):

@@ -43,6 +43,12 @@ def test_a_thousand_jumps_leave_no_note_and_miss_no_beat(host):
         assert not any(wrong.values()), wrong
 
 
+def test_a_process_that_begins_later_follows_the_plan_of_the_one_that_leads(host):
+    found = counted(host, "two")
+    assert found["same"] > 8
+    assert found["differ"] == 0
+
+
 def test_what_is_counted_would_be_seen(tmp_path):
     """A plugin that does not go on with its plan at a jump misses beats."""
     text = SOURCE.read_text("utf-8").replace("../../bridges/plugin/timeline.hpp", str(tmp_path / "timeline.hpp"))
