@@ -93,7 +93,7 @@ class Link(Generic[T]):
             process.join(patience)
         if process.is_alive():
             process.kill()
-        process.join(patience)
+        process.join(max(patience, 1.0))  # one that was killed is gone by then, and leaves no zombie
         pipe.close()
 
     def _say_bye(self, pipe: Connection) -> None:

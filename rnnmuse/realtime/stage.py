@@ -205,7 +205,7 @@ class Stage:
         self.players.announce = self._announce
         self.transport.changed = self._clock_changed
         self.control.took = self.watch.took
-        self.orders.changed = self.player.changed = self.watch.changed
+        self.orders.changed = self.player.changed = self.covers.changed = self.watch.changed
         self.player.performed = self.watch.performed
         self.notes.planned, self.notes.recalled = self.watch.planned, self.watch.recalled
         self.notes.ended = self.watch.ended

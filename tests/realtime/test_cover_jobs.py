@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from test_stage import Client, serving
 
+from rnnmuse.realtime.control.cover import ASK, HUNG
 from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.testing import StageClient
 
 
 @pytest.fixture
@@ -93,3 +95,41 @@ def test_a_lost_process_is_told_of_and_started_again(stage):
 
 def _pixels(data):
     return np.asarray(Image.open(io.BytesIO(data)), np.float64)
+
+
+class Jobs:
+    """In place of the link to the jobs' process."""
+
+    def __init__(self, *words, **more):
+        self.sent, self.closed = [], False
+
+    def __class_getitem__(cls, kind):
+        return cls
+
+    def send(self, message):
+        self.sent.append(type(message).__name__)
+
+    def close(self, patience=0.0):
+        self.closed = True
+
+
+def test_a_process_that_was_only_just_started_is_not_taken_for_one_that_hangs(monkeypatch):
+    monkeypatch.setattr("rnnmuse.realtime.control.cover.Link", Jobs)
+    stage = StageClient()
+    stage.time += 2 * HUNG  # the machine has been up for longer than the process may be silent
+    stage.send("/rnnmuse/watch", 3600)
+    stage.send("/rnnmuse/cover/stream", 8)
+    covers = stage.stage.covers
+    covers.watch()
+    link = covers._link
+    assert link is not None
+    assert not link.closed
+    stage.time += ASK + 1
+    covers.watch()
+    assert link.sent[-1] == "Ping"
+    stage.time += HUNG
+    covers.watch()
+    assert link.closed
+    stage.run(0.2)
+    assert ("/rnnmuse/cover/stream", "cover") in [error[:2] for error in stage.errors()], "it is told"
+    assert stage.received("/rnnmuse/cover/stream")[-1].arguments == (0.0,), "and shown"

@@ -41,6 +41,8 @@ class CoverControl:
         self._transport, self._broadcast, self._error = transport, broadcast, error
         self.settings: dict[str, str] = {name: default for name, (_, default, _) in COVER_SETTINGS.items()}
         self.rate = 0.0
+        self.changed: Callable[..., None] = lambda *addresses: None
+        """Called with the address of a value that is another by itself."""
         self._notes: deque[j.HeardNote] = deque(maxlen=REMEMBERED)
         self._link: Link[j.ToJobs] | None = None
         self._jobs = 0
@@ -108,6 +110,9 @@ class CoverControl:
     def lost(self) -> None:
         """The jobs' process is gone: what it was drawing is over."""
         with self._transport.scheduler.lock:
+            if self.rate:
+                self._error("/rnnmuse/cover/stream", "cover", "the jobs' process was lost; ask for the stream again")
+                self.changed("/rnnmuse/cover/stream")
             self._link, self.rate = None, 0.0
             for job in sorted(self._open):
                 self._error("/rnnmuse/cover/generate", "cover", f"job {job}: the jobs' process was lost")
@@ -136,5 +141,6 @@ class CoverControl:
         if not (self._open - {self._jobs}) and not self.rate:
             self._last_heard = self._transport.now()  # it had nothing to say so far
         if self._link is None:
+            self._last_heard = self._transport.now()
             self._link = Link[j.ToJobs]("jobs", run, (), self, j.Bye(), limit=WAITING)
         return self._link
