@@ -24,8 +24,9 @@ export const WORDS = {
   // pad
   "Pad; arrow keys move": "触控板；方向键移动", "Axis across": "横轴", "Axis up": "纵轴", across: "横", up: "纵", "Stored phrases": "已存乐句", "stored phrases": "已存乐句", Phrase: "乐句",
   Store: "存储", "Take what was just played": "取用刚才的演奏", "Mean of all": "全部平均", Morph: "变形", morph: "变形", Variation: "变奏", Vary: "变奏一次", "How far the variation goes": "变奏幅度",
+  "Melodies on the pad": "在触控板上演奏旋律", "Drums on the pad": "在触控板上演奏鼓",
   Lock: "锁定", "Back to the phrase before": "回到上一乐句", "Forward again": "再往前",
-  "This player's model has no pad. Choose a phrase model, such as phrases or drum-phrases.": "此演奏者的模型没有触控板。请选择乐句模型，例如 phrases 或 drum-phrases。",
+  "This player's model has no pad. Choose a phrase model, such as phrases or beats.": "此演奏者的模型没有触控板。请选择乐句模型，例如 phrases 或 beats。",
   // words, cover
   Voice: "声部", voice: "声部", Say: "说", Clear: "清除", prompt: "提示", "Read it": "读入", "Mixture of models": "模型混合", "For a projector": "投影用", words: "文字", cover: "封面", notes: "音符", all: "全部",
   rate: "速度", unit: "单位", mixture: "混合方式", after: "接在…之后", bind: "跟随", character: "字符", syllable: "音节", word: "词", line: "行", phrase: "短语", linear: "线性", product: "乘积",

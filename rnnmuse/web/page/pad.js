@@ -8,7 +8,7 @@ import { button, control, filled, row } from "./table.js";
 const L = "/rnnmuse/player/{p}/latent", PLAYERS = 16, SLOTS = 16, HOLD = 600, STEP = 0.02, REMEMBERED = 64;
 const AXES = row(`${L}/map`).arguments[0].choices.filter((word) => word !== "slots");
 const phrases = new Map(); // "player slot": notes
-let chosen = 1, storing = false, locked = new Set(), past = [], future = [];
+let chosen = 1, picked = false, storing = false, locked = new Set(), past = [], future = [];
 
 hear((address, args, sent) => {
   const found = /^\/rnnmuse\/player\/(\d+)\/latent\/phrase$/.exec(address);
@@ -23,25 +23,37 @@ const hasPad = (player) => value(filled(`${L}/xy`, { p: player })) !== undefined
 /** The view's elements. */
 export function pad() {
   const place = h("div", { class: "stack" });
-  const select = h("select", { "aria-label": t("Player"), onchange: () => { chosen = Number(select.value); past = []; future = []; fill(); } },
+  const select = h("select", { "aria-label": t("Player"), onchange: () => { chosen = Number(select.value); picked = true; past = []; future = []; fill(); } },
     Array.from({ length: PLAYERS }, (_, i) => new Option(`${t("player")} ${i + 1}`, i + 1)));
-  const first = Array.from({ length: PLAYERS }, (_, i) => i + 1).find(hasPad);
-  if (first && !hasPad(chosen)) chosen = first;
-  select.value = chosen;
   let had = null;
   const fill = () => {
+    const first = Array.from({ length: PLAYERS }, (_, i) => i + 1).find(hasPad);
+    if (first && !picked && !hasPad(chosen)) chosen = first;
+    select.value = chosen;
     had = hasPad(chosen);
     const names = { p: chosen }, whose = `${t("player")} ${chosen}`;
     const top = h("div", { class: "pad-top" }, select, control(row("/rnnmuse/player/{p}/model"), names, { whose }), control(row("/rnnmuse/player/{p}/mode"), names, { whose }));
-    place.replaceChildren(top, had ? space(chosen, names) : h("p", { class: "panel" }, t("This player's model has no pad. Choose a phrase model, such as phrases or drum-phrases.")));
+    place.replaceChildren(top, had ? space(chosen, names) : nothing(chosen, names));
   };
   fill();
   const ends = hear((address) => {
     if (!place.isConnected && place.dataset.seen) return ends();
     if (place.isConnected) place.dataset.seen = "1";
-    if ((address === "state" || address === filled(`${L}/xy`, { p: chosen })) && hasPad(chosen) !== had) fill();
+    if (address === "state" || (address === filled(`${L}/xy`, { p: chosen }) && hasPad(chosen) !== had)) fill();
   });
   return [place];
+}
+
+/** What stands where the pad would be: a way to get one. */
+function nothing(player, names) {
+  const begin = (model) => {
+    command(filled("/rnnmuse/player/{p}/model", names), model);
+    command(filled("/rnnmuse/player/{p}/mode", names), "free");
+    command(filled("/rnnmuse/player/{p}/started", names), 1);
+  };
+  return h("section", { class: "panel", "aria-label": t("Pad") }, h("p", {}, t("This player's model has no pad. Choose a phrase model, such as phrases or beats.")),
+    h("div", { class: "row" }, [["phrases", "Melodies on the pad"], ["beats", "Drums on the pad"]].map(([model, text]) =>
+      h("button", { type: "button", class: "go", onclick: () => begin(model) }, t(text)))));
 }
 
 function space(player, names) {

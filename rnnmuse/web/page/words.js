@@ -41,7 +41,7 @@ function voice(number, select) {
   });
   mix();
   return h("section", { class: "panel strip", "aria-label": whose, style: { "--player": colour(number) } },
-    h("div", { class: "row" }, select,
+    h("div", { class: "row voice-bar" }, select,
       button(at("generate"), names, { title: t("Say"), args: [0], class: "go", id: "say" }),
       button(at("stop"), names, { title: t("Stop"), whose }),
       button(at("reset"), names, { title: t("Clear"), id: "clear" }),
