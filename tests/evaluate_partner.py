@@ -33,7 +33,7 @@ from rnnmuse.events import Note
 from rnnmuse.models.bundle import find, load_stream
 from rnnmuse.models.likelihood import half_likelihoods
 from rnnmuse.music.attributes import distance
-from rnnmuse.music.codec import Encoded
+from rnnmuse.music.codec import GRID, Encoded, decode, drum_parts, encode
 from rnnmuse.music.harmony import lead_sheet
 from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.midi import write_midi
@@ -43,11 +43,11 @@ from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
 from rnnmuse.protocol import STYLES
 from rnnmuse.session import messages as m
-from rnnmuse.session.lineup import PROGRAMS, SEATS
+from rnnmuse.session.lineup import CHARTS, SEATS
 from rnnmuse.session.messages import NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer
 from rnnmuse.testing import StageClient, shared_model
-from rnnmuse.train.corpus import load_corpus
+from rnnmuse.train.corpus import load_corpus, prepared
 from rnnmuse.train.recipe import read_recipe
 from rnnmuse.train.stream.features import features
 from rnnmuse.train.stream.recipe import Recipe
@@ -395,7 +395,7 @@ def answer(options: argparse.Namespace) -> None:
     rows: dict[str, list[float]] = {name: [] for name in names}
     early = twice = 0
     late: list[float] = []
-    lengths, closed = [], []
+    lengths, closed, kept = [], [], []
     # a tune that is long enough has several performers, each with other bars of it
     for piece, first_bar in ((piece, bar) for bar in range(0, 40, 8) for piece in pieces):
         notes = piece.parts[0].notes
@@ -431,6 +431,8 @@ def answer(options: argparse.Namespace) -> None:
         ):
             if value is not None:
                 rows[name].append(value)
+        if rows["real key"][-1] >= 0.95:
+            kept.append(rows["key"][-1])
         lengths.append((ons[-1].tick / PPQ - entry) / 4)
         closed.append((pitches[-1] - piece.keys[0].tonic) % 12 in (0, 3, 4, 7))
         if options.loud:
@@ -438,7 +440,7 @@ def answer(options: argparse.Namespace) -> None:
     print(
         f"{options.mode}: {len(late)} performers; "
         + ", ".join(f"{name} {np.mean(values):.3f}" for name, values in rows.items())
-        + f"; within 20 ms of the bar line {100 * np.mean(np.array(late) <= 20):.0f} %; "
+        + f", key where the performer keeps to it {np.mean(kept):.3f} ({len(kept)}); within 20 ms of the bar line {100 * np.mean(np.array(late) <= 20):.0f} %; "
         f"{twice} notes at once in the melody; {early} broken in on the performer; {np.mean(lengths):.1f} bars, "
         f"closed on a tone of the tonic {100 * np.mean(closed):.0f} %"
     )
@@ -510,7 +512,8 @@ def memory(options: argparse.Namespace) -> None:
 def band_piece(stage: StageClient, style: str) -> Piece:
     """What a stage's band has played, as a piece."""
     clock = stage.stage.clock
-    parts = {player: Part(role, PROGRAMS[style].get(role, 1) - 1, role == "drums") for player, role in SEATS.items()}
+    programs = {"lead": 80, "bass": 33}
+    parts = {player: Part(role, programs.get(role, 0), role == "drums") for player, role in SEATS.items()}
     open_: dict[tuple[int, int, int], tuple[float, int]] = {}
     for at, sent in stage.output.events:
         key, beat = (sent.player, sent.channel, sent.pitch), clock.beat_at(at)
@@ -525,8 +528,14 @@ def band_piece(stage: StageClient, style: str) -> Piece:
     return Piece(list(parts.values()), tempos=[Tempo(0.0, float(clock.tempo))], title=f"{style} band")
 
 
-def playing(style: str, minutes: float, tempo: float = 120.0) -> tuple[StageClient, Piece]:
+def playing(
+    style: str, minutes: float, tempo: float = 120.0, seed: int = 1, chart: str = ""
+) -> tuple[StageClient, Piece]:
     stage = StageClient()
+    for player in SEATS if seed != 1 else ():
+        stage.send(f"/rnnmuse/player/{player}/param/seed", seed)
+    if chart:
+        stage.send("/rnnmuse/harmony/chart", chart)
     stage.send("/rnnmuse/band", style)
     stage.send("/rnnmuse/transport/tempo", tempo)
     stage.settle()
@@ -580,12 +589,29 @@ def band(options: argparse.Namespace) -> None:
             write_midi(piece, options.out / f"band-{style}.mid")
 
 
+def in_roles(piece: Piece) -> Piece:
+    """The piece as the model `band` hears it: four parts, on the grid that its events have."""
+    classes = load_stream("band").parts
+    first = min((n.start for part in piece.parts for n in part.notes), default=0.0)
+    parts = [Part(own.name, own.program, own.drum) for own in classes]
+    for note in decode(encode(piece, classes).events, int(first) * GRID, drum_parts(classes)):
+        parts[note.part].notes.append(note)
+    return Piece(parts, tempos=piece.tempos[:1])
+
+
 def windows_of(piece: Piece, most: int = 6) -> list[Piece]:
-    """Windows of sixteen bars of 4/4 in which something plays, spread over a piece."""
-    found = []
+    """Windows of sixteen bars of 4/4 in which something plays, spread over a piece. What is early counts to its bar."""
+    found, early = [], 0.05
     for start in range(0, int(piece.end) - 63, 64):
         parts = [
-            replace(one, notes=[replace(n, start=n.start - start) for n in one.notes if start <= n.start < start + 64])
+            replace(
+                one,
+                notes=[
+                    replace(n, start=max(0.0, n.start - start))
+                    for n in one.notes
+                    if start - early <= n.start < start + 64 - early
+                ],
+            )
             for one in piece.parts
         ]
         parts = [one for one in parts if one.notes]
@@ -596,7 +622,10 @@ def windows_of(piece: Piece, most: int = 6) -> list[Piece]:
 
 @part
 def area(options: argparse.Namespace) -> None:
-    """How well a forest tells the band's 16-bar windows from those of held-out band pieces (``--pieces``)."""
+    """How well a forest tells the band's 16-bar windows from those of held-out band pieces (``--pieces``).
+
+    Both as four roles: real pieces have more parts than the band has players.
+    """
     names = options.names.read_text().split("\n")
     rows: list[dict[str, float]] = []
     label, group = [], []
@@ -604,15 +633,19 @@ def area(options: argparse.Namespace) -> None:
                        {Path(name).name for name in names}):  # fmt: skip
         piece = read_music(path)
         if len(piece.metres) == 1 and piece.metres[0].bar_beats == 4:
-            for window in windows_of(piece):
+            for window in windows_of(in_roles(prepared(piece, "band"))):
                 rows.append(features(window, 16, 4.0))
                 label.append(0)
                 group.append(zlib.crc32(path.name.encode()) % 10**6)
-    for number, style in enumerate(STYLES):
-        for window in windows_of(playing(style, options.minutes)[1], len(rows) // len(STYLES) + 1)[:12]:
-            rows.append(features(window, 16, 4.0))
-            label.append(1)
-            group.append(10**7 + 100 * number + label.count(1) // 3)
+    charts = list(CHARTS.values())
+    for number, style in enumerate(options.styles):
+        for concert in range(options.concerts):  # each with its own seed, and all but the first with another's chart
+            chart = charts[(STYLES.index(style) + concert) % len(charts)]
+            played_ = in_roles(playing(style, options.minutes / 4, seed=1 + concert, chart=chart)[1])
+            for window in windows_of(played_, 4):
+                rows.append(features(window, 16, 4.0))
+                label.append(1)
+                group.append(10**7 + 100 * number + concert)
     keys = [k for k in rows[0] if not all(np.isnan(row[k]) for row in rows)]
     table = np.nan_to_num(np.array([[row[k] for k in keys] for row in rows]), nan=-1.0)
     labels, areas = np.array(label), []
@@ -622,10 +655,13 @@ def area(options: argparse.Namespace) -> None:
             forest = RandomForestClassifier(300, min_samples_leaf=2, random_state=1).fit(table[train], labels[train])
             areas.append(roc_auc_score(labels[test], forest.predict_proba(table[test])[:, 1]))
             weights += forest.feature_importances_
-    told = ", ".join(keys[i] for i in np.argsort(-weights)[:6])
+    told = ", ".join(
+        f"{keys[i]} ({np.median(table[labels == 1, i]):.2f}, real {np.median(table[labels == 0, i]):.2f})"
+        for i in np.argsort(-weights)[:8]
+    )
     print(
-        f"area: {labels.sum()} windows of the band, {(labels == 0).sum()} of pieces: {np.mean(areas):.2f}; "
-        f"told by {told}"
+        f"area of {', '.join(options.styles)}: {labels.sum()} windows of the band, {(labels == 0).sum()} of pieces: "
+        f"{np.mean(areas):.2f}; told by {told}"
     )
 
 
@@ -638,6 +674,8 @@ def main() -> None:
     parser.add_argument("--mode", default="answer")
     parser.add_argument("--model", default="leadsheet")
     parser.add_argument("--skip", type=int, default=0)
+    parser.add_argument("--styles", nargs="*", default=list(STYLES), choices=STYLES, help="of `area`")
+    parser.add_argument("--concerts", type=int, default=4, help="of each style, in `area`")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--out", type=Path, help="a folder for what the band plays")
     parser.add_argument("--cache", type=Path, help="a folder for what `memory` encodes")

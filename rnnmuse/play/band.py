@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from rnnmuse.clock import COMMON, PPQ, Metre
+from rnnmuse.play import units
+from rnnmuse.play.units import FINE, Unit
 
 PHRASE = 4
 """Bars of a phrase; the ending comes where one is over."""
@@ -29,11 +31,25 @@ QUIETEST, LOUDEST = 35, 115
 LISTENS = 8.0
 """Beats for which a note of the performer's is heeded."""
 
+ARRANGED = ("pop", "game")
+"""Styles whose roles rest by phrases as in pieces for bands."""
+TURN = 16
+"""Phrases after which another form is followed."""
+FULL = 0.95
+"""Density from which on nobody rests."""
+LIKE = {("pop", "bass"): "game", ("pop", "chords"): "game"}
+"""The style whose units a role of another plays."""
+LEVELS = 3
+"""Steps of density: within one a role keeps its unit."""
+MOST_MICRO = 10
+NEAR, TIGHT = 36, 1 / 6
+"""Parts of a beat about the bar line within which drums are on it, and how much of their distance is left there."""
+
 KICK, STICK, SNARE, LOW, HAT, PEDAL, MID, OPEN, HIGH, CRASH, RIDE, SHAKER, TAMBOURINE = (
     36, 37, 38, 43, 42, 44, 45, 46, 48, 49, 51, 70, 54,
 )  # fmt: skip
 
-RANGES = {"bass": (28, 50), "chords": (50, 76), "lead": (65, 84)}
+RANGES = {"bass": (28, 50), "chords": (48, 76), "lead": (65, 86)}
 """Lowest and highest MIDI note of each pitched role."""
 
 
@@ -55,6 +71,8 @@ class Figure:
     pitch: int = 0
     voice: int = 0
     voices: int = 1
+    micro: int | None = None
+    """By how many twentieths of a 24th of a beat it is late, where that is known."""
 
 
 @dataclass(slots=True)
@@ -145,6 +163,12 @@ class Band:
         settled = Random(f"{seed} {style} {role} {(bar - self.origin) // PHRASE}")
         if solo == "drums" and role != "drums":
             return _stab(role) if (bar - self.origin) % self.fours == 0 else []
+        if role != "drums" and not self.plays(role, style, bar, seed):
+            return []
+        first = bar - (bar - self.origin) % SECTION  # a section keeps its unit
+        mined = self._mined(role, style, bar, self.dense(first, beat), seed)
+        if mined is not None and solo != "drums":
+            return mined
         if role == "drums":
             bar_ = _Drums(style, beats, dense, settled, random)
             if solo == "drums":
@@ -153,6 +177,75 @@ class Band:
         if role == "bass":
             return _bass(style, beats, dense, settled, random)
         return _chords(style, beats, dense, settled)
+
+    def plays(self, role: str, style: str, bar: int, seed: int = 1) -> bool:
+        """Whether a role plays in the phrase of a bar: as in the forms of real pieces, after a section of all.
+
+        All play where the density is up, and towards the end.
+        """
+        phrase = (bar - self.origin) // PHRASE - SECTION // PHRASE
+        if phrase < 0 or self.last_bar is not None or self.density >= FULL:
+            return True
+        if style not in ARRANGED:
+            return role != "lead" or phrase % 8 < 6  # it leaves a section of four to the others
+        arranged = [form for form in units.forms() if form.count(0) == 0]
+        if not arranged:
+            return True
+        form = Random(f"{seed} {style} {phrase // TURN}").choice(arranged)
+        return bool(form[phrase % TURN % len(form)] >> units.ROLES.index(role) & 1)
+
+    def _mined(self, role: str, style: str, bar: int, dense: float, seed: int) -> list[Figure] | None:
+        """A bar of a unit that bands play; None where there is none for the role and style."""
+        kind = "fill" if role == "drums" and self.fills(bar) else role
+        place = (bar - self.origin) // SECTION
+        other = place % 4 == 2  # of four sections the third is another
+        level = round(dense * LEVELS) / LEVELS
+        random = Random(f"{seed} {style} {kind} {place if kind == 'fill' else other} {level}")
+        unit = units.chosen(LIKE.get((style, role), style), kind, level, random) if self.metre.beats == 4 else None
+        if unit is None:
+            return None
+        out = bar_of(unit, 0 if kind == "fill" else (bar - self.origin) % units.BARS, 0.94 + 0.12 * dense)
+        if role == "drums" and self.opens(bar) and style != "folk":
+            loud = max((figure.velocity for figure in out), default=90)
+            out = [f for f in out if f.start > 0 or f.pitch not in (HAT, RIDE, OPEN)]
+            out += [Figure(0.0, 0.1, loud, "d", CRASH, micro=0)]
+            out += (
+                [Figure(0.0, 0.1, loud, "d", KICK, micro=0)]
+                if not any(f.start == 0 and f.pitch == KICK for f in out)
+                else []
+            )
+        return out
+
+
+def bar_of(unit: Unit, number: int, loud: float = 1.0) -> list[Figure]:
+    """Bar ``number`` of a unit in 4/4, its velocities times ``loud``."""
+    out = []
+    step = FINE // 24
+    for start, what, length, velocity, voices in unit.strokes:
+        bar, after = divmod(start + NEAR, 4 * FINE)
+        bar, after = (bar, after - NEAR) if bar >= 0 else (0, start)
+        if bar != number:
+            continue
+        grid = max(0, round(after / step))
+        micro = max(-MOST_MICRO, min(MOST_MICRO, after - grid * step))
+        if unit.role in ("drums", "fill") and abs(after) <= NEAR:  # the bar line is where it is
+            grid, micro = 0, round(after * TIGHT)
+        kind = {"bass": units.BASS_KINDS[what] if unit.role == "bass" else "", "chords": "c"}.get(unit.role, "d")
+        if (kind == "w" and grid % 24 == 0) or (unit.role == "bass" and grid == 0):
+            kind = "b" if grid == 0 else "t"
+        out.append(
+            Figure(
+                grid / 24,
+                max(1 / 24, length / FINE),
+                max(1, min(127, round(velocity * loud))),
+                kind,
+                what if kind == "d" else 0,
+                what if kind == "c" else 0,
+                max(1, voices),
+                micro,
+            )
+        )
+    return out
 
 
 def swung(start: float, style: str) -> float:

@@ -38,6 +38,8 @@ class Cue:
     role: str = ""
     voice: int = 0
     voices: int = 1
+    micro: int | None = None
+    """The class of its micro-timing; None where it is on the grid, or the model says."""
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Script:
     def add(self, cues: list[Cue], until: int) -> None:
         """Settle what is played up to ``until``."""
         new = [(cue.start, 1, cue) for cue in cues] + [(min(cue.end, until), 0, cue) for cue in cues]
-        self.edges += sorted(new, key=lambda edge: edge[:2])
+        self.edges += sorted(new, key=lambda edge: (*edge[:2], NEUTRAL if edge[2].micro is None else edge[2].micro))
         self.until = until
 
     def forget(self, count: int) -> None:
@@ -101,7 +103,9 @@ class Script:
             pitch = free[0] if len(free) == 1 else player.chosen(wait, cue.part, free)
             self.chosen[key] = pitch
             velocity = max(1, cue.velocity // 4)
-            if touch is not None:
+            if cue.micro is not None:
+                micro = cue.micro if wait else max(cue.micro, player.micro)
+            elif touch is not None:
                 velocity, struck = touch(cue, wait, pitch)
                 micro = struck if wait else max(struck, micro)
             event = (wait // GRID, wait % GRID, ON, cue.part, pitch, velocity, micro)

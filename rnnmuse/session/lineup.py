@@ -6,7 +6,7 @@ CHARTS = {
     "jazz": "Dm7 | G7 | Cmaj7 | Am7 | Dm7 | G7 | Em7 A7 | Dm7 G7 |",
     "pop": "C | G | Am | F | C | G | F | G |",
     "folk": "G | C | G | D | G | C | G D | G |",
-    "game": "Am | F | C | G | Am | F | G | E |",
+    "game": "Am | % | Fmaj7 | G | Am | % | Dm7 | E7 |",
 }
 """The chart that a band plays where none is given."""
 TEMPOS = {"jazz": 132.0, "pop": 104.0, "folk": 108.0, "game": 140.0}

@@ -37,7 +37,7 @@ from rnnmuse.music.piece import ChordSymbol, Key, Metre, Piece, Tempo
 from rnnmuse.music.theory import PITCH_NAMES, Chord, key_name, parse_chord, parse_key, scale_pitch_classes
 from rnnmuse.play import accompaniment, sampler
 from rnnmuse.play.accompaniment import Pattern
-from rnnmuse.play.band import PHRASE, RANGES, SECTION, Band, swung
+from rnnmuse.play.band import ARRANGED, PHRASE, RANGES, SECTION, Band, swung
 from rnnmuse.play.drumming import Drumming, drum_bars
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
@@ -80,8 +80,8 @@ LEAD = 0.15
 ROOM = 1.5
 """Notes that an accompaniment has at most for each of the performer's."""
 
-FAITHFUL = 0.6
-"""How often the lead of a band restates a bar of its theme."""
+FAITHFUL = (0.6, 0.85)
+"""How often the lead of a band restates a bar of its theme, and that of an arranged style."""
 
 LONGEST_SCRIPT = 2048
 """Edges of a script that are kept."""
@@ -576,7 +576,7 @@ class StreamPlayer:
             lambda beat: self._tones_at(beat),
             max(int(self.parameters["low"]), low),
             min(int(self.parameters["high"]), high),
-            faithful=FAITHFUL,
+            faithful=FAITHFUL[self.parameters["style"] in ARRANGED],
             rhythms=accompaniment.rhythms(self.metre.beats, 4),
         )
 
@@ -593,7 +593,8 @@ class StreamPlayer:
             at, end = start + round(one.start * GRID), start + round((one.start + one.length) * GRID)
             pitches = (one.pitch,) if one.kind == "d" else ()
             velocity = max(1, min(127, one.velocity))
-            out.append(Cue(at, max(at + 1, end), part, pitches, velocity, one.kind, one.voice, one.voices))
+            micro = None if one.micro is None else NEUTRAL + one.micro
+            out.append(Cue(at, max(at + 1, end), part, pitches, velocity, one.kind, one.voice, one.voices, micro))
         return out
 
     @property
@@ -605,7 +606,8 @@ class StreamPlayer:
 
     def _lead_cues(self, start: int, bar: int, style: str, band: Band) -> list[Cue]:
         """The lead's bar: of a theme of eight bars that comes back, sometimes varied, and of another in between."""
-        if band.solo(bar) or (band.last_bar is not None and bar > band.last_bar):
+        resting = not band.plays("lead", style, bar, int(self.parameters["seed"]))
+        if resting or band.solo(bar) or (band.last_bar is not None and bar > band.last_bar):
             return []
         beat, place = start / GRID, bar - band.origin
         phrasing = self._lines[place // SECTION % 4 == 2]
@@ -664,7 +666,10 @@ class StreamPlayer:
                 return [p for p in (target - 1, target + 1, target - 2, target + 2) if low <= p <= high and p != last]
         if kind == "t" and last >= 0:
             tones = [p for p in range(max(low, last - 7), min(high, last + 7) + 1) if p % 12 in chord.pitch_classes]
-            return [p for p in tones if p != last] or tones
+            tones = [p for p in tones if p != last] or tones
+            if self.parameters["style"] in ARRANGED:  # a line that comes back is the same line
+                return sorted(tones, key=lambda p: (abs(p - last), p))[:1]
+            return tones
         root = accompaniment.bass_pitch(chord.bass, self._low, low, min(high, low + 20))
         if kind == "f":
             fifths = [pc for pc in ((chord.root + 7) % 12, (chord.root + 6) % 12) if pc in chord.pitch_classes]
@@ -961,6 +966,8 @@ class StreamPlayer:
                 chord.pitch_classes, chord.root, cue.voices, self._voicing[1],
                 *span, 128 if self.mode == "free" else max(64, top),
             )  # fmt: skip
+            if self.mode == "free" and cue.voices > 3 and self.parameters["style"] in ARRANGED:
+                voices = tuple(sorted((*voices[:-2], voices[-2] - 12, voices[-1])))  # open, as several instruments are
             voices = tuple(pitch for pitch in voices if low <= pitch <= high)
             self._voicing = (asked, voices)
         voices = self._voicing[1]
