@@ -42,6 +42,14 @@ class Treatment(Enum):
     CLOSE = "close"
 
 
+BEGINNINGS = (
+    (0.4, Treatment.RESTATE), (0.55, Treatment.SEQUENCE), (0.65, Treatment.INVERT), (1.0, Treatment.VARY),
+)  # fmt: skip
+"""What the first bar of an answer does with the performer's, by cumulative share."""
+HEEDED = 0.35
+"""How often a bar that the plan has restated is restated: an answer is not the tune going on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stroke:
     """A note of a bar: it starts so many beats after the bar line. ``pitch`` -1 is open."""
@@ -112,10 +120,10 @@ class Phrasing:
             source = next((bar for bar in bars if bar[0].start < SHORTEST), corresponding)
             if source[0].start >= SHORTEST:
                 source = (Stroke(0.0, source[0].start, -1, source[0].velocity), *source)
-            how = Treatment.RESTATE if draw < 0.6 else Treatment.SEQUENCE if draw < 0.8 else Treatment.INVERT
+            how = next(how for share, how in BEGINNINGS if draw < share)
             return (how if source[0].pitch >= 0 else Treatment.RESTATE), source
         echo = self.echo_of(index)
-        if echo is not None and echo != NEW and draw < 0.4:
+        if echo is not None and echo != NEW and draw < HEEDED:
             lag = lag_of(echo) or len(self.heard)
             every = [*self.heard, *self.made]
             source = (every[-lag] if lag <= len(every) else ()) or corresponding
@@ -180,15 +188,28 @@ class Phrasing:
         )
 
     def _varied(self, bar: Bar, start: float) -> Bar:
-        """The same beginning; from its middle on other pitches, and here and there one note instead of two."""
-        out: list[Stroke] = []
-        for stroke in bar:
-            late = stroke.start >= self.beats / 2 - 1e-6
-            if late and out and stroke.start % 1 > 1e-6 and self.random.random() < 0.4:
-                out[-1] = replace(out[-1], length=stroke.start + stroke.length - out[-1].start)
-                continue
-            out.append(replace(stroke, pitch=-1) if late else stroke)
-        return tuple(out)
+        """The same beginning; from its middle on other pitches, and one note instead of two or two instead of one."""
+        half = self.beats / 2 - 1e-6
+        kept = [stroke for stroke in bar if stroke.start < half]
+        late = [replace(stroke, pitch=-1) for stroke in bar if stroke.start >= half]
+        weak = [i for i, stroke in enumerate(late) if i and stroke.start % 1 > 1e-6]
+        long = [i for i, stroke in enumerate(late) if stroke.length >= 1 - 1e-6]
+        if weak and (not long or self.random.random() < 0.5):
+            joined = late.pop(self.random.choice(weak))
+            before = max(i for i, stroke in enumerate(late) if stroke.start < joined.start)
+            late[before] = replace(late[before], length=joined.start + joined.length - late[before].start)
+        elif long:
+            index = self.random.choice(long)
+            stroke = late[index]
+            first = 0.5 if stroke.length < 1.5 or self.random.random() < 0.5 else 1.0
+            late[index : index + 1] = [
+                replace(stroke, length=first),
+                replace(stroke, start=stroke.start + first, length=stroke.length - first),
+            ]
+        elif len(late) > 1:
+            joined = late.pop()
+            late[-1] = replace(late[-1], length=joined.start + joined.length - late[-1].start)
+        return (*kept, *late)
 
     def _closed(self, bar: Bar, start: float) -> Bar:
         """The bar brought to rest: from its strong beat on one note, a tone of the tonic's chord."""
