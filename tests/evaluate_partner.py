@@ -440,7 +440,8 @@ def answer(options: argparse.Namespace) -> None:
     print(
         f"{options.mode}: {len(late)} performers; "
         + ", ".join(f"{name} {np.mean(values):.3f}" for name, values in rows.items())
-        + f", key where the performer keeps to it {np.mean(kept):.3f} ({len(kept)}); within 20 ms of the bar line {100 * np.mean(np.array(late) <= 20):.0f} %; "
+        + f", key where the performer keeps to it {np.mean(kept):.3f} ({len(kept)}); "
+        + f"within 20 ms of the bar line {100 * np.mean(np.array(late) <= 20):.0f} %; "
         f"{twice} notes at once in the melody; {early} broken in on the performer; {np.mean(lengths):.1f} bars, "
         f"closed on a tone of the tonic {100 * np.mean(closed):.0f} %"
     )
