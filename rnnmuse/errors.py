@@ -31,6 +31,10 @@ class MissingExtraError(RnnmuseError):
         self.extra = extra
 
 
+class WorkersError(RnnmuseError):
+    """The workers that a command was to use cannot be reached, or cannot do its work; names the scheduler."""
+
+
 class PortError(RnnmuseError, OSError):
     """A MIDI port could not be opened, or is gone; names the port."""
 

@@ -46,7 +46,7 @@ COMMANDS = {
     },
     WORDS: {"text": "text:text", "lyrics": "lyrics:lyrics", "setting": "lyrics:setting"},
     PICTURES: {"show": "show:show", "map": "phrases:map_"},
-    LEARN: {"analyse": "analyse:analyse", "evaluate": "evaluate:evaluate"},
+    LEARN: {"prepare": "prepare:prepare", "analyse": "analyse:analyse", "evaluate": "evaluate:evaluate"},
     SETUP: {
         "demo": "demo:demo",
         "cues": "cues:cues",

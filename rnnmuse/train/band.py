@@ -25,8 +25,9 @@ from rnnmuse.music.piece import Piece
 from rnnmuse.music.read import read_music
 from rnnmuse.music.theory import Chord, parse_chord
 from rnnmuse.play.units import BARS, BASS_KINDS, FINE, MOST_VOICES, ROLES, STYLES, Unit, save
-from rnnmuse.train.corpus import load_corpus, prepared
+from rnnmuse.train.corpus import load_corpus
 from rnnmuse.train.recipe import read_recipe
+from rnnmuse.train.shards import prepared
 from rnnmuse.train.stream.recipe import Recipe
 
 BEAT = 4.0

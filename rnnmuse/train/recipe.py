@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -32,6 +33,11 @@ def read_recipe(path: Path, kind: type[R]) -> R:
 def recipe_text(recipe: Any) -> str:
     """A recipe as TOML; `read_recipe` reads it back."""
     return tomli_w.dumps(asdict(recipe), multiline_strings=False)
+
+
+def folders_of(sources: Sequence[Path]) -> tuple[dict[str, str], ...]:
+    """The entry ``data`` of a recipe for a user's own files."""
+    return tuple({"folder": source.name} for source in sources)
 
 
 def _made(table: dict[str, Any], kind: Any, where: str) -> Any:

@@ -23,7 +23,7 @@ from rnnmuse.train.checkpoint import LAST, LOG, Budget
 from rnnmuse.train.device import device_for
 from rnnmuse.train.loop import Progress
 from rnnmuse.train.pictures import save_loss_curve
-from rnnmuse.train.recipe import read_recipe
+from rnnmuse.train.recipe import folders_of, read_recipe
 
 R = TypeVar("R")
 SHOWN = 20  # files that could not be read, named one by one
@@ -210,11 +210,6 @@ def _recipe(training: Training[Any], sources: Sequence[Path], name: str, start: 
     training.begin_from(bundle)
     recipe = training.tuned(read_recipe(bundle.folder / "recipe.toml", training.recipe))
     return recipe.changed(name=name, about="", note="", data=folders_of(sources))
-
-
-def folders_of(sources: Sequence[Path]) -> tuple[dict[str, str], ...]:
-    """The entry ``data`` of a recipe for a user's own files."""
-    return tuple({"folder": source.name} for source in sources)
 
 
 def about_of(learned: str, start: str | None) -> str:

@@ -24,7 +24,7 @@ SERVES = {("live",), ("screen",), ("play", "--model"), ("bridges", "check")}
 """They play or wait until Ctrl-C, or need a program beside them: parsed here, run by the tests of the stage."""
 CHECKS = {"originality", "provenance", "selfcheck", "doctor"}
 """Their exit code is what they found."""
-LEARNS = {("train",), ("evaluate",), ("lyrics",), ("authorship",)}
+LEARNS = {("train",), ("prepare",), ("evaluate",), ("lyrics",), ("authorship",)}
 """They need minutes or data: parsed here, run by their own tests."""
 
 

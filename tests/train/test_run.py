@@ -12,7 +12,8 @@ from rnnmuse.models.bundle import find, load_stream, verify
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece
 from rnnmuse.train.run import check_name, in_words
-from rnnmuse.train.stream.run import covers, missing_parts, recipe_for, train_stream
+from rnnmuse.train.stream.kinds import covers, recipe_for
+from rnnmuse.train.stream.run import missing_parts, train_stream
 
 RECIPE = """
 name = "x"

@@ -16,7 +16,8 @@ from rnnmuse.train.chorale.network import ChoraleNet
 from rnnmuse.train.chorale.objective import mixture, train_chorales
 from rnnmuse.train.chorale.recipe import ChoraleRecipe
 from rnnmuse.train.loop import Progress
-from rnnmuse.train.run import Options, Run, Training, Watch, about_of, folders_of, trained
+from rnnmuse.train.recipe import folders_of
+from rnnmuse.train.run import Options, Run, Training, Watch, about_of, trained
 
 
 def train_chorale(folders: Sequence[Path], name: str, **options: Unpack[Options]) -> Bundle:

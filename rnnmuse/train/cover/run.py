@@ -25,8 +25,8 @@ from rnnmuse.train.cover.objective import Material, Progress, Trainer
 from rnnmuse.train.cover.recipe import CoverRecipe, recipe_of
 from rnnmuse.train.cover.wasserstein import distances, levels_for
 from rnnmuse.train.loop import Progress as Outcome
-from rnnmuse.train.recipe import recipe_text
-from rnnmuse.train.run import Options, Run, Training, about_of, folders_of, progress_bar, trained
+from rnnmuse.train.recipe import folders_of, recipe_text
+from rnnmuse.train.run import Options, Run, Training, about_of, progress_bar, trained
 
 MINUTES = 120.0
 MOST = 12_000  # training pictures held in memory

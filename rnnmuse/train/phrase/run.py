@@ -24,7 +24,8 @@ from rnnmuse.train.phrase.export import export_phrases, phrase_network_of
 from rnnmuse.train.phrase.network import PhraseNet
 from rnnmuse.train.phrase.objective import PhraseObjective, train_phrases
 from rnnmuse.train.phrase.recipe import PhraseRecipe
-from rnnmuse.train.run import Options, Run, Training, Watch, about_of, folders_of, trained
+from rnnmuse.train.recipe import folders_of
+from rnnmuse.train.run import Options, Run, Training, Watch, about_of, trained
 
 GROOVE_SHARE = 0.4  # of the minutes, for drums
 

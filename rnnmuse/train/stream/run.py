@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Unpack, cast
@@ -13,30 +12,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from rnnmuse.compose.muse import Muse
-from rnnmuse.errors import RnnmuseError
 from rnnmuse.models.bundle import Bundle, bundles
 from rnnmuse.models.stream import StreamModel
-from rnnmuse.music.codec import Encoded, PartClass, is_sung
+from rnnmuse.music.codec import Encoded
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.pianoroll import save_roll
-from rnnmuse.music.piece import Part
-from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.sound import render, write_wav
 from rnnmuse.train.corpus import Corpus, Item, load_corpus
 from rnnmuse.train.loop import Progress
-from rnnmuse.train.run import Options, Run, Training, Watch, about_of, folders_of, reading, trained
+from rnnmuse.train.prepared import is_prepared, recipe_of
+from rnnmuse.train.run import Options, Run, Training, Watch, about_of, reading, trained
 from rnnmuse.train.stream.export import export, network_of, step_graph
+from rnnmuse.train.stream.kinds import covers, parts_in, recipe_for
 from rnnmuse.train.stream.network import StreamNet
 from rnnmuse.train.stream.objective import StreamObjective, shape_of, train
 from rnnmuse.train.stream.recipe import Recipe
-
-FAMILIES = (
-    ("piano", 0), ("tuned percussion", 11), ("organ", 16), ("guitar", 25), ("bass", 33), ("strings", 40),
-    ("ensemble", 48), ("brass", 61), ("reed", 65), ("pipe", 73), ("lead", 80), ("pad", 89), ("effects", 98),
-    ("world", 104), ("percussive", 114), ("sounds", 122),
-)  # fmt: skip
-"""The sixteen General MIDI families, and the program each is written with."""
-SAMPLE = 60  # files that are looked at for their parts
 
 
 def train_stream(folders: Sequence[Path], name: str, **options: Unpack[Options]) -> Bundle | None:
@@ -54,7 +44,8 @@ class StreamTraining(Training[Recipe]):
         self._corpus = Corpus()
 
     def fresh(self, sources: Sequence[Path], name: str) -> Recipe:
-        return recipe_for(sources, name)
+        sets = [source for source in sources if is_prepared(source)]
+        return recipe_of(sets[0]).changed(name=name) if sets else recipe_for(sources, name)
 
     def begin_from(self, bundle: Bundle) -> None:
         self._start = network_of(bundle)[0].state_dict()
@@ -142,44 +133,6 @@ def read_corpus(sources: Sequence[Path], recipe: Recipe, run: Run | None = None,
     return cast(Corpus, reading(run, lambda progress: load_corpus(sources, recipe, run.cache, progress=progress)))
 
 
-def part_kind(part: Part) -> str:
-    """What a part is called: drums, voice, or its General MIDI family."""
-    return "drums" if part.drum else "voice" if is_sung(part) else FAMILIES[part.program // 8][0]
-
-
-def parts_in(folders: Sequence[Path], sample: int = SAMPLE) -> tuple[Counter[str], Counter[str], int]:
-    """Notes by `part_kind`, files by it, and how many of up to ``sample`` files could be read."""
-    files = [path for folder in folders for path in music_files(folder)]
-    notes: Counter[str] = Counter()
-    holders: Counter[str] = Counter()
-    read = 0
-    for path in files[:: -(-len(files) // sample) or 1]:
-        try:
-            piece = read_music(path)
-        except RnnmuseError:
-            continue
-        read += 1
-        own: Counter[str] = Counter()
-        for part in piece.parts:
-            own[part_kind(part)] += len(part.notes)
-        notes += own
-        holders.update(kind for kind, count in own.items() if count)
-    return notes, holders, read
-
-
-def recipe_for(folders: Sequence[Path], name: str) -> Recipe:
-    """A recipe for music that was not seen before: its part classes from a sample of its files."""
-    notes, _, _ = parts_in(folders)
-    kept = [kind for kind, count in notes.items() if count >= 0.02 * notes.total()]
-    if not kept:
-        raise RnnmuseError(f"{', '.join(map(str, folders))}: no notes in the music files")
-    parts = [PartClass("voice", 53, (6,), sung=True)] if "voice" in kept else []
-    parts += [PartClass(family, program, (i,)) for i, (family, program) in enumerate(FAMILIES) if family in kept]
-    if "drums" in kept:
-        parts.append(PartClass("drums", 0, drum=True))
-    return Recipe(name, tuple(parts), data=folders_of(folders), embed=192, hidden=384, lanes=32, dropout=0.2)
-
-
 def missing_parts(folders: Sequence[Path], start: str) -> list[str]:
     """A line for each kind of part in the files that the model ``start`` lacks, with models that have it."""
     _, holders, read = parts_in(folders)
@@ -194,19 +147,6 @@ def missing_parts(folders: Sequence[Path], start: str) -> list[str]:
         advice = f"; {' and '.join(others[:2])} {'has' if len(others) == 1 else 'have'} them" if others else ""
         lines.append(f"{kind}: in {count} of {read} files; {start} has no such part and {becomes}{advice}")
     return lines
-
-
-def covers(parts: Sequence[dict[str, object]], kind: str) -> bool:
-    """Whether one of a model's part classes is meant for a `part_kind`."""
-    families = [name for name, _ in FAMILIES]
-    for part in parts:
-        if kind == "drums" and part.get("drum"):
-            return True
-        if kind == "voice" and part.get("sung"):
-            return True
-        if kind in families and families.index(kind) in cast("list[int]", part.get("families", [])):
-            return True
-    return kind == "voice" and any("voice" in str(part["name"]) for part in parts)
 
 
 def preview(net: StreamNet, recipe: Recipe, folder: Path, epoch: int) -> str:
