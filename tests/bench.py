@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,10 +23,13 @@ from rnnmuse.bridges import osc
 from rnnmuse.clock import Clock
 from rnnmuse.compose.muse import load
 from rnnmuse.models.bundle import READS, bundles, find, load_phrase, load_text
-from rnnmuse.music.codec import GRID
+from rnnmuse.models.memory import Memory
+from rnnmuse.models.stream import StreamModel
+from rnnmuse.music.codec import BEATS, GRID
 from rnnmuse.music.piece import Piece
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.sampler import Frame, Player
+from rnnmuse.play.together import step_together
 from rnnmuse.realtime.stage import Settings, Stage
 from rnnmuse.realtime.supervisor import engine_process
 from rnnmuse.session import messages as m
@@ -197,6 +200,65 @@ def recall(name: str = "lieder", events: int = 64, runs: int = 200) -> None:
     extra = statistics.median(back) - 2 * statistics.median(on)
     print(f"recall of {events} events      {1000 * extra:6.2f} ms median over the two events that follow, worst "
           f"{1000 * (back[-1] - 2 * statistics.median(on)):.2f}")  # fmt: skip
+
+
+def full(model: StreamModel, seed: int) -> Player:
+    """A player whose memory is full."""
+    player = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(seed))
+    while player.state.slots < model.slots:
+        player.next(player.grid, 10**9)
+    return player
+
+
+def batches(name: str = "lieder", sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64), rounds: int = 40) -> None:
+    """Players of one model that step at once beside as many that step one after another, in turn, memories full.
+
+    A step is the trunk, read 1 and the weights of the first head; an event is that and the draw of all heads in the
+    limits. Processor time, so that a busy machine does not count.
+    """
+    model = load(name).model
+    saved = [full(model, seed).save() for seed in range(4)]
+
+    def players(count: int) -> list[Player]:
+        out = []
+        for i in range(count):
+            player = Player(
+                model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(i)
+            )
+            player.restore(saved[i % len(saved)])
+            state = player.state
+            player.state = state._replace(
+                memory=Memory.of(state.memory.slots(state.slots), model.slots), slots=model.slots
+            )
+            out.append(player)
+        return out
+
+    def played(group: Sequence[Player], at_once: bool) -> tuple[float, float]:
+        """Processor time of the steps and of the events of a group, each of which plays one."""
+        began = time.thread_time()
+        if at_once:
+            step_together(group)
+        for player in group:
+            player.prepare()
+            player.save().expected.weights(BEATS)  # type: ignore[union-attr]
+        stepped = time.thread_time()
+        for player in group:
+            player.next(player.grid, 10**9)
+        return stepped - began, time.thread_time() - began
+
+    for size in sizes:
+        alone, together = players(size), players(size)
+        taken = []
+        for turn in range(rounds):
+            if turn % 2:
+                first = played(alone, False)
+                taken.append((*first, *played(together, True)))
+            else:
+                second = played(together, True)
+                taken.append((*played(alone, False), *second))
+        step, event, steps, events = (statistics.median(row[i] for row in taken) for i in range(4))
+        print(f"{size:3} players of {name} at once: {step / steps:.2f} x the steps a second of one after another, "
+              f"{event / events:.2f} x the events ({1e6 * steps / size:.0f} us a step)")  # fmt: skip
 
 
 def limit(name: str = "lieder", count: int = 1000) -> None:

@@ -49,8 +49,9 @@ COPIES = 4
 UNKNOWN_BAR = 4 * GRID
 SHUT = np.float32(-1e9)
 LEAST = np.float32(1e-8)
-LEAST_TOTAL = np.float32(1e-30)
+FEWEST = 1e-20
 OUTPUTS, SAID = ("new_state", "heads"), ("said",)
+BLOCK = 16  # states whose scores are computed together: they stay in the cache
 PLACES = 512  # places in bar, key, chord and plan whose part of the heads is kept
 TABLES = 64  # tables of the lag bias that are kept
 
@@ -171,25 +172,32 @@ class Distribution:
         shares = [exp(gate - most) for gate in gates]
         own = exp(-most)
         whole = own + sum(shares)
-        logits -= np.maximum.reduce(logits)
-        np.exp(logits, logits)
-        logits *= own / (whole * float(np.add.reduce(logits)))
+        weights = np.exp(logits)
+        total = float(np.add.reduce(weights))
+        if not FEWEST < total < 1 / FEWEST:  # too far from 0 for floats
+            weights = np.exp(logits - np.maximum.reduce(logits))
+            total = float(np.add.reduce(weights))
+        weights *= own / (whole * total)
         for copy, share in zip(self._pointed[first:end], shares, strict=True):
-            logits += copy * (share / whole)
-        logits += LEAST
-        return logits
+            weights += copy * (share / whole)
+        weights += LEAST
+        return weights
 
     def _first_read(self) -> None:
-        self._read = 1
-        model, state = self._model, self._state
+        model = self._model
         heads, width, readers = model.head * len(FIELDS), model.width, model.readers
         rest = self._out[heads + 3 * width :]
-        self._gates = rest[:COPIES].tolist()
-        self._mixing = np.array(
-            [_softmax(rest[at : at + readers].tolist()) for at in (COPIES, COPIES + readers)], np.float32
-        )
+        mixing = np.array([_softmax(rest[at : at + readers].tolist()) for at in (COPIES, COPIES + readers)], np.float32)
+        slots, bias = self._before_first(rest[:COPIES].tolist(), mixing)
+        found, pointer = model.read(self._out[heads + width : heads + 2 * width], slots, bias, mixing[0])
+        self._after_first((model.said(0, found) + self._out[:heads]).reshape(len(FIELDS), -1), pointer)
+
+    def _before_first(self, gates: list[float], mixing: Floats) -> tuple[Slots, Floats]:
+        """What read 1 reads, and its bias (N, R); ``mixing`` (2, R) is that of both reads."""
+        self._read = 1
+        model, state = self._model, self._state
+        self._gates, self._mixing = gates, mixing
         self._slots = slots = state.memory.slots(state.slots)
-        query = self._out[heads + width : heads + 2 * width]
         bias = model.bias_table(self._context).take(state.grid - slots.times[:-1], 0, mode="clip")
         if self._restate and (echoes := restated(self._context)):
             self._gates[0] += self._restate / 2
@@ -197,9 +205,12 @@ class Distribution:
             for index in _alike(slots.times, state.grid, {lag_of(echo) or 0 for echo in echoes}, self._context):
                 if index < len(bias):  # what came after the last event is not known yet
                     bias[index] += self._restate
-        found, pointer = model.read(query, slots, bias, self._mixing[0])
-        self._hidden = (model.said(0, found) + self._out[:heads]).reshape(len(FIELDS), -1)
-        fields = slots.fields
+        return slots, bias
+
+    def _after_first(self, hidden: Floats, pointer: Floats) -> None:
+        """Take what the heads see (7, head), and the weight of each slot (N,) in read 1."""
+        assert self._slots is not None
+        self._hidden, fields = hidden, self._slots.fields
         self._pointed = [np.bincount(fields[0], pointer, 32), np.bincount(fields[1], pointer, GRID)]
 
     def _second_read(self) -> None:
@@ -368,10 +379,50 @@ class StreamModel:
             np.add.reduce(self._table.take(rows, 0), 0, out=row)
         before = np.concatenate([state.hidden for state in states])
         hidden, out = self._run(x, before)
-        return [
-            self._said_of(after, hidden[i : i + 1], out[i], context, restate)
+        made = [
+            self._said_of(after, hidden[i : i + 1].copy(), out[i].copy(), context, restate)
             for i, ((after, _), context, restate) in enumerate(zip(heard, contexts, restates, strict=True))
         ]
+        for first in range(0, count, BLOCK):
+            self._read_many([expected for expected, _ in made[first : first + BLOCK]], out[first : first + BLOCK])
+        return made
+
+    def _read_many(self, expected: Sequence[Distribution], out: Floats) -> None:
+        """Read 1 of B distributions; ``out`` (B, W) are the rows of the trunk's step."""
+        count, readers, heads, width = len(expected), self.readers, self.head * len(FIELDS), self.width
+        query, rest = out[:, heads + width : heads + 2 * width], out[:, heads + 3 * width :]
+        mixing = rest[:, COPIES:].reshape(count, 2, readers)
+        mixing = np.exp(mixing - np.maximum.reduce(mixing, -1, keepdims=True))
+        mixing /= np.add.reduce(mixing, -1, keepdims=True)
+        gates = rest[:, :COPIES].tolist()
+        read = [one._before_first(*given) for one, given in zip(expected, zip(gates, mixing, strict=True), strict=True)]
+        sizes = [len(slots.values) for slots, _ in read]
+        scores = np.empty((count, readers, max(sizes)), np.float32)
+        parts = query.reshape(count, readers, 1, width // readers)
+        for part, own, (slots, bias), size in zip(parts, scores, read, sizes, strict=True):
+            np.matmul(part, slots.keys.reshape(readers, width // readers, size), own[:, None, :size])
+            own[:, :size] += bias.T
+            own[:, size:] = SHUT
+        null: Floats = query.dot(self._null_columns)
+        most = np.maximum(np.maximum.reduce(scores, -1, initial=SHUT), null)
+        scores -= most[..., None]
+        np.exp(scores, scores)
+        null -= most
+        np.exp(null, null)
+        total = np.add.reduce(scores, -1)
+        total += null
+        found = np.empty((count, readers, len(self._null_value)), np.float32)
+        for own, weights, (slots, _), size in zip(found, scores, read, sizes, strict=True):
+            np.matmul(weights[:, :size], slots.values, own)
+        found += null[..., None] * self._null_value
+        found /= total[..., None]
+        hidden = self._said_many(0, found.reshape(count, -1))
+        hidden += out[:, :heads]
+        pointer = np.matmul((mixing[:, 0] / total)[:, None], scores)[:, 0]
+        for one, head, weights, size in zip(
+            expected, hidden.reshape(count, len(FIELDS), -1), pointer, sizes, strict=True
+        ):
+            one._after_first(head.copy(), weights[:size])
 
     def _run(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
         """The trunk for B rows: x (B, E) and state (B, H) to the new state (B, H) and what is computed from it."""
@@ -429,18 +480,17 @@ class StreamModel:
         if more is not None:
             scores += more
         null: Floats = query.dot(self._null_columns)
-        most = max(float(np.maximum.reduce(scores, None, initial=SHUT)), *null.tolist())
-        scores -= most
-        np.exp(scores, scores)
-        null -= most
-        np.exp(null, null)
-        total = scores.dot(self._ones[:count])
-        total += null
-        total += LEAST_TOTAL
-        found = scores.dot(slots.values)
-        found += null[:, None] * self._null_value
+        weights, nulls = np.exp(scores), np.exp(null)
+        total = weights.dot(self._ones[:count])
+        total += nulls
+        if not FEWEST < min(totals := total.tolist()) <= max(totals) < 1 / FEWEST:  # too far from 0 for floats
+            most = np.maximum(np.maximum.reduce(scores, 1, initial=SHUT), null)
+            weights, nulls = np.exp(scores - most[:, None]), np.exp(null - most)
+            total = weights.dot(self._ones[:count]) + nulls
+        found = weights.dot(slots.values)
+        found += nulls[:, None] * self._null_value
         found /= total[:, None]
-        return found.reshape(1, -1), (mixing / total).dot(scores)
+        return found.reshape(1, -1), (mixing / total).dot(weights)
 
     def said(self, read: int, found: Floats) -> Floats:
         """What read 1 or 2 (``read`` 0 or 1) that found ``found`` says to its heads, (7 x head,) or (3 x head,)."""
@@ -453,6 +503,16 @@ class StreamModel:
                 out = bound.outputs[0][0].copy()
         else:
             out = self._said[read].dot(found[0])
+        return out
+
+    def _said_many(self, read: int, found: Floats) -> Floats:
+        """`said` of B rows (B, R x V)."""
+        if not self._said_sessions:
+            out: Floats = found.dot(self._said[read].T)
+        elif self._batched:
+            out = self._said_sessions[read].run(SAID, {"found": found})[0]
+        else:
+            out = np.concatenate([self.said(read, row)[None] for row in found[:, None]])
         return out
 
     def placed(self, context: Sequence[int]) -> Floats:

@@ -574,7 +574,7 @@ class Player:
                 continue
             if part == self.model.drums and not wait and self._limbs() >= LIMBS:
                 continue
-            begun = any(p == part for p, _ in self._struck) and not wait
+            begun = not wait and any(p == part for p, _ in self._struck)
             mask = self.rules.pitches(part, grid, lowest=not begun)
             taken = [pitch for p, pitch in (*self.started, *self.foreign) if p == part]
             if not wait:
@@ -587,7 +587,7 @@ class Player:
                 mask[: min(pitch for p, pitch in self._struck if p == part)] = False
             if pitches is not None:
                 mask = mask & _only(128, pitches)
-            if mask.any():
+            if np.count_nonzero(mask):
                 out[part] = mask
         return out
 

@@ -179,3 +179,19 @@ def test_events_far_into_the_music_are_told_as_near_its_start():
         assert state.grid - start == int((piece.events[:30, BEATS] * 24 + piece.events[:30, SUB]).sum())
         found.append(expected.logits(BEATS))
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_scores_and_logits_far_from_zero_are_told_as_the_full_pass_tells_them():
+    net, piece = random_net(), song(8, 40)
+    with torch.no_grad():
+        for query in (net.query1, net.query2):
+            query.weight *= 60
+            query.bias -= 60
+        net.heads[BEATS].bias -= 150
+        net.heads[SUB].bias += 150
+        net.heads[PITCH].bias += 150
+    weights = {key: value.detach().numpy() for key, value in net.state_dict().items()}
+    model = StreamModel("test", PARTS, weights, step_graph(weights).SerializeToString(), SHAPE.slots)
+    stepped = [-value for value in event_likelihoods(model, piece)]
+    np.testing.assert_allclose(stepped, nll(net, [piece], 29)[0].sum(-1).numpy(), atol=2e-3, rtol=1e-4)
