@@ -85,13 +85,15 @@ MOODS: dict[str, dict[str, float]] = {
 """What a mood adds, in the same units."""
 
 
-REACH = 2.2
+REACH = 4.4
 """Distance of traits over which pictures lose their likeness."""
-PROFILE_REACH = 0.5
+PROFILE_REACH = 1.0
 """The same for profiles; those of two tunes are about 0.6 apart."""
 DEGREES, STEPS, GAPS = 12, 15, 8
 PROFILE = DEGREES + STEPS + GAPS
-TONE = 0.9
+EIGHTHS = 2
+"""The place of eighth notes among the gaps."""
+TONE = 1.6
 """Spread of what the notes themselves add, in units of the attributes' spread."""
 SEEDED = 0.6
 """Spread of what a seed adds."""
@@ -191,8 +193,8 @@ def latent_of(traits: Traits, seed: int, length: int, profile: Sequence[float] =
 def tone_of(profile: Sequence[float], seed: int) -> Array:
     """What the notes themselves add to the conditions, (CONDITIONS,), nothing without a profile.
 
-    Longer gaps between onsets are brighter, larger steps of the upper line warmer, and notes outside the major scale
-    greener; every seed but 1 adds a mood of its own, the same for all pieces.
+    Longer gaps between onsets are brighter, fewer even eighths warmer, and larger steps of the upper line and notes
+    outside the major scale greener; every seed but 1 adds a mood of its own, the same for all pieces.
     """
     out = np.zeros(CONDITIONS, np.float32)
     if not len(profile):
@@ -202,7 +204,8 @@ def tone_of(profile: Sequence[float], seed: int) -> Array:
     gap = (float(gaps @ np.arange(GAPS)) - 2.6) / 1.4
     leap = (float(steps @ np.abs(np.arange(STEPS) - STEPS // 2)) - 3.1) / 1.2
     outside = (1 - float(degrees[[0, 2, 4, 5, 7, 9, 11]].sum()) - 0.15) / 0.12
-    for name, value in (("brightness", gap), ("warmth", leap), ("tint", outside / 2)):
+    eighths = (math.sqrt(float(gaps[EIGHTHS])) - 0.49) / 0.29
+    for name, value in (("brightness", gap), ("warmth", -eighths), ("tint", (outside + leap) / 2)):
         out[ATTRIBUTES.index(name)] = TONE * _soft(value)
     if seed != 1:
         out[:ABSTRACT] += np.random.default_rng((seed, 5)).normal(0, SEEDED, ABSTRACT)
