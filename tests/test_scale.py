@@ -1,5 +1,6 @@
 """Work spread over processes: the same bytes as in one, whatever dies, and one line where it cannot be."""
 
+import json
 import logging
 import os
 import random
@@ -10,8 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from rnnmuse import workers as workers_module
+from rnnmuse.cli import main as command
+from rnnmuse.compose.batch import Tune, batch, read_manifest
+from rnnmuse.compose.muse import Settings, load
 from rnnmuse.errors import MissingExtraError, ReadError, WorkersError
 from rnnmuse.events import Note
+from rnnmuse.models.bundle import find
 from rnnmuse.music.codec import PartClass
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece
@@ -292,3 +297,97 @@ def test_wrong_arguments_and_a_missing_extra(monkeypatch):
         pass
     with workers(1) as hands:
         assert dict(hands.outcomes(abs, [-1])) == {-1: 1}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run a command line in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["rnnmuse", *words])
+        code = 0
+        try:
+            command.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def tunes(count: int, **more) -> list[Tune]:
+    digest = find("grooves").digest
+    return [Tune(f"{seed}.mid", "grooves", digest, 1, Settings(seed=seed, **more)) for seed in range(1, count + 1)]
+
+
+def test_a_batch_is_what_the_command_writes_one_by_one_also_on_a_cluster(cluster, tmp_path):
+    with workers(scheduler=cluster.scheduler_address) as hands:
+        found = batch(tunes(3), tmp_path / "batch", hands)
+    assert (found.written, found.before, found.errors) == (3, 0, ())
+    for seed in (1, 2, 3):
+        write_midi(load("grooves").generate(1, seed=seed), tmp_path / "one.mid")
+        assert (tmp_path / "batch" / f"{seed}.mid").read_bytes() == (tmp_path / "one.mid").read_bytes()
+    rows = [json.loads(line) for line in (tmp_path / "batch" / "manifest.jsonl").read_text().splitlines()]
+    assert sorted(row["file"] for row in rows) == ["1.mid", "2.mid", "3.mid"]
+    assert all(list(row) == ["file", "seed", "model", "hash", "settings", "seconds", "error"] for row in rows)
+    assert all(row["hash"] == find("grooves").digest and row["seconds"] > 0 and row["error"] is None for row in rows)
+
+
+def test_a_batch_is_gone_on_with_and_replaces_nothing(tmp_path):
+    class Stopped(Workers):
+        def outcomes(self, function, tasks):
+            for number, task in enumerate(tasks):
+                if number == 2:
+                    raise KeyboardInterrupt
+                yield task, function(task)
+
+    with pytest.raises(KeyboardInterrupt):
+        batch(tunes(4), tmp_path, Stopped(1))
+    with (tmp_path / "manifest.jsonl").open("a") as file:
+        file.write('{"file": "3.m')  # killed within a row
+    before = (tmp_path / "1.mid").stat().st_mtime_ns
+    (tmp_path / "4.mid").write_bytes(b"somebody's own")
+    found = batch(tunes(4), tmp_path, Workers(1))
+    assert (found.written, found.before) == (1, 2)
+    assert found.errors == ("4.mid: a file with other contents is there; --force replaces it",)
+    assert (tmp_path / "4.mid").read_bytes() == b"somebody's own"
+    assert (tmp_path / "1.mid").stat().st_mtime_ns == before
+    assert [row["error"] is None for row in read_manifest(tmp_path)] == [True, True, True, False]
+    with pytest.raises(ValueError, match=r"is a batch with temperature None, not 0\.5; use another"):
+        batch(tunes(4, temperature=0.5), tmp_path, Workers(1))
+    found = batch(tunes(4), tmp_path, Workers(1), force=True)
+    assert (found.written, found.errors) == (4, ())
+    assert (tmp_path / "4.mid").read_bytes() != b"somebody's own"
+
+
+def test_a_file_that_cannot_be_made_stops_no_batch_and_a_full_disk_does(tmp_path, monkeypatch):
+    works = [*tunes(2), Tune("x.mid", "grooves", "sha256:other", 1, Settings(seed=9))]
+    found = batch(works, tmp_path, Workers(1))
+    assert (found.written, len(found.errors)) == (2, 1)
+    assert "of this worker is not that of the command" in found.errors[0]
+
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("rnnmuse.compose.batch.write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        batch(tunes(3), tmp_path, Workers(1))
+    assert not (tmp_path / "3.mid").exists()
+
+
+def test_covers_of_a_folder_are_those_of_the_command(run, music, tmp_path):
+    code, out, err = run("cover", str(music / "0"), "--count", "2", "--size", "96", "--out", "many", "--workers", "1")
+    assert code == 0, err
+    assert "2 files written" in out
+    assert run("cover", str(music / "0" / "tune00.mid"), "--size", "96", "--out", "one.jpg")[0] == 0
+    assert (tmp_path / "many" / "tune00-1.jpg").read_bytes() == (tmp_path / "one.jpg").read_bytes()
+    code, out, err = run("cover", str(music / "0"), "--count", "3", "--size", "96", "--out", "many", "--workers", "1")
+    assert "1 files written, 2 were there" in out
+    code, _, err = run("generate", "--workers", "2")
+    assert code == 2
+    assert "workers: 2; is for batches: give --count" in err
+    code, _, err = run("generate", "--count", "2", "--scheduler", "none.json", "--out", "x")
+    assert code == 2
+    assert err.startswith("rnnmuse: scheduler: there is no file 'none.json'")
+    assert len(err.strip().splitlines()) == 1

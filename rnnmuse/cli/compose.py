@@ -21,6 +21,7 @@ from rnnmuse.cli.files import (
     unmarked,
     write_piece,
 )
+from rnnmuse.cli.workers import Count, Scheduler, WorkerCount, only_with_count, run_batch
 
 if TYPE_CHECKING:
     from rnnmuse.music.piece import Piece
@@ -60,6 +61,7 @@ Picture = Annotated[Path | None, typer.Option(help="Write the piano roll too (.p
 @examples(
     "rnnmuse generate --model grooves --bars 4 --tempo 96",
     'rnnmuse generate --key "D minor" --chords "Dm Gm A Dm" --bars 4 --picture song.png',
+    "rnnmuse generate --model grooves --bars 2 --count 3 --out beats --workers 1",
 )
 @renamed(wav="--audio", roll="--picture")
 def generate(
@@ -89,16 +91,41 @@ def generate(
     force: Force = False,
     as_json: Json = False,
     no_provenance: NoProvenance = False,
+    count: Count = None,
+    scheduler: Scheduler = None,
+    workers: WorkerCount = None,
 ) -> None:
     """Write new music, from nothing or from a --prompt."""
     from rnnmuse.compose.muse import Settings
 
-    check_outputs(out, audio, picture)
+    only_with_count(count, scheduler, workers)
+    if count is None:
+        check_outputs(out, audio, picture)
+    elif audio is not None or picture is not None:
+        raise ValueError("count: makes MIDI files alone; leave --audio and --picture out")
+    elif count < 1:
+        raise ValueError(f"count: {count}; must be at least 1")
+    else:
+        seed = 1 if seed is None else seed
     seed = secrets.randbits(31) if seed is None else seed
     settings = Settings(
         temperature, top_p, seed, key, scale, chords, density, tempo, metre, players, low, high, polyphony,
         repeat, expression, ending, original,
     )  # fmt: skip
+    if count is not None:
+        from dataclasses import replace
+
+        from rnnmuse.compose.batch import Tune
+        from rnnmuse.models.bundle import find
+
+        folder, digest, marked = out or Path(f"{model}-batch"), find(model).digest, not unmarked(no_provenance)
+        whence = None if prompt is None else prompt.resolve()
+        works = [
+            Tune(f"{model}-{one}.mid", model, digest, bars, replace(settings, seed=one), whence, marked)
+            for one in ((seed + index) % 2**31 for index in range(count))
+        ]
+        run_batch(works, folder, scheduler, workers, force, as_json, () if whence is None else (whence,))
+        return
     if prompt is not None:
         _continue(prompt, model, bars, settings, out, audio, picture, False, force, as_json, no_provenance)
         return

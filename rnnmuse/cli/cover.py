@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnmuse.cli.command import App, Group, examples, renamed
-from rnnmuse.cli.files import NoProvenance, unmarked
+from rnnmuse.cli.files import Force, NoProvenance, unmarked
+from rnnmuse.cli.workers import Count, Scheduler, WorkerCount, only_with_count, run_batch
 
 if TYPE_CHECKING:
+    from rnnmuse.compose.batch import Work
     from rnnmuse.cover.picture import Design
 
 
@@ -46,6 +48,7 @@ Strength = Annotated[float, typer.Option(help="How much the music asks for, 0 to
 @examples(
     'rnnmuse cover song.mid --title "Night Trains" --artist "Anna K." --size 300',
     "rnnmuse cover draw --seed 4 --look riso --size 300 --out riso.png",
+    "rnnmuse cover draw --count 2 --size 300 --out covers --workers 1",
 )
 def draw(
     file: File = None,
@@ -72,8 +75,16 @@ def draw(
     place: Place = "auto",
     font: Font = None,
     no_provenance: NoProvenance = False,
+    count: Count = None,
+    scheduler: Scheduler = None,
+    workers: WorkerCount = None,
+    force: Force = False,
 ) -> None:
-    """Draw the cover of a piece, 3000 x 3000 px, with title and artist."""
+    """Draw the cover of a piece, 3000 x 3000 px, with title and artist.
+
+    With --count FILE may be a folder: the covers of its first pieces, then of the next seeds.
+    """
+    only_with_count(count, scheduler, workers)
     from rnnmuse.cover.composition import compose
     from rnnmuse.cover.picture import (
         ENDINGS,
@@ -99,10 +110,17 @@ def draw(
         raise ValueError(f"variations: {variations}; must be 1 to 64")
     if not 64 <= size <= 10_000:
         raise ValueError(f"size: {size}; must be 64 to 10000")
+    settings = {"mood": mood, "look": look, "palette": palette, "strength": strength, "title": title, "artist": artist,
+                "style": style, "layout": layout, "place": place, "font": font}  # fmt: skip
+    if count is not None:
+        if cells is not None or variations != 1 or names != ["square"]:
+            raise ValueError("count: draws one square cover a file; leave --grid, --variations and --formats out")
+        works, seen = _works(count, file, seed, model, size, settings, not unmarked(no_provenance))
+        run_batch(works, out or Path("out") / "covers", scheduler, workers, force, seen=seen)
+        return
     if out is not None:
         check_ending(out, ENDINGS if cells is not None else (*ENDINGS, *VECTORS))
-    design = _design(file, seed, mood=mood, look=look, palette=palette, strength=strength, title=title, artist=artist,
-                     style=style, layout=layout, place=place, font=font)  # fmt: skip
+    design = _design(file, seed, **settings)
     loaded = load_cover(model)
     plain = unmarked(no_provenance)
     path = out or Path("out") / f"{file.stem if file is not None else f'seed-{design.seed}'}-cover.jpg"
@@ -137,6 +155,36 @@ def draw(
                 print(f"{where}  {width} x {height}, seed {one.seed}{text}")
                 if warning:
                     print(warning)
+
+
+def _works(
+    count: int, file: Path | None, seed: int | None, model: str, size: int, settings: dict[str, Any], marked: bool
+) -> tuple[list[Work], list[Path]]:
+    """The covers of a batch, and what every worker must see for them."""
+    from rnnmuse.compose.batch import Picture
+    from rnnmuse.cover.picture import Design, check_seed
+    from rnnmuse.models.bundle import find
+    from rnnmuse.music.read import music_files
+
+    if count < 1:
+        raise ValueError(f"count: {count}; must be at least 1")
+    first = 1 if seed is None else seed
+    check_seed(first)
+    Design(first, **settings)  # checks them
+    pieces = [] if file is None else music_files(file.resolve())
+    if file is not None and not pieces:
+        raise ValueError(f"{file}: no music files in it")
+    digest, asked = find(model).digest, tuple(settings.items())
+    works: list[Work] = []
+    for index in range(count):
+        piece = pieces[index % len(pieces)] if pieces else None
+        own = (first + index // max(1, len(pieces))) % 2**31 if pieces else (first + index) % 2**31
+        stem = "seed" if piece is None or file is None else (
+            piece.relative_to(file.resolve()).with_suffix("").as_posix().replace("/", "-")
+            if file.is_dir() else piece.stem
+        )  # fmt: skip
+        works.append(Picture(f"{stem}-{own}.jpg", model, digest, own, size, asked, piece, marked))
+    return works, [] if file is None else [file]
 
 
 @app.command()

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnmuse.cli.command import Json, examples, progress, show_json
+from rnnmuse.cli.workers import Scheduler, WorkerCount
 
 if TYPE_CHECKING:
     from rnnmuse.train.stream.recipe import Recipe
-
-Scheduler = Annotated[
-    str | None,
-    typer.Option(help="A Dask cluster's scheduler, such as tcp://10.0.0.5:8786, or its scheduler file (scale extra)."),
-]
-WorkerCount = Annotated[
-    int | None, typer.Option("--workers", help="Processes of this machine; one for each core without.")
-]
 
 
 @examples("rnnmuse prepare my_midi_files --out prepared --workers 1")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -301,6 +302,7 @@ def write(image: Image.Image, path: Path, about: str = "", made: Made | None = N
     """
     check_ending(path)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + profile[36:]  # a date of its own
     held = io.BytesIO()
     if path.suffix.lower() == ".png":
         info = PngImagePlugin.PngInfo()
