@@ -10,9 +10,11 @@ import contextlib
 import os
 import shutil
 import tempfile
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rnnmuse.errors import RnnmuseError
 from rnnmuse.system import MACHINE
@@ -61,6 +63,37 @@ def folders() -> dict[str, Path]:
     return MACHINE.plugin_folders
 
 
+MOST = 256 << 20
+"""Bytes of a release's files, unpacked."""
+
+
+@contextlib.contextmanager
+def opened(source: Path | None) -> Iterator[Path | None]:
+    """The folder of a release, which may be a zip: then its files are unpacked for as long as they are needed.
+
+    PluginError for a file that is none, and for one whose names lead elsewhere or whose files are too large.
+    """
+    if source is None or source.is_dir():
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="rnnmuse-plugin-") as folder:
+        try:
+            with zipfile.ZipFile(source) as packed:
+                wanted = [one for one in packed.infolist() if PurePosixPath(one.filename).parts[:1] in _TOPS]
+                size = sum(one.file_size for one in wanted)
+                if size > MOST:
+                    raise PluginError(f"{source}: {size >> 20} MB unpacked; at most {MOST >> 20}")
+                if any(".." in PurePosixPath(one.filename).parts for one in wanted):
+                    raise PluginError(f"{source}: a file in it leads out of it")
+                packed.extractall(folder, wanted)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise PluginError(f"{source}: neither a release's folder nor its zip: {error}") from None
+        yield Path(folder)
+
+
+_TOPS = [(name,) for name in BUNDLES.values()]
+
+
 def built(source: Path | None = None) -> dict[str, Path]:
     """The plugin's files by format: in ``source``, a release's folder, else in the wheel or in ``out/plugin``.
 
@@ -77,7 +110,7 @@ def built(source: Path | None = None) -> dict[str, Path]:
         if found:
             return found
     raise PluginError(f"plugin: no {', '.join(BUNDLES.values())} in {' or '.join(map(str, places))}; build them with "
-                      "make plugin, or name a release's folder with --from")  # fmt: skip
+                      "make plugin, or name a release's folder or zip with --from")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,13 @@ def install(
     folder: Annotated[Path | None, typer.Option(help="Instead of where the host looks on this system.")] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ without asking.")] = False,
-    source: Annotated[Path | None, typer.Option("--from", help="A release's folder; for the plugin alone.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="A release's folder or zip, for the plugin.")] = None,
 ) -> None:
     """Copy a host's files to where the host looks for them."""
     host = hosts.find(name)
     if name == "plugin":
-        _install_plugin(source, folder, dry, force)
+        with plugin.opened(source) as release:
+            _install_plugin(release, folder, dry, force)
         if not dry:
             _say(host)
         return

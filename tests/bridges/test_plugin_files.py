@@ -1,5 +1,7 @@
 """The plugin's files are put where hosts look, and the plugin is told how rnnmuse is started."""
 
+import zipfile
+
 import pytest
 from typer.testing import CliRunner
 
@@ -37,6 +39,37 @@ def test_a_release_is_installed_once_and_never_overwritten_unasked(release, tmp_
     assert install("--from", release, "--folder", to, "--force").exit_code == 0
     assert (to / "clap" / "rnnmuse.clap").read_text() == "clap"
     assert not list(to.rglob(".*"))
+
+
+def test_a_releases_zip_is_installed_as_its_folder_is(release, tmp_path, monkeypatch):
+    monkeypatch.setattr(plugin, "data_folder", lambda: tmp_path / "data")
+    packed, to = tmp_path / "rnnmuse-plugin-linux.zip", tmp_path / "to"
+    with zipfile.ZipFile(packed, "w") as file:
+        for one in release.rglob("*"):
+            file.write(one, one.relative_to(release))
+        file.writestr("README.md", "how to")
+    assert install("--from", packed, "--folder", to).exit_code == 0
+    assert (to / "lv2" / "rnnmuse.lv2" / "manifest.ttl").read_text() == "rnnmuse.lv2/manifest.ttl"
+    assert (to / "clap" / "rnnmuse.clap").read_text() == "clap"
+    assert "the same already" in install("--from", packed, "--folder", to).output
+    assert "the same already" in install("--from", release, "--folder", to).output
+
+
+@pytest.mark.parametrize("name", ["rnnmuse.lv2/../../gone", "rnnmuse.lv2/../rnnmuse.clap"])
+def test_a_zip_that_leads_elsewhere_is_refused(tmp_path, name):
+    packed = tmp_path / "evil.zip"
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr(name, "x")
+    with pytest.raises(plugin.PluginError, match="leads out"), plugin.opened(packed):
+        pass
+    assert [one.name for one in tmp_path.iterdir()] == ["evil.zip"]
+
+
+def test_what_is_no_release_is_one_line(tmp_path):
+    (tmp_path / "notes.zip").write_text("no zip")
+    for name in ("notes.zip", "missing.zip"):
+        with pytest.raises(plugin.PluginError, match=name), plugin.opened(tmp_path / name):
+            pass
 
 
 def test_the_registration_has_one_word_a_line_and_starts_live(tmp_path):
