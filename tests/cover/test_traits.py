@@ -122,10 +122,11 @@ def test_the_notes_have_a_tone_of_their_own():
     assert tone(step=2.0)["brightness"] > tone(step=0.25)["brightness"] + 0.5
     narrow, wide = (
         Piece([Part(notes=[replace(n, pitch=60 + step * (i % 2)) for i, n in enumerate(tune().parts[0].notes)])])
-        for step in (1, 7)
+        for step in (2, 7)
     )
-    warmth = ATTRIBUTES.index("warmth")
-    assert tone_of(profile_of(wide), 1)[warmth] > tone_of(profile_of(narrow), 1)[warmth] + 0.5
+    tint = ATTRIBUTES.index("tint")
+    assert tone_of(profile_of(wide), 1)[tint] > tone_of(profile_of(narrow), 1)[tint] + 0.5
+    assert tone(step=1.0)["warmth"] > tone(step=0.5)["warmth"] + 0.5  # even eighths are cooler
     assert np.abs(tone_of(profile_of(wide), 1)).max() <= 1.5 * TONE
     assert not tone_of((), 1).any()
 
