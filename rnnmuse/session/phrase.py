@@ -138,6 +138,8 @@ class PhrasePlayer:
     """(Z,), the point that the pad's axes move from."""
     _random: Random = field(init=False)
     """Seeded by the parameter ``seed``."""
+    _varying: Random = field(init=False)
+    """Likewise, and drawn from by variations alone: what is played meanwhile does not change them."""
     _notes: list[tuple[int, Note]] = field(default_factory=list)
     """Notes of the phrase, in beats from its start, each with the phrase's sixteenth that it belongs to."""
     _stale: bool = True
@@ -173,7 +175,7 @@ class PhrasePlayer:
     def _take_up(self) -> None:
         """Begin with the model's first phrases."""
         self._bars = self._length()
-        self._random = Random(int(self.parameters["seed"]))
+        self._random, self._varying = Random(int(self.parameters["seed"])), Random(int(self.parameters["seed"]))
         space = self.model.space(self._bars)
         self.slots = {i + 1: np.array(p, np.float32) for i, p in enumerate(space.examples[:SLOTS])}
         self.point = self._anchor = self.slots[1].copy() if self.slots else np.zeros(space.size, np.float32)
@@ -266,6 +268,7 @@ class PhrasePlayer:
             raise
         if name == "seed":
             self._random.seed(value)
+            self._varying.seed(value)
         self._stale = self._moved = True
         return []
 
@@ -429,7 +432,7 @@ class PhrasePlayer:
 
     def _vary(self, amount: float) -> None:
         allowed = self._allowed()
-        self._put(varied_point(self.model, self.point, amount, self._random, self._context(), allowed, self._bars))
+        self._put(varied_point(self.model, self.point, amount, self._varying, self._context(), allowed, self._bars))
 
     def _average(self, *slots: int) -> None:
         chosen = slots or tuple(sorted(self.slots))

@@ -357,8 +357,20 @@ def test_vary_changes_more_by_a_larger_amount_and_0_1_changes_something(model):
     for amount in (0.0, 0.1, 0.3, 0.6, 1.0):
         player = PhrasePlayer(1, model)
         before = model.decode(player.point, player._context())
-        player._random.seed(5)
+        player.change("seed", 5, 0.0)
         player.move("vary", (amount,), 0.0)
         found.append(distance(before, model.decode(player.point, player._context())))
     assert found[0] == 0 < found[1]
     assert found == sorted(found)
+
+
+def test_a_seed_varies_to_the_same_phrase_whatever_is_played_meanwhile(beats):
+    found = []
+    for played in (0.0, 12.0):
+        player = PhrasePlayer(1, beats)
+        player.set_mode("free", 0.0)
+        player.change("seed", 5, 0.0)
+        Stage(player).run(played)
+        player.move("vary", (0.4,), played)
+        found.append(player.point)
+    np.testing.assert_allclose(*found, atol=1e-6)
