@@ -174,6 +174,12 @@ function space(player, names) {
     for (const [axisName, was] of held) if (was !== undefined) command(at(`axis/${axisName}`), was);
     look();
   };
+  const goTo = (word) => {
+    remember(player);
+    command(at(word));
+    look();
+    if (word === "capture") for (let slot = 1; slot <= SLOTS; slot++) setTimeout(ask1, 300 + 20 * slot, slot); // it is stored, too
+  };
   const back = h("button", { type: "button", onclick: () => travel(past, future, player), "aria-label": t("Back to the phrase before") }, "↶");
   const forward = h("button", { type: "button", onclick: () => travel(future, past, player), "aria-label": t("Forward again") }, "↷");
   const axes = h("div", { class: "grid" }, AXES.map((word) => {
@@ -213,10 +219,11 @@ function space(player, names) {
     h("div", { class: "panel" },
       h("div", { class: "row" }, labelled(t("across"), mapAcross), labelled(t("up"), mapUp)),
       h("h2", {}, t("Stored phrases")), slots,
-      h("div", { class: "row" }, store, button(row(`${L}/capture`), names, { title: t("Take what was just played") }), button(row(`${L}/average`), names, { title: t("Mean of all") })),
+      h("div", { class: "row" }, store, button(row(`${L}/capture`), names, { title: t("Take what was just played"), onclick: () => goTo("capture") }), button(row(`${L}/average`), names, { title: t("Mean of all"), onclick: () => goTo("average") })),
       h("div", { class: "row" }, labelled("A", pickA), labelled("B", pickB), h("div", { class: "grow" }, fader)),
       h("h2", {}, t("Variation")),
       h("div", { class: "row" }, h("button", { type: "button", class: "go", title: shownHelp(row(`${L}/vary`)), data: { to: at("vary") }, onclick: vary }, t("Vary")), h("div", { class: "grow" }, amount), back, forward),
+      control(row("/rnnmuse/player/{p}/param/seed"), names, { whose: `${t("player")} ${player}` }),
       axes));
 }
 
