@@ -1,6 +1,6 @@
 """How well the harmony layer does on lead sheets that it did not learn from.
 
-    python tests/evaluate_harmony.py FOLDER [--count 50]
+    python tests/evaluate_harmony.py FOLDER [--count 50] [--editions OTHER]
 
 FOLDER holds OpenEWLD's lead sheets; those held out are chosen as in `rnnmuse.train.harmony`. Each melody is played to
 the layer note by note, as a performer would, and `harmonise` plays beneath it. Prints JSON:
@@ -10,6 +10,9 @@ the layer note by note, as a performer would, and `harmonise` plays beneath it. 
 - agreement by half bars: ``exact`` the sheet's root and triad, ``two_tones`` at least two tones of its triad in common,
   ``function`` the same of tonic, subdominant and dominant; online (decided with the first note of a half bar), with
   look-ahead, and where the sheet's chords are played too;
+- ``melody_heard``: the share of each chord's half bar in which the melody has a tone of it, ours and the sheet's;
+- ``ceiling``: how often chords agree where the melody is the same: of two passages of one sheet (half a bar, a whole
+  one), and of half bars in passages of two bars that a sheet shares with a tune of another collection, ``--editions``;
 - ``slash_bass``: of the sheet's slash chords, given as a chart, those whose named bass is the lowest note;
 - keys: exact, and exact, a fifth away or relative.
 """
@@ -17,6 +20,7 @@ the layer note by note, as a performer would, and `harmonise` plays beneath it. 
 import argparse
 import json
 import time
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -24,14 +28,16 @@ from statistics import median
 import numpy as np
 
 from rnnmuse.clock import PPQ, Metre
+from rnnmuse.errors import RnnmuseError
 from rnnmuse.music.harmony import block_chords
-from rnnmuse.music.piece import Part, Piece
+from rnnmuse.music.piece import Key, Part, Piece
+from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.theory import parse_chord
 from rnnmuse.play.harmony import EARLY, Harmony, follow
 from rnnmuse.play.voicing import voiced, whole
 from rnnmuse.session.beneath import Beneath
 from rnnmuse.session.messages import NoteOff, NoteOn
-from rnnmuse.train.harmony import QUALITY, lead_sheets
+from rnnmuse.train.harmony import QUALITY, lead_sheets, sheet_of
 
 TRIAD = {0: (0, 4, 7), 1: (0, 3, 7), 2: (0, 4, 7), 3: (0, 3, 7), 4: (0, 3, 6)}
 
@@ -58,10 +64,59 @@ def compare(pairs):
     count = len(known)
     triad = {0: 0, 1: 1, 2: 0, 3: 1, 4: 2}
     return {
+        "half_bars": count,
+        "shared_tones": round(sum(len(tones(a) & tones(b)) for a, b, _ in known) / 3 / count, 3),
         "exact": round(sum(a // 5 == b // 5 and triad[a % 5] == triad[b % 5] for a, b, _ in known) / count, 3),
         "two_tones": round(sum(len(tones(a) & tones(b)) >= 2 for a, b, _ in known) / count, 3),
         "function": round(sum(function(a, key) == function(b, key) for a, b, key in known) / count, 3),
     }
+
+
+def fits(pairs):
+    """The share of the melody's beats that are tones of the triads, and of half bars whose first notes all are."""
+    beats, first = [], []
+    for segment, one in pairs:
+        if one < 0 or not segment.heard.sum():
+            continue
+        own = sorted(tones(one))
+        beats.append((segment.heard[:, own].sum(), segment.heard.sum()))
+        if segment.heard[0].sum():
+            first.append(segment.heard[0][own].sum() == segment.heard[0].sum())
+    inside, whole_ = np.array(beats).sum(0)
+    return {"beats": round(float(inside / whole_), 3), "first_notes": round(float(np.mean(first)), 3)}
+
+
+def degree_of(sheet):
+    return [-1 if one < 0 else (one // 5 - sheet.key.tonic) % 12 * 5 + one % 5 for one in sheet.labels.tolist()]
+
+
+def passages(sheet, length):
+    """Runs of half bars by what the melody has in them, above the tonic; those that say little are left out."""
+    rows = [tuple((np.roll(s.heard, -sheet.key.tonic, axis=1).sum(0) > 0.2).astype(int)) for s in sheet.segments]
+    for at in range(len(rows) - length + 1):
+        run = tuple(rows[at : at + length])
+        if sum(map(sum, run)) >= 2 * length and len(set(run)) >= 0.7 * length:
+            yield (sheet.key.minor, sheet.segments[at].within, run), at
+
+
+def ceiling(sheets, others, length):
+    """Agreement of chords in their keys where the melody of so many half bars is the same, in ``others``, or in the
+    sheet itself without them."""
+    pairs = set()
+    index = defaultdict(list)
+    for number, sheet in enumerate(others or sheets):
+        for run, at in passages(sheet, length):
+            index[run].append((number, at))
+    for number, sheet in enumerate(sheets):
+        for run, at in passages(sheet, length):
+            for other, place in index[run]:
+                if others or (other == number and place < at):
+                    pairs |= {(number, at + i, other, place + i) for i in range(length)}
+    found = [
+        (degree_of(sheets[a])[i], degree_of((others or sheets)[b])[j], Key(0.0, 0, sheets[a].key.minor))
+        for a, i, b, j in sorted(pairs)
+    ]
+    return compare(found) if found else None
 
 
 def metre_of(piece):
@@ -109,9 +164,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--editions", type=Path, help="tunes with chords, a file each, of another collection")
     asked = parser.parse_args()
-    _, sheets = lead_sheets(asked.folder)
-    sheets = sheets[: asked.count]
+    training, held_out = lead_sheets(asked.folder)
+    sheets = held_out[: asked.count]
+    others = []
+    for path in music_files(asked.editions) if asked.editions else ():
+        try:
+            others.append(sheet_of(path.name, read_music(path)))
+        except (RnnmuseError, ValueError):
+            continue
+    others = [sheet for sheet in others if sheet is not None]
+    heard_online, heard_ahead, heard_sheet = [], [], []
     online, ahead, full, seconds = [], [], [], []
     changes, theirs, strong, struck, outer = [], [], [], [], []
     keys, keys_full, keys_online, slash = [], [], [], []
@@ -125,6 +189,9 @@ def main() -> None:
             got = decisions.get(round(start, 3))
             if got:
                 online.append((label(got), wanted, sheet.key))
+        for start, segment, wanted in zip(sheet.starts, sheet.segments, sheet.labels.tolist(), strict=True):
+            heard_sheet.append((segment, wanted))
+            heard_online.append((segment, label(decisions.get(round(start, 3)) or "N.C.")))
         chords = [chord for _, _, _, chord in onsets]
         changes.append(sum(a != b for a, b in pairwise(chords)) / bars)
         theirs.append(sum(a != b for a, b in pairwise([c.text for c in piece.chords])) / bars)
@@ -147,6 +214,7 @@ def main() -> None:
         found = follow(melody)
         for one, wanted in zip(found, sheet.labels.tolist(), strict=False):
             ahead.append((label(one.chord), wanted, sheet.key))
+        heard_ahead += [(segment, label(one.chord)) for segment, one in zip(sheet.segments, found, strict=False)]
         held = [one.key for one in found]
         keys.append((max(held, key=held.count), sheet.key))
         both = Piece(
@@ -186,6 +254,16 @@ def main() -> None:
                 "agreement_online": compare(online),
                 "agreement_ahead": compare(ahead),
                 "agreement_chords_heard": compare(full),
+                "melody_heard": {
+                    "sheet": fits(heard_sheet),
+                    "online": fits(heard_online),
+                    "ahead": fits(heard_ahead),
+                },
+                "ceiling": {
+                    "half_bar_of_the_sheet": ceiling([*sheets, *training], [], 1),
+                    "bar_of_the_sheet": ceiling([*sheets, *training], [], 2),
+                    "two_bars_of_another_edition": ceiling([*sheets, *training], others, 4) if others else None,
+                },
                 "always_the_tonic": compare([(k.tonic * 5 + int(k.minor), b, k) for _, b, k in ahead]),
                 "slash_bass": [round(float(np.mean(slash)), 3), len(slash)],
                 "keys_melody": right(keys),

@@ -169,6 +169,34 @@ def reaction() -> None:
             print(f"{mode}, note in to note out: {shares(answers)}")
 
 
+def chords() -> None:
+    """`harmonise`, live: a note of a melody to the first and to the last note of the chord beneath it."""
+    with live("--mode", "harmonise") as made:
+        made.send("/rnnmuse/transport/tempo", 240)
+        made.send("/rnnmuse/transport/play")
+        tune = (60, 64, 67, 65, 69, 65, 67, 71, 74, 72, 64, 62, 65, 62, 67, 71)
+        firsts, lasts, turns = [], [], 600 // SHARE
+        for turn in range(turns):
+            time.sleep(0.45 + 0.013 * (turn % 10))  # a half bar lasts half a second
+            with suppress(TimeoutError):
+                while True:
+                    made.wait(lambda m: False, 0.001)
+            began = time.perf_counter()
+            made.send("/rnnmuse/player/1/note", tune[turn % len(tune)], 90, 1.5)
+            try:
+                made.note(0.15)
+            except TimeoutError:  # the chord that sounds goes on
+                continue
+            firsts.append(1000 * (time.perf_counter() - began))
+            last = began
+            with suppress(TimeoutError):
+                while True:
+                    made.note(0.03)
+                    last = time.perf_counter()
+            lasts.append(1000 * (last - began))
+        print(f"harmonise, note in to chord out: {shares(firsts)}, to its last note: {shares(lasts)}; of {turns} notes")
+
+
 def _echo() -> None:
     """The other end of a bare echo, as a process of its own: python-osc's reading, our writing."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -377,7 +405,7 @@ if __name__ == "__main__":
     from soak_hostile import beside, flood, hostile, triggers
     from soak_kills import engines, ports, signals
 
-    measured = (start, reaction, idle, timing, cover, eight, attacks, sclang, signals, engines, ports)
+    measured = (start, reaction, chords, idle, timing, cover, eight, attacks, sclang, signals, engines, ports)
     parts = {f.__name__: f for f in (*measured, triggers, hostile, flood, beside, band, day)}
     if sys.argv[1:] == ["_echo"]:
         _echo()
