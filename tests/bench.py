@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
@@ -60,14 +60,17 @@ def imports() -> None:
     print(f"generate --bars 8       {whole:6.2f} s from process start to written file")
 
 
-def events(name: str, count: int = 3000) -> None:
-    """Every head, sampling and masks, one event at a time."""
+def events(name: str = "lieder", count: int = 3000) -> None:
+    """Every head, sampling and masks, one event at a time, with a full memory."""
     model = load(name).model
     drums = all(part.drum for part in model.parts)
     rules = Rules(
         Constraints(scale=None if drums else SCALE, polyphony=6, rest=4.0), Piece(), model.drums, len(model.parts)
     )
     player = Player(model, Frame(Piece()), rules, Random(1))
+    while player.state.slots < model.slots:
+        if player.next(player.grid, 10**9) is None:
+            raise SystemExit(f"{name}: fell silent")
     seconds = []
     for _ in range(count):
         began = time.perf_counter()
@@ -77,7 +80,8 @@ def events(name: str, count: int = 3000) -> None:
     seconds.sort()
     median, late = seconds[count // 2], seconds[int(count * 0.99)]
     rate = count / sum(seconds)
-    print(f"one event of {name:<11}{1000 * median:6.2f} ms median, p99 {late / median:.1f} x, {rate:,.0f} events/s")
+    print(f"one event of {name:<11}with {model.slots:,} slots {1000 * median:6.2f} ms median, "
+          f"p99 {late / median:.1f} x, {rate:,.0f} events/s")  # fmt: skip
 
 
 def originality(name: str, count: int = 3000) -> None:
@@ -179,7 +183,10 @@ def long_run(name: str = "lieder", count: int = 100_000) -> None:
 
 
 def recall(name: str = "lieder", events: int = 64, runs: int = 200) -> None:
-    """Going back by 64 events that did not sound and playing on: the restore and the copy that the next slot needs."""
+    """Going back by 64 events that did not sound and playing on: the restore and the copy that the next slot needs.
+
+    Processor time.
+    """
     model = load(name).model
     player = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(3))
     for _ in range(model.slots + 500):
@@ -188,14 +195,14 @@ def recall(name: str = "lieder", events: int = 64, runs: int = 200) -> None:
     for _ in range(runs):
         saved = player.save()
         for _ in range(events):
-            began = time.perf_counter()
+            began = time.thread_time()
             player.next(player.grid, 10**9)
-            on.append(time.perf_counter() - began)
-        began = time.perf_counter()
+            on.append(time.thread_time() - began)
+        began = time.thread_time()
         player.restore(saved)
         player.next(player.grid, 10**9)
         player.next(player.grid, 10**9)  # takes the first slot that differs
-        back.append(time.perf_counter() - began)
+        back.append(time.thread_time() - began)
     back.sort()
     extra = statistics.median(back) - 2 * statistics.median(on)
     print(f"recall of {events} events      {1000 * extra:6.2f} ms median over the two events that follow, worst "
@@ -262,26 +269,35 @@ def batches(name: str = "lieder", sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64
 
 
 def limit(name: str = "lieder", count: int = 1000) -> None:
-    """An event beside a copy of the bytes that it reads: its int8 weights, keys, values and heads."""
+    """A step of the trunk, and an event, each beside a copy of the bytes that it reads.
+
+    The step reads its weights; the event those, what the reads say with theirs, keys, values and heads.
+    """
     model = load(name).model
-    player = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(4))
-    for _ in range(model.slots + 100):
-        player.next(player.grid, 10**9)
+    player = full(model, 4)
     held = player.state.memory.slots(player.state.slots)
     arrays = [held.keys, held.values, *(weight for weight, _ in model.heads)]
-    graphs = [find(name).folder / file for file in ("step.onnx", *READS)]
-    size = sum(path.stat().st_size for path in graphs if path.exists()) + sum(array.nbytes for array in arrays)
+    step, *reads = (
+        path.stat().st_size for file in ("step.onnx", *READS) if (path := find(name).folder / file).exists()
+    )
+    size = step + sum(reads) + sum(array.nbytes for array in arrays)
     source, target = np.ones(size, np.uint8), np.empty(size, np.uint8)
-    event, copy = [], []
+    bound, taken = model._bound, []
     for _ in range(count):
-        began = time.perf_counter()
+        times = [time.thread_time()]
+        bound()
+        times.append(time.thread_time())
+        np.copyto(target[:step], source[:step])
+        times.append(time.thread_time())
         player.next(player.grid, 10**9)
-        middle = time.perf_counter()
+        times.append(time.thread_time())
         np.copyto(target, source)
-        copy.append(time.perf_counter() - middle)
-        event.append(middle - began)
-    times = statistics.median(event) / statistics.median(copy)
-    print(f"an event of {name} costs {times:.1f} x a copy of the {size / 1e6:.1f} MB that it reads")
+        times.append(time.thread_time())
+        taken.append([after - before for before, after in pairwise(times)])
+    alone, weights, event, whole = (statistics.median(row[i] for row in taken) for i in range(4))
+    print(f"a step of {name} costs {alone / weights:.1f} x a copy of the {step / 1e6:.2f} MB of its weights "
+          f"({1e6 * alone:.0f} and {1e6 * weights:.0f} us)")  # fmt: skip
+    print(f"an event of {name} costs {event / whole:.1f} x a copy of the {size / 1e6:.1f} MB that it reads")
 
 
 def phrases(name: str, count: int = 200) -> None:
@@ -341,7 +357,7 @@ def pad(name: str, moves: int = 200) -> None:
           f"{1000 * seconds[int(moves * 0.99)]:.2f} ms")  # fmt: skip
 
 
-if __name__ == "__main__":
+def everything() -> None:
     imports()
     for name, bundle in bundles().items():
         match bundle.about["kind"]:
@@ -357,4 +373,20 @@ if __name__ == "__main__":
     first_chunk()
     limit()
     recall()
+    batches()
     long_run()
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "imports": imports, "events": events, "limit": limit, "recall": recall, "batches": batches, "long_run": long_run,
+    "first_chunk": first_chunk,
+}  # fmt: skip
+"""What can be asked for alone, by name."""
+
+if __name__ == "__main__":
+    for part in sys.argv[1:]:
+        if part not in PARTS:
+            raise SystemExit(f"{part}: not one of {', '.join(PARTS)}")
+        PARTS[part]()
+    if not sys.argv[1:]:
+        everything()
