@@ -1,8 +1,8 @@
 """What the partner and the band do, measured: `python tests/evaluate_partner.py PART… --tunes FOLDER`.
 Not a test.
 
-Parts: riffs, ways, vary, groove, taps, fill, answer, accompany, memory, band, area. Each prints its figures in a line
-or two.
+Parts: riffs, ways, vary, groove, taps, fill, answer, accompany, foretold, memory, band, area. Each prints its figures
+in a line or two.
 Tunes are scores with chords. The tunes that a model learned from are left out with ``--names``, a file with a name a
 line.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,14 +42,16 @@ from rnnmuse.music.phrases import ONSET, Grid
 from rnnmuse.music.piece import Part, Piece, Tempo
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
+from rnnmuse.play.recollection import Recollection
 from rnnmuse.protocol import STYLES
 from rnnmuse.session import messages as m
 from rnnmuse.session.lineup import CHARTS, SEATS
 from rnnmuse.session.messages import NoteOff, NoteOn, Recall
 from rnnmuse.session.phrase import PhrasePlayer
 from rnnmuse.testing import StageClient, shared_model
-from rnnmuse.train.corpus import load_corpus, prepared
+from rnnmuse.train.corpus import load_corpus
 from rnnmuse.train.recipe import read_recipe
+from rnnmuse.train.shards import prepared
 from rnnmuse.train.stream.features import features
 from rnnmuse.train.stream.recipe import Recipe
 
@@ -475,6 +478,39 @@ def accompany(options: argparse.Namespace) -> None:
         f"{100 * np.mean(kept):.0f} % of bars, in key {100 * np.mean(key):.1f} %, on the beat in the "
         f"sheet's chord {100 * np.mean(agree):.0f} %"
     )
+
+
+@part
+def foretold(options: argparse.Namespace) -> None:
+    """Riffs of two bars, each played four times: how many notes of the fifth are the likeliest, by what was remembered
+    alone; then what a look-up takes after an hour of playing, and how large the memory is."""
+    random, right, whole = Random(5), 0, 0
+    for _ in range(100):
+        scale = [60 + random.choice((0, 2, 5, 7)) + step for step in (0, 2, 4, 5, 7, 9, 11, 12)]
+        starts = sorted(random.sample(range(16), random.randint(5, 10)))
+        riff = [(at / 2, random.choice(scale)) for at in starts]
+        known, line = Recollection(), [pitch for _, pitch in riff] * 5
+        for turn in range(4):
+            for at, pitch in riff:
+                known.hear(8 * turn + at, pitch)
+        for index in range(4 * len(riff), 5 * len(riff)):
+            expected = known.expect(line[:index])
+            right += expected is not None and int(expected.argmax()) == line[index]
+            whole += 1
+    print(f"foretold: {right} of {whole} notes of the fifth turn ({100 * right / whole:.1f} %)")
+    known, line, beat, sizes = Recollection(), [60], 0.0, []
+    for minute in range(60):
+        for _ in range(240):
+            line.append(max(48, min(84, line[-1] + random.choice((-4, -2, -1, 1, 2, 3)))))
+            beat += 0.5
+            known.hear(beat, line[-1])
+        if minute % 20 == 19:
+            sizes.append(len(known._table))
+    begun = time.process_time()
+    for index in range(1000):
+        known.expect(line[-index - 6 : len(line) - index])
+    took = time.process_time() - begun
+    print(f"foretold: a look-up {took:.3f} ms of processor time after an hour; contexts after 20, 40, 60 min {sizes}")
 
 
 @part
