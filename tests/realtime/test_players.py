@@ -1,11 +1,13 @@
 """The channels and programs of the players' parts."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnmuse.realtime.players import DRUMS, Players
 from rnnmuse.session.messages import PartInfo
 from rnnmuse.session.seat import PartSetting, Seat
+from rnnmuse.testing import StageClient
 
 BAND = (PartInfo("piano", 0), PartInfo("bass", 33), PartInfo("drums", 0, True), PartInfo("strings", 48))
 
@@ -116,3 +118,29 @@ def test_who_listens_to_whom():
     assert list(made.listeners(-4)) == [3]
     assert list(made.listeners(3)) == [2]
     assert list(made.listeners(-9)) == [3, 9], "a player that nobody has addressed yet"
+
+
+# -- changes of model that overtake each other ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("silenced", ["/rnnmuse/transport/panic", "/rnnmuse/player/1/stop", "/rnnmuse/player/1/reset"])
+@pytest.mark.parametrize("waits", ["loading", "for its line"])
+@pytest.mark.parametrize(("later", "holds"), [("leadsheet", "leadsheet"), ("nobody", "grooves"), ("", "grooves")])
+def test_the_model_asked_for_last_holds_though_the_player_falls_silent_between(silenced, waits, later, holds):
+    stage = StageClient()
+    stage.send("/rnnmuse/transport/play")
+    stage.send("/rnnmuse/player/1/start")
+    stage.run(0.3)
+    for model in ("leadsheet", "phrases", "grooves"):
+        stage.send("/rnnmuse/player/1/model", model)
+    if waits == "for its line":
+        stage.settle()
+        assert stage.stage.players.model(1) == "lieder"
+    stage.send(silenced)
+    if later:
+        stage.send("/rnnmuse/player/1/model", later)
+    stage.run(3.0)
+    assert stage.ask("/rnnmuse/player/1/model") == (holds,)
+    assert stage.engine.engine.players[1].model.name == holds
+    assert not stage.hung()
+    stage.close()

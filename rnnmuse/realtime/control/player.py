@@ -38,6 +38,8 @@ class PlayerControl:
         self.chord_note: Callable[[int, int, int], bool] = lambda channel, pitch, velocity: False
         self._held: dict[int, set[int]] = {}
         self._silenced: set[int] = set()
+        self._awaited: dict[int, list[Callable[[], None]]] = {}
+        """Changes of model that are loaded, or wait for their bar line, the oldest first."""
         self._jobs = 0
 
     # -- notes in -------------------------------------------------------------------------------------------
@@ -232,8 +234,10 @@ class PlayerControl:
     def model(self, call: Call, model: str) -> None:
         """Change the model at once; of a player that plays, load it first and change at the next bar line."""
         player, key = call.player, ("model", call.player)
+        awaited = self._awaited.setdefault(player, [])
 
         def change() -> None:
+            over(change)
             self._commands.cancel(key)
             self._tickets.request(
                 (*key, object()),  # each has its own answer
@@ -242,8 +246,15 @@ class PlayerControl:
                 refused,
             )
 
+        def over(change: Callable[[], None]) -> None:
+            if change in awaited:
+                del awaited[: awaited.index(change) + 1]  # with those that it takes the place of
+
         def loaded() -> None:
+            if change not in awaited:
+                return  # done, or replaced
             if self._plays(player):
+                del awaited[: awaited.index(change)]
                 self._commands.at_line("bar", self._transport.now(), change, PPQ // 2, key)
                 self._transport.scheduler.wake()
             else:
@@ -257,9 +268,19 @@ class PlayerControl:
             call.fail("value", text)
             self.changed(f"/rnnmuse/player/{player}/model")
 
+        def not_loaded(text: str) -> None:
+            if change in awaited:
+                awaited.remove(change)
+            refused(text)
+
         if self._plays(player):
-            self._tickets.request((*key, object()), lambda ticket: m.LoadModel(ticket, player, model), loaded, refused)
+            awaited.append(change)
+            self._tickets.request(
+                (*key, object()), lambda ticket: m.LoadModel(ticket, player, model), loaded, not_loaded
+            )
         else:  # in order: what the player is asked to play after it is played by this model
+            for earlier in list(awaited):  # asked for while it played: they do not come after this one
+                earlier()
             change()
 
     def get_model(self, call: Call) -> None:
