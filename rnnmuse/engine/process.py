@@ -46,6 +46,10 @@ DEFAULT_MODEL = "lieder"
 AT_ONCE = 64
 """Messages that are taken at most before the players play on."""
 
+SIGN = 0.1
+"""Seconds after which the stage is told of the messages that were taken: an engine that is busy, or gets little of the
+processor, is not to be taken for one that hangs."""
+
 SLOW, MOST_HEARD = 0.005, 8
 """After a note heard the players play on, so that its answer leaves; where that took longer than ``SLOW`` seconds the
 last time, only after this number of notes, so that messages do not pile up behind the players."""
@@ -547,6 +551,7 @@ def serve(engine: Server, connection: Connection) -> None:
         connection.send(m.Mistake(0, str(error)))
     connection.send(m.Ready())
     gc.freeze()  # no collection walks through what is loaded in the middle of an answer
+    gc.enable()
     while True:
         began = time.perf_counter()
         busy = engine.advance()
@@ -554,14 +559,19 @@ def serve(engine: Server, connection: Connection) -> None:
         timeout = 0.0 if busy else engine.wait()
         if not busy and (timeout is None or timeout > 0.001):
             engine.prepare()
-        handled = heard = 0
+        handled = told = heard = 0
+        since = 0.0
         while handled < AT_ONCE and heard < most and connection.poll(timeout):
             message = connection.recv()
             if isinstance(message, m.Bye):
                 return
+            since = since or time.perf_counter()
             engine.take(message)
             handled += 1
             heard += isinstance(message.message if isinstance(message, m.InSession) else message, m.Hear)
             timeout = 0.0
-        if handled:
-            connection.send(m.Handled(handled))
+            if time.perf_counter() - since > SIGN:
+                connection.send(m.Handled(handled - told))
+                told, since = handled, time.perf_counter()
+        if handled > told:
+            connection.send(m.Handled(handled - told))
