@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+from rnnmuse.protocol import ProtocolError
 from rnnmuse.session.messages import ToEngine
 
 MessageOf = Callable[[int], ToEngine]
@@ -12,6 +13,9 @@ MessageOf = Callable[[int], ToEngine]
 
 MOST_OPEN = 65
 """Open tickets of one key: those that are on their way, and the newest, which waits."""
+
+MOST_WAITING = 1024
+"""Questions that wait for changes to be decided."""
 
 MOST_REPLACED = 4
 """Replaced changes that are tried again, the last first, when the one in their place is refused."""
@@ -48,6 +52,8 @@ class Tickets:
     """Key by ticket."""
     _settled: dict[Hashable, list[Callable[[], None]]] = field(default_factory=dict)
     """What is called once no change of a key is open."""
+    _waiting: int = 0
+    """Number of them all."""
     _number: int = 0
     """The last ticket."""
 
@@ -85,9 +91,12 @@ class Tickets:
         return self._open[key][-1].ticket if key in self._open else 0
 
     def when_settled(self, key: Hashable, act: Callable[[], None]) -> None:
-        """Call ``act`` once no change of this key is open; at once if none is."""
+        """Call ``act`` once no change of this key is open; at once if none is.
+
+        ProtocolError ("limit") where MOST_WAITING wait already.
+        """
         if key in self._open:
-            self._settled.setdefault(key, []).append(act)
+            self._wait(key, act)
         else:
             act()
 
@@ -97,7 +106,13 @@ class Tickets:
         if newest is None:
             act()
         else:
-            self._settled.setdefault(newest, []).append(lambda: self.when_all_settled(prefix, act))
+            self._wait(newest, lambda: self.when_all_settled(prefix, act))
+
+    def _wait(self, key: Hashable, act: Callable[[], None]) -> None:
+        if self._waiting >= MOST_WAITING:
+            raise ProtocolError("limit", f"the engine is busy; {MOST_WAITING} questions wait for their answer already")
+        self._waiting += 1
+        self._settled.setdefault(key, []).append(act)
 
     def accepted(self, ticket: int) -> None:
         """The engine accepted a change."""
@@ -168,7 +183,9 @@ class Tickets:
 
     def _settle(self, key: Hashable) -> None:
         if key not in self._open:  # what was done last may have asked for another change
-            for act in self._settled.pop(key, []):
+            acts = self._settled.pop(key, [])
+            self._waiting -= len(acts)
+            for act in acts:
                 act()
 
     def _forget(self, entry: _Open) -> None:

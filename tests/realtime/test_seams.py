@@ -760,9 +760,10 @@ def test_an_output_goes_with_its_last_subscriber_and_the_engine_knows(stage):
 def test_a_look_ahead_does_not_end_notes_early_elsewhere(stage):
     """The end of an answer is planned for every output; each ends its notes at its own time."""
     stage.send("/rnnmuse/subscribe", 60, 1.0, client=OTHER)
+    stage.send(f"{P1}/param/density", 6.0)
     stage.send(f"{T}/play")
-    stage.send(f"{P1}/generate", 4, 2)
-    stage.run(5.0)
+    stage.send(f"{P1}/generate", 8, 2)
+    stage.run(7.0)
     ahead = [note.arguments for note in stage.received("/rnnmuse/out/1/note", OTHER)]
     plain = [note.arguments for note in stage.received("/rnnmuse/out/1/note")]
     assert len(plain) > 8
@@ -975,3 +976,57 @@ def test_a_fault_is_found_whoever_is_told_of_it(stage, monkeypatch):
     stage.send("/rnnmuse/stats")
     assert not stage.errors()
     assert [error[:2] for error in stage.faults()] == [("/rnnmuse/stats", "internal")]
+
+
+def test_getters_that_a_frozen_engine_leaves_open_are_bounded_and_watchers_hear_of_the_value(stage):
+    stage.send("/rnnmuse/watch", 3600)
+    stage.freeze_engine()
+    stage.send("/rnnmuse/player/1/param/density", 3.0)
+    for _ in range(3000):
+        stage.send("/rnnmuse/player/1/param/density")
+    refused = [error for error in stage.errors() if error[1] == "limit"]
+    assert 1900 < len(refused) < 2100
+    stage.run(0.5)  # a round of the watchers' finds no room
+    stage.engine.frozen = False
+    stage.run(0.5)
+    answers = [message.arguments for message in stage.received("/rnnmuse/player/1/param/density")]
+    assert set(answers) == {(3.0,)}
+    assert len(answers) == 3000 - len(refused) + 1  # and what the watcher is told
+    assert not stage.faults()
+
+
+def test_a_busy_engine_says_that_it_lives_while_it_takes_many_messages(monkeypatch):
+    from rnnmuse.engine import process
+
+    clock, sent = [0.0], []
+    monkeypatch.setattr(process.time, "perf_counter", lambda: clock[0])
+    waiting = [m.Ping() for _ in range(100)]
+
+    class Pipe:
+        def poll(self, timeout):
+            return bool(waiting)
+
+        def recv(self):
+            return waiting.pop(0)
+
+        def send(self, message):
+            sent.append((clock[0], message))
+
+    class Busy:
+        default = "lieder"
+
+        def model(self, name):
+            return None
+
+        def advance(self):
+            if not waiting:
+                waiting.append(m.Bye())
+            return True
+
+        def take(self, message):
+            clock[0] += 0.08
+
+    process.serve(Busy(), Pipe())
+    times = [time for time, message in sent if isinstance(message, m.Handled)]
+    assert sum(message.count for _, message in sent if isinstance(message, m.Handled)) == 100
+    assert max(b - a for a, b in zip([0.0, *times], times, strict=False)) < 0.25

@@ -1,10 +1,12 @@
 """Changes on their way to the engine: what is confirmed, refused, replaced and asked again."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnmuse.protocol import ProtocolError
 from rnnmuse.realtime.outgoing import Outgoing
-from rnnmuse.realtime.tickets import MOST_OPEN, Tickets
+from rnnmuse.realtime.tickets import MOST_OPEN, MOST_WAITING, Tickets
 from rnnmuse.session import messages as m
 
 
@@ -185,3 +187,21 @@ def test_what_a_refused_change_replaced_in_the_queue_holds():
     assert side.held == {1: "free"}
     assert side.said == [(1, "no shout"), (1, "no sing"), (1, "free")]
     assert not side.tickets.is_open(("mode", 1))
+
+
+def test_questions_that_wait_are_bounded_and_all_are_answered():
+    tickets, answered, sent = Tickets(lambda message: True), [], []
+    for player in (1, 2):
+        tickets.request(("mode", player), lambda ticket: sent.append(ticket) or m.Ping())
+    for number in range(MOST_WAITING - 1):
+        tickets.when_settled(("mode", 1), lambda number=number: answered.append(number))
+    tickets.when_all_settled(("mode",), lambda: answered.append("all"))
+    for _ in range(3):
+        with pytest.raises(ProtocolError, match="the engine is busy"):
+            tickets.when_settled(("mode", 2), lambda: answered.append("never"))
+    for ticket in sent:
+        tickets.accepted(ticket)
+    assert sorted(answered, key=str) == sorted([*range(MOST_WAITING - 1), "all"], key=str)
+    tickets.request(("mode", 1), lambda ticket: sent.append(ticket) or m.Ping())
+    for _ in range(MOST_WAITING):  # there is room again
+        tickets.when_settled(("mode", 1), lambda: None)

@@ -120,9 +120,13 @@ class WatchControl:
             del self._changed[address]
             self._asked.add(address)
             entry = self._addresses()[address]
-            self._getters()[entry.row.handler](
-                Call(address, Client("", 0), entry.player, entry.word, self._tell, _ignore)
-            )
+            try:
+                self._getters()[entry.row.handler](
+                    Call(address, Client("", 0), entry.player, entry.word, self._tell, _ignore)
+                )
+            except ProtocolError:  # too many wait for the engine: it is asked again
+                self._asked.discard(address)
+                self._changed[address] = None
         if any(one not in self._asked for one in self._changed):
             self._wait()
 
