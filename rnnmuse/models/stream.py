@@ -52,7 +52,7 @@ LEAST = np.float32(1e-8)
 FEWEST = 1e-20
 OUTPUTS, SAID = ("new_state", "heads"), ("said",)
 BLOCK = 16  # states whose scores are computed together: they stay in the cache
-PLACES = 512  # places in bar, key, chord and plan whose part of the heads is kept
+PLACES = 512  # places in bar, key, chord and plan whose part of the heads is kept, and times, kinds and parts of read 2
 TABLES = 64  # tables of the lag bias that are kept
 
 
@@ -311,6 +311,7 @@ class StreamModel:
         asked = [w[f"asked.{i}.weight"] for i in range(4)]
         self._asked_offsets = np.cumsum([0] + [len(table) for table in asked])[:-1].tolist()
         self._asked = np.concatenate(asked) / np.float32(key**0.5)
+        self._asking: dict[tuple[int, ...], Floats] = {}
         values = [w[f"values.{i}.weight"] for i in range(count + 1)]
         self._value_offsets = np.cumsum([0] + [len(table) for table in values])[:-1].tolist()
         self._values = np.concatenate(values)
@@ -527,8 +528,13 @@ class StreamModel:
 
     def asking(self, chosen: Sequence[int]) -> Floats:
         """What the chosen beats, sub, kind and part add to the query of read 2, (R x K,)."""
-        rows = [at + value for at, value in zip(self._asked_offsets, chosen[:4], strict=True)]
-        out: Floats = np.add.reduce(self._asked.take(rows, 0), 0)
+        four = tuple(chosen[:4])
+        out = self._asking.get(four)
+        if out is None:
+            if len(self._asking) >= PLACES:
+                self._asking.clear()
+            rows = [at + value for at, value in zip(self._asked_offsets, four, strict=True)]
+            out = self._asking[four] = np.add.reduce(self._asked.take(rows, 0), 0)
         return out
 
     def bonus(self, slots: Slots, chosen: Sequence[int]) -> Floats:

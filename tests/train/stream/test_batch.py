@@ -1,12 +1,14 @@
 """Many states stepped at once against each stepped alone."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 
 import numpy as np
 import pytest
 from test_network import PARTS, SHAPE, random_net, song
 
-from rnnmuse.models.likelihood import log_likelihood
+from rnnmuse.models.likelihood import event_likelihoods, log_likelihood
 from rnnmuse.models.stream import START_EVENT, StreamModel
 from rnnmuse.music.piece import Piece
 from rnnmuse.play.limits import Constraints, Rules
@@ -80,6 +82,14 @@ def test_a_row_depends_on_no_other():
     np.testing.assert_array_equal(one.hidden, two.hidden)
     np.testing.assert_array_equal(two.hidden, four.hidden)
     assert np.abs(three.hidden - one.hidden).max() > 1e-3
+
+
+def test_a_model_is_stepped_by_several_threads():
+    model, pieces = model_of("four bits"), [song(seed, 40) for seed in range(4)]
+    alone = [event_likelihoods(model, piece) for piece in pieces]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(partial(event_likelihoods, model), pieces))
+    assert together == alone
 
 
 def test_no_states_are_none_and_rows_that_do_not_match_are_refused():
