@@ -126,6 +126,7 @@ class OscServer:
         self._told: OrderedDict[Client, float] = OrderedDict()
         self._failures, self._reported = 0, -TOLD
         self._held: dict[Client, list[bytes]] = {}
+        self._aside: dict[Client, list[bytes]] = {}
         self._holder = 0  # the thread whose packets are held back until the end of `together`
         self._segments = hasattr(socket.socket, "sendmsg")
         self._sending = threading.Lock()  # of what waits for TCP clients
@@ -417,7 +418,11 @@ class OscServer:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """What this thread sends inside leaves at the end, in as few system calls as may be."""
+        """What this thread sends inside leaves at the end, in as few system calls as may be.
+
+        What goes by TCP to a watcher, which shows notes and plays none, waits for `send_aside`: no instrument's note
+        waits for a screen's.
+        """
         self._holder = threading.get_ident()
         try:
             yield
@@ -425,7 +430,16 @@ class OscServer:
             self._holder = 0
             held, self._held = self._held, {}
             for client, packets in held.items():
-                self._send_all(client, packets)
+                if client.connection and client in self.watchers:
+                    self._aside.setdefault(client, []).extend(packets)
+                else:
+                    self._send_all(client, packets)
+
+    def send_aside(self) -> None:
+        """Send what waits for watchers; called by the thread that uses `together`."""
+        aside, self._aside = self._aside, {}
+        for client, packets in aside.items():
+            self._send_all(client, packets)
 
     def tell(self, clients: Subscribers[Client], packet: bytes) -> None:
         """Send to the watchers, or to the monitors."""

@@ -49,6 +49,9 @@ class Subscribers(Generic[Client]):
     def __len__(self) -> int:
         return len(self._all)
 
+    def __contains__(self, client: object) -> bool:
+        return client in self._by_client
+
     def running(self, ahead: int | None = None) -> list[Subscription[Client]]:
         """The subscriptions whose lease runs: all, or those of one look-ahead in nanoseconds."""
         now = self._now()

@@ -34,7 +34,7 @@ class Outbox:
     waits until a time of it.
 
     The things of one chord are sent inside ``together``. What is ``held`` is called before its time and leaves only
-    when ``together`` ends.
+    when ``together`` ends. ``after`` is called when a chord has left.
     """
 
     def __init__(
@@ -43,8 +43,9 @@ class Outbox:
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
         wait: Callable[[Nanoseconds], None] | None = None,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
-        self.lateness, self._now, self._together = lateness, now, together
+        self.lateness, self._now, self._together, self._after = lateness, now, together, after
         self._wait_until = wait or self._sleep_until
         self._gathered: list[tuple[Nanoseconds, Send, bool]] | None = None
         self._cost = 2_000.0  # nanoseconds for each thing sent, as last seen
@@ -94,6 +95,7 @@ class Outbox:
         for _ in chord:
             self.lateness.add(off)
         self._cost += 0.1 * (max(0, over - began - BEGIN) / len(chord) - self._cost)
+        self._after()
 
     def _wait(self, until: Nanoseconds) -> Nanoseconds:
         if until > self._now():

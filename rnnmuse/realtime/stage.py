@@ -130,7 +130,7 @@ class Stage:
         self.clock = Clock()
         self.clock.set_tempo(self.settings.tempo, now())
         self.server = server(self.settings.host, self.settings.port, self._packet)
-        self.outbox = Outbox(Lateness(), now, self.server.together, wait)
+        self.outbox = Outbox(Lateness(), now, self.server.together, wait, self.server.send_aside)
         self.scheduler = Scheduler(self.clock, now, self.outbox, self._act_failed)
         self.outputs = Outputs()
         self.players = Players(self.settings.model)

@@ -277,6 +277,29 @@ def test_tcp_gets_its_frames_together(server):
     assert [osc.parse(packet)[0].arguments for packet in got] == [(0,), (1,), (2,)]
 
 
+def test_what_goes_to_a_watcher_by_tcp_leaves_after_what_goes_to_instruments(server, receiver):
+    (stream,) = connect(server)
+    with stream:
+        (screen,) = server._connections
+        instrument = Client(*receiver.getsockname())
+        server.watchers.add(screen, screen, 60)
+        with server.together():
+            for number in range(3):
+                server.send(screen, osc.build("/note", (number,)))
+                server.send(instrument, osc.build("/note", (number,)))
+        assert [osc.parse(receiver.recv(2048))[0].arguments for _ in range(3)] == [(0,), (1,), (2,)]
+        stream.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            stream.recv(4096)
+        stream.settimeout(PATIENCE)
+        server.send_aside()
+        server.send(screen, osc.build("/note", (3,)))
+        decoder, got = slip.Decoder(osc.MAX_BYTES), []
+        while len(got) < 4:
+            got += decoder.feed(stream.recv(4096))
+        assert [osc.parse(packet)[0].arguments for packet in got] == [(0,), (1,), (2,), (3,)]
+
+
 def test_threads_that_send_by_tcp_do_not_cut_into_each_other(server):
     (stream,) = connect(server)
     with stream:

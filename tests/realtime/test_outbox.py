@@ -106,3 +106,20 @@ def test_no_other_thread_is_let_in_between(monkeypatch):
     bench.outbox.flush()
     assert seen[0] >= 1.0
     assert sys.getswitchinterval() == before
+
+
+def test_what_comes_after_a_chord_makes_it_no_later(monkeypatch):
+    found = []
+    for after in (0, 5_000_000):
+        bench = Bench(monkeypatch)
+
+        def show(bench=bench, after=after):
+            bench.at += after
+
+        bench.outbox = Outbox(bench.lateness, bench.now, bench.together, after=show)
+        bench.outbox.gather()
+        bench.put(1_000_000, "a")
+        bench.outbox.flush()
+        found.append(bench.lateness.worst)
+        assert bench.at > 800_000 + after
+    assert found[0] == found[1]
