@@ -28,6 +28,11 @@ Device = Annotated[str, typer.Option(help="auto (the GPU where there is one), cp
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")]
 Work = Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")]
 Again = Annotated[bool, typer.Option("--again", help="Start over instead of resuming an earlier run.")]
+Accumulate = Annotated[int, typer.Option(help="Batches whose gradients are averaged into one step.")]
+Sharded = Annotated[
+    bool,
+    typer.Option("--sharded", help="Each process holds its share of the pieces alone, where memory is short."),
+]
 Replace = Annotated[bool, typer.Option("--replace", help="Let the new model hide a shipped one of its name.")]
 Music = Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files.")]
 
@@ -37,14 +42,16 @@ Music = Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MX
 def stream(
     folders: Music, name: Name, start: Start = None, recipe: RecipeFile = None, minutes: Minutes = None,
     epochs: Epochs = None, devices: Devices = 1, nodes: Nodes = 1, device: Device = "auto", seed: Seed = None,
-    work: Work = None, again: Again = False, replace: Replace = False,
+    work: Work = None, again: Again = False, replace: Replace = False, accumulate: Accumulate = 1,
+    sharded: Sharded = False,
 ) -> None:  # fmt: skip
     """Train a stream model; run the same command again after an interruption and it resumes."""
     with needing_extra():
         from rnnmuse.train.stream.run import StreamTraining, train_stream
     made = train_stream(
         folders, name, start=start, recipe=recipe, minutes=minutes, epochs=epochs, devices=devices, nodes=nodes,
-        device=device, seed=seed, work=work, again=again, replace=allowed(name, replace),
+        device=device, seed=seed, work=work, again=again, replace=allowed(name, replace), accumulate=accumulate,
+        sharded=sharded,
     )  # fmt: skip
     tell(made, StreamTraining.try_with)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable
 
@@ -21,6 +22,19 @@ def device_for(setting: str = "auto", available: Callable[[], bool] = torch.cuda
     return setting if setting != "auto" else "cuda" if available() else "cpu"
 
 
+def by_torchrun() -> bool:
+    """Whether torchrun started this process; then it says how many there are."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and "LOCAL_WORLD_SIZE" in os.environ
+
+
+def place(devices: int = 1, nodes: int = 1) -> tuple[int, int]:
+    """This process's rank, and how many train together: torchrun's, else of ``devices`` on each of ``nodes``."""
+    if by_torchrun():
+        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    number = int(os.environ.get("NODE_RANK", "0")) * devices + int(os.environ.get("LOCAL_RANK", "0"))
+    return number, devices * nodes
+
+
 def started(
     devices: int = 1,
     nodes: int = 1,
@@ -28,7 +42,7 @@ def started(
     device: str = "auto",
     available: Callable[[], bool] = torch.cuda.is_available,
 ) -> Fabric:
-    """Fabric over ``devices`` processes (or GPUs) on each of ``nodes`` machines.
+    """Fabric over ``devices`` processes (or GPUs) on each of ``nodes`` machines, or over those that torchrun started.
 
     ``precision`` is Fabric's. Without one a processor computes in bfloat16 where that is faster, a GPU in float32 with
     TensorFloat-32 products: recurrent layers of some sizes did not learn in bfloat16 there.
@@ -38,6 +52,10 @@ def started(
         torch.set_float32_matmul_precision("high")
     if precision is None:
         precision = "bf16-mixed" if kind == "cpu" and half_is_faster() else "32-true"
+    if by_torchrun():
+        _, world = place()
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = world // devices
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, precision=precision)
     fabric.launch()
     return fabric

@@ -1,8 +1,8 @@
 """The training loop of the recurrent models: resumed where it was interrupted, stopped in time.
 
 AdamW, a warm-up and a cosine fall of the learning rate over the time or the epochs that are given, gradients clipped at
-norm 1. An `Objective` says what is read and what the loss is. A run that is interrupted and resumed takes the same
-steps as one that is not.
+norm 1; those of several batches may be averaged into a step. An `Objective` says what is read and what the loss is. A
+run that is interrupted and resumed takes the same steps as one that is not.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ class Schedule:
     """AdamW's decay of the mean and of the mean square of the gradient."""
     average: float = 0.0
     """Decay at each step of a moving average of the weights, which is then what is validated and kept; 0 for none."""
+    accumulate: int = 1
+    """Batches whose gradients are averaged into one step."""
+
+    def __post_init__(self) -> None:
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate: {self.accumulate}; must be at least 1")
 
 
 @dataclass(slots=True)
@@ -174,7 +180,8 @@ class _Run:
         adam = torch.optim.AdamW(groups, schedule.learning_rate, betas=schedule.betas)
         self.average = copy.deepcopy(net).eval().to(fabric.device) if schedule.average else None
         self.learner, self.optimiser = fabric.setup(_Learner(net, objective, fabric.device), adam)
-        self.progress = Progress(steps=objective.steps)
+        self.steps = max(1, objective.steps // schedule.accumulate)
+        self.progress = Progress(steps=self.steps)
         objective.begin(fabric.global_rank, fabric.world_size)
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / LAST).exists():
@@ -223,8 +230,12 @@ class _Run:
         cosine = LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * done)) / 2
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.learning_rate * min(1.0, (now.position + 1) / warm_up) * cosine
-        loss, nats, events = self.learner()
-        self.fabric.backward(loss)
+        nats, events = 0.0, 0
+        for left in reversed(range(schedule.accumulate)):
+            with self.fabric.no_backward_sync(self.learner, enabled=left > 0):
+                loss, found, read = self.learner()
+                self.fabric.backward(loss / schedule.accumulate)
+            nats, events = nats + float(found), events + read
         self.fabric.clip_gradients(self.learner, self.optimiser, max_norm=1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
@@ -232,7 +243,7 @@ class _Run:
             decay = min(schedule.average, (1 + now.position) / (10 + now.position))
             with torch.no_grad():
                 torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - decay)
-        shown = float(nats) / max(1, events)
+        shown = nats / max(1, events)
         share = max(0.02, 1 / (now.step + 1))  # the mean of the epoch at first, then a running one
         now.loss = shown if math.isnan(now.loss) else (1 - share) * now.loss + share * shown
         now.events += events * self.fabric.world_size
@@ -289,7 +300,7 @@ class _Run:
         self.optimiser.load_state_dict(held["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(held["average"])
-        self.progress = Progress(**held["progress"] | {"steps": self.objective.steps})
+        self.progress = Progress(**held["progress"] | {"steps": self.steps})
         if len(held["processes"]) == self.fabric.world_size:
             own = held["processes"][self.fabric.global_rank]
             self.objective.restore(own["reading"])

@@ -34,7 +34,8 @@ class Options(TypedDict, total=False):
 
     ``start`` is the model to fine-tune, ``recipe`` a recipe.toml. The run ends after ``minutes`` or ``epochs``.
     ``devices`` processes or GPUs on each of ``nodes`` machines; ``device`` is auto, cpu or cuda. ``work`` is the run's
-    folder, ``again`` empties it, ``cache`` keeps what was read. ``replace`` allows the name of a shipped model.
+    folder, ``again`` empties it, ``cache`` keeps what was read. ``replace`` allows the name of a shipped model. The
+    gradients of ``accumulate`` batches make a step. With ``sharded`` each process holds its share of the pieces alone.
     """
 
     start: str | None
@@ -49,6 +50,8 @@ class Options(TypedDict, total=False):
     again: bool
     cache: Path | None
     replace: bool
+    accumulate: int
+    sharded: bool
 
 
 @dataclass(slots=True)
@@ -71,6 +74,10 @@ class Run:
     """One of "auto", "cpu" and "cuda"."""
     cache: Path | None = None
     """Folder that keeps the files read; None for the user's own."""
+    accumulate: int = 1
+    """Batches whose gradients make a step."""
+    sharded: bool = False
+    """Whether each process holds its share of the pieces alone."""
 
     def bar(self, *more: MofNCompleteColumn) -> Bar:
         """A progress bar, silent in every process but the first."""
@@ -159,7 +166,7 @@ def trained(training: Training[Any], sources: Sequence[Path], name: str, options
     folder = options.get("work") or user_folder().parent / "runs" / name
     run = Run(
         folder, console, first, minutes, options.get("devices", 1), options.get("nodes", 1),
-        device, options.get("cache"),
+        device, options.get("cache"), options.get("accumulate", 1), options.get("sharded", False),
     )  # fmt: skip
     if options.get("again") and first:
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,14 +14,16 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnmuse.errors import MissingExtraError, ReadError, RnnmuseError, first_line
-from rnnmuse.music.codec import CONTEXT, Encoded, encode
+from rnnmuse.music.codec import CONTEXT, Array, Encoded, encode
 from rnnmuse.music.harmony import estimate_chords, lead_sheet
 from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import Key, Piece
@@ -190,17 +192,66 @@ def _read(bucket: Bucket) -> tuple[list[str], list[Encoded], list[list[int]], li
     return names, encoded, sketches, unread
 
 
+class Stored(Encoded):
+    """A piece that stays in its shard: its length is known, its events are read each time that they are asked for."""
+
+    __slots__ = ("at", "length", "path")
+    path: Path
+    at: int
+    length: int
+
+    def __init__(self, path: Path, at: int, length: int) -> None:
+        for name, value in (("path", path), ("at", at), ("length", length)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def events(self) -> Array:
+        return self.read().events
+
+    @property
+    def context(self) -> Array:
+        return self.read().context
+
+    def read(self) -> Encoded:
+        """The piece itself."""
+        events, context = _arrays(self.path)
+        rows = slice(self.at, self.at + self.length)
+        return Encoded(events[rows].copy(), context[rows].copy())
+
+    def __len__(self) -> int:
+        return self.length
+
+
+@lru_cache(maxsize=4)
+def _arrays(path: Path) -> tuple[Array, Array]:
+    with _whole(path), np.load(path) as data:
+        return data["events"], data["context"]
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """ReadError where what is read of a shard is damaged."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ReadError(f"{path}: a damaged shard ({first_line(error)}); delete it and prepare again") from None
+
+
 def pieces_of(shard: Shard) -> Iterator[tuple[str, Encoded, frozenset[int]]]:
     """Name, encoded piece and sketch of every piece of a shard; ReadError where it is damaged."""
-    try:
-        with np.load(shard.path) as data:
-            events, context, lengths = data["events"], data["context"], data["lengths"].tolist()
-            text = json.loads(str(data["text"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ReadError(f"{shard.path}: a damaged shard ({first_line(error)}); delete it and prepare again") from None
+    with _whole(shard.path), np.load(shard.path) as data:
+        events, context = data["events"], data["context"]
+    for name, one, hashes in stored_in(shard):
+        yield name, Encoded(events[one.at : one.at + one.length], context[one.at : one.at + one.length]), hashes
+
+
+def stored_in(shard: Shard) -> Iterator[tuple[str, Stored, frozenset[int]]]:
+    """Name, place and sketch of every piece of a shard, which stays where it is; ReadError where it is damaged."""
+    with _whole(shard.path), np.load(shard.path) as data:
+        lengths, text = data["lengths"].tolist(), json.loads(str(data["text"]))
     at = 0
     for name, length, hashes in zip(text["names"], lengths, text["sketches"], strict=True):
-        yield name, Encoded(events[at : at + length], context[at : at + length]), frozenset(hashes)
+        yield name, Stored(shard.path, at, length), frozenset(hashes)
         at += length
 
 

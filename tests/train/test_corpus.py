@@ -1,5 +1,7 @@
 import random
+import threading
 
+import numpy as np
 import pytest
 
 from rnnmuse.errors import ReadError
@@ -7,8 +9,10 @@ from rnnmuse.events import Note
 from rnnmuse.music.codec import PartClass
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import Part, Piece
+from rnnmuse.train import shards
 from rnnmuse.train.corpus import load_corpus
 from rnnmuse.train.grouping import sketch
+from rnnmuse.train.shards import Stored
 from rnnmuse.train.stream.recipe import Recipe
 
 RECIPE = Recipe("r", (PartClass("piano", 0, (0,)),))
@@ -96,3 +100,39 @@ def test_two_workers_read_what_one_reads(folder, tmp_path):
     assert [(i.name, i.split, i.encoded.events.tolist()) for i in alone.items] == [
         (i.name, i.split, i.encoded.events.tolist()) for i in many.items
     ]
+
+
+def test_processes_that_hold_shares_hold_every_training_piece_once_between_them(folder, tmp_path):
+    for seed in range(30, 120):
+        write_midi(tune(seed), folder / f"tune{seed:03d}.mid")
+    whole = {item.name: item for item in load(folder).items}
+    shares = [load(folder, share=(rank, 3)) for rank in range(3)]
+    held = []
+    for rank, corpus in enumerate(shares):
+        assert {item.name: (item.split, item.group) for item in corpus.items} == {
+            name: (item.split, item.group) for name, item in whole.items()
+        }
+        for item in corpus.items:
+            assert len(item.encoded) == len(whole[item.name].encoded)
+            assert np.array_equal(item.encoded.events, whole[item.name].encoded.events)
+            assert np.array_equal(item.encoded.context, whole[item.name].encoded.context)
+            if item.split == "train":
+                held += [item.name] * (not isinstance(item.encoded, Stored))
+            else:
+                assert isinstance(item.encoded, Stored) == (rank > 0)
+    assert sorted(held) == sorted(item.name for item in whole.values() if item.split == "train")
+
+
+def test_processes_that_load_together_share_the_encoding(folder, tmp_path, monkeypatch):
+    """Of two that take turns, none makes a shard that the other has made."""
+    for seed in range(30, 120):
+        write_midi(tune(seed), folder / f"tune{seed:03d}.mid")
+    made, read = [], shards._read
+    monkeypatch.setattr(shards, "_read", lambda bucket: made.append(bucket.files) or read(bucket))
+    second = threading.Thread(target=load, args=(folder,), kwargs={"together": (1, 2)})
+    second.start()
+    first = load(folder, together=(0, 2))
+    second.join()
+    assert len(set(made)) == 8
+    assert len(made) <= 10  # the last ones may be made by both
+    assert len(first.items) == 120

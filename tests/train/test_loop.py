@@ -222,3 +222,44 @@ def test_the_first_process_alone_decides_when_to_save_and_to_stop():
     run = object.__new__(_Run)
     run.fabric = Second()
     assert run._agreed((0.9, False, True)) == (0.25, True, False)
+
+
+def test_accumulated_batches_take_the_step_of_one_large_batch(tmp_path):
+    """The mean of two batches' gradients is the gradient of both together; each epoch has half as many steps."""
+
+    class Line:
+        """A line through points, ``size`` of them a batch."""
+
+        def __init__(self, size):
+            self.size, self.at, self.steps = size, 0, 8 // size
+
+        def begin(self, rank, world):
+            self.at = 0
+
+        def step(self, net, device):
+            x = (torch.arange(self.size, dtype=torch.float32) + self.at) % 8
+            self.at += self.size
+            error = (net(x.unsqueeze(1)).squeeze(1) - 3 * x).square()
+            return Step(error.mean(), error.sum(), self.size)
+
+        def validate(self, net):
+            return float("nan"), {}
+
+        def state(self):
+            return {"at": self.at}
+
+        def restore(self, state):
+            self.at = state["at"]
+
+    weights, steps = [], []
+    for size, accumulate in ((4, 1), (2, 2)):
+        torch.manual_seed(0)
+        net = torch.nn.Linear(1, 1)
+        schedule = Schedule(3, 3, 1e-2, accumulate=accumulate)
+        now = fit(net, Line(size), schedule, tmp_path / str(accumulate), started(precision="32-true", device="cpu"))
+        weights.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+        steps.append(now.steps)
+    assert torch.allclose(*weights, atol=1e-6)
+    assert steps == [2, 2]
+    with pytest.raises(ValueError, match="accumulate: 0"):
+        Schedule(1, 1, 1e-3, accumulate=0)

@@ -48,7 +48,8 @@ def nll_by_head(net: StreamNet, pieces: Sequence[Encoded], lanes: int = 32, chun
 class StreamObjective:
     """Pieces in lanes, to learn from and to validate on; the loss is the mean nats of an event over all seven heads.
 
-    Truncated back-propagation through time (Williams and Peng 1990) over chunks with carried state.
+    Truncated back-propagation through time (Williams and Peng 1990) over chunks with carried state. ``events`` are
+    those of an epoch, where several processes hold a share of the pieces each.
     """
 
     def __init__(
@@ -57,20 +58,22 @@ class StreamObjective:
         training: Sequence[Encoded],
         validation: Sequence[Encoded],
         weights: NDArray[np.float64] | None = None,
+        events: int | None = None,
     ) -> None:
         self.recipe, self.training, self.validation, self.weights = recipe, training, validation, weights
-        self.steps = max(1, round(sum(len(piece) for piece in training) / (recipe.lanes * recipe.chunk)))
+        events = sum(len(piece) for piece in training) if events is None else events
+        self.steps = max(1, round(events / (recipe.lanes * recipe.chunk)))
         self._carried: State | None = None
         self._lanes: Lanes | None = None
 
     def begin(self, rank: int, world: int) -> None:
         recipe = self.recipe
-        if recipe.lanes % world:
-            raise ValueError(f"lanes: {recipe.lanes}; must be a multiple of the {world} processes")
+        if recipe.lanes < world:
+            raise ValueError(f"lanes: {recipe.lanes}; must be at least one for each of the {world} processes")
         own = range(rank, recipe.lanes, world)
         self._own, self._lanes = own, None
         self._waiting: list[dict[str, Any]] = []
-        self._carried, self._share = None, len(own) * recipe.chunk
+        self._carried, self._share = None, recipe.lanes * recipe.chunk / world
 
     def step(self, net: Any, device: torch.device) -> Step:
         batch = self._reading(device).next()
@@ -119,13 +122,16 @@ def train(
     epoch_end: EpochEnd | None = None,
     device: str = "auto",
     fabric: Fabric | None = None,
+    accumulate: int = 1,
+    events: int | None = None,
 ) -> tuple[StreamNet, Progress]:
     """Train until validation stops falling for ``recipe.patience`` epochs, the epochs or ``minutes`` are over.
 
     ``folder`` keeps ``last.ckpt`` (the run goes on from it), ``best.ckpt`` and ``log.jsonl``. ``weights``
     (pieces,) say how often each piece is read, ``start`` holds weights to fine-tune from. Returns the best network on
     the CPU. Lanes are shared out over ``devices`` x ``nodes`` processes whose gradients are averaged; launched by
-    torchrun, each process finds its rank itself.
+    torchrun, each process finds its rank itself. The gradients of ``accumulate`` chunks make a step. ``events`` are
+    those of an epoch, where ``training`` is this process's share of the pieces.
     """
     if not training:
         raise ValueError("training: no pieces; the corpus needs at least one in its training split")
@@ -135,8 +141,13 @@ def train(
     if start is not None:
         net.load_state_dict(start)
     schedule = Schedule(
-        recipe.epochs, recipe.patience, recipe.learning_rate, recipe.weight_decay, average=recipe.average
+        recipe.epochs,
+        recipe.patience,
+        recipe.learning_rate,
+        recipe.weight_decay,
+        average=recipe.average,
+        accumulate=accumulate,
     )
-    objective = StreamObjective(recipe, training, validation, weights)
+    objective = StreamObjective(recipe, training, validation, weights, events)
     now = fit(net, objective, schedule, folder, fabric, minutes=minutes, report=report, epoch_end=epoch_end)
     return net, now

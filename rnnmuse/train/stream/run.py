@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Unpack, cast
 
@@ -19,9 +19,11 @@ from rnnmuse.music.midi import write_midi
 from rnnmuse.music.pianoroll import save_roll
 from rnnmuse.music.sound import render, write_wav
 from rnnmuse.train.corpus import Corpus, Item, load_corpus
+from rnnmuse.train.device import by_torchrun, place
 from rnnmuse.train.loop import Progress
 from rnnmuse.train.prepared import is_prepared, recipe_of
 from rnnmuse.train.run import Options, Run, Training, Watch, about_of, reading, trained
+from rnnmuse.train.shards import Stored
 from rnnmuse.train.stream.export import export, network_of, step_graph
 from rnnmuse.train.stream.kinds import covers, parts_in, recipe_for
 from rnnmuse.train.stream.network import StreamNet
@@ -61,7 +63,11 @@ class StreamTraining(Training[Recipe]):
     def read(self, sources: Sequence[Path], recipe: Recipe, run: Run) -> list[str]:
         self._corpus = read_corpus(sources, recipe, run)
         training = self._corpus.of("train") or self._corpus.items
-        self._training, self._drawing = [item.encoded for item in training], drawing(training, recipe)
+        own = [item for item in training if not isinstance(item.encoded, Stored)]
+        if not own:
+            raise ValueError("sharded: fewer shards with training pieces than processes; leave it out")
+        self._training, self._own = [item.encoded for item in training], [item.encoded for item in own]
+        self._drawing = drawing(own, recipe)
         held = [item for item in self._corpus.of("validation") if not beside(item, recipe)]
         self._held = [item.encoded for item in held] if self._corpus.of("train") else self._training
         self._parts = recipe.parts
@@ -94,9 +100,9 @@ class StreamTraining(Training[Recipe]):
         with run.bar() as bar:
             watch = Watch(run, bar, run.folder, self.unit, lambda net, epoch: preview(net, recipe, run.folder, epoch))
             self._net, now = train(
-                recipe, self._training, self._held, run.folder, weights=self._drawing, start=self._start,
+                recipe, self._own, self._held, run.folder, weights=self._drawing, start=self._start,
                 minutes=run.minutes, devices=run.devices, nodes=run.nodes, device=run.device, report=watch.step,
-                epoch_end=watch.epoch,
+                epoch_end=watch.epoch, accumulate=run.accumulate, events=sum(map(len, self._training)),
             )  # fmt: skip
         return now
 
@@ -130,7 +136,14 @@ def drawing(training: Sequence[Item], recipe: Recipe) -> NDArray[np.float64] | N
 def read_corpus(sources: Sequence[Path], recipe: Recipe, run: Run | None = None, cache: Path | None = None) -> Corpus:
     """`load_corpus` with a progress bar."""
     run = run or Run(Path(), Console(stderr=True), True, cache=cache)
-    return cast(Corpus, reading(run, lambda progress: load_corpus(sources, recipe, run.cache, progress=progress)))
+    at = place(run.devices, run.nodes)
+    share = at if run.sharded and at[1] > 1 else None
+    together = at if by_torchrun() else (0, 1)
+
+    def load(progress: Callable[[int, int], None]) -> Corpus:
+        return load_corpus(sources, recipe, run.cache, progress=progress, together=together, share=share)
+
+    return cast(Corpus, reading(run, load))
 
 
 def missing_parts(folders: Sequence[Path], start: str) -> list[str]:

@@ -43,7 +43,7 @@ class Seen(stream.Lanes):
 
 stream.Lanes = Seen
 try:
-    stream.train(RECIPE.changed(lanes=3), corpus(), [], work / "odd", precision="32-true", devices=2)
+    stream.train(RECIPE.changed(lanes=1), corpus(), [], work / "odd", precision="32-true", devices=2)
 except ValueError as error:
     odd = str(error)
 read.clear()
@@ -145,5 +145,47 @@ def test_the_checkpoint_of_the_first_process_holds_the_reading_of_both(runs):
     assert len(load(runs[0] / "last.ckpt")["processes"]) == 1
 
 
-def test_lanes_that_do_not_divide_are_refused(runs):
-    assert [seen["odd"] for seen in runs[-1]] == ["lanes: 3; must be a multiple of the 2 processes"] * 2
+def test_fewer_lanes_than_processes_are_refused(runs):
+    assert [seen["odd"] for seen in runs[-1]] == ["lanes: 1; must be at least one for each of the 2 processes"] * 2
+
+
+ELASTIC = """
+import os, signal, sys
+from pathlib import Path
+
+sys.path.insert(0, {tests!r})
+import rnnmuse.train.stream.objective as stream
+from test_two_processes import RECIPE, corpus
+import torch
+
+torch.set_num_threads(1)
+work, own = Path({work!r}), stream.StreamObjective.step
+
+def step(self, net, device):
+    marker = work / "killed"
+    if os.environ["RANK"] == "1" and (work / "last.ckpt").exists() and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return own(self, net, device)
+
+stream.StreamObjective.step = step
+_, now = stream.train(RECIPE, corpus(), corpus()[:2], work, precision="32-true")
+(work / f"rank{{os.environ['RANK']}}").write_text(f"{{os.environ['TORCHELASTIC_RESTART_COUNT']}} {{now.epoch}}")
+"""
+
+
+def test_a_process_that_is_killed_costs_a_restart_and_nothing_else(runs, tmp_path, request):
+    """torchrun starts both again; they go on from the checkpoint and end with the weights of a run without a fault."""
+    script = tmp_path / "script.py"
+    script.write_text(ELASTIC.format(tests=str(request.path.parent), work=str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--max-restarts", "2",
+         "--monitor-interval", "0.1", str(script)],
+        capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "killed").exists()
+    assert [(tmp_path / f"rank{rank}").read_text() for rank in (0, 1)] == [f"1 {RECIPE.epochs}"] * 2
+    want, got = final(runs[1]), final(tmp_path)
+    assert all(torch.equal(want[key], got[key]) for key in want)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == RECIPE.epochs
