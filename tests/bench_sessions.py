@@ -1,8 +1,9 @@
 """`make sessions`: curves of sessions against lateness, memory and processor, as JSON and a picture. Not a test.
 
 Every session plays one model with its memory at 120 bpm, at the density of sixteenths, to a subscriber of its own.
-Lateness is that of the stage's outbox: how far from its time a note left. Each number of sessions is measured in
-several windows, those of all numbers in turn, so that what else the machine does falls on all alike.
+Lateness is measured outside: how far the system's time stamp of a note's packet is from the note's beat, with the
+clock of each session fitted to the median of its notes. Each number of sessions is measured in several windows, those
+of all numbers in turn, so that what else the machine does falls on all alike.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import platform
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import threading
@@ -23,78 +25,35 @@ from random import Random
 from typing import Any
 
 from rnnmuse.bridges import osc
-from rnnmuse.realtime import stage as stage_module
-from rnnmuse.realtime.lanes import Lateness
-from rnnmuse.realtime.sessions import Sessions
-from rnnmuse.realtime.stage import Settings
 
 MODEL, TEMPO, DENSITY = "lieder", 120.0, 4.0
-LATE = 10_000_000
-"""Nanoseconds beyond which a note is late, and its bar too."""
+LATE = 0.010
+"""Seconds beyond which a note is late, and its bar too."""
 FLOOD = 4000
 """Messages a second."""
 TICK = os.sysconf("SC_CLK_TCK")
+TIMESTAMPS = getattr(socket, "SO_TIMESTAMPNS", 35)
 
-
-class Recorded(Lateness):
-    """A histogram that can begin anew, and knows the bars that were late."""
-
-    __slots__ = ("bars", "offs")
-
-    def add(self, late: int) -> None:
-        offs: list[int] = self.offs
-        offs.append(late)
-        Lateness.add(self, late)
-
-
-def serve(count: int) -> None:
-    """A process that serves; it answers each line on its standard input with what it measured since the last one."""
-    made: list[Recorded] = []
-
-    def recorded() -> Recorded:
-        one = Recorded()
-        one.offs = []
-        made.append(one)
-        return one
-
-    stage_module.Lateness = recorded  # type: ignore[misc,assignment]
-    sessions = Sessions(Settings(port=0, tempo=TEMPO, model=MODEL), count)
-    sys.setswitchinterval(0.0002)
-    sessions.open()
-    sessions.supervisor.ready.wait(60)
-
-    def answer() -> None:
-        dropped = [0] * count
-        for _ in sys.stdin:
-            offs = [one.offs for one in made]
-            for one in made:
-                one.offs = []
-            lost = [one.dropped - before for one, before in zip(made, dropped, strict=True)]
-            dropped = [one.dropped for one in made]
-            said = {"offs": offs, "dropped": lost, "restarts": sessions.supervisor.restarts}
-            print(json.dumps(said), flush=True)
-        sessions.leave()
-
-    threading.Thread(target=answer, daemon=True).start()
-    print(json.dumps({"port": sessions.stage(1).port, "engine": sessions.supervisor.pid}), flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sessions.leave())
-    sessions.serve()
-    sessions.close()
+Note = tuple[int, float, float]
+"""Session, the system's time of its packet in seconds, and its beat."""
 
 
 class House:
-    """A serving process with all of its sessions playing, and a subscriber of each."""
+    """`rnnmuse live --sessions` with all of its sessions playing, and a subscriber of each."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        command = [sys.executable, __file__, "serve", str(count)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        said = self._line()
-        self.port, self.pids = said["port"], [self.process.pid, said["engine"]]
-        self.received = 0
+        options = ["--sessions", str(count), "--osc-port", "0", "--no-midi", "--tempo", str(TEMPO), "--model", MODEL]
+        command = [sys.executable, "-m", "rnnmuse", "live", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+        self.notes: list[Note] = []
+        self.dropped: dict[int, int] = {}
         self._over = threading.Event()
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self._udp.setsockopt(socket.SOL_SOCKET, TIMESTAMPS, 1)
         self._udp.settimeout(0.2)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -108,7 +67,13 @@ class House:
             self.send(number, "transport/play")
             time.sleep(random.uniform(0, 2 / count))  # nobody comes at the same moment as another
         time.sleep(3)
-        self.measured(0)
+        self.pids = [self.process.pid, *self._children()]
+
+    def _children(self) -> list[int]:
+        """The engine; the stage starts nothing else that plays."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        found = [int(word) for task in tasks for word in task.read_text().split()]
+        return [pid for pid in found if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def send(self, number: int, address: str, *values: Any) -> None:
         self._udp.sendto(osc.build(f"/rnnmuse/session/{number}/{address}", values), ("127.0.0.1", self.port))
@@ -116,48 +81,58 @@ class House:
     def _read(self) -> None:
         while not self._over.is_set():
             try:
-                packet = self._udp.recv(65536)
+                packet, told, _, _ = self._udp.recvmsg(65536, 64)
             except TimeoutError:
                 continue
-            if b"/out/1/note" in packet[:64]:
-                self.received += 1
-
-    def _line(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        said: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return said
+            (message,) = osc.parse(packet)
+            words = message.address.split("/")
+            if words[4:] == ["out", "1", "note"]:
+                seconds, nanoseconds = struct.unpack("qq", told[0][2])
+                self.notes.append((int(words[3]), seconds + nanoseconds / 1e9, message.arguments[3]))
+            elif words[4:] == ["stats"]:
+                self.dropped[int(words[3])] = message.arguments[6]
 
     def _cpu(self) -> list[float]:
         out = []
         for pid in self.pids:
             words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             out.append((int(words[11]) + int(words[12])) / TICK)
-        return out
+        return [out[0], sum(out[1:])]
 
     def memory(self) -> list[float]:
-        """Megabytes of the stage and of the engine that are their own, by /proc/…/smaps_rollup."""
+        """Megabytes of the stage and of the engine: what is theirs alone and their share of the rest."""
         out = []
         for pid in self.pids:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             out.append(sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024)
-        return out
+        return [out[0], sum(out[1:])]
 
     def measured(self, seconds: float) -> dict[str, Any]:
-        """One window."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        self._line()
-        before, began, received = self._cpu(), time.monotonic(), self.received
+        """One window: lateness of each note by session in seconds, its bars, and the processor's share."""
+        self.notes = []
+        before, began = self._cpu(), time.monotonic()
         time.sleep(seconds)
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
         took, after = time.monotonic() - began, self._cpu()
-        said = self._line()
-        said["cpu"] = [(b - a) / took for a, b in zip(before, after, strict=True)]
-        said["notes"] = (self.received - received) / took / self.count if took else 0.0
-        said["seconds"] = took
-        return said
+        notes, self.notes = self.notes, []
+        lost = self._dropped()
+        offs: list[list[float]] = [[] for _ in range(self.count)]
+        bars: set[tuple[int, int]] = set()
+        for number in range(1, self.count + 1):
+            own = [(at - beat * 60 / TEMPO, beat) for one, at, beat in notes if one == number]
+            middle = statistics.median([at for at, _ in own]) if own else 0.0
+            offs[number - 1] = [abs(at - middle) for at, _ in own]
+            bars |= {(number, int(beat // 4)) for at, beat in own if abs(at - middle) > LATE}
+        cpu = [(b - a) / took for a, b in zip(before, after, strict=True)]
+        rate = len(notes) / took / self.count
+        return {"offs": offs, "late bars": len(bars), "dropped": lost, "cpu": cpu, "rate": rate, "seconds": took}
+
+    def _dropped(self) -> int:
+        """Notes that were dropped because they were too late, since the last window."""
+        before = sum(self.dropped.values())
+        for number in range(1, self.count + 1):
+            self.send(number, "stats")
+        time.sleep(0.5)
+        return sum(self.dropped.values()) - before
 
     def close(self) -> None:
         self._over.set()
@@ -166,10 +141,10 @@ class House:
         self.process.wait(30)
 
 
-def quantile(values: list[int], share: float) -> float:
+def quantile(values: list[float], share: float) -> float:
     """Milliseconds."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1e6 if ordered else 0.0
+    return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def flooding(port: int, session: int, over: Any) -> None:
@@ -239,28 +214,28 @@ def curves(numbers: list[int], seconds: float, windows: int) -> list[dict[str, A
     for number in numbers:
         offs = [off for window in rows[number] for each in window["offs"] for off in each]
         p99 = [quantile([off for each in window["offs"] for off in each], 0.99) for window in rows[number]]
-        bars = sum(window["seconds"] * number * TEMPO / 240 for window in rows[number])
-        late = sum(off > LATE for off in offs) + sum(sum(window["dropped"]) for window in rows[number])
         row = {
             "sessions": number,
-            "notes a second of each": statistics.median(window["notes"] for window in rows[number]),
+            "begins and ends a second of each": statistics.median(window["rate"] for window in rows[number]),
+            "notes": len(offs),
             "p50 ms": quantile(offs, 0.5),
             "p99 ms": statistics.median(p99),
             "p99 of each window ms": p99,
-            "worst ms": max(offs, default=0) / 1e6,
-            "late notes": late,
-            "bars": round(bars),
+            "worst ms": 1000 * max(offs, default=0),
+            "bars": round(sum(window["seconds"] * number * TEMPO / 240 for window in rows[number])),
+            "late bars": sum(window["late bars"] for window in rows[number]),
+            "dropped": sum(window["dropped"] for window in rows[number]),
             "stage MB": memory[number][0],
             "engine MB": memory[number][1],
             "stage cores": statistics.median(window["cpu"][0] for window in rows[number]),
             "engine cores": statistics.median(window["cpu"][1] for window in rows[number]),
-            "restarts": sum(window["restarts"] for window in rows[number]),
         }
         out.append(row)
         print(
             f"{number:3} sessions: p50 {row['p50 ms']:.2f} p99 {row['p99 ms']:.2f} worst {row['worst ms']:.1f} ms, "
-            f"{late} late of {len(offs)} in {round(bars)} bars; {row['notes a second of each']:.1f} on and off a second"
-            f" each; stage {row['stage MB']:.0f} MB, {row['stage cores']:.2f} cores; engine {row['engine MB']:.0f} MB, "
+            f"{row['late bars']} late of {row['bars']} bars, {row['dropped']} dropped; "
+            f"{row['begins and ends a second of each']:.1f} begins and ends a second each; "
+            f"stage {row['stage MB']:.0f} MB, {row['stage cores']:.2f} cores; engine {row['engine MB']:.0f} MB, "
             f"{row['engine cores']:.2f} cores",
             flush=True,
         )
@@ -322,8 +297,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["serve", count]:
-            serve(int(count))
         case ["flood", port]:
             over = threading.Event()
             signal.signal(signal.SIGTERM, lambda *_: over.set())

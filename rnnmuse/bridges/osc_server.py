@@ -110,6 +110,7 @@ class OscServer:
         self.subscribers: Subscribers[Client] = Subscribers(now)
         self.watchers: Subscribers[Client] = Subscribers(now)
         self.monitors: Subscribers[Client] = Subscribers(now)
+        self._slice, self._rest = SLICE, REST
         self._inbox = self._made_inbox()
         self._reply_ports: OrderedDict[Client, int] = OrderedDict()
         self._udp: socket.socket | None = None
@@ -216,7 +217,7 @@ class OscServer:
 
     def _serve(self) -> None:
         """Handle packets for a slice of time; the bell brings the thread back for the rest."""
-        end = self._now() + SLICE
+        end = self._now() + self._slice
         for _ in range(SERVED):
             item = self._inbox.take()
             if item is None:
@@ -239,7 +240,7 @@ class OscServer:
         self.monitors.expire()
         if self._inbox:
             self._ring()
-            self._sleep(REST)
+            self._sleep(self._rest)
 
     def _ring(self) -> None:
         """Let the selecting thread come back at once."""

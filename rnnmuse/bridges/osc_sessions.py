@@ -19,6 +19,10 @@ from rnnmuse.protocol import ProtocolError
 SENDERS = 32
 """Senders of one session with queues of their own."""
 
+SLICE = REST = 0.001
+"""As in `osc_server`: a flood takes half of the thread's time at most, and the notes of the other sessions have the
+rest."""
+
 Handle = Callable[[bytes, Client], None]
 
 
@@ -83,7 +87,10 @@ class CommonServer(OscServer):
     ) -> None:
         self._fair = SessionInbox()
         super().__init__(host, port, self._dispatch, now, sleep)
+        self._slice, self._rest = SLICE, REST
         self.count = count
+        self.give_way: Callable[[], None] = lambda: None
+        """Called before each packet is sorted or handled; may wait."""
         self._handles: dict[int, Handle] = {1: handle}
         self._others: dict[int, OscServer] = {}
         self._space = AddressSpace(f"/{number}" for number in range(1, count + 1))
@@ -97,6 +104,7 @@ class CommonServer(OscServer):
         return self._fair
 
     def _keep(self, client: Client, packet: bytes, shed: bool = True) -> int:
+        self.give_way()
         lost = 0
         for name, part in osc.by_session(packet).items():
             for number in self._numbers(name):
@@ -118,6 +126,7 @@ class CommonServer(OscServer):
         return [int(text)] if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= self.count else []
 
     def _dispatch(self, packet: bytes, client: Client) -> None:
+        self.give_way()
         began = self._now()
         try:
             if client.session < 0:

@@ -134,7 +134,9 @@ def live(
 
         whole = Sessions(settings, sessions, session_ports)
         stage = whole.stage(1)
-    sys.setswitchinterval(0.0002)  # the scheduler's thread must not wait 5 ms for the others
+    import os
+
+    sys.setswitchinterval(float(os.environ.get("SW", "0.0002")) if sessions else 0.0002)
     whole.open()
     try:
         lines = open_rig(stage, setup, system)

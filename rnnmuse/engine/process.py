@@ -82,6 +82,11 @@ class Engine:
         self._harmony_sent = (0, 0.0)
 
     @property
+    def hurried(self) -> bool:
+        """Whether some of its players come before what others hear: they are one stage's, and do not."""
+        return False
+
+    @property
     def beat(self) -> float:
         """Where the clock is."""
         return self.clock.beat_at(self.now())
@@ -520,6 +525,10 @@ class Server(Protocol):
 
     default: str
 
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody's next notes are so near that they come before what others are to hear."""
+
     def model(self, name: str) -> Model: ...
 
     def take(self, message: m.ToEngine) -> None: ...
@@ -555,7 +564,7 @@ def serve(engine: Server, connection: Connection) -> None:
     while True:
         began = time.perf_counter()
         busy = engine.advance()
-        most = MOST_HEARD if time.perf_counter() - began > SLOW else 1
+        most = MOST_HEARD if time.perf_counter() - began > SLOW and not engine.hurried else 1
         timeout = 0.0 if busy else engine.wait()
         if not busy and (timeout is None or timeout > 0.001):
             engine.prepare()

@@ -40,7 +40,14 @@ class Sessions:
         self.engines: dict[int, Engine] = {}
         self._models: dict[str, Model] = {}
         self._text_models: dict[str, TextModel] = {}
+        self._out: list[m.InSession] = []
         self._due: dict[int, tuple[int, int]] = {}  # when each may, and when it must, play on; those that ever do
+
+    @property
+    def hurried(self) -> bool:
+        """Whether a session must play on at once."""
+        now = self.now()
+        return any(0 < must <= now for _, must in self._due.values())
 
     def session(self, number: int) -> Engine:
         """The engine of a session."""
@@ -66,12 +73,18 @@ class Sessions:
         ready = [number for number, (may, _) in self._due.items() if may <= began]
         if any(not self._due[number][1] for number in ready):  # somebody may wait for an answer: the others can
             ready = [number for number in ready if self._due[number][1] <= began]
+        self._flush()
         self._step(ready)
         busy = False
         for number in sorted(ready, key=lambda number: self.engines[number].lead()):
+            urgent = not self._due[number][1]
             busy = self._advance(number) or busy
+            if urgent:
+                self._flush()
             if self.now() - began > ROUND:
-                return True
+                busy = True
+                break
+        self._flush()
         return busy
 
     def prepare(self) -> None:
@@ -79,6 +92,7 @@ class Sessions:
         self._step(list(self.engines))
         for engine in self.engines.values():
             engine.prepare()
+        self._flush()
 
     def wait(self) -> float | None:
         """Seconds until there is something that must be done; None while there is nothing."""
@@ -107,4 +121,14 @@ class Sessions:
         )
 
     def _send(self, number: int, message: m.FromEngine) -> None:
-        self.send(message if isinstance(message, m.Loading) else m.InSession(number, message))
+        if isinstance(message, m.Loading):
+            self._flush()
+            self.send(message)
+        else:
+            self._out.append(m.InSession(number, message))
+
+    def _flush(self) -> None:
+        """Send what the sessions said: each message by itself would cost the other end a turn of its thread."""
+        if self._out:
+            out, self._out = self._out, []
+            self.send(m.Several(tuple(out)) if len(out) > 1 else out[0])

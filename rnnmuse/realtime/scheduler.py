@@ -42,6 +42,8 @@ class Scheduler:
         self.pulses: list[Pulse] = []
         self.rouse: Callable[[], None] = self.changed.notify
         """Wakes the thread; the caller holds the lock."""
+        self.give_way = self._give_way
+        """Waits, in a thread that is about to work, while notes are due."""
         self.wanted: Nanoseconds | None = None
         """When the thread wants the lock next."""
         self._closed = False
@@ -66,10 +68,13 @@ class Scheduler:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """The lock, for a thread that works through many things: where notes are due, the scheduler goes first."""
-        if self.wanted is not None and self.wanted <= self.now():
-            time.sleep(GIVE_WAY)
+        self.give_way()
         with self.lock:
             yield
+
+    def _give_way(self) -> None:
+        if self.wanted is not None and self.wanted <= self.now():
+            time.sleep(GIVE_WAY)
 
     def add_lane(self, ahead: Nanoseconds) -> Lane:
         """The lane of a look-ahead; made if there is none. Notes that are planned already stay out of it."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 
 from rnnmuse.bridges.osc_server import Client, OscServer
 from rnnmuse.bridges.osc_sessions import CommonServer, SessionServer
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.protocol import SESSIONS
 from rnnmuse.realtime.loop import PRIORITY, Loop
-from rnnmuse.realtime.shared_thread import SharedThread
+from rnnmuse.realtime.shared_thread import SharedThread, awake
 from rnnmuse.realtime.stage import Among, Connect, Settings, Stage
 from rnnmuse.realtime.supervisor import Supervisor, engine_process
 from rnnmuse.session import messages as m
+
+log = logging.getLogger("rnnmuse.stage")
 
 
 class Part:
@@ -86,6 +90,7 @@ class Sessions:
         connect = connect or engine_process(settings.model, PRIORITY, several=True)
         self.supervisor = Supervisor(self, connect, self._turn, now)
         self.count, self._ports = count, ports
+        wait = wait or awake(now)
         self.stages: list[Stage] = []
         self._servers: list[OscServer] = []
         for number in range(1, count + 1):
@@ -97,6 +102,7 @@ class Sessions:
             self.stages.append(stage)
         self.supervisor.also_watch = self._watch
         self.thread = SharedThread([stage.scheduler for stage in self.stages], now)
+        self.common.give_way = self.thread.give_way
         self._closing = False
 
     def _server(
@@ -153,14 +159,24 @@ class Sessions:
 
     def order(self, message: m.FromEngine) -> None:
         """Do what the engine says for a session, or for all."""
-        if isinstance(message, m.InSession):
-            stage = self.stages[message.number - 1]
-            with stage.scheduler.turn():
-                stage.orders.order(message.message)
+        if isinstance(message, m.Several):
+            for number, several in groupby(message.messages, lambda one: one.number):
+                self._order(number, [one.message for one in several])
+        elif isinstance(message, m.InSession):
+            self._order(message.number, [message.message])
         else:
             for stage in self.stages:
                 with stage.scheduler.turn():
                     stage.orders.order(message)
+
+    def _order(self, number: int, messages: list[m.FromEngine]) -> None:
+        stage = self.stages[number - 1]
+        with stage.scheduler.turn():
+            for message in messages:
+                try:
+                    stage.orders.order(message)
+                except Exception:  # a mistake of ours: the others' orders come behind it
+                    log.exception("session %d: %s", number, type(message).__name__)
 
     def engine_lost(self, why: str, fall_back: bool) -> None:
         """Every session's notes end."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,13 +21,28 @@ from rnnmuse.realtime.scheduler import Scheduler
 
 log = logging.getLogger("rnnmuse.stage")
 
-LEAD: Nanoseconds = 450_000
-"""So long before its time a chord is turned to: waking up takes a while, and its beginning may be early."""
+LEAD: Nanoseconds = 350_000
+"""So long before its time a chord is turned to, awake from then on, while other threads give way: waking up takes a
+while, and so does having Python from a thread that works."""
+
+AFTER, MOST_WAITS = 0.00006, 8
+"""Seconds after a chord's time at which others work on, and for how many chords at once they wait at most."""
 
 AGAIN: Nanoseconds = 50_000
 """After so long a lock that was held is tried again, at the latest."""
 
 NEVER: Nanoseconds = 1 << 62
+
+
+def awake(now: Callable[[], Nanoseconds]) -> Callable[[Nanoseconds], None]:
+    """Waits until a time of ``now``, the last bit of it awake: whoever sleeps has to have Python back first."""
+
+    def wait(until: Nanoseconds) -> None:
+        while (left := until - now()) > 0:
+            if left > LEAD:
+                time.sleep((left - LEAD) / 1e9)
+
+    return wait
 
 
 class SharedThread:
@@ -42,8 +58,10 @@ class SharedThread:
         self._next: dict[int, Nanoseconds] = {}  # of those: when something else is due
         self._chords: list[tuple[Nanoseconds, int, int, Chord]] = []
         self._count = 0
+        self._due: Nanoseconds = NEVER  # of the chord that is sent next
         for number, scheduler in enumerate(schedulers):
             scheduler.rouse = partial(self._rouse, number)
+            scheduler.give_way = self.give_way
 
     def start(self) -> None:
         """Run in a thread until `close`."""
@@ -78,6 +96,14 @@ class SharedThread:
             return None
         return min(first, after)
 
+    def give_way(self) -> None:
+        """Leave Python to this thread while it is about to send: whoever works then makes a note late."""
+        for _ in range(MOST_WAITS):
+            left = self._due - self._now()
+            if left > LEAD:
+                return
+            time.sleep(max(0, left) / 1e9 + AFTER)
+
     def _rouse(self, number: int) -> None:
         with self._changed:
             if number not in self._roused:
@@ -101,6 +127,7 @@ class SharedThread:
         for due, chord in chords:
             self._count += 1
             heapq.heappush(self._chords, (due, self._count, number, chord))
+        self._due = self._chords[0][0] if self._chords else NEVER
         if not chords:
             self._release(number)
 
@@ -110,6 +137,7 @@ class SharedThread:
             self._schedulers[number].outbox.send(due, chord)
         except Exception:  # as above
             log.exception("session %d", number + 1)
+        self._due = self._chords[0][0] if self._chords else NEVER
         self._left[number] -= 1
         if not self._left[number]:
             self._release(number)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from rnnmuse.clock import Nanoseconds
 from rnnmuse.realtime.link import Link
+from rnnmuse.realtime.priority import realtime_priority
 from rnnmuse.session import messages as m
 
 log = logging.getLogger("rnnmuse.stage")
@@ -30,6 +31,9 @@ ASK: Nanoseconds = 500_000_000
 WINDOW: Nanoseconds = 60_000_000_000
 MOST_FAILURES = 3
 """Failures within `WINDOW` after which the engine goes back to the last models that worked."""
+
+PRIORITY = 5
+"""Of the watchdog's thread; see `rnnmuse.realtime.loop`."""
 
 CREDIT = 64
 """Messages that are on their way to the engine at a time."""
@@ -180,6 +184,7 @@ class Supervisor:
         self._handler.engine_started()
 
     def _look(self) -> None:
+        realtime_priority(PRIORITY)  # what is due waits while this thread holds Python: nobody may keep it waiting
         while not self._closing.wait(LOOK):
             try:
                 self.watch()

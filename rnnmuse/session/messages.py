@@ -142,6 +142,13 @@ class InSession(ToEngine, FromEngine):
         return self.message.key  # type: ignore[no-any-return]
 
 
+@message
+class Several(FromEngine):
+    """What several sessions sent in one round, in order."""
+
+    messages: tuple[InSession, ...]
+
+
 # -- to the engine: the harmony of the stage ---------------------------------------------------------------------------
 
 

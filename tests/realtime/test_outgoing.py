@@ -142,7 +142,7 @@ EXAMPLES = {
 def types(kind):
     """The types of messages of this kind, but for the one that holds another."""
     found = [one for one in vars(m).values() if isinstance(one, type) and issubclass(one, kind)]
-    return [one for one in found if one not in (kind, m.InSession)]
+    return [one for one in found if one not in (kind, m.InSession, m.Several)]
 
 
 def every(kind):

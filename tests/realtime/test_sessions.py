@@ -12,7 +12,9 @@ from rnnmuse.config import parse
 from rnnmuse.protocol import SESSIONS
 from rnnmuse.realtime.rig import seat_rig
 from rnnmuse.realtime.sessions import Sessions
+from rnnmuse.realtime.shared_thread import LEAD, NEVER, SharedThread
 from rnnmuse.realtime.stage import Settings
+from rnnmuse.session import messages as m
 from rnnmuse.testing import ME, SessionsClient, StageClient
 
 OTHER = Client("127.0.0.1", 50_001)
@@ -256,7 +258,8 @@ def test_a_flood_fills_the_queue_of_its_own_session_alone(three):
     for number in range(3 * PACKETS):
         three.bring(at(2, "player/1/note"), number % 128, 90)  # one sender speaks for two sessions
     three.bring(at(3, "ping"), 1)
-    three.server._serve()
+    for _ in range(2):  # a slice of time each, of one packet at least
+        three.server._serve()
     assert three.received(at(3, "pong")), "it waits behind the flood"
     lost = [one for one in three.received() if one.address.endswith("error")]
     assert [error.arguments[1] for error in lost[:1]] == ["limit"]
@@ -299,6 +302,54 @@ def test_a_flood_of_notes_in_one_session_leaves_the_others_in_time(three):
     assert alone == sorted(alone)
     assert max(late) <= 1_000_000
     assert three.sessions.stage(1).lateness.dropped == 0
+
+
+def test_what_others_hear_does_not_keep_a_session_from_playing_on(three):
+    """The engine's part of fairness: in every turn the others play, however much one session hears."""
+    playing(three, 2, 3)
+    three.run(2.0)
+    engine = three.engine.engine
+    ahead = []
+    for step in range(300):
+        three.time += 5_000_000
+        beat = engine.session(1).beat
+        engine.take(m.InSession(1, m.Hear(2, beat, 40 + step % 40, 90 if step % 2 else 0)))
+        engine.advance()
+        ahead.append(min(engine.session(number).lead() for number in (2, 3)))
+    assert min(ahead) > 1.5
+
+
+def test_what_is_said_in_a_round_comes_in_one_message(three):
+    said = []
+    three.engine.engine.model("lieder")
+    three.engine.engine.send = said.append
+    for number in (1, 2, 3):
+        three.engine.engine.take(m.InSession(number, m.SetMode(1, 1, "free", 0.0)))
+    assert not said
+    three.engine.engine.advance()
+    (several,) = said
+    assert isinstance(several, m.Several)
+    assert [one.number for one in several.messages if isinstance(one.message, m.Accepted)] == [1, 2, 3]
+
+
+def test_other_threads_leave_python_to_notes_that_are_due():
+    """While a chord is about to be sent whoever takes a turn waits until it has left, and goes on between two."""
+    time, slept = [0], []
+    thread = SharedThread([], lambda: time[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnmuse.realtime.shared_thread.time.sleep", lambda s: (slept.append(s), advance(s)))
+
+        def advance(seconds):
+            time[0] += round(seconds * 1e9)
+            if time[0] > 1_000_000:
+                thread._due = NEVER  # it was sent
+
+        thread._due = 1_000_000
+        thread.give_way()
+        assert not slept
+        time[0] = 1_000_000 - LEAD
+        thread.give_way()
+        assert sum(slept) == pytest.approx(LEAD / 1e9, abs=1e-4)
 
 
 def test_a_lock_that_somebody_holds_delays_no_other_session(three):
