@@ -14,6 +14,7 @@ from rnnmuse.music.theory import parse_chord, scale_pitch_classes
 from rnnmuse.play.harmony import HalfBar, Harmony
 
 Mask = NDArray[np.bool_]
+LEANINGS = 256  # keys with chords whose leaning is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Rules:
         self._chords = (
             [(round(c.beat * GRID), *_classes(c.text)) for c in piece.chords] if constraints.chord_tones else []
         )
-        self._leaning: dict[tuple[int, bool], NDArray[np.float32]] = {}
+        self._leaning: dict[tuple[int, bool, frozenset[int]], NDArray[np.float32]] = {}
         self._piece = piece
         self._tones: dict[tuple[int, frozenset[int]], Mask] = {}
 
@@ -153,16 +154,18 @@ class Rules:
         key = self._key_at(grid)
         if part == self.drums or not self.constraints.gravity or key is None:
             return None
-        name = (key.tonic, key.minor)
-        if name not in self._leaning:
+        tones = self._chord_at(grid)[1]
+        name = (key.tonic, key.minor, tones)
+        lean = self._leaning.get(name)
+        if lean is None:
             scale = scale_pitch_classes(key.tonic, "minor" if key.minor else "major")
             raised = {(key.tonic + 11) % 12} if key.minor else set()
-            outside = ~np.isin(np.arange(128) % 12, sorted(scale | raised))
-            self._leaning[name] = np.where(outside, -self.constraints.gravity, 0.0).astype(np.float32)
-        _, tones, _ = self._chord_at(grid)
-        if not tones:
-            return self._leaning[name]
-        return np.where(np.isin(np.arange(128) % 12, sorted(tones)), np.float32(0), self._leaning[name])
+            outside = ~np.isin(np.arange(128) % 12, sorted(scale | raised | tones))
+            lean = np.where(outside, -self.constraints.gravity, 0.0).astype(np.float32)
+            if len(self._leaning) >= LEANINGS:
+                self._leaning.clear()
+            self._leaning[name] = lean
+        return lean
 
     def _bar_line(self, grid: int) -> bool:
         metre = self._piece.metre_at(grid / GRID)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from math import exp, log
 from random import Random
 from typing import NamedTuple
@@ -522,8 +522,7 @@ class Player:
             lean = back if lean is None else lean + back
         if wait or not clash or part == self.model.drums:
             return lean
-        begun = {pitch % 12 for p, pitch in self._struck if p != self.model.drums}
-        near = [at for at in range(128) if ((at + 1) % 12 in begun or (at - 1) % 12 in begun) and at % 12 not in begun]
+        near = _beside(frozenset([pitch % 12 for p, pitch in self._struck if p != self.model.drums]))
         if not near:
             return lean
         out = np.zeros(128, np.float32) if lean is None else lean.copy()
@@ -633,6 +632,12 @@ def _between(size: int, low: int, high: int) -> NDArray[np.bool_] | None:
         return None
     index = np.arange(size)
     return (index >= low) & (index <= high)
+
+
+@lru_cache(256)
+def _beside(begun: frozenset[int]) -> list[int]:
+    """The pitches a semitone from one of some pitch classes, in any octave, that are not of them."""
+    return [at for at in range(128) if ((at + 1) % 12 in begun or (at - 1) % 12 in begun) and at % 12 not in begun]
 
 
 def events_until(player: Player, start: int, end: int) -> Iterator[Event]:
