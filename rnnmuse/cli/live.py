@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnmuse.cli.aside import Aside
 from rnnmuse.cli.command import examples, renamed
 from rnnmuse.cli.screen import page_address
 from rnnmuse.errors import RnnmuseError
@@ -228,7 +229,9 @@ def serve(stage: Stage, press: Callable[[str], None] | None = None) -> None:
     for name in ENDING:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: stage.leave())
-    logging.basicConfig(format=f"{OVER}%(message)s" if sys.stderr.isatty() else "%(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{OVER}%(message)s" if sys.stderr.isatty() else "%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[Aside(handler)])
     logging.raiseExceptions = False  # a terminal that is gone takes no messages
     if not sys.stdout.isatty():
         stage.serve()
