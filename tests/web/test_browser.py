@@ -328,6 +328,30 @@ def test_the_picture_moves_to_each_frame_and_no_further(page, stage, address):
         page.until(f"{pixel}.slice(0, 3).every((v, i) => Math.abs(v - {list(rgb)}[i]) < 8)")
 
 
+def test_whoever_wants_less_motion_gets_a_roll_in_steps_and_still_pictures(page, stage, address):
+    wish = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    page.do("Emulation.setEmulatedMedia", features=wish)
+    try:
+        page.go(address)
+        page.until(THERE)
+        stage.take("/rnnmuse/transport/play")
+        frames = "import('/roll.js').then(({ frames }) => [...frames])"
+        page.until(f"{frames}.then((all) => all.length >= 3)")
+        assert min(page.run(frames)) >= 300
+        style = "getComputedStyle(document.querySelector('summary'), '::before').transitionDuration"
+        assert page.run(style) == "0s"
+        page.go(f"{address}cover")
+        page.until(THERE)
+        pixel = "[...document.querySelector('.picture').getContext('2d').getImageData(100, 100, 1, 1).data]"
+        for number, colour in enumerate(["#d02010", "#1030c0"], 1):
+            held = io.BytesIO()
+            Image.new("RGB", (128, 128), colour).save(held, "JPEG")
+            tell(stage, "/rnnmuse/cover/frame", number, held.getvalue())
+            page.until(f"{pixel}[0] > 150")  # the first, and still the first
+    finally:
+        page.do("Emulation.setEmulatedMedia", features=[])
+
+
 def test_the_beat_is_shown_and_space_plays_and_stops(page, stage):
     page.press(" ")
     until(lambda: stage.clock.running)

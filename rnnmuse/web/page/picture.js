@@ -6,8 +6,10 @@ import { hear, send, value, watch } from "./stage.js";
 
 const PICTURES = 8, SIZE = 256; // a second, if nobody has asked for any yet; px
 const STREAM = "/rnnmuse/cover/stream";
+const STILL = 1000; // ms between two pictures for whoever wants less motion
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const canvases = new Set();
-let now = null, steps = 0;
+let now = null, steps = 0, shown = -STILL;
 
 /** A canvas that shows the stream, which is begun if nobody has. */
 export function picture() {
@@ -29,12 +31,13 @@ export async function show(jpeg) {
     if (one.isConnected) one.dataset.seen = "1";
     else if (one.dataset.seen) canvases.delete(one);
   }
-  if (!canvases.size) return;
+  if (!canvases.size || (calm.matches && performance.now() - shown < STILL)) return;
+  shown = performance.now();
   const next = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
   const idle = !steps;
   now?.close();
   now = next;
-  steps = 24;
+  steps = calm.matches ? 1 : 24;
   if (idle) requestAnimationFrame(draw);
 }
 
