@@ -567,23 +567,27 @@ class Player:
     def _playable(self, grid: int, wait: int, pitches: Collection[int] | None = None) -> dict[int, NDArray[np.bool_]]:
         """The pitches that each part may start at ``grid``; parts without any are left out."""
         out: dict[int, NDArray[np.bool_]] = {}
-        playing = self._planned(grid)
-        for part in playing or sorted(self.rules.parts):
+        struck: dict[int, list[int]] = {}
+        taken: dict[int, list[int]] = {}
+        for p, pitch in (*self.started, *self.foreign):
+            taken.setdefault(p, []).append(pitch)
+        if not wait:
+            for p, pitch in self._struck:
+                struck.setdefault(p, []).append(pitch)
+                taken.setdefault(p, []).append(pitch)
+        for part in self._planned(grid) or sorted(self.rules.parts):
             if not self.rules.room(self.started, part):
                 continue
             if part == self.model.drums and not wait and self._limbs() >= LIMBS:
                 continue
-            begun = not wait and any(p == part for p, _ in self._struck)
+            begun = struck.get(part)
             mask = self.rules.pitches(part, grid, lowest=not begun)
-            taken = [pitch for p, pitch in (*self.started, *self.foreign) if p == part]
-            if not wait:
-                taken += [pitch for p, pitch in self._struck if p == part]
-            if taken:
+            if part in taken:
                 mask = mask.copy()
-                mask[taken] = False
+                mask[taken[part]] = False
             if begun and self.rules.rooted(part, grid):
                 mask = mask.copy()
-                mask[: min(pitch for p, pitch in self._struck if p == part)] = False
+                mask[: min(begun)] = False
             if pitches is not None:
                 mask = mask & _only(128, pitches)
             if np.count_nonzero(mask):
