@@ -50,6 +50,17 @@ inline std::string data_folder() {
 #endif
 }
 
+/* Where `pip install`, pipx and package managers put the command. */
+inline std::vector<std::string> programs() {
+#if defined _WIN32
+  return {"rnnmuse.exe"};
+#else
+  const char* home = std::getenv("HOME");
+  const std::string mine = home ? std::string(home) + "/.local/bin/rnnmuse" : "rnnmuse";
+  return {"rnnmuse", mine, "/usr/local/bin/rnnmuse", "/opt/homebrew/bin/rnnmuse"};
+#endif
+}
+
 /* A note for the window, by the plan's beats. */
 struct Shown {
   double beat, end;
@@ -471,15 +482,12 @@ class Link {
   void start_engine(int64_t now) {
     std::vector<std::string> words;
     const char* named = std::getenv("RNNMUSE_ENGINE"); /* "none" for never */
-    if (named && !std::strcmp(named, "none")) return;
+    if ((named && !std::strcmp(named, "none")) || now - tried_ < kSecond) return;
+    tried_ = now;
     std::ifstream file(named ? std::string(named) : data_folder() + (data_folder().find('\\') == std::string::npos ? "/" : "\\") + "engine.txt");
     for (std::string line; std::getline(file, line);) {
       while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
       if (!line.empty() && line[0] != '#') words.push_back(line);
-    }
-    if (words.empty()) {
-      set_status(kNotInstalled);
-      return;
     }
     std::lock_guard<std::mutex> hold(process().lock);
     if (process().started && now - process().started < 40 * kSecond) {
@@ -487,9 +495,15 @@ class Link {
       return;
     }
     process().started = now;
+    const bool said = !words.empty();
     words.push_back("--osc-port");
     words.push_back(std::to_string(port_));
-    set_status(start_program(words) ? kStarting : kFailed);
+    if (said && start_program(words)) return set_status(kStarting);
+    for (const std::string& program : programs()) /* nobody has said how: as a package's installer leaves it */
+      if (!named && start_program({program, "live", "--no-midi", "--until-alone", "20", "--osc-port", std::to_string(port_)})) return set_status(kStarting);
+    if (said) return set_status(kFailed);
+    process().started = 0;
+    set_status(kNotInstalled);
   }
 
   struct Cue : Notice {
@@ -502,7 +516,7 @@ class Link {
   int port_ = 7707;
   std::thread thread_;
   std::atomic<bool> stop_{false}, moving_{false};
-  int64_t heard_ = 0, asked_ = 0, cue_due_ = 0, cued_ = 0;
+  int64_t heard_ = 0, asked_ = 0, tried_ = -kSecond, cue_due_ = 0, cued_ = 0;
   int syncs_ = 0;
   uint8_t channel_of_[128] = {}, struck_on_[128] = {};
   bool offline_ = false, ready_ = false, granted_ = false, model_changed_ = false, model_first_ = false, model_back_ = false;

@@ -19,14 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jackd import JackError, finish, jack, jack_connect, jack_ports, until
+from jackd import CUT_OFF, CUTS, JackError, begun_again, finish, jack, jack_connect, jack_ports, until
 
 from rnnmuse.bridges.output import Program as PartProgram
 from rnnmuse.bridges.output import Sent
 from rnnmuse.realtime.stage import Settings, Stage
 from rnnmuse.session import messages as m
 
-__all__ = ["JackError", "finish", "jack", "jack_connect", "jack_ports", "until"]  # for the tests of the hosts
+__all__ = [
+    "JackError",
+    "begun_again",
+    "finish",
+    "jack",
+    "jack_connect",
+    "jack_ports",
+    "until",
+]  # for the tests of the hosts
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -255,6 +263,7 @@ def program(
         yield made
     except BaseException:
         print(f"{command[0]} said, at the end:", *made.lines[-12:], sep="\n  ")  # pytest shows it
+        CUT_OFF.extend(line for line in made.lines if any(words in line for words in CUTS))
         raise
     finally:
         made.end()

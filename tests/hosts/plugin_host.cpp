@@ -8,7 +8,7 @@
    controller alone), values (as the plugin says them), bounce SECONDS (as fast as it can; `offline` before it: and the format's own word for it), save, load,
    instances N (of which the first is printed), again N (so many times loaded and let go), guard (the audio thread's allocations and locks are counted, system calls
    but reading the clock end the process), guilty N, params, window
-   WIDTH HEIGHT (CLAP's, floating, while the score is played). Prints what left: "on|off BEAT CHANNEL PITCH VELOCITY" by the
+   WIDTH HEIGHT (CLAP's, floating, while the score is played; `scale S` before it: at that scale). Prints what left: "on|off BEAT CHANNEL PITCH VELOCITY" by the
    host's beats, "cc …", "param INDEX VALUE" for what the plugin set, and at the end counts. */
 
 #ifdef _WIN32 /* under wine: CLAP alone, nothing is guarded */
@@ -334,9 +334,11 @@ int main(int count, char** arguments) {
   pthread_mutex_lock(&bind), pthread_mutex_unlock(&bind);
   std::vector<std::string> words(arguments + 3, arguments + count);
   int again = 0, many = 1;
+  double window_scale = 0;
   bool lists = false;
   for (size_t i = 0; i < words.size(); i++) {
     if (words[i] == "rate") rate = std::atof(words[i + 1].c_str());
+    if (words[i] == "scale") window_scale = std::atof(words[i + 1].c_str());
     if (words[i] == "again") again = std::atoi(words[i + 1].c_str());
     if (words[i] == "instances") many = std::min(std::atoi(words[i + 1].c_str()), kMostInstances);
     if (words[i] == "guilty") guilty = std::atoi(words[i + 1].c_str());
@@ -371,7 +373,7 @@ int main(int count, char** arguments) {
     instances.back()->activate(rate, 4096);
   }
   for (size_t i = 0; i + 2 < words.size(); i++)
-    if (words[i] == "window") std::printf("window %d\n", format->show(0, static_cast<uint32_t>(std::atoi(words[i + 1].c_str())), static_cast<uint32_t>(std::atoi(words[i + 2].c_str()))));
+    if (words[i] == "window") std::printf("window %d\n", format->show(window_scale, static_cast<uint32_t>(std::atoi(words[i + 1].c_str())), static_cast<uint32_t>(std::atoi(words[i + 2].c_str()))));
   std::atomic<bool> done{false};
   std::thread audio([&] {
     perform(*format, words);

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -21,6 +22,7 @@ import pytest
 from echo import BRIDGES, Program, free_port, jack, jack_connect, program, until
 
 from rnnmuse.bridges import osc
+from rnnmuse.protocol import ProtocolError
 
 HERE = Path(__file__).parent
 in_full = pytest.mark.skipif(
@@ -242,6 +244,40 @@ def osc_port(made: Program, first: int = 3819) -> int:
 
     until(there, 90, "Ardour does not open its OSC port")
     return found[0]
+
+
+class Surface:
+    """An OSC control surface for Ardour's strips. It is slow of hearing: after each order it gets a moment."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(0.5)
+        self.say("/set_surface", 0, 159, 1, 0, 0, 0, self.socket.getsockname()[1])
+
+    def say(self, address: str, *values: object) -> None:
+        self.socket.sendto(osc.build(address, values), ("127.0.0.1", self.port))
+        time.sleep(0.5)
+
+    def insist(self, address: str, *values: object) -> None:
+        """Say it until its feedback says the same: Ardour may not have made its strips yet."""
+        for _ in range(20):
+            self.say(address, *values)
+            with contextlib.suppress(TimeoutError, ProtocolError):
+                while True:
+                    message = osc.parse(self.socket.recv(65536))[0]
+                    if (message.address, message.arguments) == (address, values):
+                        return
+        raise AssertionError(f"{address} {values} did not come")
+
+    def press(self, address: str, happened: Callable[[], bool]) -> None:
+        """Say it until it has happened: a busy Ardour forgets a start or stop."""
+        for _ in range(8):
+            self.say(address)
+            with contextlib.suppress(AssertionError):
+                return until(happened, 4)
+        raise AssertionError(f"{address} does nothing")
 
 
 SONIC_PI = Path("/usr/lib/sonic-pi/app/server/ruby/bin/sonic-pi-server.rb")

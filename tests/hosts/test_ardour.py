@@ -4,17 +4,13 @@ import contextlib
 import glob
 import re
 import signal
-import socket
-import time
 
 import mido
 import pytest
-from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_plugin, in_full, missing, no_plugin, osc_port
+from echo import begun_again, echo, jack, jack_connect, note, program, until
+from programs import TRACK, Surface, ardour, build_plugin, in_full, missing, no_plugin, osc_port
 
-from rnnmuse.bridges import osc
 from rnnmuse.bridges.ardour import ArdourOut
-from rnnmuse.protocol import ProtocolError
 
 rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 pytestmark = [
@@ -24,40 +20,6 @@ pytestmark = [
     ),
     in_full,
 ]
-
-
-class Surface:
-    """An OSC control surface for Ardour's strips. It is slow of hearing: after each order it gets a moment."""
-
-    def __init__(self, port):
-        self.port = port
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.settimeout(0.5)
-        self.say("/set_surface", 0, 159, 1, 0, 0, 0, self.socket.getsockname()[1])
-
-    def say(self, address, *values):
-        self.socket.sendto(osc.build(address, values), ("127.0.0.1", self.port))
-        time.sleep(0.5)
-
-    def insist(self, address, *values):
-        """Say it until its feedback says the same: Ardour may not have made its strips yet."""
-        for _ in range(20):
-            self.say(address, *values)
-            with contextlib.suppress(TimeoutError, ProtocolError):
-                while True:
-                    message = osc.parse(self.socket.recv(65536))[0]
-                    if (message.address, message.arguments) == (address, values):
-                        return
-        raise AssertionError(f"{address} {values} did not come")
-
-    def press(self, address, happened):
-        """Say it until it has happened: a busy Ardour forgets a start or stop."""
-        for _ in range(8):
-            self.say(address)
-            with contextlib.suppress(AssertionError):
-                return until(happened, 4)
-        raise AssertionError(f"{address} does nothing")
 
 
 def saved_notes(session):
@@ -105,12 +67,14 @@ def record(stage, folder, count, ticks=20):
     return saved_notes(folder / "session")
 
 
+@begun_again
 def test_it_records_every_note_and_rolls_with_us(tmp_path):
     with jack(), echo() as stage:
         found = record(stage, tmp_path, 40)
     assert found == [(0, *note(number)) for number in range(40)]
 
 
+@begun_again
 def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
     from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.realtime.rig import open_ports
@@ -129,6 +93,7 @@ def test_its_clock_leads_and_its_transport_starts_and_stops_us(tmp_path):
             surface.press("/transport_stop", lambda: not s.clock.running)
 
 
+@begun_again
 def test_killed_and_started_again_it_rolls_again_and_no_note_hangs(tmp_path):
     from rnnmuse.bridges.ports import MidiSystem
     from rnnmuse.realtime.rig import open_ports
@@ -176,6 +141,7 @@ s:save_state("")""",
 )
 
 
+@begun_again
 def test_the_plugin_sits_in_its_track_and_its_transport_leads(tmp_path):
     if no_plugin():
         pytest.skip(no_plugin())

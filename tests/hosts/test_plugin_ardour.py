@@ -8,14 +8,15 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from echo import echo, jack, jack_connect, note, program, until
-from programs import TRACK, ardour, build_plugin, in_full, missing, no_plugin, osc_port
-from test_ardour import Surface
+from echo import begun_again, echo, free_port, jack, jack_connect, note, program, until
+from programs import TRACK, Surface, ardour, build_plugin, in_full, missing, no_plugin, osc_port
 
+from rnnmuse.bridges.hosts import HostError, Line
 from rnnmuse.bridges.ports import MidiSystem
 from rnnmuse.realtime.rig import open_ports
 
@@ -52,6 +53,7 @@ def scanned(folder: Path) -> None:
     assert 'n_midi_inputs="1" n_midi_outputs="1"' in done.stdout, done.stdout + done.stderr
 
 
+@begun_again
 def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
     scanned(tmp_path)
     with jack(), echo() as stage:
@@ -79,6 +81,57 @@ def test_its_transport_leads_and_notes_go_both_ways_through_its_track(tmp_path):
                 until(lambda: (100, 0) in played(dump, "8"), 20, "the note hangs")
             surface.say("/transport_stop")
             assert made.process.poll() is None
+
+
+STEPS = (
+    "copy rnnmuse.vst3 from the release's folder to .vst3",
+    "have Ardour scan its plugins",
+    "put rnnmuse on a MIDI track",
+    "press play",
+)
+"""What a person does who has the package, until the first note; none of it in a terminal."""
+
+
+def answers(port):
+    with contextlib.suppress(HostError), Line(port, 1.0) as line:
+        return line.name == "rnnmuse"
+    return False
+
+
+@begun_again
+def test_from_the_installed_package_to_a_note_in_a_track_in_four_steps(tmp_path):
+    """The package is what its installer leaves: a command in .local/bin. Nothing else was started or registered."""
+    port, root, done = free_port(), str(Path(__file__).parents[2]), []
+    installed = tmp_path / "home" / ".local" / "bin" / "rnnmuse"
+    installed.parent.mkdir(parents=True)
+    text = f'#!/bin/sh\nexec {sys.executable} -c "from rnnmuse.cli.main import main; main()" "$@"\n'
+    installed.write_text(text)
+    installed.chmod(0o755)
+    env = {"RNNMUSE_PORT": str(port), "PYTHONPATH": root, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")}
+    try:
+        scanned(tmp_path)
+        done += STEPS[:2]
+        with jack(), ardour(tmp_path, PLUGIN, **env) as made:
+            done.append(STEPS[2])
+            until(lambda: answers(port), 90, "the plugin does not start rnnmuse")
+            with Line(port) as line:
+                surface = Surface(osc_port(made))
+                with program(["jack_midi_dump", "-a"], None, None, signal.SIGINT) as dump:
+                    jack_connect("ardour:Muse/midi_out 1", "midi-monitor:input", 60)
+                    until(lambda: line.ask("/rnnmuse/transport/source") == ("osc",), 60)
+                    surface.press("/transport_play", lambda: line.ask("/rnnmuse/transport/running") == (1,))
+                    done.append(STEPS[3])
+                    until(lambda: len(played(dump, "9")) > 3, 30, "no note came")
+                    surface.say("/transport_stop")
+                    until(lambda: len(played(dump, "8")) >= len(played(dump, "9")), 20, "a note hangs")
+        assert tuple(done) == STEPS
+        assert len(STEPS) <= 4
+    finally:
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                words = entry.read_bytes().split(b"\0")
+                if b"--until-alone" in words and str(port).encode() in words:
+                    os.kill(int(entry.parent.name), signal.SIGTERM)
 
 
 def notes_go_both_ways(stage, dump):
