@@ -174,6 +174,7 @@ def _played(
         gravity=muse.model.gravity if scale is None else 0.0,
         clash=muse.model.clash,
         register=1.0,
+        again=muse.model.again,
     )
     seed = secrets.randbits(31) if settings.seed is None else settings.seed
     bars = max(1, round((end - start) / frame.metre_at(start).bar_beats))

@@ -221,7 +221,7 @@ class Muse:
         return Made(what, {self.name: self.model.digest}, seed, chosen(settings, "seed"), 0.0)
 
     def top_p(self, settings: Settings) -> float:
-        """The nucleus that is drawn from: the one that is asked for, else the model's own."""
+        """The nucleus that music that goes on is drawn from: the one that is asked for, else the model's own."""
         return self.model.top_p if settings.top_p is None else settings.top_p
 
     def silent(self, piece: Piece, players: str | int | None) -> list[str]:
@@ -334,6 +334,7 @@ class Muse:
             gravity=self.model.gravity if scale is None else 0.0,
             clash=self.model.clash,
             register=1.0,
+            again=self.model.again,
         )
         player = constrained(
             self.model,
@@ -341,7 +342,7 @@ class Muse:
             rules,
             seed,
             settings.temperature,
-            self.top_p(settings),
+            self.top_p(settings) if heard or settings.top_p is not None else self.model.opening,
             settings.density,
             plan,
             settings.original,

@@ -241,14 +241,17 @@ class Distribution:
 class StreamModel:
     """A loaded stream model.
 
-    ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans of
-    real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part
-    plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
-    the nucleus that it is best drawn from, ``gravity`` the nats by which pitches outside an inferred key are less
-    likely, ``restate`` the nats by which the bar that the plan has restated is read more, ``clash`` those by which a
-    pitch is less likely a semitone from one that begins with it, ``registers`` the lowest and highest mean of a
-    part's last notes that are common. ``said`` are the graphs of what both reads of the memory say to the heads;
-    without them it is computed from the weights.
+    ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans
+    of real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each
+    part plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics;
+    ``top_p`` is the nucleus that it is best drawn from, ``opening`` that of music from nothing, ``gravity`` the
+    nats by which pitches outside an inferred key are less likely, ``restate`` the nats by which the bar that the
+    plan has restated is read more, ``clash`` those by which a pitch is less likely a semitone from one that begins
+    with it, ``registers`` the lowest and highest mean of a part's last notes that are common, ``follow`` the nats
+    by which pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus
+    of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
+    begin again. ``said`` are the graphs of what both reads of the memory say to the heads; without them it is
+    computed from the weights.
     """
 
     digest = ""
@@ -273,11 +276,17 @@ class StreamModel:
         clash: float = 0.0,
         said: Sequence[bytes] = (),
         registers: Sequence[Sequence[float]] = (),
+        follow: float = 0.0,
+        touch: float = 0.99,
+        opening: float | None = None,
+        again: float = 0.0,
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
         self.top_p, self.gravity, self.restate, self.clash = top_p, gravity, restate, clash
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
+        self.follow, self.touch, self.again = follow, touch, again
+        self.opening = top_p if opening is None else opening
         self.registers = {part: (own[0], own[1]) for part, own in enumerate(registers) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
         self._session = session(step)

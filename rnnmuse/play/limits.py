@@ -31,7 +31,8 @@ class Constraints:
     the raised seventh of minor and the tones of the chord are not. ``clash``: nats by which a pitch is less likely
     a semitone from one that begins together with it, in any octave. ``register``: how strongly a part whose last
     notes lie outside the model's register comes back (a third of a nat an octave for each semitone outside, at 1).
-    Drums know only ``density``, ``parts`` and ``rest``.
+    ``again``: nats by which the pitches that a part began last are less likely to begin again next, but where a bar
+    is restated as it was. Drums know only ``density``, ``parts`` and ``rest``.
     """
 
     scale: frozenset[int] | None = None
@@ -51,6 +52,7 @@ class Constraints:
     gravity: float = 0.0
     clash: float = 0.0
     register: float = 0.0
+    again: float = 0.0
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (self.scale and all(0 <= pc <= 11 for pc in self.scale)):

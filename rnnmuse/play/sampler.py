@@ -22,6 +22,8 @@ from rnnmuse.music.codec import (
     BAR_SUB,
     BEATS,
     DENSITY,
+    ECHO,
+    ECHO_REST,
     GRID,
     KIND,
     MAX_WAIT,
@@ -40,6 +42,7 @@ from rnnmuse.music.codec import (
     context_of,
     density_class,
 )
+from rnnmuse.music.echo import EXACT, lag_of
 from rnnmuse.music.piece import Piece
 from rnnmuse.play import guard
 from rnnmuse.play.guard import Guard
@@ -52,14 +55,18 @@ Event = tuple[int, ...]
 STEER = 0.6
 """How much of the distance to the density that is asked for is corrected a bar."""
 STEEPEST = 6.0
-TOUCH = 0.99
-"""The least nucleus of velocity and micro-timing: their tails are what makes a performance."""
 ORIGINAL = 0.5
 """The fader of `rnnmuse.play.guard` where none is given: runs of 16 notes are too long."""
 LIMBS = 4
 """Drum strokes at one time: a drummer has two hands and two feet."""
 SILENT_BARS = 2
 """Bars of silence after which a part that is to play is drawn more often."""
+TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6), (0, 4, 8), (0, 5, 7))
+"""The tones of each of `rnnmuse.music.theory.QUALITIES`, from the root."""
+ECHOED = 0.5
+"""Share of a model's ``restate`` by which what began in the restated bar is drawn more."""
+NEAR = 1
+"""Grid steps by which a restated note may be early or late."""
 REGISTER = 24
 """Notes of a part whose mean is its register."""
 _BLOCK = 8 * GRID
@@ -198,6 +205,10 @@ class Saved:
     """The last MIDI notes of the recalled part."""
     recent: tuple[tuple[int, ...], ...] = ()
     """The last MIDI notes of each part class."""
+    played: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    """Pitches by part and grid position."""
+    begun: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...] = ()
+    """Where each part class began notes last, their pitches, and those before."""
 
 
 @dataclass(slots=True)
@@ -247,6 +258,10 @@ class Player:
     """When each part class last began a note."""
     _recent: list[tuple[int, ...]] = field(default_factory=list)
     """The last REGISTER notes of each part class."""
+    _begun: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+    """Of each part class where it began notes last, their pitches, and those that it began before."""
+    _played: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    """Pitches by part and grid position, where the plan's outline is used."""
     _tilt: float = 0.0
     """How much shorter waits are drawn than the model would, for the density that is asked for."""
 
@@ -256,6 +271,7 @@ class Player:
         self.guard = None if index is None else Guard(index, self.model.drums, self.original)
         self._heard = [self.grid] * len(self.model.parts)
         self._recent = [()] * len(self.model.parts)
+        self._begun = [(-1, (), ())] * len(self.model.parts)
         self.at(self.grid)
 
     def at(self, grid: int) -> None:
@@ -312,6 +328,8 @@ class Player:
             {} if self.guard is None else self.guard.save(),
             tuple(self._line),
             tuple(self._recent),
+            {key: list(pitches) for key, pitches in self._played.items()},
+            tuple(self._begun),
         )
 
     def restore(self, saved: Saved) -> None:
@@ -322,6 +340,8 @@ class Player:
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
         self._heard, self._tilt, self._line = list(saved.heard), saved.tilt, list(saved.line)
         self._recent = list(saved.recent)
+        self._begun = list(saved.begun)
+        self._played = {key: list(pitches) for key, pitches in saved.played.items()}
         if self.guard is not None:
             self.guard.restore(saved.guard)
 
@@ -397,6 +417,13 @@ class Player:
             if self.recall is not None and key[0] == self.recall.part:
                 self._line = [*self._line[-ORDER:], key[1]]
             self._struck.add(key)
+            if self.frame.plan is not None and self.frame.plan.home is not None:
+                self._played.setdefault((key[0], self.grid), []).append(key[1])
+            if self.rules.constraints.again:
+                at, begun, before = self._begun[key[0]]
+                self._begun[key[0]] = (
+                    (at, (*begun, key[1]), before) if at == self.grid else (self.grid, (key[1],), begun)
+                )
             if self.rules.constraints.register:
                 self._recent[key[0]] = (*self._recent[key[0]][1 - REGISTER :], key[1])
             if self.guard is not None:
@@ -453,9 +480,18 @@ class Player:
             if self.started:
                 return self._draw(self.grid + 1, max(last, self.grid + 1), end)
             return self._nudged(grid, end)
-        kind = self._pick(expected, KIND, [bool(ending) and (full or not now), not full])
+        due = self._due(grid, playable)
+        lean = (
+            np.array([0, due[list(playable)].max()], np.float32)
+            if due is not None and due[list(playable)].max() < 0
+            else None
+        )
+        kind = self._pick(expected, KIND, [bool(ending) and (full or not now), not full], lean)
         if kind == ON:
-            part = self._pick(expected, PART, _only(len(self.model.parts), playable), self._owed(grid, playable))
+            owed = self._owed(grid, playable)
+            if due is not None:
+                owed = due if owed is None else owed + due
+            part = self._pick(expected, PART, _only(len(self.model.parts), playable), owed)
             allowed = playable[part]
             if self.guard is not None and pitches is None:
                 allowed = self.guard.allowed(part, grid, allowed)
@@ -499,7 +535,7 @@ class Player:
             logits = expected.logits(head)
             if lean is not None:
                 logits = logits + lean
-            top_p = max(self.top_p, TOUCH) if head in (VELOCITY, MICROTIME) else self.top_p
+            top_p = max(self.top_p, self.model.touch) if head in (VELOCITY, MICROTIME) else self.top_p
             value = sample(logits, self.random, self.temperature, top_p, mask)
         expected.choose(head, value)
         return value
@@ -517,9 +553,14 @@ class Player:
     def _leaning(self, part: int, grid: int, wait: int) -> NDArray[np.float32] | None:
         """Weights (128,) in nats of the pitches of ``part``, by key, register, and what began at this grid position."""
         lean, clash = self.rules.leaning(part, grid), self.rules.constraints.clash
-        back = self._towards_register(part)
-        if back is not None:
-            lean = back if lean is None else lean + back
+        for more in (
+            self._towards_register(part),
+            self._towards_chord(part, grid),
+            self._towards_echo(part, grid),
+            self._away(part, grid),
+        ):
+            if more is not None:
+                lean = more if lean is None else lean + more
         if wait or not clash or part == self.model.drums:
             return lean
         near = _beside(frozenset([pitch % 12 for p, pitch in self._struck if p != self.model.drums]))
@@ -528,6 +569,59 @@ class Player:
         out = np.zeros(128, np.float32) if lean is None else lean.copy()
         out[near] -= np.float32(clash)
         return out
+
+    def _echoed(self, part: int, grid: int) -> tuple[int, tuple[int, ...]] | None:
+        """How the plan has ``part`` restate an earlier bar, and what began there then; None where it does not."""
+        context = self.frame.at(grid)
+        echo = context[ECHO] if part == 0 else context[ECHO_REST]
+        lag, bar = lag_of(echo), self.frame.bar_of(grid)
+        if lag is None or lag > bar:
+            return None
+        place = self.frame.bar_start(bar - lag) + grid - self.frame.bar_start(bar)
+        found = [p for at in range(place - NEAR, place + NEAR + 1) for p in self._played.get((part, at), ())]
+        taken = {pitch for p, pitch in self._struck if p == part} if grid == self.grid else set()
+        return (echo - 1) % 3, tuple(p for p in found if p not in taken)
+
+    def _due(self, grid: int, playable: Collection[int]) -> NDArray[np.float32] | None:
+        """Weights (P,) of the parts by the plan: those that began a note here in the bar that they restate are drawn
+        more, those that did not less."""
+        plan, strength = self.frame.plan, self.model.restate * ECHOED
+        if not strength or not playable or plan is None or plan.home is None:
+            return None
+        out = np.zeros(len(self.model.parts), np.float32)
+        for part in playable:
+            echoed = self._echoed(part, grid)
+            if echoed is not None:
+                out[part] = strength if echoed[1] else -strength
+        return out
+
+    def _towards_echo(self, part: int, grid: int) -> NDArray[np.float32] | None:
+        """Weights (128,) by which the pitches of the bar that is restated as it was are likelier."""
+        plan, strength = self.frame.plan, self.model.restate * ECHOED
+        echoed = self._echoed(part, grid) if strength and plan is not None and plan.home is not None else None
+        if echoed is None or echoed[0] != EXACT or not echoed[1]:
+            return None
+        return np.where(np.isin(np.arange(128), echoed[1]), np.float32(strength), np.float32(0))
+
+    def _away(self, part: int, grid: int) -> NDArray[np.float32] | None:
+        """Weights (128,) by which the pitches that ``part`` began last are less likely to begin again."""
+        strength = self.rules.constraints.again
+        if not strength or part == self.model.drums:
+            return None
+        at, begun, before = self._begun[part]
+        pitches = before if at == grid else begun
+        echoed = self._echoed(part, grid) if self.frame.plan is not None else None
+        if not pitches or (echoed is not None and echoed[0] == EXACT):
+            return None
+        return np.where(np.isin(np.arange(128), pitches), np.float32(-strength), np.float32(0))
+
+    def _towards_chord(self, part: int, grid: int) -> NDArray[np.float32] | None:
+        """Weights (128,) by which pitches outside the chord of the plan's outline are less likely."""
+        plan = self.frame.plan
+        if not self.model.follow or part == self.model.drums or plan is None or plan.home is None:
+            return None
+        context = self.frame.at(grid)
+        return _outside(context[ROOT], context[QUALITY], self.model.follow) if context[ROOT] < UNKNOWN[ROOT] else None
 
     def _towards_register(self, part: int) -> NDArray[np.float32] | None:
         """Weights (128,) in nats by which a part that has drifted out of its register comes back."""
@@ -628,6 +722,12 @@ def _only(size: int, allowed: Collection[int]) -> list[bool]:
         if 0 <= value < size:
             mask[value] = True
     return mask
+
+
+@cache
+def _outside(root: int, quality: int, nats: float) -> NDArray[np.float32]:
+    tones = [(root + step) % 12 for step in TONES[quality]]
+    return np.where(np.isin(np.arange(128) % 12, tones), 0, -nats).astype(np.float32)
 
 
 @cache

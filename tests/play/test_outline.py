@@ -6,13 +6,26 @@ import pytest
 
 from rnnmuse.events import Note
 from rnnmuse.models.bundle import load_stream, write_forms
-from rnnmuse.music.codec import DENSITY, KEY, QUALITY, ROOT, UNKNOWN, PartClass, density_class, encode
+from rnnmuse.music.codec import (
+    DENSITY,
+    KEY,
+    KIND,
+    ON,
+    PITCH,
+    QUALITY,
+    ROOT,
+    UNKNOWN,
+    PartClass,
+    density_class,
+    encode,
+)
 from rnnmuse.music.echo import EXACT, NEW, bars_of, echo_class
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 from rnnmuse.music.theory import QUALITIES
+from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.outline import COLUMNS, FITTING, NOTHING, OUTLINED, form_of, moved, outlines
 from rnnmuse.play.plan import Plan
-from rnnmuse.play.sampler import Frame
+from rnnmuse.play.sampler import Frame, Player, events_until
 
 PARTS = (PartClass("piano", families=(0,)),)
 MAJOR, MINOR = QUALITIES.index("maj"), QUALITIES.index("min")
@@ -95,3 +108,15 @@ def test_forms_of_a_bundle_are_read_as_they_were_written(tmp_path, monkeypatch):
     write_forms(tmp_path, forms)
     assert _forms(tmp_path) == forms
     assert load_stream("grooves").forms[0][0][OUTLINED.start + 2] == UNKNOWN[ROOT], "drums have no chords"
+
+
+def test_the_chord_of_the_outline_is_followed_as_much_as_the_model_says():
+    model = load_stream("piano")
+    model.follow = 6.0
+    rows = form([1] * 16)  # D flat major, in C
+    empty = Piece(tempos=[Tempo(0.0, 100.0)], metres=[Metre(0.0, 4, 4)], keys=[Key(0.0, 0)])
+    frame = Frame(empty, plan=Plan([rows], Random(1), home=0))
+    player = Player(model, frame, Rules(Constraints(), empty, -1, 1), Random(2))
+    found = [event[PITCH] % 12 for event in events_until(player, 0, 192) if event[KIND] == ON]
+    assert len(found) > 8
+    assert sum(pc in (1, 5, 8) for pc in found) > 0.9 * len(found)

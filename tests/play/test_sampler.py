@@ -1,5 +1,6 @@
 """The loop against its rules, with untrained models: whatever the weights say, the limits hold."""
 
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import GRID, KIND, MICROTIME, OFF, ON, PART, PITCH, PartClass, decode
+from rnnmuse.music.echo import EXACT, NEW, echo_class
 from rnnmuse.music.piece import ChordSymbol, Metre, Piece
+from rnnmuse.play import sampler
 from rnnmuse.play.limits import Constraints, Rules
+from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Frame, Player, events_until
 from rnnmuse.train.stream.export import step_graph
 from rnnmuse.train.stream.network import Shape, StreamNet
@@ -223,3 +227,43 @@ def test_a_part_that_has_drifted_out_of_its_register_comes_back(heard, sign):
         return np.mean(found)
 
     assert np.sign(mean_of_next(1.0) - mean_of_next(0.0)) == sign
+
+
+def test_a_bar_that_is_restated_comes_back(monkeypatch):
+    model = untrained(0)
+    model.restate = 0.1
+    rows = [[NEW, NEW, 6, 4, 0, 0, 0, 0, 0, 8, 4], [NEW, echo_class(1, EXACT), 6, 4, 0, 0, 0, 0, 0, 8, 4]]
+    empty = Piece(metres=[Metre(0.0, 4, 4)])
+
+    def pitches(share: float) -> list[int]:
+        monkeypatch.setattr(sampler, "ECHOED", share)
+        frame = Frame(empty, plan=Plan([rows], Random(1), home=0))
+        one = Player(model, frame, Rules(Constraints(parts=frozenset({1})), empty, 2, 3), Random(2))
+        for pitch in (60, 64):
+            one.hear((0, 0, ON, 1, pitch, 16, 10))
+        for pitch in (60, 64):
+            one.hear((0, 12, OFF, 1, pitch, 0, 10))
+        saved, found = one.save(), []
+        for seed in range(20):
+            one.restore(saved)
+            one.random = Random(seed)
+            event = one.next(4 * GRID, 8 * GRID, at=4 * GRID)
+            assert event is not None
+            found.append(event[PITCH])
+        return found
+
+    assert not set(pitches(0.0)) <= {60, 64}
+    assert set(pitches(200.0)) == {60, 64}
+
+
+def test_what_began_last_is_less_likely_to_begin_again():
+    free = Piece()
+
+    def repeated(again: float) -> int:
+        rules = Rules(Constraints(again=again, low=60, high=62, parts=frozenset({1})), free, 2, 3)
+        one = Player(MODELS[0], Frame(free), rules, Random(3))
+        line = [event[PITCH] for event in events_until(one, 0, 300 * GRID) if event[KIND] == ON]
+        assert len(line) > 20
+        return sum(a == b for a, b in pairwise(line)) / len(line)
+
+    assert repeated(20.0) < repeated(0.0)

@@ -188,6 +188,10 @@ def export(
             "gravity": recipe.gravity,
             "restate": recipe.restate,
             "clash": recipe.clash,
+            "follow": recipe.follow,
+            "touch": recipe.touch,
+            "opening": recipe.opening,
+            "again": recipe.again,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

@@ -17,15 +17,18 @@ class Recipe:
     """Settings of one training run.
 
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
-    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words in
-    ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are drawn
-    for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
-    ``score`` says that the pieces are scores, to which expression is added when they are played; ``top_p`` is the
-    nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an inferred key are less likely,
-    ``restate`` the nats by which the bar that the plan has restated is read more, ``clash`` those by which a pitch is
-    less likely a semitone from one that begins with it. The memory has ``slots`` slots and ``readers`` heads. ``lanes``
-    pieces are read side by side, ``chunk`` events at a time, with carried state. ``average`` is the decay at each step
-    of the averaged weights that are kept. ``note`` says in words what a setting cannot.
+    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
+    in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are
+    drawn for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums
+    (`rnnmuse.music.drums`); ``score`` says that the pieces are scores, to which expression is added when they are
+    played; ``top_p`` is the nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an
+    inferred key are less likely, ``restate`` the nats by which the bar that the plan has restated is read more,
+    ``clash`` those by which a pitch is less likely a semitone from one that begins with it, ``follow`` those by
+    which it is outside the planned chord, ``touch`` the least nucleus of velocity and micro-timing, ``opening``
+    that of music from nothing, ``again`` the nats by which the pitches that a part began last are less likely to
+    begin again. The memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side,
+    ``chunk`` events at a time, with carried state. ``average`` is the decay at each step of the averaged weights
+    that are kept. ``note`` says in words what a setting cannot.
     """
 
     name: str
@@ -46,6 +49,10 @@ class Recipe:
     gravity: float = 0.3
     restate: float = 0.0
     clash: float = 0.0
+    follow: float = 0.0
+    touch: float = 0.99
+    opening: float = 1.0
+    again: float = 0.0
     data: tuple[dict[str, str], ...] = field(default=())
     """Origin, licence and sha256 of each data set; of your own files the folder."""
     embed: int = 192
@@ -89,9 +96,11 @@ class Recipe:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value < 1):
                 raise ValueError(f"{name}: {value!r}; must be from 0 to under 1")
-        if not (isinstance(self.top_p, int | float) and 0 < self.top_p <= 1):
-            raise ValueError(f"top_p: {self.top_p!r}; must be above 0, up to 1")
-        for name in ("gravity", "restate", "clash"):
+        for name in ("top_p", "touch", "opening"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 < value <= 1):
+                raise ValueError(f"{name}: {value!r}; must be above 0, up to 1")
+        for name in ("gravity", "restate", "clash", "follow", "again"):
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value <= 20):
                 raise ValueError(f"{name}: {value!r}; must be 0 to 20")
