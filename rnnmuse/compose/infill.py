@@ -16,7 +16,7 @@ from random import Random
 
 import numpy as np
 
-from rnnmuse.compose.muse import MAX_BARS, Muse, Settings, _clipped, _frame, decode_from
+from rnnmuse.compose.muse import MAX_BARS, Muse, Settings, _clipped, _frame, decode_from, voices
 from rnnmuse.compose.phrases import Phrases, check_metre
 from rnnmuse.models.latent import slerp
 from rnnmuse.models.likelihood import event_likelihoods
@@ -170,7 +170,7 @@ def _played(
         polyphony=settings.polyphony,
         parts=used,
         rest=frame.metre_at(start).bar_beats,
-        voices={i: 1 for i, part in enumerate(muse.model.parts) if part.sung},
+        voices=voices(muse.model.parts, settings.polyphony),
         gravity=muse.model.gravity if scale is None else 0.0,
         clash=muse.model.clash,
         register=1.0,

@@ -20,6 +20,7 @@ from rnnmuse.music.codec import (
     KEY,
     TEMPO,
     UNKNOWN,
+    PartClass,
     assign,
     context_of,
     decode,
@@ -53,6 +54,8 @@ SWING = 0.06
 """Beats by which a stroke may come before its bar line."""
 LEAST_LAST = 1.0  # beats that the last notes of an ending are held at least
 MAX_BARS = 1000
+FINGERS = 10
+"""Notes at once in a part, where no number is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,11 @@ class Changes(TypedDict, total=False):
     expression: float | None
     ending: bool
     original: float
+
+
+def voices(parts: Sequence[PartClass], polyphony: int | None) -> dict[int, int]:
+    """Notes that each part may sound at once: one that is sung, and of others what was asked for or FINGERS."""
+    return {i: 1 if part.sung else polyphony or FINGERS for i, part in enumerate(parts) if not part.drum}
 
 
 def parse_metre(text: str) -> Metre:
@@ -330,7 +338,7 @@ class Muse:
             chord_tones=settings.chords is not None or settings.ending,
             closing=end / GRID - frame.metre_at(end / GRID - 1e-3).bar_beats if settings.ending else None,
             rest=frame.metre_at(start / GRID).bar_beats,
-            voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
+            voices=voices(self.model.parts, settings.polyphony),
             gravity=self.model.gravity if scale is None else 0.0,
             clash=self.model.clash,
             register=1.0,
