@@ -28,8 +28,9 @@ PHRASE = 4
 """Bars within which the same parts play."""
 DENSE = 8
 """Bars whose density is compared."""
-OTHER_METRE, OTHER_TEMPO, OTHER_MODE = 8.0, 0.5, 4.0
-"""Nats by which a form of another metre, of a tempo a class away and of the other mode is taken less."""
+OTHER_METRE, OTHER_TEMPO, OTHER_MODE, OTHER_PART = 8.0, 0.5, 4.0, 1.0
+"""Nats by which a form of another metre, of a tempo a class away, of the other mode, and for each part that plays in
+one alone is taken less."""
 BEGUN = 16
 """Bars of the music so far that a form is chosen by."""
 LAG_WEIGHTS = {1: 4, 2: 4, 4: 6, 8: 5, 16: 2}
@@ -166,6 +167,10 @@ class Plan:
             worse += OTHER_METRE * (length != row[FITTING][0])
         if UNKNOWN[TEMPO] not in (tempo, row[FITTING][1]):
             worse += OTHER_TEMPO * abs(tempo - row[FITTING][1])
+        mine = self._rows[-1][2] if self._rows else sum(1 << part for part in self.parts or () if part < MOST_ACTIVE)
+        other = form[max(0, place - 1)][2]
+        if mine and UNKNOWN[ACTIVE] not in (mine, other):
+            worse += OTHER_PART * (mine ^ other).bit_count()
         if self.minor is not None and form[0][4] < 24:
             worse += OTHER_MODE * (self.minor != (form[0][4] >= 12))
         return -worse
