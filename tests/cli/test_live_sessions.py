@@ -40,7 +40,7 @@ def test_a_session_has_its_prefix_on_the_common_port_and_a_port_of_its_own(tmp_p
             assert "/rnnmuse/session/3/" in line
             ports = [int(number) for number in re.findall(r"\d+", line.partition("on the ports")[2])]
             assert len(set(ports)) == 3
-            with Client(ports[0]) as common, Client(ports[2]) as third:
+            with Client(ports[0], patience=60) as common, Client(ports[2], patience=60) as third:
                 assert third.ask("/rnnmuse/sessions") == (3, 3)
                 third.send("/rnnmuse/transport/tempo", 77.0)
                 assert third.ask("/rnnmuse/transport/tempo") == (77.0,)

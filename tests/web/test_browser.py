@@ -147,7 +147,7 @@ def test_the_real_thing_plays_shows_what_comes_and_panic_reaches_it(tab, monkeyp
         page = next(line for line in told if line.startswith("Screen")).split()[1]
         tab.go(page, 1440, 900)
         tab.until(THERE)
-        other = Client(port)  # hears the same, by UDP
+        other = Client(port, patience=60)  # hears the same, by UDP
         other.send("/rnnmuse/subscribe", 600)
         other.ask("/rnnmuse/sync", 1, answer="/rnnmuse/synced")
         tab.until("document.querySelectorAll('select[data-offers=model] option').length > 3")
