@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from rnnmuse.bridges import osc
+from rnnmuse.bridges.osc_server import Client
 from rnnmuse.protocol import TABLE, addresses
 from rnnmuse.realtime.control import table
-from rnnmuse.realtime.control.table import FARTHEST, MOST_TIMED, Control
+from rnnmuse.realtime.control.table import FARTHEST, MOST_OF_ONE, MOST_TIMED, Control
 from rnnmuse.realtime.stage import Settings, Stage
 from rnnmuse.testing import StageClient
 
@@ -151,11 +152,17 @@ def test_a_button_that_is_let_go_does_nothing(stage):
 def test_only_so_many_messages_wait_for_a_time_and_none_for_next_year(stage):
     stage.send("/rnnmuse/transport/tempo", 50, due=FARTHEST + 1)
     assert [code for _, code, _ in stage.errors()] == ["time"]
-    for number in range(MOST_TIMED + 3):
+    for number in range(MOST_OF_ONE + 3):
         stage.send("/rnnmuse/ping", number, due=1.0)
     assert [code for _, code, _ in stage.errors()] == ["time", "limit", "limit", "limit"]
+    for port in range(50_001, 50_004):  # nor do they shut the messages of another sender out
+        for number in range(MOST_OF_ONE // 2):
+            stage.send("/rnnmuse/ping", number, due=1.0, client=Client("127.0.0.1", port))
     stage.run(1.1)
-    assert len(stage.received("/rnnmuse/pong")) == MOST_TIMED
+    assert len(stage.received("/rnnmuse/pong")) == MOST_OF_ONE
+    others = [len(stage.received("/rnnmuse/pong", Client("127.0.0.1", port))) for port in range(50_001, 50_004)]
+    assert others == [MOST_OF_ONE // 2, MOST_TIMED - MOST_OF_ONE - MOST_OF_ONE // 2, 0]
+    assert not stage.stage.control._timed
     assert stage.ask("/rnnmuse/transport/tempo") == (120.0,)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -22,8 +23,8 @@ Handler = Callable[..., None]
 FARTHEST = 60.0
 """Seconds that a time tag may lie ahead."""
 
-MOST_TIMED = 1024
-"""Messages with a time tag that may wait."""
+MOST_TIMED, MOST_OF_ONE = 2048, 1024
+"""Messages with a time tag that may wait: of all senders, and of one, so that none shuts the others out."""
 
 
 class Control:
@@ -42,6 +43,7 @@ class Control:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._scheduler, self._reply, self._fail, self._wall = scheduler, reply, fail, wall
+        self._timed: Counter[Client] = Counter()
         self.addresses = _known()
         self._space = AddressSpace(_tree())
         self.took: Callable[[Client, Entry, str, list[Any]], None] = lambda *message: None
@@ -96,14 +98,20 @@ class Control:
         if wait > FARTHEST:
             text = f"{message.address[:80]}: due in {wait:.0f} s; must be within {FARTHEST:.0f} s"
             self._fail(client, message.address, ProtocolError("time", text))
-        elif self._scheduler.commands.timed >= MOST_TIMED:
-            text = f"{message.address[:80]}: {MOST_TIMED} messages wait for their time already; must be fewer"
+        elif self._timed[client] >= MOST_OF_ONE or self._timed.total() >= MOST_TIMED:
+            most = MOST_OF_ONE if self._timed[client] >= MOST_OF_ONE else MOST_TIMED
+            text = f"{message.address[:80]}: {most} messages wait for their time already; must be fewer"
             self._fail(client, message.address, ProtocolError("limit", text))
         else:
-            due = self._scheduler.now() + round(wait * 1e9)
-            self._scheduler.commands.at(
-                due, lambda: self._take(message.address, message.arguments, client, osc.Budget())
-            )
+            self._timed[client] += 1
+
+            def act() -> None:
+                self._timed[client] -= 1
+                if not self._timed[client]:
+                    del self._timed[client]
+                self._take(message.address, message.arguments, client, osc.Budget())
+
+            self._scheduler.commands.at(self._scheduler.now() + round(wait * 1e9), act)
             self._scheduler.wake()
 
     def _take(self, address: str, arguments: tuple[Any, ...], client: Client, budget: osc.Budget) -> None:
