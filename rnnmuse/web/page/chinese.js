@@ -33,7 +33,7 @@ export const WORDS = {
   Stage: "舞台", "Picture that moves with the music": "随音乐变化的图像", title: "标题", artist: "作者", size: "尺寸", "Draw a cover": "绘制封面", Covers: "封面", look: "版式", mood: "情绪", palette: "色板", stream: "动态图像",
   screen: "丝网", riso: "孔版", lino: "麻胶版", geometric: "几何", gradient: "渐变", paint: "绘画",
   lead: "主奏", bass: "低音", drums: "鼓", chords: "和弦", jazz: "爵士", pop: "流行", folk: "民谣", game: "游戏", broken: "分解", held: "长音", "oom-pah": "低音加后半拍", strummed: "扫弦",
-  tempo: "速度", play: "从头播放", stop: "停止", panic: "全部静音", mute: "静音", solo: "独奏", started: "演奏", running: "运行", original: "避免照搬", recall: "取自你的演奏", chart: "和弦谱", fours: "四小节轮换", generate: "生成", cue: "预备于", render: "离线渲染", ascii: "仅 ASCII", capture: "取用演奏", average: "平均", vary: "变奏", test: "测试", harmony: "和声", map: "映射", note: "音符", claim: "占用", x: "横", y: "纵", xy: "位置",
+  expression: "表情", tempo: "速度", play: "从头播放", stop: "停止", panic: "全部静音", mute: "静音", solo: "独奏", started: "演奏", running: "运行", original: "避免照搬", recall: "取自你的演奏", chart: "和弦谱", fours: "四小节轮换", generate: "生成", cue: "预备于", render: "离线渲染", ascii: "仅 ASCII", capture: "取用演奏", average: "平均", vary: "变奏", test: "测试", harmony: "和声", map: "映射", note: "音符", claim: "占用", x: "横", y: "纵", xy: "位置",
   // set up
   Inputs: "输入", Outputs: "输出", "There is none.": "没有。", closed: "已关闭", open: "已打开", waiting: "等待中", gone: "已断开", "A port that is lost is opened again when it is back; saving the rig keeps what is open.": "断开的端口恢复后会重新打开；保存配置会记住打开的端口。",
   Clock: "时钟", "MIDI ports": "MIDI 端口", "Look again": "重新查找", "Test note": "测试音", "Test note on": "测试音：", "Test note on all": "全部测试音", in: "输入", out: "输出",

@@ -42,7 +42,7 @@ function more() {
   const found = under("/rnnmuse/").filter(({ address, access, arguments: args }) => access !== "r" && !address.includes("{")
     && !/^\/rnnmuse\/(midi|preset|presets|rig|cover|text|harmony)\b/.test(address) && address.split("/").length >= 3
     && !(address.startsWith("/rnnmuse/transport/") && SHOWN.has(address.split("/")[3]))
-    && !/^\/rnnmuse\/(hello|ping|sync|list|describe|subscribe|unsubscribe|claim|watch|reply_to|probe|probed|stats|models|monitor|provenance)$/.test(address)
+    && !/^\/rnnmuse\/(hello|ping|sync|list|describe|subscribe|unsubscribe|claim|watch|reply_to|probe|probed|stats|models|monitor|provenance|sessions|lead)$/.test(address)
     && args.filter((one) => !one.optional).length <= 1);
   return found.map((one) => {
     const title = t(one.address.replace(/^\/rnnmuse\/(transport\/)?/, "").replaceAll("/", " "));

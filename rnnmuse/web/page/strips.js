@@ -13,7 +13,7 @@ const SHOWN = new Set(["model", "mode", "started", "mute", "solo", "velocity", "
   `${P}/${word === "velocity" ? "param/velocity" : word}`));
 const FIRST = ["density", "temperature", "repeat", "memory"];
 const GROUPS = [
-  ["Range", ["low", "high", "polyphony", "humanise"]], ["Harmony", ["key", "scale", "chord", "pattern"]],
+  ["Range", ["low", "high", "polyphony", "humanise", "expression"]], ["Harmony", ["key", "scale", "chord", "pattern"]],
   ["Form", ["turn", "bars", "silence", "steady", "repeat", "recall", "original", "memory"]], ["Chance", ["temperature", "top_p", "seed", "density"]],
   ["Band", ["role", "style"]], ["Routing", ["hears", "target", "when", "channel", "program"]],
 ];
