@@ -8,6 +8,7 @@ little, so that rounds are few and large; a note that is to be answered does not
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,8 +23,8 @@ if TYPE_CHECKING:  # as in `rnnmuse.engine.process`
     from rnnmuse.engine.process import Model
     from rnnmuse.models.text import TextModel
 
-ROUND = 4_000_000
-"""Nanoseconds after which a round goes on in the next one: messages are taken in between."""
+SLICE = 4_000_000
+"""Nanoseconds after which a round is left for a moment: messages are taken in between."""
 
 
 class Sessions:
@@ -41,6 +42,7 @@ class Sessions:
         self._models: dict[str, Model] = {}
         self._text_models: dict[str, TextModel] = {}
         self._out: list[m.InSession] = []
+        self._round: deque[int] = deque()  # the sessions whose turn is still to come
         self._due: dict[int, tuple[int, int]] = {}  # when each may, and when it must, play on; those that ever do
 
     @property
@@ -68,24 +70,23 @@ class Sessions:
             self._due[message.number] = (0, 0)
 
     def advance(self) -> bool:
-        """Play a round; False when there is nothing left to do for now."""
+        """Play on for some milliseconds; False when there is nothing left to do for now."""
         began = self.now()
-        ready = [number for number, (may, _) in self._due.items() if may <= began]
-        if any(not self._due[number][1] for number in ready):  # somebody may wait for an answer: the others can
-            ready = [number for number in ready if self._due[number][1] <= began]
         self._flush()
-        self._step(ready)
+        asked = [number for number, (_, must) in self._due.items() if not must]  # somebody may wait for an answer
+        self._step(asked)
         busy = False
-        for number in sorted(ready, key=lambda number: self.engines[number].lead()):
-            urgent = not self._due[number][1]
+        for number in asked:
             busy = self._advance(number) or busy
-            if urgent:
-                self._flush()
-            if self.now() - began > ROUND:
-                busy = True
-                break
         self._flush()
-        return busy
+        if not self._round and any(must <= began for _, must in self._due.values()):
+            ready = [number for number, (may, _) in self._due.items() if may <= began]
+            self._round.extend(sorted(ready, key=lambda number: self.engines[number].lead()))
+            self._step(ready)
+        while self._round and self.now() - began <= SLICE:
+            busy = self._advance(self._round.popleft()) or busy
+        self._flush()
+        return busy or bool(self._round)
 
     def prepare(self) -> None:
         """Compute what the next notes will need; called while there is nothing else to do."""
@@ -106,7 +107,7 @@ class Sessions:
             return True
         may, must, now = engine.wait(), engine.wait(patient=True), self.now()
         if may is None or must is None:
-            del self._due[number]
+            self._due.pop(number, None)
         else:
             self._due[number] = (now + 1 + round(may * 1e9), now + 1 + round(must * 1e9))
         return False
