@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rnnmuse.errors import ReadError
 from rnnmuse.music.codec import Encoded
-from rnnmuse.train.grouping import grouped
+from rnnmuse.train.grouping import Sketch, grouped
 from rnnmuse.train.prepared import given_splits, is_prepared, read_set
 from rnnmuse.train.shards import Bucket, Progress, Shard, Stored, encode_shards, known, pieces_of, shards_in, stored_in
 from rnnmuse.train.stream.recipe import Recipe
@@ -29,7 +29,7 @@ class Item:
     """Path of its file in the corpus."""
     encoded: Encoded
     """The piece as the model reads it."""
-    sketch: frozenset[int]
+    sketch: Sketch
     """Hashes that copies of a work share; see `rnnmuse.train.grouping.sketch`."""
     group: int = 0
     split: str = "train"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -41,20 +42,29 @@ def sketch(piece: Piece) -> frozenset[int]:
     return frozenset(sorted(zlib.crc32(run) for run in runs)[:SKETCH])
 
 
-def grouped(sketches: Sequence[frozenset[int]]) -> list[int]:
+Sketch = frozenset[int] | NDArray[np.uint32]
+"""A fingerprint; an array takes a tenth of a set's memory."""
+
+
+def grouped(sketches: Sequence[Sketch]) -> list[int]:
     """A number for each piece, the same for those whose sketches share a third, directly or by way of others."""
     count = len(sketches)
-    places: dict[int, list[int]] = {}
-    for index, one in enumerate(sketches):
-        for value in one:
-            places.setdefault(value, []).append(index)
-    pairs = [(index, hash_) for hash_, own in enumerate(places.values()) if 1 < len(own) < COMMON for index in own]
-    if not pairs:
+    sizes = np.array([len(one) for one in sketches], np.int64)
+    hashes = np.concatenate([np.fromiter(one, np.uint32, len(one)) for one in sketches] or [np.zeros(0, np.uint32)])
+    pieces = np.repeat(np.arange(count, dtype=np.int32), sizes)
+    order = np.argsort(hashes, kind="stable")
+    hashes, pieces = hashes[order], pieces[order]
+    starts = (
+        np.flatnonzero(np.concatenate(([True], hashes[1:] != hashes[:-1]))) if len(hashes) else np.zeros(0, np.int64)
+    )
+    often = np.diff(np.append(starts, len(hashes)))
+    telling = np.repeat((often > 1) & (often < COMMON), often)
+    if not telling.any():
         return list(range(count))
-    rows, columns = zip(*pairs, strict=True)
-    holds = csr_array((np.ones(len(pairs), np.int32), (rows, columns)), shape=(count, len(places)))
+    columns = np.repeat(np.arange(len(starts), dtype=np.int32), often)[telling]
+    rows = pieces[telling]
+    holds = csr_array((np.ones(len(rows), np.int32), (rows, columns)), shape=(count, len(starts)))
     shared = (holds @ holds.T).tocoo()
-    sizes = np.array([len(one) for one in sketches])
     alike = (shared.data >= SHARED) & (shared.data >= SHARE * np.minimum(sizes[shared.row], sizes[shared.col]))
     links = csr_array((alike[alike], (shared.row[alike], shared.col[alike])), shape=(count, count))
     return [int(label) for label in connected_components(links, directed=False)[1]]

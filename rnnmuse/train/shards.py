@@ -29,7 +29,7 @@ from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import Key, Piece
 from rnnmuse.music.read import music_files, read_music
 from rnnmuse.music.roles import band_roles
-from rnnmuse.train.grouping import sketch
+from rnnmuse.train.grouping import Sketch, sketch
 from rnnmuse.train.stream.recipe import Recipe
 from rnnmuse.workers import Lost, Workers
 
@@ -237,7 +237,7 @@ def _whole(path: Path) -> Iterator[None]:
         raise ReadError(f"{path}: a damaged shard ({first_line(error)}); delete it and prepare again") from None
 
 
-def pieces_of(shard: Shard) -> Iterator[tuple[str, Encoded, frozenset[int]]]:
+def pieces_of(shard: Shard) -> Iterator[tuple[str, Encoded, Sketch]]:
     """Name, encoded piece and sketch of every piece of a shard; ReadError where it is damaged."""
     with _whole(shard.path), np.load(shard.path) as data:
         events, context = data["events"], data["context"]
@@ -245,13 +245,13 @@ def pieces_of(shard: Shard) -> Iterator[tuple[str, Encoded, frozenset[int]]]:
         yield name, Encoded(events[one.at : one.at + one.length], context[one.at : one.at + one.length]), hashes
 
 
-def stored_in(shard: Shard) -> Iterator[tuple[str, Stored, frozenset[int]]]:
+def stored_in(shard: Shard) -> Iterator[tuple[str, Stored, Sketch]]:
     """Name, place and sketch of every piece of a shard, which stays where it is; ReadError where it is damaged."""
     with _whole(shard.path), np.load(shard.path) as data:
         lengths, text = data["lengths"].tolist(), json.loads(str(data["text"]))
     at = 0
     for name, length, hashes in zip(text["names"], lengths, text["sketches"], strict=True):
-        yield name, Stored(shard.path, at, length), frozenset(hashes)
+        yield name, Stored(shard.path, at, length), np.array(hashes, np.uint32)
         at += length
 
 
