@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,19 @@ def test_every_dependency_and_datum_is_on_the_list(licences):
     assert len(licences.needed()) > 15
     assert len(licences.data()) > 10
     assert licences.wrong() == []
+
+
+SCALE = ("cloudpickle", "cryptography", "dask", "distributed", "fsspec", "locket", "msgpack", "partd", "psutil",
+         "sortedcontainers", "tblib", "toolz", "tornado", "zict")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCALE)
+def test_what_the_scale_extra_brings_is_on_the_list(licences, name):
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        pytest.skip(f"{name} is not installed")
+    assert licences.allowed(licences.licence(found)), licences.licence(found)
 
 
 def test_copyleft_is_only_in_extras(licences):
