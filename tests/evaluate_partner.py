@@ -592,7 +592,10 @@ def band(options: argparse.Namespace) -> None:
         strong, root, again, empty = [], [], {role: [] for role in SEATS.values()}, 0
         drums = {part.name: part for part in piece.parts}["drums"]
         bars = int(piece.end // 4) - 1
-        late = [abs(b - round(b)) for b in (n.start for n in drums.notes) if abs(b / 4 - round(b / 4)) < 0.02]
+        first: dict[int, float] = {}  # of each bar line the stroke nearest to it
+        for beat in (n.start for n in drums.notes if abs(n.start / 4 - round(n.start / 4)) < 0.02):
+            first[round(beat / 4)] = min(first.get(round(beat / 4), 1.0), abs(beat - 4 * round(beat / 4)))
+        late = list(first.values())
         for one in piece.parts:
             content = [
                 frozenset(

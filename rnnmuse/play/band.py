@@ -49,7 +49,7 @@ KICK, STICK, SNARE, LOW, HAT, PEDAL, MID, OPEN, HIGH, CRASH, RIDE, SHAKER, TAMBO
     36, 37, 38, 43, 42, 44, 45, 46, 48, 49, 51, 70, 54,
 )  # fmt: skip
 
-RANGES = {"bass": (28, 50), "chords": (48, 76), "lead": (65, 86)}
+RANGES = {"bass": (28, 50), "chords": (48, 76), "lead": (65, 86), "lead arranged": (67, 93)}
 """Lowest and highest MIDI note of each pitched role."""
 
 
@@ -71,6 +71,8 @@ class Figure:
     pitch: int = 0
     voice: int = 0
     voices: int = 1
+    centre: int = 0
+    """MIDI note about which its chord lies, where that is known."""
     micro: int | None = None
     """By how many twentieths of a 24th of a beat it is late, where that is known."""
 
@@ -187,7 +189,8 @@ class Band:
         if phrase < 0 or self.last_bar is not None or self.density >= FULL:
             return True
         if style not in ARRANGED:
-            return role != "lead" or phrase % 8 < 6  # it leaves a section of four to the others
+            section = (bar - self.origin) // SECTION
+            return role != "lead" or section % 8 != 2  # it leaves the first middle part to the others
         arranged = [form for form in units.forms() if form.count(0) == 0]
         if not arranged:
             return True
@@ -242,6 +245,7 @@ def bar_of(unit: Unit, number: int, loud: float = 1.0) -> list[Figure]:
                 what if kind == "d" else 0,
                 what if kind == "c" else 0,
                 max(1, voices),
+                unit.centre,
                 micro,
             )
         )

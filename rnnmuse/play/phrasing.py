@@ -92,6 +92,8 @@ class Phrasing:
     """How often a bar is restated as it was, beyond what an answer does: a theme comes back as itself."""
     rhythms: Sequence[Bar] = ()
     """Rhythms of bars that are like none that was heard."""
+    reach: int = REACH
+    """Semitones that an open pitch lies from the one before at most."""
 
     def bar(self, index: int, start: float, closes: bool) -> Bar:
         """The bar ``index`` of the phrase, which begins at beat ``start``; the last one ``closes`` it."""
@@ -250,7 +252,7 @@ class Phrasing:
         """The pitches that the model may choose among for a stroke at a beat, after one of pitch ``before``."""
         ladder = self.ladder(beat)
         low, high = max(0, self.low - ROOM), min(127, self.high + ROOM)
-        near = [p for p in ladder if low <= p <= high and (before < 0 or 0 < abs(p - before) <= REACH)]
+        near = [p for p in ladder if low <= p <= high and (before < 0 or 0 < abs(p - before) <= self.reach)]
         tones = self.chord_at(beat) if strong else frozenset[int]()
         fitting = [p for p in near if p % 12 in tones]
         return fitting or near or [p for p in ladder if low <= p <= high] or ladder

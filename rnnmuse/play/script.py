@@ -38,6 +38,8 @@ class Cue:
     role: str = ""
     voice: int = 0
     voices: int = 1
+    centre: int = 0
+    """MIDI note about which its chord lies; 0 where the role has a range."""
     micro: int | None = None
     """The class of its micro-timing; None where it is on the grid, or the model says."""
 

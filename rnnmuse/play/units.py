@@ -42,6 +42,8 @@ class Unit:
     """One of KINDS."""
     weight: float
     strokes: tuple[Stroke, ...]
+    centre: int = 0
+    """MIDI note about which chords lie; 0 for other roles."""
 
     @property
     def density(self) -> float:
@@ -62,7 +64,9 @@ def save(path: Path, units: Sequence[Unit], forms: Sequence[Sequence[int]]) -> N
     np.savez_compressed(
         path,
         strokes=np.array(rows, np.int16),
-        units=np.array([(STYLES.index(u.style), KINDS.index(u.role), round(u.weight)) for u in units], np.int16),
+        units=np.array(
+            [(STYLES.index(u.style), KINDS.index(u.role), round(u.weight), u.centre) for u in units], np.int16
+        ),
         forms=np.array([bits for form in forms for bits in form], np.uint8),
         lengths=np.array([len(form) for form in forms], np.int16),
     )
@@ -77,8 +81,8 @@ def table() -> dict[tuple[str, str], tuple[Unit, ...]]:
     for number, *stroke in rows:
         strokes[number].append(tuple(stroke))
     out: dict[tuple[str, str], list[Unit]] = {}
-    for (style, kind, weight), own in zip(about, strokes, strict=True):
-        unit = Unit(STYLES[style], KINDS[kind], float(weight), tuple(own))
+    for (style, kind, weight, centre), own in zip(about, strokes, strict=True):
+        unit = Unit(STYLES[style], KINDS[kind], float(weight), tuple(own), centre)
         out.setdefault((unit.style, unit.role), []).append(unit)
     return {key: tuple(sorted(found, key=lambda unit: unit.density)) for key, found in out.items()}
 

@@ -41,7 +41,7 @@ from rnnmuse.play.band import ARRANGED, PHRASE, RANGES, SECTION, Band, swung
 from rnnmuse.play.drumming import Drumming, drum_bars
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
-from rnnmuse.play.phrasing import Bar, Phrasing, bars_of
+from rnnmuse.play.phrasing import REACH, Bar, Phrasing, bars_of
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.recollection import Recollection
 from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
@@ -183,7 +183,7 @@ class StreamPlayer:
     """Bars after which the script ends."""
     _close: int = PHRASE
     """Bars after which a phrase closes."""
-    _voicing: tuple[tuple[float, str, int], tuple[int, ...]] = ((0.0, "", 0), ())
+    _voicing: tuple[tuple[float, str, int, int], tuple[int, ...]] = ((0.0, "", 0, 0), ())
     """The last chord: beat of its half bar, symbol and voices, and its MIDI notes."""
     _low: int = -1
     """The last bass note."""
@@ -567,7 +567,8 @@ class StreamPlayer:
     # -- what a role of the band plays --------------------------------------------------------------------------
 
     def _strain(self) -> Phrasing:
-        low, high = RANGES["lead"]
+        arranged = self.parameters["style"] in ARRANGED
+        low, high = RANGES["lead arranged" if arranged else "lead"]
         return Phrasing(
             [],
             self.metre.beats,
@@ -576,7 +577,8 @@ class StreamPlayer:
             lambda beat: self._tones_at(beat),
             max(int(self.parameters["low"]), low),
             min(int(self.parameters["high"]), high),
-            faithful=FAITHFUL[self.parameters["style"] in ARRANGED],
+            faithful=FAITHFUL[arranged],
+            reach=12 if arranged else REACH,
             rhythms=accompaniment.rhythms(self.metre.beats, 4),
         )
 
@@ -594,7 +596,9 @@ class StreamPlayer:
             pitches = (one.pitch,) if one.kind == "d" else ()
             velocity = max(1, min(127, one.velocity))
             micro = None if one.micro is None else NEUTRAL + one.micro
-            out.append(Cue(at, max(at + 1, end), part, pitches, velocity, one.kind, one.voice, one.voices, micro))
+            out.append(
+                Cue(at, max(at + 1, end), part, pitches, velocity, one.kind, one.voice, one.voices, one.centre, micro)
+            )
         return out
 
     @property
@@ -606,8 +610,7 @@ class StreamPlayer:
 
     def _lead_cues(self, start: int, bar: int, style: str, band: Band) -> list[Cue]:
         """The lead's bar: of a theme of eight bars that comes back, sometimes varied, and of another in between."""
-        resting = not band.plays("lead", style, bar, int(self.parameters["seed"]))
-        if resting or band.solo(bar) or (band.last_bar is not None and bar > band.last_bar):
+        if band.solo(bar) or (band.last_bar is not None and bar > band.last_bar):
             return []
         beat, place = start / GRID, bar - band.origin
         phrasing = self._lines[place // SECTION % 4 == 2]
@@ -617,6 +620,8 @@ class StreamPlayer:
             phrasing.heard = [self._lasting(bar) for bar in phrasing.made[:SECTION]]
         strokes = phrasing.bar(place % SECTION, beat, closes)
         self._theme(phrasing, start, strokes)
+        if not band.plays("lead", style, bar, int(self.parameters["seed"])):
+            return []  # the theme goes on in silence, so that it comes back in its place
         if bar == band.last_bar:
             strokes = (replace(strokes[-1], start=0.0, length=self.metre.beats - 0.1),)
         loud = 0.75 + 0.4 * band.dense(bar, beat)
@@ -953,12 +958,14 @@ class StreamPlayer:
             self._low = accompaniment.bass_pitch(chord.bass, self._low, *span) if span[1] - span[0] >= 11 else -1
             return (self._low,) if self._low >= 0 else ()
         half = self._listening.segment(beat)[0]
-        asked = (half, name, cue.voices)
+        asked = (half, name, cue.voices, cue.centre)
         if self._voicing[0] != asked:
             top = min((h.pitch for h in self._past if h.foreign and h.kind == ON and h.beat >= beat - 8), default=76)
             span = (
                 RANGES["chords"] if self.mode == "free" else (accompaniment.LOWEST_CHORD, accompaniment.HIGHEST_CHORD)
             )
+            if cue.centre:
+                span = (cue.centre - 12, cue.centre + 14)
             span = (max(low, span[0]), min(high, span[1]))
             if span[1] - span[0] < 11:
                 span = (low, high)

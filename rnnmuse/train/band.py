@@ -43,6 +43,8 @@ PHRASE = 4
 LEVEL, NEARER, FLATTER = 95, 0.4, 0.7
 """Velocity about which the units of different pieces are brought together, how much of their distance from it is left,
 and how much of their own spread."""
+LOWEST, HIGHEST = 50, 74
+"""MIDI notes about which chords lie at least and at most."""
 STEADY = 0.7
 """Share of the phrases in which chords, bass and drums each play in a piece whose form is taken."""
 LOOSE = 0.1
@@ -184,6 +186,8 @@ def of_bands(pieces: Iterable[Piece]) -> tuple[dict[str, list[Unit]], list[list[
                     rows = struck_again(rows)
                     if len({row[0] // round(BEAT * FINE) for row in rows}) < BARS:
                         continue  # it rests in one of its bars
+                if role == "bass" and rows[0][0] > 0:
+                    continue  # a bass that leaves out the first beat needs its own piece around it
                 if role == "bass":
                     if not chords:
                         continue
@@ -198,7 +202,10 @@ def of_bands(pieces: Iterable[Piece]) -> tuple[dict[str, list[Unit]], list[list[
                 else:
                     top = {start: (start, 0, length, velocity, 0) for start, _, length, velocity in rows}
                     made = [top[start] for start in sorted(top)]
-                units[role].append(Unit("game", role, float(times), tuple(made)))
+                centre = round(sum(row[1] for row in rows) / len(rows)) if role == "chords" else 0
+                units[role].append(
+                    Unit("game", role, float(times), tuple(made), min(HIGHEST, max(LOWEST, centre)) if centre else 0)
+                )
             if drum:
                 units["fill"] += fills_of(notes, piece.end)
         phrases = int(piece.end // (PHRASE * BEAT))
@@ -267,7 +274,7 @@ def clustered(units: Sequence[Unit], most: int) -> list[Unit]:
         else:
             leaders.append([unit, mine, 1.0])
     ranked = sorted(leaders, key=lambda one: -float(one[2]))[:most]  # type: ignore[arg-type]
-    return [Unit(u.style, u.role, float(w), u.strokes) for u, _, w in ranked]  # type: ignore[arg-type, attr-defined]
+    return [Unit(u.style, u.role, float(w), u.strokes, u.centre) for u, _, w in ranked]  # type: ignore[arg-type, attr-defined]
 
 
 def main() -> None:
