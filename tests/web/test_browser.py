@@ -470,6 +470,10 @@ def test_every_label_and_help_is_chinese_for_whoever_reads_it(page, address, vie
         ]
         assert [text for text in plain if not re.match(LATIN, text)] == []
         assert page.run("document.documentElement.lang") == "zh-Hans"
+        page.go(f"{address}{view}", 360, 740)
+        page.until(THERE)
+        assert page.run("document.getElementById('bar').offsetHeight") < 2 * 44, "it stays one row"
+        assert page.run("document.documentElement.scrollWidth") <= 360
     finally:
         page.run("localStorage.removeItem('language')")
 

@@ -3,7 +3,7 @@
 export const WORDS = {
   // views and the bar
   Play: "演奏", Pad: "触控板", Words: "文字", Cover: "封面", "Set up": "设置", Monitor: "监视", "Skip to the view": "跳到视图",
-  Stop: "停止", Panic: "全部静音", Tap: "点拍", "Tap the beat": "按拍子点击", Sound: "声音", "Sound in this page": "在本页发声",
+  Stop: "停止", Panic: "急停", Tap: "点拍", "Tap the beat": "按拍子点击", Sound: "声音", "Sound in this page": "在本页发声",
   "Tempo in beats a minute": "速度（每分钟拍数）", Slower: "慢一点", Faster: "快一点", "bar and beat": "小节和拍", bar: "小节", beat: "拍",
   "Dark or bright": "深色或浅色", "Help on every control": "显示每个控件的说明",
   "Waiting for rnnmuse live": "正在等待 rnnmuse live", "Waiting for the screen's server": "正在等待屏幕服务器",
@@ -44,7 +44,7 @@ export const WORDS = {
   "{n} notes for player {p}": "{n} 个音符给演奏者 {p}", "{n} messages": "{n} 条消息", "rnnmuse does not answer": "rnnmuse 没有应答",
   "Train on your own files": "用自己的文件训练", "name of the model": "模型名称", "begin from": "起始模型", nothing: "无", minutes: "分钟", "Choose a folder": "选择文件夹", "Or drop a folder on the page. It needs the extra train.": "也可以把文件夹拖到页面上。需要安装 train 附加包。",
   Training: "训练", "Stop training": "停止训练", "Listen to a preview": "试听", "No MIDI or MusicXML file in this folder": "文件夹中没有 MIDI 或 MusicXML 文件", "{n} files; the training has begun": "{n} 个文件；训练已开始",
-  "Keys and MIDI of this computer": "本机按键与 MIDI", "Letters play to": "字母键演奏给", nobody: "无", "A W S E D F T G Y H U J K are a keyboard; Z and X change the octave; space plays and stops; Escape is panic.": "A W S E D F T G Y H U J K 是琴键；Z、X 换八度；空格播放或停止；Esc 全部静音。",
+  "Keys and MIDI of this computer": "本机按键与 MIDI", "Letters play to": "字母键演奏给", nobody: "无", "A W S E D F T G Y H U J K are a keyboard; Z and X change the octave; space plays and stops; Escape is panic.": "A W S E D F T G Y H U J K 是琴键；Z、X 换八度；空格播放或停止；Esc 急停。",
   "{name} is gone": "{name} 已断开", "Open Web MIDI": "打开 Web MIDI", "This browser has no Web MIDI; Chromium, Edge and Firefox have, on localhost.": "此浏览器没有 Web MIDI；Chromium、Edge 和 Firefox 在 localhost 上支持。",
   "This page": "本页", addresses: "个地址",
   // monitor
