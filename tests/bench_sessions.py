@@ -1,9 +1,10 @@
 """`make sessions`: curves of sessions against lateness, memory and processor, as JSON and a picture. Not a test.
 
-Every session plays one model with its memory at 120 bpm, at the density of sixteenths, to a subscriber of its own.
-Lateness is measured outside: how far the system's time stamp of a note's packet is from the note's beat, with the
-clock of each session fitted to the median of its notes. Each number of sessions is measured in several windows, those
-of all numbers in turn, so that what else the machine does falls on all alike.
+Every session plays one model with its memory at 120 bpm, to a subscriber of its own, at a density with which it begins
+some eight notes a second: sixteenths. The rate is in each row. Lateness is measured outside: how far the system's time
+stamp of a note's packet is from the note's beat, with the clock of each session fitted to the median of its notes. Each
+number of sessions is measured in several windows, those of all numbers in turn, so that what else the machine does
+falls on all alike.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from rnnmuse.bridges import osc
 
-MODEL, TEMPO, DENSITY = "lieder", 120.0, 4.0
+MODEL, TEMPO, DENSITY = "lieder", 120.0, 3.0
 LATE = 0.010
 """Seconds beyond which a note is late, and its bar too."""
 FLOOD = 4000
@@ -200,6 +201,52 @@ def flood(count: int, seconds: float, pairs: int) -> dict[str, Any]:
     }
 
 
+def throughput(count: int = 32, rounds: int = 25) -> dict[str, float]:
+    """Processor time of what players do one after another and together, in turn; as ratios."""
+    from rnnmuse.compose.muse import load
+    from rnnmuse.music.piece import Piece
+    from rnnmuse.play.limits import Constraints, Rules
+    from rnnmuse.play.sampler import Frame, Player
+    from rnnmuse.play.together import step_together
+
+    model = load(MODEL).model
+    limits = Constraints(polyphony=6, rest=4.0)
+
+    def seated() -> list[Player]:
+        players = []
+        for seed in range(count):
+            rules = Rules(limits, Piece(), model.drums, len(model.parts))
+            players.append(Player(model, Frame(Piece()), rules, Random(seed)))
+            for _ in range(100):
+                players[-1].next(players[-1].grid, 10**9)
+        return players
+
+    def one_by_one(players: list[Player]) -> None:
+        for player in players:
+            player.prepare()
+
+    ways: tuple[Any, Any] = (one_by_one, step_together)
+    seconds: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    all_players = seated(), seated()
+    for _ in range(rounds):
+        for players, step, kept in zip(all_players, ways, seconds, strict=True):
+            began = time.thread_time()
+            step(players)
+            for player in players:  # the first read too, which a batch does at once
+                player._expect().copy()
+            stepped = time.thread_time()
+            for player in players:
+                player.next(player.grid, 10**9)
+            kept.append((stepped - began, time.thread_time() - began))
+    alone, together = seconds
+    step = statistics.median(a[0] / b[0] for a, b in zip(alone, together, strict=True))
+    event = statistics.median(a[1] / b[1] for a, b in zip(alone, together, strict=True))
+    print(
+        f"{count} together: steps with their first read {step:.2f} x, whole events {event:.2f} x as fast as one by one"
+    )
+    return {"players": count, "steps": step, "events": event}
+
+
 def curves(numbers: list[int], seconds: float, windows: int) -> list[dict[str, Any]]:
     """A row for each number of sessions."""
     rows: dict[int, list[dict[str, Any]]] = {number: [] for number in numbers}
@@ -280,13 +327,14 @@ def main() -> None:
     parser.add_argument("--no-flood", action="store_true")
     given = parser.parse_args()
     rows = curves([int(number) for number in given.numbers.split(",")], given.seconds, given.windows)
-    said = {
+    said: dict[str, Any] = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
         "model": MODEL,
         "rows": rows,
     }
+    said["together"] = throughput()
     if not given.no_flood:
         said["flood"] = flood(8, given.seconds, given.windows)
     given.out.parent.mkdir(parents=True, exist_ok=True)
