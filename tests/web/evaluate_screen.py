@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[0] / "hosts"), str(HERE.parents[0] / "realtime")]
+sys.path[:0] = [str(HERE), *(str(HERE.parents[0] / name) for name in ("hosts", "realtime", "bridges"))]
 
 from browser import Tab, browser  # noqa: E402
 from test_browser import THERE, rnnmuse  # noqa: E402
