@@ -43,8 +43,8 @@ PHRASE = 4
 LEVEL, NEARER, FLATTER = 95, 0.4, 0.7
 """Velocity about which the units of different pieces are brought together, how much of their distance from it is left,
 and how much of their own spread."""
-LOWEST, HIGHEST = 50, 74
-"""MIDI notes about which chords lie at least and at most."""
+LOWEST, HIGHEST = 50, 62
+"""MIDI notes about which chords lie at least and at most: beneath the lead."""
 STEADY = 0.7
 """Share of the phrases in which chords, bass and drums each play in a piece whose form is taken."""
 LOOSE = 0.1
