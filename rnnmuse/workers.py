@@ -139,17 +139,19 @@ def _dask() -> tuple[Any, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Dask's own lines about workers that come and go are not shown."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    """Dask's own lines about workers that come and go are not shown: what matters is raised."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("distributed", "tornado")]
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="distributed")
         warnings.filterwarnings("ignore", message=".*[Mm]ismatch.*")  # the versions are compared below
         try:
             yield
         finally:
-            log.setLevel(before)
+            for name, level in before.items():
+                logging.getLogger(name).setLevel(level)
 
 
 def _connected(distributed: Any, scheduler: str) -> Any:

@@ -271,6 +271,20 @@ class _Other:
         return {"tcp://a:1": function(paths) | self.said}
 
 
+def test_a_scheduler_that_is_gone_is_one_line():
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as made,
+        workers(scheduler=made.scheduler_address) as hands,
+    ):
+        found = hands.outcomes(abs, range(1000))
+        next(found)
+        made.close()
+        with pytest.raises(WorkersError, match=r"is gone; run the command again to go on$"):
+            list(found)
+
+
 @pytest.mark.parametrize(
     ("client", "told"),
     [
