@@ -108,6 +108,19 @@ def test_a_live_take_has_the_notes_of_the_bounce(engine, bounced):
     assert live.ons(11.5) == bounced.ons(11.5)
 
 
+@in_full
+def test_a_minute_bounced_twice_is_the_live_take(engine):
+    port, env = engine
+    words = ("wait", 40, "stand", 0.5)
+    bounces = [ran("clap", port, *words, "bounce", 60, "stand", 0.1, env=env) for _ in range(2)]
+    live = ran("clap", port, *words, "play", 60, "stand", 0.2, env=env)
+    for take in (*bounces, live):
+        take.clean()
+    assert len(live.ons(119)) > 100
+    assert bounces[0].ons() == bounces[1].ons()
+    assert live.ons(119) == bounces[0].ons(119)
+
+
 @pytest.mark.parametrize("kind", ["clap", pytest.param("vst3", marks=in_full), pytest.param("lv2", marks=in_full)])
 def test_in_every_pass_of_a_loop_notes_end_with_it_and_the_first_beat_sounds(engine, kind):
     port, env = engine
