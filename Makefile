@@ -38,6 +38,14 @@ bench: .stamp-dev
 sessions: .stamp-dev
 	$(BIN)/python tests/bench_sessions.py
 
+# this checkout beside BASE, in turn: fails where it is slower beyond noise; out/bench holds the history and its picture
+bench-check: .stamp-dev
+	$(BIN)/python tests/bench_pairs.py --base $(or $(BASE),HEAD~1)
+
+# beside notochord and IMPSY, which it installs into build/peers (3 GB)
+bench-peers: .stamp-dev
+	$(BIN)/python tests/bench_peers.py
+
 soak: .stamp-dev
 	$(BIN)/python tests/soak.py
 
