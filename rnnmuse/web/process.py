@@ -204,11 +204,11 @@ def main() -> None:
 
 
 def ordinary_priority() -> None:
-    """Give up the parent's real-time priority, and stand back behind the engine."""
+    """Give up the parent's real-time priority, and stand back a little behind the engine; a panic comes by here."""
     with contextlib.suppress(OSError, AttributeError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with contextlib.suppress(OSError, AttributeError):
-        os.nice(5)
+        os.nice(1)
 
 
 def _serve(settings: Settings) -> None:
