@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
@@ -160,26 +160,28 @@ def first_chunk(requests: int = 100) -> None:
 
 
 def long_run(name: str = "lieder", count: int = 100_000) -> None:
-    """Event 100,000 beside event 2,000, whose memory is full too: processor time and memory used."""
-    model = load(name).model
-    player = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), model.drums, len(model.parts)), Random(2))
+    """Event 100,000 beside event 2,000 of the same music, where the memory is full too, in turn.
 
-    def block(size: int) -> float:
-        seconds = []
-        for _ in range(size):
+    Processor time, and what the process grew by for the events between.
+    """
+    model = load(name).model
+    early, late = full(model, 2), full(model, 2)
+    for player in (early, late):
+        while player.state.slots < 2000:
+            player.next(player.grid, 10**9)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    while late.state.slots < count:
+        late.next(late.grid, 10**9)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+    seconds: list[list[float]] = [[], []]
+    for _ in range(1000):
+        for player, taken in zip((early, late), seconds, strict=True):
             began = time.thread_time()
             player.next(player.grid, 10**9)
-            seconds.append(time.thread_time() - began)
-        return statistics.median(seconds)
-
-    block(1500)
-    early, memory = block(1000), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in islice(iter(lambda: player.next(player.grid, 10**9), None), count - 3000):
-        pass
-    late = block(1000)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
-    print(f"event {count:,} costs {late / early:.2f} x event 2,000; memory grew by {grown:.1f} MB")
-    print(f"(that is {player.grid / GRID:,.0f} beats of music)")
+            taken.append(time.thread_time() - began)
+    first, last = map(statistics.median, seconds)
+    print(f"event {count:,} costs {last / first:.2f} x event 2,000; memory grew by {grown:.1f} MB")
+    print(f"(that is {late.grid / GRID:,.0f} beats of music)")
 
 
 def recall(name: str = "lieder", events: int = 64, runs: int = 200) -> None:
