@@ -100,6 +100,8 @@ class Sessions:
                 own, now, wall, None, self._server(number, common), wait, Among(number, count, self.loop, part)
             )
             self.stages.append(stage)
+        for stage in self.stages:
+            stage.covers.drawing = lambda: sum(stage.covers.draws for stage in self.stages)
         self.supervisor.also_watch = self._watch
         self.thread = SharedThread([stage.scheduler for stage in self.stages], now)
         self.common.give_way = self.thread.give_way

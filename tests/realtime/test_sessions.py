@@ -9,7 +9,9 @@ from rnnmuse.bridges.osc_inbox import PACKETS
 from rnnmuse.bridges.osc_server import Client
 from rnnmuse.bridges.osc_sessions import SessionInbox
 from rnnmuse.config import parse
+from rnnmuse.jobs import messages as j
 from rnnmuse.protocol import SESSIONS
+from rnnmuse.realtime.control.cover import MOST_DRAWING
 from rnnmuse.realtime.rig import seat_rig
 from rnnmuse.realtime.sessions import Sessions
 from rnnmuse.realtime.shared_thread import LEAD, NEVER, SharedThread
@@ -249,6 +251,40 @@ def test_models_are_loaded_once_for_all_sessions(three):
     players = [three.engine.engine.session(number).players[1] for number in (1, 2, 3)]
     assert len({id(player.model) for player in players}) == 1
     assert len({id(player.player.state.memory) for player in players}) == 3
+
+
+def test_few_sessions_draw_covers_at_a_time_and_let_their_process_go(monkeypatch):
+    started, ended = [], []
+
+    class Link:
+        def __class_getitem__(cls, of):
+            return cls
+
+        def __init__(self, *given, **named):
+            started.append(self)
+
+        def send(self, message):
+            return True
+
+        def close(self, patience=1.0):
+            ended.append(self)
+            return []
+
+    monkeypatch.setattr("rnnmuse.realtime.control.cover.Link", Link)
+    six = SessionsClient(6)
+    six.send("/rnnmuse/session/*/cover/generate")
+    assert len(started) == MOST_DRAWING
+    refused = [number for number in range(1, 7) if six.received(at(number, "error"))]
+    assert len(refused) == 6 - MOST_DRAWING
+    assert six.received(at(refused[0], "error"))[0].arguments[1] == "limit"
+    covers = six.sessions.stage(1).covers
+    assert covers.draws
+    covers.received(j.CoverDone(1, "cover.png"))
+    six.run(11.0)
+    assert ended == started[:1]
+    six.send(at(refused[0], "cover/generate"))
+    assert len(started) == MOST_DRAWING + 1
+    six.close()
 
 
 # -- floods, a lock that is held, a lost engine -----------------------------------------------------------------

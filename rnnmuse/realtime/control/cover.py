@@ -25,6 +25,12 @@ WAITING = 256
 """Messages that may wait for the jobs' process."""
 
 
+MOST_DRAWING = 4
+"""Sessions of one stage process that have a jobs' process at a time."""
+
+IDLE: Nanoseconds = 10_000_000_000
+"""Silence after which a session that draws nothing lets its jobs' process go."""
+
 ASK: Nanoseconds = 10_000_000_000
 """Silence after which the jobs' process is asked whether it lives."""
 
@@ -43,6 +49,8 @@ class CoverControl:
         self.rate = 0.0
         self.changed: Callable[..., None] = lambda *addresses: None
         """Called with the address of a value that is another by itself."""
+        self.drawing: Callable[[], int] | None = None
+        """How many sessions have a jobs' process; None for a stage by itself."""
         self._notes: deque[j.HeardNote] = deque(maxlen=REMEMBERED)
         self._link: Link[j.ToJobs] | None = None
         self._jobs = 0
@@ -54,6 +62,7 @@ class CoverControl:
     ) -> None:
         if len(self._open) >= MOST_JOBS:
             raise ProtocolError("limit", f"{call.address}: {MOST_JOBS} covers are being drawn already")
+        self._check(call)
         self._jobs += 1
         self._open.add(self._jobs)
         settings = self._wanted(seed) | {"title": title, "artist": artist, "size": size}
@@ -62,6 +71,8 @@ class CoverControl:
         call.answer(self._jobs)
 
     def stream(self, call: Call, rate: float) -> None:
+        if rate:
+            self._check(call)
         if rate or self.rate:
             self.rate = rate
             self._stream()
@@ -83,6 +94,17 @@ class CoverControl:
             self._notes.append(j.HeardNote(self._transport.place, pitch, velocity))
             if self.rate and self._link is not None:
                 self._link.send(j.Heard(pitch, velocity))
+
+    @property
+    def draws(self) -> bool:
+        """Whether it has a jobs' process."""
+        return self._link is not None
+
+    def _check(self, call: Call) -> None:
+        """ProtocolError where so many sessions draw that no other may begin to."""
+        if self.drawing is not None and self._link is None and self.drawing() >= MOST_DRAWING:
+            text = f"{call.address}: {MOST_DRAWING} sessions draw already; must be up to {MOST_DRAWING} at a time"
+            raise ProtocolError("limit", text)
 
     def close(self) -> None:
         """Let the jobs' process go; what it was drawing is given up."""
@@ -121,9 +143,14 @@ class CoverControl:
     def watch(self) -> None:
         """End a jobs' process that has something to do and does not answer."""
         with self._transport.scheduler.lock:
-            if self._link is None or not (self._open or self.rate):
+            if self._link is None:
                 return
             silent = self._transport.now() - self._last_heard
+            if not (self._open or self.rate):
+                if self.drawing is not None and silent > IDLE:
+                    self._link.close(0.5)
+                    self._link = None
+                return
             if silent > HUNG:
                 self._link.close(0.0)
                 self.lost()
