@@ -65,6 +65,8 @@ TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 
 """The tones of each of `rnnmuse.music.theory.QUALITIES`, from the root."""
 ECHOED = 0.5
 """Share of a model's ``restate`` by which what began in the restated bar is drawn more."""
+RESTING = 8
+"""Beats of rest after which a part is no longer kept from beginning where the restated bar has no note of it."""
 NEAR = 1
 """Grid steps by which a restated note may be early or late."""
 REGISTER = 24
@@ -591,7 +593,7 @@ class Player:
         out = np.zeros(len(self.model.parts), np.float32)
         for part in playable:
             echoed = self._echoed(part, grid)
-            if echoed is not None:
+            if echoed is not None and (echoed[1] or grid - self._heard[part] < GRID * RESTING):
                 out[part] = strength if echoed[1] else -strength
         return out
 
