@@ -243,8 +243,9 @@ def test_a_cluster_without_workers_and_a_wrong_address_are_one_line(monkeypatch)
             pass
     with pytest.raises(WorkersError, match="there is no file"), workers(scheduler="none.json"):
         pass
+    monkeypatch.setattr(workers_module, "CONNECT", 60.0)
     with (
-        distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=logging.CRITICAL) as empty,
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=logging.CRITICAL) as empty,
         pytest.raises(WorkersError, match=r"has no workers .*dask worker"),
         workers(scheduler=empty.scheduler_address),
     ):
