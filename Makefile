@@ -22,7 +22,7 @@ demo: .stamp-play
 
 # in two processes, each on one thread
 test: .stamp-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: .stamp-dev
 	$(BIN)/ruff check .

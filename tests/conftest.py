@@ -17,14 +17,25 @@ from rnnmuse.text.regulated import tones
 
 PROGRAMS = ("hosts", "test_jack.py", "test_link.py", "test_ports.py", "test_oscquery.py")
 """Tests that use what a machine has one of, such as a JACK server: never two at a time."""
+SLOW = ("train", "web", "cli", "realtime", "test_examples.py", "test_wheels.py")
+"""Folders and files with the slowest tests: they begin first, so that short ones fill up the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together where they are shared out over processes (`pytest -n 2 --dist loadgroup`)."""
+    """Keep the tests of a file together where they are shared out over processes, the slow ones first.
+
+    That is `pytest -n 2 --dist loadgroup --no-loadscope-reorder`.
+    """
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             alone = any(part in PROGRAMS for part in item.path.parts)
             item.add_marker(pytest.mark.xdist_group("programs" if alone else str(item.path)))
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    parts = item.path.parts
+    return 0 if any(part in PROGRAMS for part in parts) else 1 if any(part in SLOW for part in parts) else 2
 
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
