@@ -103,9 +103,18 @@ class TransportControl:
         def play_on() -> None:
             step = min(beat, self._transport.place + 1)
             self._transport.render(round(step * PPQ), bpm)
-            self._server.once_played(play_on if step < beat else answer)
+            try:
+                self._server.once_played(play_on if step < beat else answer)
+            except ProtocolError as error:  # the engine is busy: whoever asked is told how far it came
+                call.fail(error.code, f"{error}; rendered to {step:g}")
 
         def answer() -> None:
             call.reply("/rnnmuse/transport/rendered", beat)
 
-        self._server.once_moved(lambda: self._server.once_played(play_on))
+        def begin() -> None:
+            try:
+                self._server.once_played(play_on)
+            except ProtocolError as error:
+                call.fail(error.code, str(error))
+
+        self._server.once_moved(begin)
