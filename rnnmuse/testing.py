@@ -141,7 +141,7 @@ class LocalEngine:
         self.frozen = self.closed = self.begun = False
         self.taken: list[m.ToEngine] = []
 
-    def send(self, message: m.ToEngine) -> bool:
+    def send(self, message: m.ToEngine) -> bool | m.ToEngine:
         return self.queue.put(message)
 
     def grant(self, count: int) -> None:

@@ -62,7 +62,7 @@ class Link(Generic[T]):
         """The child's process number; None before it runs."""
         return self._process.pid if self._process is not None else None
 
-    def send(self, message: T) -> bool:
+    def send(self, message: T) -> bool | T:
         """Queue a message; False where the queue is full and refused it."""
         return self._outgoing.put(message)
 

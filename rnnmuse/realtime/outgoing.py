@@ -68,17 +68,19 @@ class Outgoing(Generic[T]):
     def __len__(self) -> int:
         return sum(len(queue.waiting) for queue in self._queues.values())
 
-    def put(self, message: T) -> bool:
-        """Queue a message; False if it was refused because the queue is full."""
+    def put(self, message: T) -> bool | T:
+        """Queue a message; False if a full queue refused it, else the message that it replaced, or True."""
         with self._changed:
             queue = self._queues.get(message.session)
             if queue is None:
                 queue = self._queues[message.session] = _Queue()
             key = message.key
+            replaced: bool | T = True
             if key is not None and (cell := queue.by_key.get(key)) is not None:
+                replaced = cell[0]
                 if not message.moves_back:
                     cell[0] = message
-                    return True
+                    return replaced
                 queue.waiting.remove(cell)
             if message.droppable:
                 share = message.share
@@ -94,7 +96,7 @@ class Outgoing(Generic[T]):
                 queue.by_key[key] = cell
             if self._credit > 0:
                 self._changed.notify()
-            return True
+            return replaced
 
     def get(self, wait: bool = True) -> T | None:
         """Wait for a message and the credit to send it; None once the queue is closed, or without ``wait`` if there is

@@ -48,9 +48,10 @@ class Part:
     def start(self, timer: bool = True) -> None:
         """The engine is started for all sessions by `Sessions`."""
 
-    def send(self, message: m.ToEngine) -> bool | None:
+    def send(self, message: m.ToEngine) -> bool | m.ToEngine | None:
         """As `Supervisor.send`."""
-        return self._shared.send(m.InSession(self.number, message))
+        sent = self._shared.send(m.InSession(self.number, message))
+        return sent.message if isinstance(sent, m.InSession) else sent
 
     def watch(self) -> None:
         """As `Supervisor.watch`."""

@@ -88,7 +88,7 @@ class Engines(Protocol):
 
     def start(self, timer: bool = True) -> None: ...
 
-    def send(self, message: m.ToEngine) -> bool | None: ...
+    def send(self, message: m.ToEngine) -> bool | m.ToEngine | None: ...
 
     def close(self) -> None: ...
 
@@ -384,7 +384,7 @@ class Stage:
         else:
             self._reply(client, "/rnnmuse/error", (address[:80], error.code, str(error)))
 
-    def _to_engine(self, message: m.ToEngine) -> bool | None:
+    def _to_engine(self, message: m.ToEngine) -> bool | m.ToEngine | None:
         return self.supervisor.send(message)
 
     # -- what the parts say ---------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class EngineLink(Protocol):
     @property
     def pid(self) -> int | None: ...
 
-    def send(self, message: m.ToEngine) -> bool: ...
+    def send(self, message: m.ToEngine) -> bool | m.ToEngine: ...
 
     def grant(self, count: int) -> None: ...
 
@@ -111,7 +111,7 @@ class Supervisor:
         if self.link is not None:
             self.link.join()
 
-    def send(self, message: m.ToEngine) -> bool | None:
+    def send(self, message: m.ToEngine) -> bool | m.ToEngine | None:
         """Hand a message over; False if the queue is full and refuses it, None without an engine."""
         return None if self.link is None else self.link.send(message)
 

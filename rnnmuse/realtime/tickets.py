@@ -39,13 +39,13 @@ class _Open:
 class Tickets:
     """Open changes by key, such as ("mode", 3).
 
-    ``send`` hands a message to the engine: True, False if its queue is full and refuses the message, None without an
-    engine; a change then holds at once. The engine answers in order. A change without an answer of its own was
-    replaced in the queue by a later one of the same key: it is over when that one is accepted, and is sent again when
+    ``send`` hands a message to the engine: True, or the message that it replaced in the queue; False if the queue is
+    full and refuses it; None without an engine, a change then holds at once. The engine answers in order. A change
+    that was replaced in the queue gets no answer: it is over when the later one is accepted, and is sent again when
     that one is refused. The caller holds the stage's lock.
     """
 
-    send: Callable[[ToEngine], bool | None]
+    send: Callable[[ToEngine], bool | ToEngine | None]
     _open: dict[Hashable, list[_Open]] = field(default_factory=dict)
     """Open changes of each key, the oldest first."""
     _key_of: dict[int, Hashable] = field(default_factory=dict)
@@ -77,6 +77,8 @@ class Tickets:
             self.accepted(entry.ticket)
         elif not sent:
             self.refused(entry.ticket, "the engine is busy; too many messages wait")
+        elif isinstance(sent, ToEngine):
+            self._replaces(entry, entries, getattr(sent, "ticket", 0))
 
     def is_open(self, key: Hashable) -> bool:
         """Whether a change of this key waits for its answer."""
@@ -166,6 +168,16 @@ class Tickets:
         if not entries:
             del self._open[key]
         return key, entry
+
+    def _replaces(self, entry: _Open, entries: list[_Open], ticket: int) -> None:
+        """What waited with ``ticket`` gets no answer of its own: it is kept only for the case that this is refused."""
+        for place, one in enumerate(entries):
+            if one.ticket == ticket and one is not entry:
+                del entries[place]
+                entry.replaced = [*one.replaced, one][-MOST_REPLACED:]
+                one.replaced = []
+                self._forget(one)
+                return
 
     def _try_replaced(self, key: Hashable, refused: _Open) -> None:
         """Send what the refused change replaced in the queue: the last of it holds, if the engine takes it."""

@@ -205,3 +205,14 @@ def test_questions_that_wait_are_bounded_and_all_are_answered():
     tickets.request(("mode", 1), lambda ticket: sent.append(ticket) or m.Ping())
     for _ in range(MOST_WAITING):  # there is room again
         tickets.when_settled(("mode", 1), lambda: None)
+
+
+def test_changes_that_replace_each_other_in_the_queue_leave_nothing_behind():
+    side = Side()
+    for number in range(500):
+        side.ask(1 + number % 4, f"mode {number}")
+    assert len(side.tickets._key_of) == sum(map(len, side.tickets._open.values())) == 4
+    side.work(refuse=["mode 499"])
+    assert side.held == {1: "mode 496", 2: "mode 497", 3: "mode 498", 4: "mode 495"}
+    assert not side.tickets._open
+    assert not side.tickets._key_of
