@@ -10,7 +10,7 @@ import pytest
 from echo import begun_again, echo, jack, jack_connect, note, program, until
 from programs import TRACK, Surface, ardour, build_plugin, in_full, missing, no_plugin, osc_port
 
-from rnnmuse.bridges.ardour import ArdourOut
+from rnnmuse.realtime.lead.ardour import ardour as leader
 
 rtmidi = pytest.importorskip("rtmidi", reason="python-rtmidi is not installed")
 pytestmark = [
@@ -33,7 +33,7 @@ def saved_notes(session):
 
 def connected(stage, made):
     """rnnmuse's output for Ardour's transport, once Ardour answers."""
-    link = ArdourOut(stage.stage, "ardour", "127.0.0.1", osc_port(made))
+    link = leader(stage.stage.transport, "ardour", "127.0.0.1", osc_port(made))
     stage.stage.add_output(link)
     until(lambda: link.there, 90, "Ardour does not answer")
     return link
