@@ -350,7 +350,9 @@ def main() -> int:
     given = parser.parse_args()
     seconds = 20.0 if given.seconds is None and given.count is None else given.seconds
     kinds = list(KINDS) if given.kind == "all" else [given.kind]
-    return sum(run(kind, given.count, seconds, given.first) for kind in kinds)
+    with tempfile.TemporaryDirectory() as home:  # what packets name, such as memories to keep, is kept there
+        os.environ["RNNMUSE_MODELS"] = str(Path(home) / "models")
+        return sum(run(kind, given.count, seconds, given.first) for kind in kinds)
 
 
 if __name__ == "__main__":

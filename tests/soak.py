@@ -409,6 +409,8 @@ if __name__ == "__main__":
     parts = {f.__name__: f for f in (*measured, triggers, hostile, flood, beside, band, day)}
     if sys.argv[1:] == ["_echo"]:
         _echo()
-    for wanted in sys.argv[1:] or parts:
-        parts[wanted]()
-        sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as home:  # what packets name, such as memories to keep, is kept there
+        os.environ["RNNMUSE_MODELS"] = str(Path(home) / "models")
+        for wanted in sys.argv[1:] or parts:
+            parts[wanted]()
+            sys.stdout.flush()

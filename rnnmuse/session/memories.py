@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 from rnnmuse.models.bundle import user_folder
@@ -11,6 +12,8 @@ from rnnmuse.storage import write_whole
 
 LARGEST = 1 << 20
 """Bytes of a memory's file at most."""
+MOST = 256
+"""Memories that are kept at most: a stream of names from outside fills no disk."""
 
 
 def folder() -> Path:
@@ -34,6 +37,10 @@ def keep(memory: Recollection, name: str) -> None:
         raise ValueError(f"name: {name!r} is there already; give another, or remove {path}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if sum(1 for _ in path.parent.glob("*.json")) >= MOST:
+            raise ValueError(
+                f"name: {name!r}; {MOST} memories are kept, as many as may be: remove some from {path.parent}"
+            )
         write_whole(path, memory.to_text().encode())
     except OSError as error:
         raise ValueError(f"memory: {path} was not written ({error.strerror})") from None
@@ -43,8 +50,10 @@ def recall(memory: Recollection, name: str) -> None:
     """Add what was kept under a name. ValueError where there is none, or it cannot be read."""
     path = path_of(name)
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder().glob("*.json"))) or "none"
-        raise ValueError(f"name: {name!r}; kept are {known}")
+        known = sorted(p.stem for p in folder().glob("*.json"))
+        near = get_close_matches(name, known, 8, 0.4) or known[:8]
+        more = f" and {len(known) - len(near)} more" if len(known) > len(near) else ""
+        raise ValueError(f"name: {name!r}; kept are {', '.join(near) or 'none'}{more}")
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"memory: {path} is larger than {LARGEST} bytes")

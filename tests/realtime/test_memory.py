@@ -43,6 +43,25 @@ def test_what_was_played_is_kept_in_a_file_and_known_again(tmp_path, monkeypatch
     other.close()
 
 
+def test_a_stream_of_names_fills_no_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(memories, "folder", lambda: tmp_path / "memories")
+    monkeypatch.setattr(memories, "MOST", 20)
+    stage = StageClient()
+    played(stage, [60, 62, 64])
+    for number in range(30):
+        stage.send("/rnnmuse/memory/remember", f"name {number:02}")
+    stage.settle()
+    assert len(list((tmp_path / "memories").glob("*.json"))) == 20
+    errors = [text for _, _, text in stage.errors()]
+    assert len(errors) == 10
+    assert all("20 memories are kept" in text for text in errors)
+    stage.send("/rnnmuse/memory/recall", "nam 07")
+    stage.settle()
+    assert "name 07" in stage.errors()[-1][2]
+    assert "and 12 more" in stage.errors()[-1][2]
+    stage.close()
+
+
 def test_a_melody_draws_on_what_was_played_as_its_fader_says():
     stage = StageClient()
     stage.send("/rnnmuse/player/1/model", "leadsheet")
