@@ -593,7 +593,8 @@ class Player:
         out = np.zeros(len(self.model.parts), np.float32)
         for part in playable:
             echoed = self._echoed(part, grid)
-            if echoed is not None and (echoed[1] or grid - self._heard[part] < GRID * RESTING):
+            own = part == 0 or len(out) < 3  # of more parts one column of the plan speaks for all but the first
+            if echoed is not None and (echoed[1] or (own and grid - self._heard[part] < GRID * RESTING)):
                 out[part] = strength if echoed[1] else -strength
         return out
 
