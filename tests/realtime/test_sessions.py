@@ -391,6 +391,9 @@ def test_other_threads_leave_python_to_notes_that_are_due():
 def test_a_lock_that_somebody_holds_delays_no_other_session(three):
     playing(three, 1, 2)
     three.run(2.0)
+    lane = three.sessions.stage(2).scheduler.lanes[0]
+    while not any(not planned.ends for *_, planned in lane._heap):  # it rests
+        three.run(0.1)
     held, over = threading.Event(), threading.Event()
 
     def hold():
@@ -412,7 +415,7 @@ def test_a_lock_that_somebody_holds_delays_no_other_session(three):
     finally:
         over.set()
         thread.join()
-    three.run(1.0)
+    three.run(4.0)
     assert len(three.notes(1)) > before[0]
 
 
