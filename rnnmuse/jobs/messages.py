@@ -1,6 +1,6 @@
 """The messages between the realtime process and the jobs' process, one frozen class each.
 
-They queue as `rnnmuse.session.messages` describes: `key`, ``droppable``, ``moves_back``, ``share``.
+They queue as `rnnmuse.session.messages` describes: `key`, ``droppable``, ``moves_back``, ``era``, ``share``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class ToJobs(Message):
     __slots__ = ()
     droppable = True
     moves_back = False
+    era: Hashable = None
     session = 0
     share: Hashable | None = None
 

@@ -24,6 +24,9 @@ class Message(Protocol):
     def moves_back(self) -> bool: ...
 
     @property
+    def era(self) -> Hashable: ...
+
+    @property
     def share(self) -> Hashable | None: ...
 
     @property
@@ -52,9 +55,9 @@ class Outgoing(Generic[T]):
     """Messages in order, for one reader; those of several sessions in turn.
 
     A message with a `key` replaces the one of the same key that waits: in its place, or at the end if it
-    ``moves_back``. When ``limit`` messages of its session wait, a droppable message is refused; others (values,
-    note-offs, stop) are always taken. The number of keys is limited and so is the number of notes that sound, so the
-    queue is bounded too.
+    ``moves_back`` or is of another `era`. When ``limit`` messages of its session wait, a droppable message is refused;
+    others (values, note-offs, stop) are always taken. The number of keys is limited and so is the number of notes that
+    sound, so the queue is bounded too.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -78,7 +81,7 @@ class Outgoing(Generic[T]):
             replaced: bool | T = True
             if key is not None and (cell := queue.by_key.get(key)) is not None:
                 replaced = cell[0]
-                if not message.moves_back:
+                if not message.moves_back and message.era == replaced.era:
                     cell[0] = message
                     return replaced
                 queue.waiting.remove(cell)

@@ -25,13 +25,14 @@ class ToEngine(Message):
     """A message to the engine.
 
     Two messages in a queue with the same `key` are one value: the later replaces the earlier, in its place or, if it
-    ``moves_back``, at the end. A message without a key keeps its order. A ``droppable`` one is refused by a full queue,
-    and where too many of its `share` wait. Each ``session`` has a queue of its own.
+    ``moves_back`` or is of another `era`, at the end. A message without a key keeps its order. A ``droppable`` one is
+    refused by a full queue, and where too many of its `share` wait. Each ``session`` has a queue of its own.
     """
 
     __slots__ = ()
     droppable = False
     moves_back = False
+    era: Hashable = None
     session = 0
 
     @property
@@ -108,6 +109,11 @@ class SetClock(ToEngine):
     def key(self) -> Hashable:
         return "clock"
 
+    @property
+    def era(self) -> Hashable:  # type: ignore[override]
+        """A jump does not overtake what was sent before it, whose beats are of the place before."""
+        return self.jumps
+
 
 # -- both ways: one engine for several sessions --------------------------------------------------------------------
 
@@ -132,6 +138,10 @@ class InSession(ToEngine, FromEngine):
     @property
     def moves_back(self) -> bool:  # type: ignore[override]
         return bool(self.message.moves_back)
+
+    @property
+    def era(self) -> Hashable:  # type: ignore[override]
+        return self.message.era  # type: ignore[no-any-return]
 
     @property
     def share(self) -> Hashable | None:

@@ -193,3 +193,21 @@ def test_the_rig_of_a_band_seats_it(style):
     stage.run(8.0)
     assert {sent.player for _, sent in begun(stage)} == set(SEATS)
     stage.close()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_band_that_takes_over_from_one_that_was_stopped_begins_at_once_and_in_measure(style):
+    stage = StageClient()
+    stage.send("/rnnmuse/band", "jazz")
+    stage.run(20.0)
+    stage.send("/rnnmuse/transport/stop")
+    stage.run(0.3)
+    before = len(stage.output.events)
+    stage.send("/rnnmuse/band", style)  # a tempo, models, modes and a start, within one moment
+    stage.run(20.0)
+    came = [(s.beat, s) for _, s in stage.output.events[before:] if s.velocity]
+    first = {player: min(beat for beat, s in came if s.player == player) for player in SEATS}
+    assert max(first.values()) < 16, first
+    places = [round(beat * 24) for beat, _ in came]
+    assert max(places.count(place) for place in places) <= 16  # no bars of the past at once
+    assert not stage.hung()

@@ -21,6 +21,7 @@ MESSAGES = st.one_of(
     st.builds(m.Start, st.integers(1, 99), PLAYER, BEAT),
     st.builds(m.Stop, st.integers(1, 99), PLAYER, BEAT),
     st.builds(m.Generate, PLAYER, BEAT, st.none(), st.integers(1, 9), BEAT),
+    st.builds(m.SetClock, st.just(Clock()), st.sampled_from([0.0, 0.1]), st.integers(1, 2)),
     st.builds(m.SetModel, st.integers(1, 99), PLAYER, st.sampled_from(["a", "b"]), BEAT),
 )
 
@@ -30,7 +31,7 @@ def filled(messages, limit):
     queue, refused, slow = Outgoing(limit), [], []
     for message in messages:
         place = next((i for i, one in enumerate(slow) if one.key is not None and one.key == message.key), None)
-        if place is not None and not message.moves_back:
+        if place is not None and not message.moves_back and slow[place].era == message.era:
             slow[place] = message
         else:
             if place is not None:
@@ -166,7 +167,20 @@ def test_a_message_of_a_session_goes_through_a_pipe_and_queues_as_what_it_holds(
     held = m.InSession(3, message)
     assert pickle.loads(pickle.dumps(held)) == held
     assert (held.key, held.droppable, held.moves_back) == (message.key, message.droppable, message.moves_back)
-    assert (held.share, held.session) == (message.share, 3)
+    assert (held.share, held.session, held.era) == (message.share, 3, message.era)
+
+
+def test_a_jump_overtakes_nothing_and_a_tempo_holds_from_where_it_waits():
+    clock, queue = Clock(), Outgoing()
+    queue.put(m.SetClock(clock, 0.0, jumps=1))
+    queue.put(m.SetMode(1, 1, "free", 120.0))
+    queue.put(m.SetClock(clock, 0.1, jumps=1))
+    assert [type(one) for one in taken(queue)] == [m.SetClock, m.SetMode]
+    queue.put(m.SetClock(clock, 0.0, jumps=1))
+    queue.put(m.SetMode(1, 1, "free", 120.0))  # a beat of the place before the jump
+    for number in range(2, 500):
+        queue.put(m.SetClock(clock, 0.0, jumps=number))
+    assert [getattr(one, "jumps", None) for one in taken(queue)] == [None, 499]
 
 
 def test_sessions_are_served_in_turn_and_fill_only_their_own_queues():
