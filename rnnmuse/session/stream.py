@@ -193,6 +193,8 @@ class StreamPlayer:
     _earliest: int = 0
     """Grid position before which it plays nothing."""
     _owed: float | None = None
+    _rests: float = float("-inf")
+    """Beat up to which nothing may begin, as far as was looked."""
     """Beat of a note that is still to be answered on the spot; None without one."""
     _held: dict[int, int] = field(default_factory=dict)
     """Pitches heard that still sound, with the part that each is heard in."""
@@ -424,11 +426,16 @@ class StreamPlayer:
             return self._kept(self.beneath.advance(self._listening, now, self._sings))
         while self.playing and len(orders) < limit:
             if not self._queue:
+                if now < self._rests:
+                    break
                 self.player.prepare()  # kept with what is saved: going back there costs no step
                 saved = self.player.save(), self._cue
                 earliest = max(self._earliest, to_grid(now + self.reaction)[0])
                 if self._owed is not None:  # a note heard is answered on the spot, not on the grid
                     event = self._at_once()
+                    if event is None:
+                        self._owed = None
+                        continue
                     order = self._order(self.player.grid, event)
                     tick = min(order.tick, tick_of(self._owed))
                     self._sent.append((tick, saved))
@@ -438,6 +445,10 @@ class StreamPlayer:
                         self._owed = None
                     continue
                 event = self._drawn(earliest)
+                if event is None:  # it looks again a beat later, no more than the longest wait behind
+                    self._rests = now + 1
+                    self.player.grid = max(self.player.grid, earliest - MAX_WAIT)
+                    break
                 self._queue.append((self.player.grid, event, saved))
             grid, event, saved = self._queue[0]
             if grid >= self._until * GRID:
@@ -461,7 +472,7 @@ class StreamPlayer:
             if self.mode == "loop":
                 return now + 1.0
             if not self._queue:
-                return now
+                return max(now, self._rests)
             return max(now, min(self._queue[0][0] / GRID - AHEAD, self._until - AHEAD))
         if self._turn and self._phrase is not None:
             return self._turn_from(self._phrase) - self.reaction
@@ -881,16 +892,17 @@ class StreamPlayer:
             self._pattern = accompaniment.chosen(bar, most, self.player.random)
         return most
 
-    def _at_once(self) -> Event:
-        """The answer to a note that is heard, at the place where it is heard."""
+    def _at_once(self) -> Event | None:
+        """The answer to a note that is heard, at the place where it is heard; None where nothing may begin."""
         if self._script is not None:
             return self._drawn(self.player.grid)
-        event = self.player.next(self.player.grid, FOREVER, at=self.player.grid)
-        assert event is not None
-        return event
+        return self.player.next(self.player.grid, FOREVER, at=self.player.grid)
 
-    def _drawn(self, earliest: int) -> Event:
-        """The next event: the script's where there is one, the model's in the parts and after the time of it."""
+    def _drawn(self, earliest: int) -> Event | None:
+        """The next event: the script's where there is one, the model's in the parts and after the time of it.
+
+        None where nothing may begin for as long as an event can wait.
+        """
         script = self._script
         while script is not None:
             self._settle(script)
@@ -915,9 +927,7 @@ class StreamPlayer:
             self._cue += 1
             if played is not None:
                 return played
-        event = self.player.next(earliest, FOREVER)
-        assert event is not None
-        return event
+        return self.player.next(earliest, FOREVER)
 
     def _beside(self) -> Rules:
         """The rules of the parts that the model plays beside a melody that is settled."""
@@ -1011,7 +1021,7 @@ class StreamPlayer:
         return [Recall(self.number, tick_of(beat))] if self._rewind(beat) else []
 
     def _rewind(self, beat: float) -> bool:
-        found = None
+        found, self._rests = None, float("-inf")
         if self._queue:
             found = self._queue[0][2]
             self._queue.clear()

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from rnnmuse.models.bundle import load_stream
+from rnnmuse.play.sampler import Player
 from rnnmuse.protocol import MODES
 from rnnmuse.session.messages import AllOff, EndNotes, NoteOff, NoteOn, Recall
 from rnnmuse.session.stream import AHEAD, StreamPlayer, tick_of
@@ -77,6 +78,21 @@ def test_free_plays_from_the_next_beat_and_in_key(model):
     made.run(24)
     assert not made.sounding
     assert made.between(16.1, 24) == []
+
+
+def test_where_nothing_may_begin_for_long_it_rests_and_plays_on_afterwards(model, monkeypatch):
+    made = stage(model, "free", seed=3)
+    made.obey(made.player.start(0.0))
+    made.run(8)
+    with monkeypatch.context() as blocked:
+        blocked.setattr(Player, "_playable", lambda self, grid, wait, pitches=None: {})
+        made.run(80)  # longer than an event can wait
+        assert made.between(12, 80) == []
+        assert not made.sounding
+        assert made.player.wake(made.beat) > made.beat - 0.1
+    made.run(100)
+    assert len(made.between(81, 100)) > 8
+    assert all(beat >= 80 - AHEAD for beat, _ in made.played[-8:])
 
 
 def test_it_plays_no_more_than_a_little_ahead(model):
