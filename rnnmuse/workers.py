@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 
 from rnnmuse import __version__
 from rnnmuse.errors import MissingExtraError, WorkersError, first_line
+from rnnmuse.system import MACHINE
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -220,6 +220,6 @@ def facts(paths: Sequence[str]) -> dict[str, Any]:
         "rnnmuse": __version__,
         "numpy": numpy.__version__,
         "python": platform.python_version(),
-        "system": sys.platform,
+        "system": MACHINE.platform,
         "sees": [path for path in paths if Path(path).exists()],
     }

@@ -80,11 +80,16 @@ def quantised(model: onnx.ModelProto) -> bytes:
     onnxruntime()  # before its parts, so that its telemetry is off
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.getLogger().setLevel(logging.ERROR)  # it warns of a preparation that this graph does not need
+    root = logging.getLogger()
+    level = root.level
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "step.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
-        quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+        root.setLevel(logging.ERROR)  # it warns of a preparation that this graph does not need
+        try:
+            quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+        finally:
+            root.setLevel(level)
         return target.read_bytes()
 
 
