@@ -329,11 +329,18 @@ def beside() -> None:
 
 
 def _browse(stop: threading.Event, to: tuple[str, int], query: int) -> None:
+    import urllib.error
     import urllib.request
 
+    answered = 0
     while not stop.wait(0.05):
-        with urllib.request.urlopen(f"http://127.0.0.1:{query}/", timeout=10) as answer:
-            answer.read()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{query}/", timeout=10) as answer:
+                answer.read()
+            answered += 1
+        except urllib.error.URLError:  # its process is still on its way
+            continue
+    assert answered, "OSCQuery never answered"
 
 
 def _p99(load: Load) -> float:
