@@ -3,6 +3,7 @@
 import pytest
 
 from rnnmuse.bridges.osc_server import Client
+from rnnmuse.protocol import ProtocolError
 from rnnmuse.testing import StageClient
 
 OTHER = Client("127.0.0.1", 40_000)
@@ -193,3 +194,25 @@ def test_one_of_several_leads_until_it_is_gone(stage):
     assert lead(second, 0) == 0
     stage.send("/rnnmuse/claim", 0, client=first)
     assert lead(first) == 1
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_render_that_finds_the_engine_busy_is_answered(stage, monkeypatch, after):
+    """At once, or when it has come some beats far; nothing waits for an answer that never comes."""
+    asked, once_played = [], type(stage.stage.about).once_played
+
+    def full(about, act):
+        asked.append(act)
+        if len(asked) > after:
+            raise ProtocolError("limit", "the engine is busy; too many messages wait")
+        once_played(about, act)
+
+    monkeypatch.setattr(type(stage.stage.about), "once_played", full)
+    before = len(stage.errors())
+    stage.send("/rnnmuse/transport/render", 8.0, 120.0)
+    stage.run(0.5)
+    (error,) = stage.errors()[before:]
+    assert error[:2] == ("/rnnmuse/transport/render", "limit")
+    assert "the engine is busy" in error[2]
+    assert ("rendered to 2" in error[2]) == (after == 2)
+    assert not stage.received("/rnnmuse/transport/rendered")
