@@ -122,7 +122,7 @@ def _s(name: str, *choices: str, optional: bool = False) -> Argument:
 
 
 PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
-    "temperature": (_n("value", 0, 5), 1.0, "0 the likeliest, 1 as the model learned"),
+    "temperature": (_n("value", 0, 5), 1.0, "0 takes the likeliest event, 1 draws as the model learned"),
     "top_p": (_n("value", 0, 1), 0.0, "draw from the likeliest classes that hold this share; 0 is the model's own"),
     "density": (_n("value", 0, 24, unit="notes a beat"), 0.0, "notes a beat to aim at; 0 leaves it to the model"),
     "low": (_n("value", 0, 127, "i", "MIDI note"), 0, "lowest note"),
@@ -131,7 +131,7 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "key": (_s("value"), "", 'a key such as "D minor" that every note lies in; empty for none'),
     "scale": (_s("value"), "", "another scale on the key's tonic; empty for the key's own"),
     "chord": (_s("value"), "", "a chord that strong beats play; empty for none"),
-    "velocity": (_n("value", 0, 2), 1.0, "factor on the velocity of what is played"),
+    "velocity": (_n("value", 0, 2), 1.0, "factor on the velocity of its notes"),
     "humanise": (
         _n("value", 0, 2),
         1.0,
@@ -141,8 +141,7 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "expression": (
         _n("value", 0, 2),
         1.0,
-        "factor on a performer's dynamics, for models that learned from scores, whose notes have none; 0 leaves them "
-        "even",
+        "factor on a performer's dynamics, for models that learned from scores without dynamics; 0 adds none",
     ),
     "pattern": (
         _s("value", "held", "broken", "strummed", "oom-pah"),
@@ -152,43 +151,43 @@ PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
     "silence": (_n("value", 0.25, 16, unit="beats"), 1.0, "rest after which the performer's phrase is over"),
     "turn": (_n("value", 0, 16, "i", "bars"), 0, "in answer: take turns of this many bars; 0 answers after a rest"),
     "bars": (_n("value", 1, 64, "i"), 2, "length of a loop"),
-    "repeat": (_n("value", 0, 1), 0.5, "how much earlier bars are restated: 0 nothing, 0.5 as in real pieces, 1 all"),
+    "repeat": (_n("value", 0, 1), 0.5, "how much earlier bars are restated: 0 never, 0.5 as in real pieces, 1 always"),
     "original": (
         _n("value", 0, 1),
         0.5,
-        "keep from repeating the music that the model learned from: 0 off, 0.5 runs of 16 notes are too long, 1 of 10",
+        "avoid repeating the music that the model learned from: 0 off, 0.5 prevents runs of 16 notes, 1 runs of 10",
     ),
     "memory": (_n("value", 0, 64, unit="beats"), 16.0, "past music that another model hears when it takes over"),
     "recall": (
         _n("value", 0, 1),
         0.5,
-        "how much a melody draws on what you have played in this session: 0 nothing, 1 as much as it is sure of",
+        "how much a melody draws on what you have played in this session: 0 not at all, 1 as much as it is sure of",
     ),
     "steady": (
         _n("value", 0, 1, "i"),
         1,
-        "1 keeps a bar pattern in accompany and beneath an answer; 0 leaves all of it to the model, note by note",
+        "1 keeps a bar pattern in accompany and beneath an answer; 0 leaves every note to the model",
     ),
-    "role": (_s("value", "", *ROLES), "", "in free: what it plays in a band; empty for no band"),
+    "role": (_s("value", "", *ROLES), "", "in free: its part in a band; empty for no band"),
     "style": (_s("value", *STYLES), "jazz", "the style of its role"),
-    "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same"),
+    "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed plays the same notes"),
 }
 """The parameters of a player: argument, default and description by name."""
 
 TEXT_PARAMETERS: dict[str, tuple[Argument, Any, str]] = {
-    "temperature": (_n("value", 0, 5), 0.8, "0 the likeliest, 1 as the models learned"),
+    "temperature": (_n("value", 0, 5), 0.8, "0 takes the likeliest character, 1 draws as the models learned"),
     "top_p": (_n("value", 0.01, 1), 0.95, "draw from the likeliest characters that hold this share"),
     "rate": (_n("value", 0.1, 16, unit="syllables a beat"), 2.0, "speed"),
     "unit": (_s("value", "character", "syllable", "word", "line", "phrase"), "word", "what a chunk is"),
     "when": (_s("value", "now", "beat", "bar"), "beat", "when the first chunk of a request comes"),
     "mixture": (_s("value", "linear", "product"), "linear", "weighted mean of the models, or weighted product"),
-    "ascii": (_n("value", 0, 1, "i"), 0, "1 sends ASCII alone, for hosts that know no UTF-8"),
+    "ascii": (_n("value", 0, 1, "i"), 0, "1 sends only ASCII, for hosts that do not understand UTF-8"),
     "after": (
         _n("value", 0, PLAYERS, "i"),
         0,
-        "write once this text player has ended a sentence or line; 0 for always",
+        "wait until this text player has ended a sentence or line; 0 does not wait",
     ),
-    "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same"),
+    "seed": (_n("value", 0, 2**31 - 1, "i"), 1, "the same seed writes the same text"),
 }
 """The parameters of a text player: argument, default and description by name."""
 
@@ -198,13 +197,13 @@ COVER_SETTINGS: dict[str, tuple[Argument, str, str]] = {
     "look": (
         _s("value", "screen", "riso", "lino", "geometric", "gradient", "paint"),
         "screen",
-        "the print that draws it",
+        "the print look",
     ),
     "palette": (
         _s("value"),
         "",
         'a palette such as "sea", inks, or colours "#102030,#f0e0c0"; "picture" for the model\'s own; empty for one '
-        "that the music asks for",
+        "chosen from the music",
     ),
 }
 """The settings of covers and of the live picture: argument, default and description by name."""
@@ -214,34 +213,34 @@ _T = "/rnnmuse/text/{p}"
 
 TABLE: tuple[Row, ...] = (
     Row("/rnnmuse/hello", "w", (), "answers with name, version and the listening port", "server.hello"),
-    Row("/rnnmuse/sessions", "w", (), "answers the number of this session, and how many there are (sessions.md)",
+    Row("/rnnmuse/sessions", "w", (), "answers with the number of this session and of all sessions (sessions.md)",
         "server.sessions"),
     Row("/rnnmuse/ping", "w", (_n("number", -1e9, 1e9, "i", optional=True),), "answers /rnnmuse/pong with the number",
         "server.ping"),
     Row("/rnnmuse/sync", "w", (_n("number", -1e9, 1e9, "i"),), "answers /rnnmuse/synced once every "
         "earlier message has been handled",
         "server.sync"),
-    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers every address, or those that "
+    Row("/rnnmuse/list", "w", (_s("prefix", optional=True),), "answers with every address, or those that "
         "begin with the prefix",
         "server.list"),
-    Row("/rnnmuse/describe", "w", (_s("address"),), "answers access, arguments and meaning", "server.describe"),
+    Row("/rnnmuse/describe", "w", (_s("address"),), "answers with access, arguments and meaning", "server.describe"),
     Row("/rnnmuse/subscribe", "w", (_n("seconds", 1, 3600, unit="s", optional=True),
         _n("ahead", 0, 2, unit="s", optional=True), _n("port", 1, 65535, "i", optional=True)), "send notes, beats and "
         "errors here; the lease is 60 s unless it is renewed; with ahead, notes come that much early, in time-tagged "
-        "bundles; with a port, they and all answers go to that port of the sender", "server.subscribe"),
-    Row("/rnnmuse/claim", "w", (_n("player", -1, PLAYERS, "i", optional=True),), "a player for the sender alone, for "
-        "as long as it is subscribed; answers its number: this one, or where it is taken another; 0 takes any, -1 "
-        "gives it back", "server.claim"),
-    Row("/rnnmuse/lead", "w", (_n("wanted", 0, 1, "i"),), "of several programs that would lead the clock by "
-        "/rnnmuse/transport/beat, the sender does, as long as it is subscribed; answers 1, or 0 where another does; "
+        "bundles; with a port, these and all answers go to that port of the sender", "server.subscribe"),
+    Row("/rnnmuse/claim", "w", (_n("player", -1, PLAYERS, "i", optional=True),), "reserve a player for the sender, for "
+        "as long as it is subscribed; answers with its number, which is another one if this is taken; 0 takes any, "
+        "-1 gives it back", "server.claim"),
+    Row("/rnnmuse/lead", "w", (_n("wanted", 0, 1, "i"),), "make the sender the one program that leads the "
+        "clock by /rnnmuse/transport/beat, as long as it is subscribed; answers with 1, or with 0 if another leads; "
         "0 gives it back", "server.lead"),
-    Row("/rnnmuse/monitor", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send a copy of every message "
-        "that comes in, as /rnnmuse/monitored; the lease is 60 s unless it is renewed, 0 ends it", "watch.monitor"),
-    Row("/rnnmuse/monitored", "r", (_s("sender"), _s("address"), _s("arguments")), "sent: a message that came, from "
-        "whom, and its arguments as JSON"),
+    Row("/rnnmuse/monitor", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send a copy of every incoming "
+        "message, as /rnnmuse/monitored; the lease is 60 s unless it is renewed, 0 ends it", "watch.monitor"),
+    Row("/rnnmuse/monitored", "r", (_s("sender"), _s("address"), _s("arguments")), "sent: an incoming message, its "
+        "sender, and its arguments as JSON"),
     Row("/rnnmuse/unsubscribe", "w", (), "end the subscription", "server.unsubscribe"),
-    Row("/rnnmuse/watch", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send each value that is set "
-        "here, once it holds, and each note when it is planned; the lease is 60 s unless it is renewed, 0 ends it",
+    Row("/rnnmuse/watch", "w", (_n("seconds", 0, 3600, unit="s", optional=True),), "send each value that is set, "
+        "once it is accepted, and each note when it is planned; the lease is 60 s unless it is renewed, 0 ends it",
         "watch.watch"),
     Row("/rnnmuse/reply_to", "w", (_n("port", 1, 65535, "i"),), "answers go to this port of the sender",
         "server.reply_to"),
@@ -249,46 +248,46 @@ TABLE: tuple[Row, ...] = (
         "program answers it with /rnnmuse/probed", "server.probe"),
     Row("/rnnmuse/probed", "w", (_n("number", -1e9, 1e9, "i"), _s("host")), "a bridge in this host answers a probe; "
         "forwarded to every subscriber", "server.probed"),
-    Row("/rnnmuse/stats", "w", (), "answers notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
+    Row("/rnnmuse/stats", "w", (), "answers with notes in and out, lateness in ms (median, p99, p99.9, worst), notes "
         "dropped, engine restarts", "server.stats"),
-    Row("/rnnmuse/provenance", "w", (), "answers version, IPTC digital source type, share of the notes that the "
-        "performer sent (0-1), then name and hash of each model that has played", "server.provenance"),
-    Row("/rnnmuse/models", "w", (), "answers the models that can be named", "server.models"),
-    Row("/rnnmuse/midi/ports", "w", (), "answers the MIDI ports that are open", "midi.ports"),
-    Row("/rnnmuse/midi/available", "w", (), "answers in or out and the name of each MIDI port that can be opened; then "
-        "once without arguments", "midi.available"),
-    Row("/rnnmuse/midi/open", "w", (_s("way", "in", "out"), _s("name")), "opens the first MIDI port whose name "
-        "contains this, now or once it is there, and again when it was lost; what becomes of it is sent as "
+    Row("/rnnmuse/provenance", "w", (), "answers with version, IPTC digital source type, share of the notes "
+        "that the performer sent (0-1), then name and hash of each model that has played", "server.provenance"),
+    Row("/rnnmuse/models", "w", (), "answers with the names of the models", "server.models"),
+    Row("/rnnmuse/midi/ports", "w", (), "answers with the open MIDI ports", "midi.ports"),
+    Row("/rnnmuse/midi/available", "w", (), "answers with in or out and the name of each MIDI port that can be opened, "
+        "then once without arguments", "midi.available"),
+    Row("/rnnmuse/midi/open", "w", (_s("way", "in", "out"), _s("name")), "open the first MIDI port whose name "
+        "contains this, now or once it appears, and again after it was lost; its state is sent as "
         "/rnnmuse/midi/port", "midi.open"),
-    Row("/rnnmuse/midi/close", "w", (_s("way", "in", "out"), _s("name")), "ends what a port plays and closes it; it is "
-        "looked for no more", "midi.close"),
-    Row("/rnnmuse/midi/state", "w", (), "answers way, name, state and detail of each port that was asked for, as "
-        "/rnnmuse/midi/port; then once without arguments", "midi.state"),
-    Row("/rnnmuse/midi/port", "r", (_s("way"), _s("name"), _s("state"), _s("detail")), "sent: a port that was asked "
-        "for is open (detail is its full name), waiting (it is not there), gone (it was) or closed"),
-    Row("/rnnmuse/midi/test", "w", (_s("output", optional=True),), "plays a note for half a second on the outputs "
+    Row("/rnnmuse/midi/close", "w", (_s("way", "in", "out"), _s("name")), "end the notes of a port and close it; it "
+        "is not opened again", "midi.close"),
+    Row("/rnnmuse/midi/state", "w", (), "answers with way, name, state and detail of each requested port, as "
+        "/rnnmuse/midi/port, then once without arguments", "midi.state"),
+    Row("/rnnmuse/midi/port", "r", (_s("way"), _s("name"), _s("state"), _s("detail")), "sent: a requested "
+        "port is open (detail is its full name), waiting (it has not appeared yet), gone (it was lost) or closed"),
+    Row("/rnnmuse/midi/test", "w", (_s("output", optional=True),), "play a note for half a second on the outputs "
         "whose name contains this, or on all outputs; subscribers do not get it", "midi.test"),
     Row("/rnnmuse/midi/learn", "w", (_s("address"), _n("low", -1e6, 1e6, optional=True),
-        _n("high", -1e6, 1e6, optional=True)), "the next controller that moves will set this address, over its whole "
+        _n("high", -1e6, 1e6, optional=True)), "the next controller that moves will set this address, over its full "
         "range or from low to high", "midi.learn"),
     Row("/rnnmuse/midi/unlearn", "w", (_s("address"),), "remove the controllers that set this address", "midi.unlearn"),
-    Row("/rnnmuse/midi/map", "w", (), "answers channel, controller, address, low, high of each that is learned; then "
-        "once without arguments", "midi.map"),
+    Row("/rnnmuse/midi/map", "w", (), "answers with channel, controller, address, low and high of each learned "
+        "controller, then once without arguments", "midi.map"),
     Row("/rnnmuse/preset/store", "w", (_n("number", 1, 128, "i"),), "store the state of all players", "preset.store"),
     Row("/rnnmuse/preset/recall", "w", (_n("number", 1, 128, "i"),), "restore a stored state; a MIDI program change "
         "does the same", "preset.recall"),
-    Row("/rnnmuse/presets", "w", (), "answers the numbers of the presets", "preset.numbers"),
+    Row("/rnnmuse/presets", "w", (), "answers with the numbers of the presets", "preset.numbers"),
     Row("/rnnmuse/rig/save", "w", (), "write players, presets and learned controllers into the rig's file",
         "preset.save_rig"),
     Row("/rnnmuse/transport/play", "w", (), "play from the start", "transport.play"),
     Row("/rnnmuse/transport/stop", "w", (), "stop the clock and end every note", "transport.stop"),
-    Row("/rnnmuse/transport/continue", "w", (), "play from the present position", "transport.resume"),
-    Row("/rnnmuse/transport/panic", "w", (), "end every note at once, never queued", "transport.panic"),
-    Row("/rnnmuse/transport/running", "rw", (_n("value", 0, 1, "i"),), "1 plays from the present position, 0 stops",
+    Row("/rnnmuse/transport/continue", "w", (), "play from the current position", "transport.resume"),
+    Row("/rnnmuse/transport/panic", "w", (), "end every note at once; never queued", "transport.panic"),
+    Row("/rnnmuse/transport/running", "rw", (_n("value", 0, 1, "i"),), "1 plays from the current position, 0 stops",
         "transport.running"),
     Row("/rnnmuse/transport/tempo", "rw", (_n("bpm", 20, 999, unit="bpm"),), "tempo", "transport.tempo"),
-    Row("/rnnmuse/transport/ending", "w", (), "come to an end: a fill, the final chord where a phrase begins, then "
-        "stop; answers with the beat at which all is over", "band.ending"),
+    Row("/rnnmuse/transport/ending", "w", (), "end the music: a fill, the final chord at the start of a phrase, then "
+        "stop; answers with the beat of the end", "band.ending"),
     Row("/rnnmuse/transport/position", "rw", (_n("beat", 0, 1e7, unit="beats"),), "position", "transport.position"),
     Row("/rnnmuse/transport/source", "rw", (_s("source", *SOURCES),), "who leads the clock", "transport.source"),
     Row("/rnnmuse/transport/beat", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
@@ -297,16 +296,16 @@ TABLE: tuple[Row, ...] = (
         "stop at this position and plan the notes that follow it: a start from there does not miss its first "
         "beat", "transport.cue"),
     Row("/rnnmuse/transport/render", "w", (_n("beat", 0, 1e7, unit="beats"), _n("bpm", 20, 999, optional=True)),
-        "play to this position as fast as possible, for a program that renders offline; answers "
+        "play to this position as fast as possible, for a program that renders offline; answers with "
         "…/rendered once every note up to there is planned", "transport.render"),
     Row("/rnnmuse/transport/rendered", "r", (_n("beat", 0, 1e7),), "sent: every note up to this position is planned"),
     Row("/rnnmuse/transport/metre", "rw", (_n("numerator", 1, 64, "i"), _n("denominator", 1, 32, "i"),
-        _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from this bar on or, with a beat, "
-        "from that position on, where a bar begins", "transport.metre"),
+        _n("beat", 0, 1e7, unit="beats", optional=True)), "time signature, from this bar on; with a beat, a "
+        "bar begins at that position", "transport.metre"),
     Row("/rnnmuse/transport/swing", "rw", (_n("place", 0.5, 0.75),), "position of the second eighth within "
         "its beat: 0.5 is straight, 0.667 a triplet",
         "transport.swing"),
-    Row("/rnnmuse/harmony", "w", (), "answers beat, chord, key, confidence and source of the present harmony, as "
+    Row("/rnnmuse/harmony", "w", (), "answers with beat, chord, key, confidence and source of the current harmony, as "
         "/rnnmuse/out/harmony", "harmony.now"),
     Row("/rnnmuse/harmony/chart", "rw", (_s("chart"),), 'chords in bars, repeated from the next bar line on, such '
         'as "Am7 | D7 | Gmaj7 % |"; empty for none; see [harmony](harmony.md)', "harmony.given"),
@@ -314,24 +313,24 @@ TABLE: tuple[Row, ...] = (
         "harmony.given"),
     Row("/rnnmuse/harmony/key", "rw", (_s("key"),), "the key of all players; empty to follow what is heard",
         "harmony.given"),
-    Row("/rnnmuse/harmony/split", "rw", (_n("pitch", 0, 127, "i", "MIDI note"),), "what the performer plays below it "
-        "gives the chords; 0 for none", "harmony.given"),
+    Row("/rnnmuse/harmony/split", "rw", (_n("pitch", 0, 127, "i", "MIDI note"),), "the performer's notes below it give "
+        "the chords; 0 for none", "harmony.given"),
     Row("/rnnmuse/harmony/track", "rw", (_n("channel", 0, 16, "i"),), "the MIDI channel whose notes give the chords; 0 "
         "for none", "harmony.track"),
     Row("/rnnmuse/harmony/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i")), "a note of the chord "
         "track; velocity 0 ends it", "harmony.note"),
     Row("/rnnmuse/out/harmony", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord"), _s("key"),
         _n("confidence", 0, 1), _s("source", "chord", "chart", "hand", "heard", "foretold", "")), "sent: the chord and "
-        "key that hold from this beat on, and where they are from"),
-    Row("/rnnmuse/out/harmony/coming", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord")), "sent: the chord now and "
-        "those that come, as pairs of beat and chord", free=True),
+        "key from this beat on, and their source"),
+    Row("/rnnmuse/out/harmony/coming", "r", (_n("beat", 0, 1e7, unit="beats"), _s("chord")), "sent: the current "
+        "chord and the coming ones, as pairs of beat and chord", free=True),
     Row("/rnnmuse/memory/forget", "w", (), "forget what was played in this session", "memory.forget"),
-    Row("/rnnmuse/memory/remember", "w", (_s("name"),), "keep what was played in this session in a file of this name; "
+    Row("/rnnmuse/memory/remember", "w", (_s("name"),), "save what was played in this session in a file of this name; "
         "answers with the number of notes", "memory.keep"),
-    Row("/rnnmuse/memory/recall", "w", (_s("name"),), "know again what was kept under this name; answers with the "
-        "number of notes that are known", "memory.keep"),
+    Row("/rnnmuse/memory/recall", "w", (_s("name"),), "recall what was saved under this name; answers with the "
+        "number of remembered notes", "memory.keep"),
     Row("/rnnmuse/band", "rw", (_s("style", "", *STYLES),), "players 1 to 4 become the lead, chords, bass and drums "
-        "of a band and play from the next bar line on; empty lets them go; see [band](band.md)", "band.band"),
+        "of a band and play from the next bar line on; empty dissolves the band; see [band](band.md)", "band.band"),
     Row("/rnnmuse/band/fours", "rw", (_n("bars", 0, 16, "i", "bars"),), "lead (or you) and drums take turns of "
         "this many bars; 0 for none", "band.given"),
     Row("/rnnmuse/band/density", "rw", (_n("value", 0, 1),), "how full the whole band plays; 0.5 leaves it to the arc "
@@ -339,14 +338,14 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/note", "w", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64, optional=True)),
         "the player hears a note; velocity 0 ends it, or it ends after the given beats", "player.note"),
     Row(_P + "/start", "w", (), "begin to play", "player.start"),
-    Row(_P + "/stop", "w", (), "stop, and end its notes", "player.stop"),
+    Row(_P + "/stop", "w", (), "stop playing and end its notes", "player.stop"),
     Row(_P + "/started", "rw", (_n("value", 0, 1, "i"),), "1 plays while the clock runs, 0 is stopped",
         "player.started"),
-    Row(_P + "/mute", "rw", (_n("value", 0, 1, "i"),), "1 plays on, but is not heard", "player.mute"),
-    Row(_P + "/solo", "rw", (_n("value", 0, 1, "i"),), "1 is heard, and of the others only those that are solo too",
+    Row(_P + "/mute", "rw", (_n("value", 0, 1, "i"),), "1 keeps playing, but is not heard", "player.mute"),
+    Row(_P + "/solo", "rw", (_n("value", 0, 1, "i"),), "1 mutes every other player that is not solo too",
         "player.solo"),
     Row(_P + "/reset", "w", (), "forget what was heard", "player.reset"),
-    Row(_P + "/prompt", "w", (), "replace the player's history by these notes, up to now; a phrase model "
+    Row(_P + "/prompt", "w", (), "replace the player's history with these notes, up to now; a phrase model "
         "takes their first bars as its phrase; for each note: start and length in beats, pitch, velocity",
         "player.prompt", free=True),
     Row(_P + "/hold", "w", (), "set the mode to hold", "player.hold"),
@@ -361,35 +360,38 @@ TABLE: tuple[Row, ...] = (
     Row(_P + "/model", "rw", (_s("name"),), "the model; it changes at the next bar line", "player.model"),
     Row(_P + "/target", "rw", (_s("output"),), "its notes go to the outputs whose name contains this, to all if "
         "empty; a recording gets all notes", "player.target"),
-    Row(_P + "/latent", "rw", (), "the point of a phrase model, every number of it, in standard deviations; played "
+    Row(_P + "/latent", "rw", (), "all coordinates of a phrase model's point, in standard deviations; played "
         "from the next sixteenth", "latent.point", free=True),
     Row(_P + "/latent/{k}", "rw", (_n("value", -8, 8),), "one coordinate of the point; the first ones "
         "have the largest effect",
         "latent.dimension"),
-    Row(_P + "/latent/axis/{axis}", "rw", (_n("value", 0, 1),), "the phrase made more or less so, 0.5 as most phrases "
-        "are; melodies have density, register, syncopation and contour, drums density, syncopation, brightness and "
-        "loudness", "latent.axis"),
+    Row(_P + "/latent/axis/{axis}", "rw", (_n("value", 0, 1),), "more or less of this property; 0.5 is the middle of "
+        "all phrases; melodies have density, register, syncopation and contour, drums density, syncopation, "
+        "brightness and loudness", "latent.axis"),
     Row(_P + "/latent/map", "rw", (_s("across", *AXES, "slots"), _s("up", *AXES, optional=True)),
         "what the pad shows: two axes around the phrase that was set last, or the stored phrases", "latent.map"),
     Row(_P + "/latent/xy", "rw", (_n("x", 0, 1), _n("y", 0, 1)), "position on the pad", "latent.xy"),
-    Row(_P + "/latent/x", "rw", (_n("value", 0, 1),), "xy for one fader", "latent.x"),
-    Row(_P + "/latent/y", "rw", (_n("value", 0, 1),), "xy for one fader", "latent.y"),
-    Row(_P + "/latent/store", "w", (_n("slot", 1, SLOTS, "i"),), "keep the point; the slots hold examples at first",
+    Row(_P + "/latent/x", "rw", (_n("value", 0, 1),), "the x of the pad, for one fader", "latent.x"),
+    Row(_P + "/latent/y", "rw", (_n("value", 0, 1),), "the y of the pad, for one fader", "latent.y"),
+    Row(_P + "/latent/store", "w", (_n("slot", 1, SLOTS, "i"),), "store the point; the slots hold examples at first",
         "latent.store"),
     Row(_P + "/latent/recall", "w", (_n("slot", 1, SLOTS, "i"),), "go to a stored point", "latent.recall"),
     Row(_P + "/latent/morph", "w", (_n("a", 1, SLOTS, "i"), _n("b", 1, SLOTS, "i"), _n("t", 0, 1)),
-        "between two stored points, on the arc", "latent.morph"),
-    Row(_P + "/latent/vary", "w", (_n("amount", 0, 1),), "a neighbour: 0 the same, 1 any phrase", "latent.vary"),
-    Row(_P + "/latent/average", "w", (), "the mean of the slots named, or of all", "latent.average", free=True),
-    Row(_P + "/latent/phrase", "w", (_n("slot", 0, SLOTS, "i", optional=True),), "answers slot, then start and length "
-        "in beats, pitch and velocity of each note of a stored phrase; 0 is the one that plays", "latent.phrase"),
+        "a point between two stored ones, on the arc", "latent.morph"),
+    Row(_P + "/latent/vary", "w", (_n("amount", 0, 1),), "a neighbouring phrase: 0 is the same, 1 any phrase",
+        "latent.vary"),
+    Row(_P + "/latent/average", "w", (), "the mean of the named slots, or of all", "latent.average", free=True),
+    Row(_P + "/latent/phrase", "w", (_n("slot", 0, SLOTS, "i", optional=True),), "answers with slot, then start and "
+        "length in beats, pitch and velocity of each note of a stored phrase; 0 is the one that plays",
+        "latent.phrase"),
     Row(_P + "/latent/capture", "w", (_n("slot", 1, SLOTS, "i", optional=True),),
         "what the player heard in the last bars becomes the phrase, and is stored", "latent.capture"),
     Row(_P + "/channel", "rw", (_n("channel", 1, 16, "i"),), "MIDI channel of its notes; drums go to 10",
         "player.channel"),
     Row(_P + "/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of its notes, 0 for the model's; "
         "sent at the start and when it changes", "player.program"),
-    Row(_P + "/parts", "w", (), "answers number, name, channel and program of each part of its model", "player.parts"),
+    Row(_P + "/parts", "w", (), "answers with number, name, channel and program of each part of its model",
+        "player.parts"),
     Row(_P + "/part/{n}/channel", "rw", (_n("channel", 0, 16, "i"),), "MIDI channel of one part, 0 for the next free "
         "one", "player.part_channel"),
     Row(_P + "/part/{n}/program", "rw", (_n("program", 0, 128, "i"),), "General MIDI program of one part, 0 for the "
@@ -399,25 +401,25 @@ TABLE: tuple[Row, ...] = (
     *(Row(f"{_P}/norm/{name}", "rw", (_n("value", 0, 1),), f"{name} from 0 to 1, for faders", "player.norm")
       for name, (argument, _, _) in PARAMETERS.items() if argument.kind != "s"),
     Row("/rnnmuse/out/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beats", 0, 64),
-        _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, velocity 0, ends"),
+        _n("beat", 0, 1e7)), "sent: a note begins (beats 0: length not known yet) or, with velocity 0, ends"),
     Row("/rnnmuse/in/{p}/note", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beat", 0, 1e7)),
-        "sent to watchers: the performer begins or, velocity 0, ends a note that the player hears"),
+        "sent to watchers: the performer begins or, with velocity 0, ends a note that the player hears"),
     Row("/rnnmuse/out/{p}/planned", "r", (_n("pitch", 0, 127, "i"), _n("velocity", 0, 127, "i"), _n("beat", 0, 1e7),
-        _n("part", 1, 64, "i"), _n("channel", 1, 16, "i")), "sent to watchers: a note will begin or, velocity "
-        "0, end at this beat"),
-    Row("/rnnmuse/out/{p}/recalled", "r", (_n("beat", 0, 1e7),), "sent to watchers: what was planned from this beat "
+        _n("part", 1, 64, "i"), _n("channel", 1, 16, "i")), "sent to watchers: a note will begin or, with "
+        "velocity 0, end at this beat"),
+    Row("/rnnmuse/out/{p}/recalled", "r", (_n("beat", 0, 1e7),), "sent to watchers: notes planned from this beat "
         "on will not be played"),
-    Row("/rnnmuse/out/{p}/ended", "r", (_n("beat", 0, 1e7),), "sent to watchers: every note of the player that "
-        "sounds ends at this beat"),
+    Row("/rnnmuse/out/{p}/ended", "r", (_n("beat", 0, 1e7),), "sent to watchers: every sounding note of the "
+        "player ends at this beat"),
     Row("/rnnmuse/out/{p}/program", "r", (_n("part", 1, 64, "i"), _n("channel", 1, 16, "i"),
         _n("program", 1, 128, "i"), _s("name")), "sent: a part of the player has this channel and program"),
     Row(_P + "/done", "r", (_n("job", 1, 2**31 - 1, "i"), _n("notes", 0, 1e6, "i")), "sent: a job is over"),
-    Row("/rnnmuse/text/models", "w", (), "answers the text models that can be mixed", "text.models"),
+    Row("/rnnmuse/text/models", "w", (), "answers with the text models that can be mixed", "text.models"),
     Row(_T + "/generate", "w", (_n("chunks", 0, 1e5, "i"), _n("seed", 0, 2**31 - 1, "i", optional=True)),
-        "write this many chunks, 0 without end; answers with a job", "text.generate"),
+        "write this many chunks, 0 for no end; answers with a job", "text.generate"),
     Row(_T + "/prompt", "w", (_s("text"),), "set the text that comes before", "text.prompt"),
     Row(_T + "/mix", "w", (_s("player.model"), _n("weight", 0, 100)),
-        "a model's fader; at first shakespeare is at 1, until another is mixed in its place", "text.mix"),
+        "a model's fader; shakespeare is at 1 until another model is mixed in", "text.mix"),
     Row(_T + "/bind", "rw", (_n("player", 0, PLAYERS, "i"),), "send a syllable with each note of this player; 0 "
         "follows the beat", "text.bind"),
     Row(_T + "/stop", "w", (), "stop writing", "text.stop"),
@@ -428,7 +430,7 @@ TABLE: tuple[Row, ...] = (
         _n("last", 0, 1, "i")), "sent: a chunk of text, on its beat"),
     Row("/rnnmuse/cover/generate", "w", (_n("seed", 0, 2**31 - 1, "i", optional=True),
         _n("size", 64, 10000, "i", "px", optional=True), _s("title", optional=True), _s("artist", optional=True)),
-        "draw a cover of what was played (of the seed, where nothing was), 3000 px if no size is given; answers with a "
+        "draw a cover of what was played (or of the seed, if nothing was), 3000 px if no size is given; answers with a "
         "job, then …/progress and …/done; see [cover](cover.md)", "cover.generate"),
     Row("/rnnmuse/cover/stream", "rw", (_n("rate", 0, 12, unit="pictures/s"),), "send small pictures that move with "
         "what is played, as …/frame; 0 ends it", "cover.stream"),
