@@ -72,7 +72,7 @@ def lateness(seconds: float, show: str | None) -> tuple[float, float, list[float
     """
     with contextlib.ExitStack() as stack:
         tab = (
-            stack.enter_context(browser(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+            stack.enter_context(browser(Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))))
             if show is not None
             else None
         )
@@ -121,7 +121,8 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=30.0)
     options.add_argument("--turns", type=int, default=3)
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder, browser(Path(folder)) as tab, live() as (page, client):
+    own = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with own as folder, browser(Path(folder)) as tab, live() as (page, client):
         tab.go(page)
         tab.until(THERE)
         paint = tab.run("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN")

@@ -104,7 +104,8 @@ def main() -> None:
     options.add_argument("--language", default="en")
     given = options.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as own, playing() as (page, client), browser(Path(own)) as tab:
+    profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with profile as own, playing() as (page, client), browser(Path(own)) as tab:
         tab.go(page)
         tab.until(THERE)
         for view in given.views.split(","):
