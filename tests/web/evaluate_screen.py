@@ -72,7 +72,9 @@ def lateness(seconds: float, show: str | None) -> tuple[float, float, list[float
     """
     with contextlib.ExitStack() as stack:
         tab = (
-            stack.enter_context(browser(Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))))
+            stack.enter_context(
+                browser(Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))))
+            )
             if show is not None
             else None
         )
