@@ -18,11 +18,11 @@ from rnnmuse.cli.files import AsWritten, Force, check_suffix, target
 )
 def analyse(
     places: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Music files, or folders of them.")],
-    picture: Annotated[Path | None, typer.Option(help="Draw it too (.png or .svg).")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Also draw a picture (.png or .svg).")] = None,
     preset: Annotated[
-        Path | None, typer.Option(help="Write a rig (.toml) that brings it out: rnnmuse live RIG.")
+        Path | None, typer.Option(help="Write a rig (.toml) in this manner, for rnnmuse live RIG.")
     ] = None,
-    title: Annotated[str, typer.Option(help="Over the picture.")] = "",
+    title: Annotated[str, typer.Option(help="The title of the picture.")] = "",
     as_written: AsWritten = False,
     force: Force = False,
     as_json: Json = False,

@@ -13,7 +13,7 @@ from rnnmuse.cli.files import Force, check_suffix, target
 
 @examples("rnnmuse authorship session.log", "rnnmuse authorship session.log --out who.md")
 def authorship(
-    file: Annotated[Path, typer.Argument(help="A log that rnnmuse live --authorship kept.")],
+    file: Annotated[Path, typer.Argument(help="A log written by rnnmuse live --authorship.")],
     out: Annotated[Path | None, typer.Option(help="Write the statement to this file, .md or .txt.")] = None,
     force: Force = False,
 ) -> None:

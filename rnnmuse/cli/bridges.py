@@ -11,8 +11,8 @@ from rnnmuse.bridges import hosts, plugin
 from rnnmuse.cli.command import App, Json, examples, renamed, show_json
 from rnnmuse.protocol import PORT
 
-app = App(help="Bridges: what you install in the program that you use.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(metavar="HOST", help="The host's name, as `rnnmuse bridges list` has it.")]
+app = App(help="Bridges: files that you install in other programs.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="HOST", help="The name of the host; `rnnmuse bridges list` shows all.")]
 
 
 @app.command("list")
@@ -31,7 +31,7 @@ def list_(as_json: Json = False) -> None:
 @examples("rnnmuse bridges export pd my-patches")
 def export(
     name: Name,
-    folder: Annotated[Path, typer.Argument(help="Where to; it is made.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to write; it is created.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ.")] = False,
 ) -> None:
     """Copy a host's files into a folder."""
@@ -48,10 +48,14 @@ def export(
 )
 def install(
     name: Name,
-    folder: Annotated[Path | None, typer.Option(help="Instead of where the host looks on this system.")] = None,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Install here instead of where the host looks on this system.")
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that differ without asking.")] = False,
-    source: Annotated[Path | None, typer.Option("--from", help="A release's folder or zip, for the plugin.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="The folder or zip of a release, for the plugin.")
+    ] = None,
 ) -> None:
     """Copy a host's files to where the host looks for them."""
     host = hosts.find(name)

@@ -26,36 +26,36 @@ from rnnmuse.cli.workers import Count, Scheduler, WorkerCount, only_with_count, 
 if TYPE_CHECKING:
     from rnnmuse.music.piece import Piece
 
-Model = Annotated[str, typer.Option(help="Which model plays; `rnnmuse models` lists them.")]
+Model = Annotated[str, typer.Option(help="The model that plays; `rnnmuse models` lists them.")]
 Bars = Annotated[int, typer.Option(help="How many new bars.")]
 Tempo = Annotated[float | None, typer.Option(help="Tempo in bpm, 10 to 400.")]
 Key = Annotated[str | None, typer.Option(help='Key such as "D minor"; every note stays in its scale.')]
 Scale = Annotated[str | None, typer.Option(help='Scale on the key\'s tonic, such as "dorian" or "blues".')]
-Chords = Annotated[str | None, typer.Option(help='Chords, one a bar, such as "Am F C G".')]
+Chords = Annotated[str | None, typer.Option(help='Chords, one per bar, such as "Am F C G".')]
 Metre = Annotated[str | None, typer.Option(help="Time signature such as 3/4.")]
-Density = Annotated[float | None, typer.Option(help="Notes a beat to aim at, 0.05 to 24.")]
-Temperature = Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")]
+Density = Annotated[float | None, typer.Option(help="Notes per beat to aim at, 0.05 to 24.")]
+Temperature = Annotated[float, typer.Option(help="0 takes the likeliest event, 1 draws as the model learned; up to 5.")]
 TopP = Annotated[
-    float | None, typer.Option(help="Draw from the likeliest classes that hold this share; the model's own without.")
+    float | None, typer.Option(help="Draw from the likeliest classes that hold this share; by default the model's own.")
 ]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
 Players = Annotated[str | None, typer.Option(help='How many parts play, or which: 2, or "voice,piano".')]
 Low = Annotated[int, typer.Option(help="Lowest MIDI note.")]
 High = Annotated[int, typer.Option(help="Highest MIDI note.")]
-Polyphony = Annotated[int | None, typer.Option(help="Most notes at once in one part.")]
-Repeat = Annotated[float | None, typer.Option(help="How much is restated: 0 nothing, 0.5 as in real pieces, 1 all.")]
+Polyphony = Annotated[int | None, typer.Option(help="The most notes at once in one part.")]
+Repeat = Annotated[float | None, typer.Option(help="How much is restated: 0 never, 0.5 as in real pieces, 1 always.")]
 Expression = Annotated[
     float | None, typer.Option(help="Dynamics, tempo and pedal of a performer, 0 to 2; 1 for models of scores.")
 ]
 Original = Annotated[
-    float, typer.Option(help="Keep runs of the training corpus short: 0 off, 0.5 under 16 notes, 1 under 10.")
+    float, typer.Option(help="Keep copied runs of the training corpus short: 0 off, 0.5 under 16 notes, 1 under 10.")
 ]
 Ending = Annotated[bool, typer.Option("--ending", help="End the piece: a cadence and a long last note.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
 Audio = Annotated[
-    Path | None, typer.Option(help="Write the sound too: .wav, or with the sound extra .flac, .ogg or .mp3.")
+    Path | None, typer.Option(help="Also write the sound: .wav, or with the sound extra .flac, .ogg or .mp3.")
 ]
-Picture = Annotated[Path | None, typer.Option(help="Write the piano roll too (.png or .svg).")]
+Picture = Annotated[Path | None, typer.Option(help="Also write the piano roll (.png or .svg).")]
 
 
 @examples(
@@ -66,7 +66,7 @@ Picture = Annotated[Path | None, typer.Option(help="Write the piano roll too (.p
 @renamed(wav="--audio", roll="--picture")
 def generate(
     model: Model = "lieder",
-    prompt: Annotated[Path | None, typer.Option(help="A piece to go on from; as `rnnmuse continue`.")] = None,
+    prompt: Annotated[Path | None, typer.Option(help="A piece to continue, as with `rnnmuse continue`.")] = None,
     bars: Bars = 8,
     tempo: Tempo = None,
     key: Key = None,

@@ -27,21 +27,23 @@ class _DrawFirst(Group):
 
 app = App(help="A cover for a piece, or loops that move with it.", cls=_DrawFirst, no_args_is_help=True)
 
-File = Annotated[Path | None, typer.Argument(help="The music: MIDI, MusicXML, ABC or kern. Without, the seed's own.")]
+File = Annotated[
+    Path | None, typer.Argument(help="The music: MIDI, MusicXML, ABC or kern; without it, the seed decides.")
+]
 Seed = Annotated[int | None, typer.Option(help="The same piece and seed give the same picture.")]
-Model = Annotated[str, typer.Option(help="Which model draws; `rnnmuse models` lists them.")]
-Title = Annotated[str, typer.Option(help="Set on the cover.")]
-Artist = Annotated[str, typer.Option(help="Set below the title.")]
+Model = Annotated[str, typer.Option(help="The model that draws; `rnnmuse models` lists them.")]
+Title = Annotated[str, typer.Option(help="The title on the cover.")]
+Artist = Annotated[str, typer.Option(help="The artist, below the title.")]
 Mood = Annotated[str, typer.Option(help="calm, stormy, dark, bright, warm, cold, colourful, muted, dreamy; a+b joins.")]
 Look = Annotated[str, typer.Option(help="Print look: screen, riso, lino, geometric, gradient or paint.")]
 Palette = Annotated[
     str, typer.Option(help='A palette such as "sea", inks or colours ("bone,indigo,#e05040"), or "picture".')
 ]
-Style = Annotated[str, typer.Option(help="Letters: auto, serif or sans.")]
-Layout = Annotated[str, typer.Option(help="Of the text: auto, corner, band, stack or column.")]
-Place = Annotated[str, typer.Option(help="Where the text stands: auto, bottom, top, centre.")]
-Font = Annotated[Path | None, typer.Option(help="A font file of your own for the title.")]
-Strength = Annotated[float, typer.Option(help="How much the music asks for, 0 to 3.")]
+Style = Annotated[str, typer.Option(help="Style of the letters: auto, serif or sans.")]
+Layout = Annotated[str, typer.Option(help="Layout of the text: auto, corner, band, stack or column.")]
+Place = Annotated[str, typer.Option(help="Where the text is: auto, bottom, top, centre.")]
+Font = Annotated[Path | None, typer.Option(help="Your own font file for the title.")]
+Strength = Annotated[float, typer.Option(help="How strongly the music affects the picture, 0 to 3.")]
 
 
 @app.command()
@@ -64,8 +66,8 @@ def draw(
     grid: Annotated[
         str | None, typer.Option(help="A sheet of small covers to choose from, in columns x rows such as 4x4.")
     ] = None,
-    variations: Annotated[int, typer.Option(help="How many covers, of the seeds that follow.")] = 1,
-    trim: Annotated[float, typer.Option(help="Width of a PDF after cutting, in mm; 3 mm of bleed are added.")] = 120.0,
+    variations: Annotated[int, typer.Option(help="How many covers to draw, with consecutive seeds.")] = 1,
+    trim: Annotated[float, typer.Option(help="Width of a PDF after trimming, in mm; 3 mm of bleed are added.")] = 120.0,
     mood: Mood = "",
     look: Look = "screen",
     palette: Palette = "",
@@ -190,7 +192,7 @@ def _works(
 @app.command()
 @examples("rnnmuse cover sheet song.mid beat.mid --cell 100 --columns 2")
 def sheet(
-    files: Annotated[list[Path], typer.Argument(help="Pieces, up to 144; each gets a cover of its own.")],
+    files: Annotated[list[Path], typer.Argument(help="Up to 144 pieces; each gets its own cover.")],
     seed: Seed = None,
     model: Model = "covers",
     titles: Annotated[
@@ -198,7 +200,7 @@ def sheet(
         typer.Option(help='A text file with a line "title | artist" for each piece; else the pieces\' own.'),
     ] = None,
     columns: Annotated[int, typer.Option(help="Covers in a row, 1 to 12.")] = 4,
-    cell: Annotated[int, typer.Option(help="Side of each in pixels, 64 to 1000.")] = 300,
+    cell: Annotated[int, typer.Option(help="Side of each cover in pixels, 64 to 1000.")] = 300,
     out: Annotated[Path, typer.Option(help="The file, .png or .jpg.")] = Path("out/sheet.jpg"),
     mood: Mood = "",
     look: Look = "screen",
@@ -250,11 +252,11 @@ def video(
     model: Model = "covers",
     out: Annotated[Path | None, typer.Option(help="The file, .mp4 or .webm; else out/NAME-loop.mp4.")] = None,
     bars: Annotated[int, typer.Option(help="Length of the loop in bars of the piece, 1 to 256.")] = 8,
-    start: Annotated[int, typer.Option("--from-bar", help="The bar that it begins with, 1 the first.")] = 1,
+    start: Annotated[int, typer.Option("--from-bar", help="The bar to begin with; 1 is the first.")] = 1,
     seconds: Annotated[float, typer.Option(help="Length without a piece, 1 to 600.")] = 12.0,
     size: Annotated[str, typer.Option(help="Width x height, even numbers.")] = "720x720",
-    fps: Annotated[float, typer.Option(help="Pictures a second, 1 to 60.")] = 24.0,
-    sound: Annotated[bool, typer.Option(help="With the music's sound.")] = True,
+    fps: Annotated[float, typer.Option(help="Pictures per second, 1 to 60.")] = 24.0,
+    sound: Annotated[bool, typer.Option(help="Include the sound of the music.")] = True,
     title: Title = "",
     artist: Artist = "",
     mood: Mood = "",

@@ -14,7 +14,9 @@ from rnnmuse.cli.files import AsWritten, Force, check_suffix, target
 @examples("rnnmuse cues song.mid", "rnnmuse cues song.mid --out cues.json")
 def cues(
     file: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
-    out: Annotated[Path | None, typer.Option(help="Write to this file, .csv or .json, instead of the screen.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to this file (.csv or .json) instead of the terminal.")
+    ] = None,
     as_written: AsWritten = False,
     force: Force = False,
 ) -> None:

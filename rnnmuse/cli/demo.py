@@ -15,14 +15,14 @@ from rnnmuse.cli.files import Force, target
 
 @examples("rnnmuse demo --bars 4")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("out"),
-    model: Annotated[str, typer.Option(help="Which model plays on.")] = "lieder",
+    out: Annotated[Path, typer.Option(help="Folder for the output.")] = Path("out"),
+    model: Annotated[str, typer.Option(help="The model that continues the song.")] = "lieder",
     bars: Annotated[int, typer.Option(help="How many new bars.")] = 16,
     seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 1,
-    soundfont: Annotated[str | None, typer.Option(help="A SoundFont to hear it with, by fluidsynth.")] = None,
+    soundfont: Annotated[str | None, typer.Option(help="A SoundFont for the sound, played by fluidsynth.")] = None,
     force: Force = False,
 ) -> None:
-    """Continue a song of Schumann's with two players; write MIDI, sound and a piano roll."""
+    """Continue a song by Schumann with two players; write MIDI, sound and a piano roll."""
     from rnnmuse.compose.muse import joined, load
     from rnnmuse.music.midi import read_midi, write_midi
     from rnnmuse.music.pianoroll import save_roll

@@ -22,20 +22,20 @@ def evaluate(
     copies: Annotated[
         int, typer.Option(help="Stream models: pieces to look through for runs of 16 notes of a training piece.")
     ] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="A fifth of the windows: rougher, and sooner there.")] = False,
-    infill: Annotated[int, typer.Option(help="Phrase models: songs to fill bars of, with the model lieder.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A fifth of the windows: rougher, but faster.")] = False,
+    infill: Annotated[int, typer.Option(help="Phrase models: number of songs to fill in, with the model lieder.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for eval.json and the pictures.")] = None,
     beside: Annotated[
-        list[Path] | None, typer.Option(help="Of a cover model: run folders of other networks to stand beside it.")
+        list[Path] | None, typer.Option(help="Cover models: run folders of other networks to compare with.")
     ] = None,
     music: Annotated[
-        Path | None, typer.Option(help="Of a cover model: a folder of pieces whose covers are compared.")
+        Path | None, typer.Option(help="Cover models: a folder of pieces whose covers are compared.")
     ] = None,
     benchmark: Annotated[
         str | None, typer.Option(help="tinyshakespeare: the figures of a text model on its last tenth.")
     ] = None,
 ) -> None:
-    """Likelihood on held-out pieces beside baselines, and generated windows beside real ones.
+    """Compare the likelihood of held-out pieces with baselines, and generated windows with real ones.
 
     Of a stream model: a two-sample test and a table of structure, from nothing and as continuations of real prompts.
 

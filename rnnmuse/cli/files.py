@@ -18,8 +18,8 @@ NoProvenance = Annotated[
     bool,
     typer.Option(
         "--no-provenance",
-        help="Write no record of what made the file. The law may want one: Article 50 of the EU AI Act has generated "
-        "sound, pictures and text marked.",
+        help="Write no record of what made the file. The law may require one: Article 50 of the EU AI Act says that "
+        "generated sound, pictures and text must be marked.",
     ),
 ]
 SCORE_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")

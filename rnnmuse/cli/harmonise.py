@@ -19,12 +19,14 @@ from rnnmuse.cli.files import AsWritten, Force, NoProvenance, inherited
 )
 def harmonise(
     melody: Annotated[Path, typer.Argument(help="A MIDI file or a score; its sung or first part is the melody.")],
-    parts: Annotated[str, typer.Option(help="SATB for four parts; else the melody over chords.")] = "",
+    parts: Annotated[str, typer.Option(help="SATB for four parts; by default the melody over chords.")] = "",
     model: Annotated[str, typer.Option(help="The chorale model that writes the four parts.")] = "chorales",
-    key: Annotated[str | None, typer.Option(help='Key such as "D minor"; else it is followed.')] = None,
-    chords: Annotated[str | None, typer.Option(help='Chords that win, such as "Am7 | D7 | Gmaj7 % |", looped.')] = None,
+    key: Annotated[
+        str | None, typer.Option(help='Key such as "D minor"; by default the key follows the melody.')
+    ] = None,
+    chords: Annotated[str | None, typer.Option(help='Your own chords, such as "Am7 | D7 | Gmaj7 % |", looped.')] = None,
     pattern: Annotated[str, typer.Option(help="How chords are played: held, broken, strummed, oom-pah.")] = "held",
-    temperature: Annotated[float, typer.Option(help="Of the four parts; lower is plainer.")] = 0.7,
+    temperature: Annotated[float, typer.Option(help="Temperature of the four parts; lower is plainer.")] = 0.7,
     seed: Annotated[int, typer.Option(help="The same seed gives the same parts.")] = 1,
     out: Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")] = None,
     audio: Audio = None,
@@ -34,7 +36,7 @@ def harmonise(
     as_json: Json = False,
     no_provenance: NoProvenance = False,
 ) -> None:
-    """Put chords beneath MELODY, or write it out for four voices."""
+    """Put chords beneath MELODY, or set it for four voices."""
     from rnnmuse.compose.harmonise import Harmonising, in_four_parts, with_chords
     from rnnmuse.music.read import read_music
 

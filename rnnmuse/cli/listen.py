@@ -22,7 +22,7 @@ def listen(
         str | None,
         typer.Option(help="A SoundFont by path or name, or auto for the best that is installed; needs fluidsynth."),
     ] = None,
-    sample_rate: Annotated[int, typer.Option(help="Samples a second, 8000 to 192000.")] = 44100,
+    sample_rate: Annotated[int, typer.Option(help="Samples per second, 8000 to 192000.")] = 44100,
     loudness: Annotated[float, typer.Option(help="Loudness in LUFS, -60 to -5.")] = -16.0,
     play: Annotated[bool, typer.Option("--play", help="Play it on the sound card instead of writing a file.")] = False,
     as_written: AsWritten = False,

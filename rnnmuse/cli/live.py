@@ -47,12 +47,18 @@ OVER = "\r\033[J"
 )
 @renamed(port="--osc-port")
 def live(
-    rig: Annotated[Path | None, typer.Argument(help="A rig: what is opened and who plays (rnnmuse rig new).")] = None,
+    rig: Annotated[
+        Path | None, typer.Argument(help="A rig: the ports and players of a performance (rnnmuse rig new).")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The model that players begin with.")] = None,
-    osc_port: Annotated[int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one. Else 7707.")] = None,
+    osc_port: Annotated[
+        int | None, typer.Option(help="OSC port, 0 to 65535; 0 takes a free one; by default 7707.")
+    ] = None,
     tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999.")] = None,
-    mode: Annotated[str, typer.Option(help="Player 1: off, free, accompany, harmonise, continue, answer.")] = "",
-    band: Annotated[str, typer.Option(help="Players 1 to 4 are a band: jazz, pop, folk or game.")] = "",
+    mode: Annotated[
+        str, typer.Option(help="Mode of player 1: off, free, accompany, harmonise, continue, answer.")
+    ] = "",
+    band: Annotated[str, typer.Option(help="Make players 1 to 4 a band: jazz, pop, folk or game.")] = "",
     demo: Annotated[
         bool, typer.Option("--demo", help="Player 1 plays by itself at once, and is heard (--sound).")
     ] = False,
@@ -63,32 +69,34 @@ def live(
         str | None, typer.Option(help='Chords that players play over, such as "Am7 | D7 | Gmaj7 % |", looped.')
     ] = None,
     midi: Annotated[bool, typer.Option(help="Open MIDI ports where the system has them.")] = True,
-    record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Record what is played into this MIDI file.")] = None,
     authorship: Annotated[
-        Path | None, typer.Option(help="Keep a log of who played and changed what in this new file, on this machine.")
+        Path | None, typer.Option(help="Log who played and changed what, in this new file on this machine.")
     ] = None,
     screen: Annotated[bool, typer.Option("--screen", help="Open the screen in the browser.")] = False,
-    http_port: Annotated[int | None, typer.Option(help="The screen's port, 0 to 65535. Else 7808.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="The screen's port, 0 to 65535; by default 7808.")] = None,
     listen: Annotated[
         str,
         typer.Option(
-            help="Serve the screen on this address for phones of the network too, such as 0.0.0.0; prints a QR code."
+            help="Serve the screen on this address, such as 0.0.0.0, for phones on the network; prints a QR code."
         ),
     ] = "",
     allow: Annotated[
         list[str] | None,
-        typer.Option(help="Who may open the screen with --listen: an IP address or a network. Else private networks."),
+        typer.Option(
+            help="Who may open the screen with --listen: an IP address or a network; by default private networks."
+        ),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser with --screen.")] = True,
     sessions: Annotated[
         int | None,
-        typer.Option(help="Serve so many sessions, 1 to 128: /rnnmuse/session/2/… is the second (docs/sessions.md)."),
+        typer.Option(help="Serve this many sessions, 1 to 128: /rnnmuse/session/2/… is the second (docs/sessions.md)."),
     ] = None,
     session_ports: Annotated[
-        bool, typer.Option("--session-ports", help="With --sessions: session 2 has the next port too, and so on.")
+        bool, typer.Option("--session-ports", help="With --sessions: session 2 also has the next port, and so on.")
     ] = False,
     until_alone: Annotated[
-        float | None, typer.Option(help="End so many seconds after the last plugin is gone; as a plugin starts it.")
+        float | None, typer.Option(help="Quit this many seconds after the last plugin is gone; plugins use it.")
     ] = None,
 ) -> None:
     """Play live: OSC and MIDI in and out, until Ctrl-C."""

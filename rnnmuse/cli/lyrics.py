@@ -20,14 +20,16 @@ OutFile = Annotated[Path | None, typer.Option(help="The file to write: .mid, .mu
 @examples("rnnmuse lyrics song.mid --theme sea --seed 2")
 def lyrics(
     file: Annotated[Path, typer.Argument(help="A MIDI, MusicXML, MXL, ABC or kern file.")],
-    model: Annotated[str, typer.Option(help="Which text model writes.")] = "verse",
-    part: Annotated[int | None, typer.Option(help="Which part is sung, from 1; by itself the singer's.")] = None,
+    model: Annotated[str, typer.Option(help="The text model that writes.")] = "verse",
+    part: Annotated[int | None, typer.Option(help="Which part is sung, from 1; by default the singer's.")] = None,
     prompt: Annotated[str, typer.Option(help="Words to set the tone; they are not sung.")] = "",
-    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.9,
-    ban: Annotated[str, typer.Option(help='Words that must not come: "love,heart".')] = "",
+    temperature: Annotated[
+        float, typer.Option(help="0 takes the likeliest, 1 draws as the model learned; up to 5.")
+    ] = 0.9,
+    ban: Annotated[str, typer.Option(help='Words to avoid: "love,heart".')] = "",
     theme: Annotated[str, typer.Option(help='What the song is about: "sea" or "sea,night".')] = "",
     refrain: Annotated[bool, typer.Option("--refrain", help="A phrase that returns keeps its words.")] = False,
-    seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same words.")] = None,
     out: OutFile = None,
     force: Force = False,
     no_provenance: NoProvenance = False,
@@ -69,12 +71,14 @@ def lyrics(
 @examples('rnnmuse setting "Shall I compare thee to a summer\'s day?" --seed 2')
 def setting(
     words: Annotated[str, typer.Argument(help="The words, or a text file with them; a line is a phrase.")],
-    model: Annotated[str, typer.Option(help="Which stream model sings.")] = "lieder",
+    model: Annotated[str, typer.Option(help="The stream model that sings.")] = "lieder",
     key: Annotated[str, typer.Option(help='Key such as "D minor".')] = "C major",
     tempo: Annotated[float, typer.Option(help="Tempo in bpm, 10 to 400.")] = 96.0,
     low: Annotated[int, typer.Option(help="Lowest MIDI note.")] = 57,
     high: Annotated[int, typer.Option(help="Highest MIDI note.")] = 76,
-    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.9,
+    temperature: Annotated[
+        float, typer.Option(help="0 takes the likeliest, 1 draws as the model learned; up to 5.")
+    ] = 0.9,
     seed: Annotated[int | None, typer.Option(help="The same seed sings the same.")] = None,
     out: OutFile = None,
     force: Force = False,

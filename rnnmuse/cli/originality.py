@@ -17,7 +17,7 @@ def originality(
     file: Annotated[Path, typer.Argument(help="Music, or a text.")],
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Compare with this model's corpus; without, the models of its record, else every model."),
+        typer.Option(help="Compare with this model's corpus; by default the models of its record, or every model."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from rnnmuse.compose.phrases import Phrases
     from rnnmuse.music.piece import Piece
 
-Model = Annotated[str, typer.Option(help="Which phrase model; without, phrases for melodies and beats for drums.")]
+Model = Annotated[str, typer.Option(help="The phrase model; by default phrases for melodies and beats for drums.")]
 Bars = Annotated[int, typer.Option(help="Length of a phrase in bars, 2 or 4.")]
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same music.")]
 Out = Annotated[Path | None, typer.Option(help="The file to write: .mid, or a score as .musicxml or .mxl.")]
-Picture = Annotated[Path | None, typer.Option("--picture", help="Write a picture too (.png or .svg).")]
+Picture = Annotated[Path | None, typer.Option("--picture", help="Also write a picture (.png or .svg).")]
 A_FILE = "A MIDI file or a score (ABC and kern with the scores extra)."
 
 
@@ -37,7 +37,7 @@ A_FILE = "A MIDI file or a score (ABC and kern with the scores extra)."
 def interpolate(
     a: Annotated[Path, typer.Argument(help=f"Where to begin. {A_FILE}")],
     b: Annotated[Path, typer.Argument(help="Where to end.")],
-    steps: Annotated[int, typer.Option(help="Phrases in all, the two included, 2 to 64.")] = 8,
+    steps: Annotated[int, typer.Option(help="Number of phrases, including the two given, 2 to 64.")] = 8,
     bars: Bars = 2,
     model: Model = "",
     out: Out = None,
@@ -74,7 +74,7 @@ def interpolate(
 @examples("rnnmuse vary song.mid --amount 0.5 --seed 3")
 def vary(
     file: Annotated[Path, typer.Argument(help=A_FILE)],
-    amount: Annotated[float, typer.Option(help="0 is the piece as it comes back, 1 any other phrases.")] = 0.3,
+    amount: Annotated[float, typer.Option(help="0 changes nothing but the decoding, 1 gives any other phrases.")] = 0.3,
     bars: Bars = 2,
     seed: Seed = None,
     model: Model = "",
@@ -120,7 +120,9 @@ def infill(
     model: Annotated[str, typer.Option(help="The stream model that plays.")] = "lieder",
     guide: Annotated[str, typer.Option(help="The phrase model that guides; empty for none.")] = "phrases",
     candidates: Annotated[int, typer.Option(help="Fillings to choose from, 1 to 256.")] = 16,
-    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(help="0 takes the likeliest, 1 draws as the model learned; up to 5.")
+    ] = 1.0,
     key: Annotated[str, typer.Option(help='The key of the new bars, such as "D minor"; without, the piece\'s.')] = "",
     chords: Annotated[
         str, typer.Option(help='Their chords, one a bar or "| Dm G7 | C |"; without, the piece\'s.')
@@ -165,8 +167,8 @@ def infill(
 @examples("rnnmuse map beats --bars 2")
 def map_(
     model: Annotated[str, typer.Argument(help="The phrase model.")] = "phrases",
-    across: Annotated[str, typer.Option(help="The axis from left to right; without, the model's first.")] = "",
-    up: Annotated[str, typer.Option(help="The axis from bottom to top; without, the model's second.")] = "",
+    across: Annotated[str, typer.Option(help="The axis from left to right; by default the model's first.")] = "",
+    up: Annotated[str, typer.Option(help="The axis from bottom to top; by default the model's second.")] = "",
     bars: Bars = 2,
     out: Annotated[Path | None, typer.Option(help="The picture (.png or .svg).")] = None,
     force: Force = False,

@@ -21,18 +21,18 @@ if TYPE_CHECKING:  # it is loaded by the command
 def play(
     file: Annotated[Path | None, typer.Argument(help="What to play: MIDI, MusicXML, ABC or kern.")] = None,
     model: Annotated[str | None, typer.Option(help="Play this model instead of a file.")] = None,
-    midi_port: Annotated[str | None, typer.Option(help="A MIDI output whose name has this; else one is made.")] = None,
-    tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999; a file's own without it.")] = None,
+    midi_port: Annotated[
+        str | None, typer.Option(help="Part of the name of a MIDI output; by default one is created.")
+    ] = None,
+    tempo: Annotated[float | None, typer.Option(help="Tempo in bpm, 20 to 999; by default the file's own.")] = None,
     from_bar: Annotated[int | None, typer.Option("--from-bar", help="The bar of a file to begin at.")] = None,
     bars: Annotated[int, typer.Option(help="Stop after this many bars, 1 to 10000; 0 plays on.")] = 0,
     key: Annotated[str, typer.Option(help='The key of what a model plays, such as "D minor".')] = "",
-    clock: Annotated[bool, typer.Option("--clock", help="Send MIDI clock too.")] = False,
-    drums: Annotated[
-        str, typer.Option(help="Drum notes of a file as the kit has them: gm, roland, or a map such as 42=22,46=26.")
-    ] = "",
-    record: Annotated[Path | None, typer.Option(help="Write what is played into this MIDI file.")] = None,
+    clock: Annotated[bool, typer.Option("--clock", help="Also send MIDI clock.")] = False,
+    drums: Annotated[str, typer.Option(help="Drum notes for the kit: gm, roland, or a map such as 42=22,46=26.")] = "",
+    record: Annotated[Path | None, typer.Option(help="Record what is played into this MIDI file.")] = None,
     sound: Annotated[
-        bool, typer.Option("--sound", help="Play on the sound card; without a MIDI port that is done anyway.")
+        bool, typer.Option("--sound", help="Play on the sound card; the default if there is no MIDI port.")
     ] = False,
     as_written: AsWritten = False,
     force: Force = False,

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @examples("rnnmuse prepare my_midi_files --out prepared --workers 1")
 def prepare(
     folders: Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files.")],
-    out: Annotated[Path, typer.Option(help="The set: a folder to write, or to go on with.")],
+    out: Annotated[Path, typer.Option(help="The folder of the set, new or unfinished.")],
     model: Annotated[str | None, typer.Option("--for", help="Encode for this model, to fine-tune it.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="Encode for the model of this recipe.toml.")] = None,
     scheduler: Scheduler = None,
     workers: WorkerCount = None,
-    shard_files: Annotated[int, typer.Option(help="Files of a shard, about.")] = 24,
+    shard_files: Annotated[int, typer.Option(help="Approximate number of files per shard.")] = 24,
     force: Annotated[bool, typer.Option("--force", help="Replace a set that was made for other parts.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -13,14 +13,14 @@ from rnnmuse.cli.command import DAMAGED, Json, examples, show_json
 @examples("rnnmuse provenance song.mid", "rnnmuse provenance song.mid other.mid --json")
 def provenance(
     files: Annotated[list[Path], typer.Argument(help="Files that rnnmuse wrote.")],
-    require: Annotated[bool, typer.Option("--require", help="Exit with 1 for a file without a record too.")] = False,
+    require: Annotated[bool, typer.Option("--require", help="Also exit with 1 for a file without a record.")] = False,
     sign: Annotated[
         bool, typer.Option("--sign", help="Add signed Content Credentials to pictures, sound and video (c2pa extra).")
     ] = False,
     private_key: Annotated[
-        Path | None, typer.Option(help="Your key (ES256, PEM) for --sign; else self-signed.")
+        Path | None, typer.Option(help="Your key (ES256, PEM) for --sign; by default self-signed.")
     ] = None,
-    certificates: Annotated[Path | None, typer.Option(help="The key's certificates (PEM), its own first.")] = None,
+    certificates: Annotated[Path | None, typer.Option(help="The certificates of the key (PEM), its own first.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say what made FILES, and verify them byte by byte; exit with 1 where one has changed since."""

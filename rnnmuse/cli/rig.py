@@ -9,14 +9,14 @@ import typer
 
 from rnnmuse.cli.command import App, examples
 
-app = App(help="Rig files: everything a performance is set up with.", no_args_is_help=True)
+app = App(help="Rig files: the setup of a performance.", no_args_is_help=True)
 
 
 @app.command()
 @examples("rnnmuse rig new my.toml", "rnnmuse rig new trio.toml --band jazz")
 def new(
     path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("rig.toml"),
-    band: Annotated[str, typer.Option(help="Write that of a band instead: jazz, pop, folk or game.")] = "",
+    band: Annotated[str, typer.Option(help="Write the rig of a band instead: jazz, pop, folk or game.")] = "",
 ) -> None:
     """Write a rig with every field explained; an existing file is left alone."""
     from rnnmuse.config import band_rig, template, write

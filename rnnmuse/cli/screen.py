@@ -15,7 +15,7 @@ from rnnmuse.protocol import PORT
 @examples("rnnmuse screen", "rnnmuse screen --host 0.0.0.0 --http-port 8080")
 @renamed(port="--http-port")
 def screen(
-    http_port: Annotated[int, typer.Option(help="Where browsers find it, 0 to 65535; 0 takes a free one.")] = 7808,
+    http_port: Annotated[int, typer.Option(help="Port of the page, 0 to 65535; 0 takes a free one.")] = 7808,
     osc_port: Annotated[int, typer.Option(help="rnnmuse live's OSC port, 1 to 65535.")] = PORT,
     host: Annotated[str, typer.Option(help="Address to serve on; any but this machine's own is open to all on the "
                                            "network, with a token in its address.")] = "127.0.0.1",

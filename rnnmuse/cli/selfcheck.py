@@ -15,9 +15,9 @@ from rnnmuse.cli.files import Force, target
 @examples("rnnmuse selfcheck --only bundles --only audio", "rnnmuse selfcheck --strictness 1 --only ledger --seed 7")
 def selfcheck(
     strictness: Annotated[int, typer.Option(help="1 takes a minute, 10 a quarter of an hour.")] = 2,
-    seed: Annotated[int | None, typer.Option(help="The same seed checks the same.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Only this check; may be given again.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the page to this file too.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed runs the same checks.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Run only this check; can be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the report to this file.")] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:

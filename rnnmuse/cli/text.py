@@ -25,18 +25,25 @@ if TYPE_CHECKING:
 )
 @renamed(rate="--syllables")
 def text(
-    prompt: Annotated[str, typer.Option(help="What comes before, or how a poem begins.")] = "",
-    model: Annotated[str | None, typer.Option(help="Which model writes; by default the one for the form.")] = None,
+    prompt: Annotated[str, typer.Option(help="The text before, or the beginning of a poem.")] = "",
+    model: Annotated[str | None, typer.Option(help="The model that writes; by default the one for the form.")] = None,
     form: Annotated[
-        str | None, typer.Option(help="haiku, couplet, ballad, sonnet, song, jueju, lushi or scene; plain without.")
+        str | None,
+        typer.Option(help="haiku, couplet, ballad, sonnet, song, jueju, lushi or scene; by default plain text."),
     ] = None,
-    length: Annotated[int | None, typer.Option(help="Length in units; of a form, poems; of a scene, speeches.")] = None,
-    unit: Annotated[str, typer.Option(help="characters, words, lines or poems.")] = "characters",
+    length: Annotated[
+        int | None, typer.Option(help="Length in units; with a form in poems, with a scene in speeches.")
+    ] = None,
+    unit: Annotated[str, typer.Option(help="Unit of the length: characters, words, lines or poems.")] = "characters",
     cast: Annotated[str, typer.Option(help='Who speaks in a scene: "Ann,Ben,Cy".')] = "",
-    width: Annotated[int, typer.Option(help="Characters a line of a jueju or lushi, 5 or 7; 0 draws one.")] = 0,
-    temperature: Annotated[float, typer.Option(help="0 is the likeliest, 1 as the model is, up to 5.")] = 0.8,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest that hold this share, above 0 to 1.")] = 0.95,
-    seed: Annotated[int | None, typer.Option(help="The same seed writes the same.")] = None,
+    width: Annotated[int, typer.Option(help="Characters per line of a jueju or lushi, 5 or 7; 0 draws one.")] = 0,
+    temperature: Annotated[
+        float, typer.Option(help="0 takes the likeliest, 1 draws as the model learned; up to 5.")
+    ] = 0.8,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the likeliest characters that hold this share, up to 1.")
+    ] = 0.95,
+    seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
     require: Annotated[str, typer.Option(help='Words that must come: "sea,light".')] = "",
     ban: Annotated[str, typer.Option(help='Words that must not come: "love,heart".')] = "",
     theme: Annotated[str, typer.Option(help='What English verse is about: "sea" or "sea,night".')] = "",
@@ -48,7 +55,7 @@ def text(
     stream: Annotated[bool, typer.Option("--stream", help="Print each piece as it is made.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file: .txt, .json, .srt or .vtt.")] = None,
     tempo: Annotated[float, typer.Option(help="Tempo in bpm, for .srt, .vtt and .json.")] = 120.0,
-    syllables: Annotated[float, typer.Option(help="Syllables a beat, for .srt, .vtt and .json.")] = 2.0,
+    syllables: Annotated[float, typer.Option(help="Syllables per beat, for .srt, .vtt and .json.")] = 2.0,
     no_provenance: NoProvenance = False,
 ) -> None:
     """Write text: plain, in a verse form, or a scene; to the screen or to a file."""

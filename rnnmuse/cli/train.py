@@ -24,16 +24,16 @@ Minutes = Annotated[float | None, typer.Option(help="Stop after this many minute
 Epochs = Annotated[int | None, typer.Option(help="Stop after this many epochs.")]
 Devices = Annotated[int, typer.Option(help="Processes (or GPUs) on this machine.")]
 Nodes = Annotated[int, typer.Option(help="Machines; torchrun starts the command on each.")]
-Device = Annotated[str, typer.Option(help="auto (the GPU where there is one), cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto (the GPU if there is one), cpu or cuda.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order and transposition.")]
 Work = Annotated[Path | None, typer.Option(help="Where the run keeps its checkpoints and previews.")]
 Again = Annotated[bool, typer.Option("--again", help="Start over instead of resuming an earlier run.")]
 Accumulate = Annotated[int, typer.Option(help="Batches whose gradients are averaged into one step.")]
 Sharded = Annotated[
     bool,
-    typer.Option("--sharded", help="Each process holds its share of the pieces alone, where memory is short."),
+    typer.Option("--sharded", help="Each process holds only its share of the pieces, to save memory."),
 ]
-Replace = Annotated[bool, typer.Option("--replace", help="Let the new model hide a shipped one of its name.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Let the new model hide a shipped one with the same name.")]
 Music = Annotated[list[Path], typer.Argument(help="Folders of MIDI, MusicXML, MXL, ABC or kern files.")]
 
 
@@ -116,7 +116,7 @@ def cover(
     folders: Annotated[list[Path], typer.Argument(help="Folders of images, at any depth.")],
     name: Name, start: Start = None, recipe: RecipeFile = None,
     architecture: Annotated[str | None, typer.Option(help="conv or digits.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this many; else 120, fine-tuning 30.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Minutes; by default 120, or 30 for fine-tuning.")] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after this many steps in all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, crops and latents.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads to use.")] = None,
@@ -136,7 +136,7 @@ def cover(
 @app.command()
 @examples("rnnmuse train index mine my_midi_files")
 def index(
-    model: Annotated[str, typer.Argument(help="A stream model of your own, or one that comes with rnnmuse.")],
+    model: Annotated[str, typer.Argument(help="A stream model, shipped or your own.")],
     sources: Annotated[list[Path], typer.Argument(help="Its corpus: folders, or one .npz of encoded pieces.")],
 ) -> None:
     """Write into a model's bundle what tells copies of its corpus; training does so by itself."""

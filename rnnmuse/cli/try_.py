@@ -53,9 +53,9 @@ ASK = "Next: 1 in a DAW, 2 in a live-coding tool, 3 with files"
 
 @examples("rnnmuse try", "rnnmuse try --no-sound")
 def try_(
-    sound: Annotated[bool, typer.Option(help="Play on the sound card, where there is one.")] = True,
+    sound: Annotated[bool, typer.Option(help="Play on the sound card, if there is one.")] = True,
     browser: Annotated[bool, typer.Option(help="Open the screen in the browser while it plays.")] = True,
-    out: Annotated[Path, typer.Option(help="Folder for what is written where there is no sound card.")] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for the output if there is no sound card.")] = Path("out"),
     force: Force = False,
 ) -> None:
     """Hear the band at once: on the sound card, or as files where there is none."""

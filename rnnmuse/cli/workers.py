@@ -18,11 +18,11 @@ Scheduler = Annotated[
     typer.Option(help="A Dask cluster's scheduler, such as tcp://10.0.0.5:8786, or its scheduler file (scale extra)."),
 ]
 WorkerCount = Annotated[
-    int | None, typer.Option("--workers", help="Processes of this machine; one for each core without.")
+    int | None, typer.Option("--workers", help="Processes on this machine; by default one per core.")
 ]
 Count = Annotated[
     int | None,
-    typer.Option(help="How many, by seeds from --seed (else 1) on, with a manifest; --out is then a folder, and "
+    typer.Option(help="How many, with seeds from --seed (or 1), and a manifest; --out is then a folder, and "
                       "the same command goes on with it."),
 ]  # fmt: skip
 
