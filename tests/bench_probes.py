@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 PROBES: dict[str, Callable[[], None]] = {}
-NOTE = b"/rnnmuse/player/1/note\0"
+NOTE = b"/rnnmuse/out/1/note\0"
 
 
 def probe(function: Callable[[], None]) -> Callable[[], None]:
@@ -187,16 +187,18 @@ def reaction() -> None:
             pass
         seconds = []
         client.settimeout(1.0)
-        for number in range(120):
+        for number in range(60):
             pitch = 60 + number * 7 % 12
             began = time.perf_counter()
             client.send(_osc("/rnnmuse/player/1/note", pitch, 90, 0.2))
-            try:
-                while NOTE not in client.recv(65536):
-                    pass
-                seconds.append(time.perf_counter() - began)
-            except TimeoutError:
-                pass
+            while (left := began + 1.0 - time.perf_counter()) > 0:  # other messages come all the time
+                client.settimeout(left)
+                try:
+                    if NOTE in client.recv(65536):
+                        seconds.append(time.perf_counter() - began)
+                        break
+                except TimeoutError:
+                    break
             end = time.perf_counter() + 0.25
             while (left := end - time.perf_counter()) > 0:  # what follows is not this note's
                 client.settimeout(left)
