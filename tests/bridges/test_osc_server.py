@@ -518,14 +518,14 @@ def test_the_limits_are_those_of_the_page():
         "packet": [osc.MAX_BYTES, osc.MAX_MESSAGES, osc.MAX_DEPTH],
         "address pattern": [osc_address.MAX_PATTERN],
         "work for one packet": [osc.MAX_PRICE, 1, osc.ANSWER, 1, osc_address.STEPS],
-        "UDP packets of one sender that wait": [PACKETS, osc_inbox.BYTES // 1024],
-        "TCP packets of one client that wait": [PACKETS],
+        "waiting UDP packets of one sender": [PACKETS, osc_inbox.BYTES // 1024],
+        "waiting TCP packets of one client": [PACKETS],
         "TCP clients": [osc_server.CONNECTIONS],
-        "bytes that wait for a TCP client": [UNSENT // 1024],
+        "bytes waiting for a TCP client": [UNSENT // 1024],
         "subscriptions": [osc_subscribers.SUBSCRIPTIONS, osc_subscribers.TARGETS],
-        "watchers, and monitors": [osc_subscribers.SUBSCRIPTIONS, osc_subscribers.TARGETS],
+        "watchers and monitors": [osc_subscribers.SUBSCRIPTIONS, osc_subscribers.TARGETS],
         "different look-aheads": [osc_subscribers.LOOKAHEADS],
-        "senders with a reply port of their own": [osc_server.REPLY_PORTS],
+        "senders with their own reply port": [osc_server.REPLY_PORTS],
     }
 
 

@@ -25,6 +25,10 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--disable-dev-shm-usage")  # fmt: skip
 
 
+class Navigated(AssertionError):
+    """The page that was asked has given way to another."""
+
+
 class Tab:
     """One page of the browser; what goes wrong in it is in ``mistakes``."""
 
@@ -45,6 +49,8 @@ class Tab:
             ):
                 self.mistakes.append(json.dumps(message["params"]))
             if message.get("id") == number:
+                if "navigated" in message.get("error", {}).get("message", ""):
+                    raise Navigated(message)
                 assert "error" not in message, message
                 return dict(message["result"])
 
@@ -58,8 +64,9 @@ class Tab:
         """The first true value of an expression."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            if found := self.run(script):
-                return found
+            with contextlib.suppress(Navigated):  # it asked the page before
+                if found := self.run(script):
+                    return found
             with contextlib.suppress(TimeoutError):
                 self._line.recv(0.05)
         raise AssertionError(f"never true: {script}; {self.mistakes}; {self.run('document.body.innerText')}")
