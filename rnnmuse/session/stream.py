@@ -193,9 +193,9 @@ class StreamPlayer:
     _earliest: int = 0
     """Grid position before which it plays nothing."""
     _owed: float | None = None
+    """Beat of a note that is still to be answered on the spot; None without one."""
     _rests: float = float("-inf")
     """Beat up to which nothing may begin, as far as was looked."""
-    """Beat of a note that is still to be answered on the spot; None without one."""
     _held: dict[int, int] = field(default_factory=dict)
     """Pitches heard that still sound, with the part that each is heard in."""
     _phrase: float | None = None

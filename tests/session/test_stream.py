@@ -95,6 +95,20 @@ def test_where_nothing_may_begin_for_long_it_rests_and_plays_on_afterwards(model
     assert all(beat >= 80 - AHEAD for beat, _ in made.played[-8:])
 
 
+def test_a_note_that_cannot_be_answered_is_given_up_and_the_next_is_answered_at_once(model, monkeypatch):
+    made = stage(model, "accompany", seed=3, steady=0)
+    with monkeypatch.context() as blocked:
+        blocked.setattr(Player, "_playable", lambda self, grid, wait, pitches=None: {})
+        for beat in (1.0, 1.5):
+            made.run(beat)
+            made.obey(made.player.hear(made.beat, 60, 90))
+        made.run(2.0)
+        assert not made.played
+    made.obey(made.player.hear(made.beat, 64, 90))  # within the beat for which it would rest
+    made.run(2.3)
+    assert made.between(1.9, 2.3)
+
+
 def test_it_plays_no_more_than_a_little_ahead(model):
     made = stage(model, "free")
     made.obey(made.player.start(0.0))
