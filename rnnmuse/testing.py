@@ -28,7 +28,7 @@ from rnnmuse.models.bundle import load_player
 from rnnmuse.realtime.outgoing import Outgoing
 from rnnmuse.realtime.sessions import Sessions
 from rnnmuse.realtime.shared_thread import NEVER
-from rnnmuse.realtime.stage import Settings, Stage
+from rnnmuse.realtime.stage import Engines, Settings, Stage
 from rnnmuse.realtime.supervisor import CREDIT
 from rnnmuse.session import messages as m
 
@@ -182,7 +182,66 @@ class LocalEngine:
         return busy
 
 
-class StageClient:
+class _ByHand:
+    """Time and the engine in the test's hands, and a record of the packets: what the two clients below share."""
+
+    def __init__(self) -> None:
+        self.time: Nanoseconds = 1_000_000_000
+        self.wall = WALL
+        self.engines: list[LocalEngine] = []
+        self._looked = self.time
+        self._read = 0
+        self._received: dict[Client, list[osc.Message]] = {}
+
+    @property
+    def engine(self) -> LocalEngine:
+        """The engine that is in use; there is none where the settings say so."""
+        return self.engines[-1]
+
+    def settle(self) -> None:
+        """Let the engine do everything that it can do now."""
+        for _ in range(MOST_ROUNDS):
+            if not (self.engines and self.engine.work()):
+                return
+        raise AssertionError("the engine does not come to rest")
+
+    def kill_engine(self) -> None:
+        """The engine's process dies."""
+        engine = self.engine
+        engine.frozen = True
+        engine.lost()
+
+    def _go_to(self, time: Nanoseconds) -> None:
+        if time > self.time:
+            self.wall += (time - self.time) / 1e9
+            self.time = time
+
+    def _turn(self, due: Nanoseconds | None, end: Nanoseconds, least: Nanoseconds, supervisor: Engines) -> bool:
+        """Go on to what comes next: what is due, the engine's next work, a look of the supervisor's, or ``end``, but
+        ``least`` at least. Returns whether the end is reached."""
+        self.settle()
+        times = [self._looked + LOOK, *([] if due is None else [due])]
+        if self.engines and not self.engine.frozen and (wait := self.engine.engine.wait()) is not None:
+            times.append(self.time + max(1, round(wait * 1e9)))
+        self._go_to(min(end, max(self.time + least, min(times))))
+        if self.time - self._looked >= LOOK:
+            self._looked = self.time
+            supervisor.watch()
+            supervisor.also_watch()
+        if self.time >= end:
+            self.settle()
+            return True
+        return False
+
+    def _messages(self, packets: list[tuple[Client, bytes]], client: Client, address: str | None) -> list[osc.Message]:
+        """Every message to a client, or those of an address, once those that are new among ``packets`` are read."""
+        for to, packet in packets[self._read :]:
+            self._received.setdefault(to, []).extend(osc.parse(packet))
+        self._read = len(packets)
+        return [one for one in self._received.get(client, []) if address is None or one.address == address]
+
+
+class StageClient(_ByHand):
     """A stage, an OSC client of it that has subscribed, and an output that records; see the module's docstring."""
 
     def __init__(
@@ -191,10 +250,7 @@ class StageClient:
         load: Callable[[str], Model] = shared_model,
         subscribe: bool = True,
     ) -> None:
-        self.time: Nanoseconds = 1_000_000_000
-        self.wall = WALL
-        self._looked = self.time
-        self.engines: list[LocalEngine] = []
+        super().__init__()
         settings = settings or Settings(port=0)
         self.stage = Stage(
             settings,
@@ -207,8 +263,6 @@ class StageClient:
         self.output = RecordingOutput(lambda: self.time)
         self.stage.open(thread=False)
         self.stage.add_output(self.output)
-        self._read = 0
-        self._received: dict[Client, list[osc.Message]] = {}
         self.settle()
         if subscribe:
             self.send("/rnnmuse/subscribe", 3600)
@@ -219,11 +273,6 @@ class StageClient:
 
     def _wait(self, until: Nanoseconds) -> None:
         self._go_to(until)
-
-    def _go_to(self, time: Nanoseconds) -> None:
-        if time > self.time:
-            self.wall += (time - self.time) / 1e9
-            self.time = time
 
     # -- the client's side ----------------------------------------------------------------------------------
 
@@ -240,12 +289,7 @@ class StageClient:
 
     def received(self, address: str | None = None, client: Client = ME) -> list[osc.Message]:
         """Every message that came to the client, or those of an address."""
-        packets = self.stage.server.__dict__.get("sent", [])
-        for to, packet in packets[self._read :]:
-            self._received.setdefault(to, []).extend(osc.parse(packet))
-        self._read = len(packets)
-        messages = self._received.get(client, [])
-        return [message for message in messages if address is None or message.address == address]
+        return self._messages(self.stage.server.__dict__.get("sent", []), client, address)
 
     def ask(self, address: str, *values: Any, answer: str | None = None) -> tuple[Any, ...]:
         """Send a message, let the engine work, and return the arguments of the answer."""
@@ -274,45 +318,16 @@ class StageClient:
 
     # -- time -----------------------------------------------------------------------------------------------
 
-    @property
-    def engine(self) -> LocalEngine:
-        """The engine that is in use; there is none where the settings say so."""
-        return self.engines[-1]
-
-    def settle(self) -> None:
-        """Let the engine do everything that it can do now."""
-        for _ in range(MOST_ROUNDS):
-            if not (self.engines and self.engine.work()):
-                return
-        raise AssertionError("the engine does not come to rest")
-
     def run(self, seconds: float) -> None:
         """Let time pass: everything that is due is done at its time."""
         end = self.time + round(seconds * 1e9)
         for _ in range(MOST_ROUNDS):
             self.settle()
-            due = self.stage.scheduler.run_due()
-            self.settle()
-            times = [self._looked + LOOK, *([] if due is None else [due])]
-            if self.engines and not self.engine.frozen and (wait := self.engine.engine.wait()) is not None:
-                times.append(self.time + max(1, round(wait * 1e9)))
-            self._go_to(min(end, max(self.time, min(times))))
-            if self.time - self._looked >= LOOK:
-                self._looked = self.time
-                self.stage.supervisor.watch()
-                self.stage.supervisor.also_watch()
-            if self.time >= end:
-                self.settle()
+            if self._turn(self.stage.scheduler.run_due(), end, 0, self.stage.supervisor):
                 return
         raise AssertionError("the stage does not come to rest")
 
     # -- faults ---------------------------------------------------------------------------------------------
-
-    def kill_engine(self) -> None:
-        """The engine's process dies."""
-        engine = self.engine
-        engine.frozen = True
-        engine.lost()
 
     def freeze_engine(self) -> None:
         """The engine's process is stopped: it takes nothing, and does not end."""
@@ -367,7 +382,7 @@ class CommonTap(CommonServer):
             self._serve()
 
 
-class SessionsClient:
+class SessionsClient(_ByHand):
     """Several sessions with their engine in this process, an OSC client of them, and an output that records for each.
 
     Addresses are whole: ``/rnnmuse/session/2/player/1/start``. Time is in the test's hands, as with `StageClient`.
@@ -376,12 +391,7 @@ class SessionsClient:
     def __init__(
         self, count: int, settings: Settings | None = None, load: Callable[[str], Model] = shared_model
     ) -> None:
-        self.time: Nanoseconds = 1_000_000_000
-        self.wall = WALL
-        self._looked = self.time
-        self._read = 0
-        self._received: dict[Client, list[osc.Message]] = {}
-        self.engines: list[LocalEngine] = []
+        super().__init__()
         settings = settings or Settings(port=0)
 
         def connect(received: Any, lost: Any) -> LocalEngine:
@@ -400,16 +410,6 @@ class SessionsClient:
             stage.add_output(output)
         self.settle()
 
-    @property
-    def engine(self) -> LocalEngine:
-        """The engine that is in use."""
-        return self.engines[-1]
-
-    def _go_to(self, time: Nanoseconds) -> None:
-        if time > self.time:
-            self.wall += (time - self.time) / 1e9
-            self.time = time
-
     def bring(self, address: str, *values: Any, client: Client = ME) -> None:
         """Let a message come; it waits to be handled, as in a flood."""
         self.server.bring(osc.build(address, values), client)
@@ -425,10 +425,7 @@ class SessionsClient:
 
     def received(self, address: str | None = None, client: Client = ME) -> list[osc.Message]:
         """Every message that came to the client, or those of an address."""
-        for to, packet in self.server.sent[self._read :]:
-            self._received.setdefault(to, []).extend(osc.parse(packet))
-        self._read = len(self.server.sent)
-        return [one for one in self._received.get(client, []) if address is None or one.address == address]
+        return self._messages(self.server.sent, client, address)
 
     def ask(self, address: str, *values: Any, answer: str | None = None, client: Client = ME) -> tuple[Any, ...]:
         """Send a message, let the engine work, and return the arguments of the answer."""
@@ -439,40 +436,15 @@ class SessionsClient:
         assert found, f"{address} {values}: no answer; {[one.arguments for one in self.received()[-3:]]}"
         return found[0].arguments
 
-    def settle(self) -> None:
-        """Let the engine do everything that it can do now."""
-        for _ in range(MOST_ROUNDS):
-            if not self.engine.work():
-                return
-        raise AssertionError("the engine does not come to rest")
-
     def run(self, seconds: float) -> None:
         """Let time pass: everything that is due is done at its time."""
         end = self.time + round(seconds * 1e9)
         for _ in range(MOST_ROUNDS):
             self.settle()
             due = self.sessions.thread.turn()
-            if due is None:
-                continue
-            self.settle()
-            times = [self._looked + LOOK, due if due < NEVER else end]
-            if not self.engine.frozen and (wait := self.engine.engine.wait()) is not None:
-                times.append(self.time + max(1, round(wait * 1e9)))
-            self._go_to(min(end, max(self.time + 1, min(times))))
-            if self.time - self._looked >= LOOK:
-                self._looked = self.time
-                self.sessions.supervisor.watch()
-                self.sessions.supervisor.also_watch()
-            if self.time >= end:
-                self.settle()
+            if due is not None and self._turn(due if due < NEVER else end, end, 1, self.sessions.supervisor):
                 return
         raise AssertionError("the stages do not come to rest")
-
-    def kill_engine(self) -> None:
-        """The engine's process dies."""
-        engine = self.engine
-        engine.frozen = True
-        engine.lost()
 
     def notes(self, number: int, kind: str = "on") -> list[Sent]:
         """What the output of a session was given: note-ons ("on") or note-offs ("off")."""
