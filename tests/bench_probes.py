@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,19 +127,29 @@ def cover() -> None:
     tell("cover of 1000 px", median_of(lambda: draw(model, Design(1, title="A title"), 1000, 1000), 3, 1), "s")
 
 
-@probe
-def start() -> None:
-    """`rnnmuse live`: to its answer, to its first note, and the memory of all its processes."""
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi", "--demo"]
-    began = time.perf_counter()
+@contextmanager
+def _live(*options: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+    """`rnnmuse live` and a client of it that has subscribed."""
+    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     try:
         port = int(process.stdout.readline().rsplit(":", 1)[1])
-        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        client.settimeout(60)
-        client.connect(("127.0.0.1", port))
-        client.send(_osc("/rnnmuse/subscribe", 600))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(60)
+            client.connect(("127.0.0.1", port))
+            client.send(_osc("/rnnmuse/subscribe", 600))
+            yield process, client
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@probe
+def start() -> None:
+    """`rnnmuse live`: to its answer, to its first note, and the memory of all its processes."""
+    began = time.perf_counter()
+    with _live("--demo") as (process, client):
         client.send(_osc("/rnnmuse/ping", 1))
         client.recv(65536)
         tell("live, to its answer", time.perf_counter() - began, "s")
@@ -146,9 +157,6 @@ def start() -> None:
             pass
         tell("live, to its first note", time.perf_counter() - began, "s")
         tell("live, memory of all processes", _memory(process.pid), "MB")
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @probe
@@ -169,16 +177,8 @@ def commands() -> None:
 @probe
 def reaction() -> None:
     """From a note in by OSC to the answer's first note out, `accompany`."""
-    command = [sys.executable, "-m", "rnnmuse.cli.main", "live", "--osc-port", "0", "--no-midi", "--mode", "accompany"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    try:
-        port = int(process.stdout.readline().rsplit(":", 1)[1])
-        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        client.settimeout(60)
-        client.connect(("127.0.0.1", port))
+    with _live("--mode", "accompany") as (_, client):
         for packet in (
-            _osc("/rnnmuse/subscribe", 600),
             _osc("/rnnmuse/player/1/param/steady", 0),
             _osc("/rnnmuse/models"),
         ):
@@ -208,9 +208,6 @@ def reaction() -> None:
                     break
             client.settimeout(1.0)
         tell("note in to note out", statistics.median(seconds[5:]), "s")
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @probe

@@ -316,16 +316,24 @@ def test_what_is_planned_is_seen_before_it_sounds_and_goes_when_it_is_recalled(p
     page.until(f"{count}.then((n) => n === 0)")
 
 
-def test_the_picture_moves_to_each_frame_and_no_further(page, stage, address):
-    page.go(f"{address}cover")
-    page.until(THERE)
-    pixel = "[...document.querySelector('.picture').getContext('2d').getImageData(100, 100, 1, 1).data]"
+PIXEL = "[...document.querySelector('.picture').getContext('2d').getImageData(100, 100, 1, 1).data]"
+
+
+def frames_of(stage):
+    """Two frames of a cover that moves are told, one after the other; gives the colour of each."""
     for number, colour in enumerate(["#d02010", "#1030c0"], 1):
         held = io.BytesIO()
         Image.new("RGB", (128, 128), colour).save(held, "JPEG")
         tell(stage, "/rnnmuse/cover/frame", number, held.getvalue())
+        yield colour
+
+
+def test_the_picture_moves_to_each_frame_and_no_further(page, stage, address):
+    page.go(f"{address}cover")
+    page.until(THERE)
+    for colour in frames_of(stage):
         rgb = ImageColor.getrgb(colour)
-        page.until(f"{pixel}.slice(0, 3).every((v, i) => Math.abs(v - {list(rgb)}[i]) < 8)")
+        page.until(f"{PIXEL}.slice(0, 3).every((v, i) => Math.abs(v - {list(rgb)}[i]) < 8)")
 
 
 def test_whoever_wants_less_motion_gets_a_roll_in_steps_and_still_pictures(page, stage, address):
@@ -342,12 +350,8 @@ def test_whoever_wants_less_motion_gets_a_roll_in_steps_and_still_pictures(page,
         assert page.run(style) == "0s"
         page.go(f"{address}cover")
         page.until(THERE)
-        pixel = "[...document.querySelector('.picture').getContext('2d').getImageData(100, 100, 1, 1).data]"
-        for number, colour in enumerate(["#d02010", "#1030c0"], 1):
-            held = io.BytesIO()
-            Image.new("RGB", (128, 128), colour).save(held, "JPEG")
-            tell(stage, "/rnnmuse/cover/frame", number, held.getvalue())
-            page.until(f"{pixel}[0] > 150")  # the first, and still the first
+        for _ in frames_of(stage):
+            page.until(f"{PIXEL}[0] > 150")  # the first, and still the first
     finally:
         page.do("Emulation.setEmulatedMedia", features=[])
 
