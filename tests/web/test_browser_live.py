@@ -124,6 +124,16 @@ def test_a_variation_keeps_what_is_locked_and_history_goes_back_and_forward(pad)
     tab.click("[aria-label='Lock density']")
 
 
+def test_a_step_back_waits_for_the_point_that_it_goes_back_to(pad):
+    """Clicked before the stage has answered where the pad was."""
+    tab, client = pad
+    first = point(client)
+    clicks = (f"[data-to='{P}/latent/vary']", "[aria-label='Back to the phrase before']")
+    tab.run("; ".join(f'document.querySelector("{one}").click()' for one in clicks))
+    until(lambda: not near(point(client), first))
+    until(lambda: near(point(client), first))
+
+
 def test_the_same_seed_varies_to_the_same_phrase(pad):
     tab, client = pad
     found = []

@@ -180,8 +180,8 @@ function space(player, names) {
     look();
     if (word === "capture") for (let slot = 1; slot <= SLOTS; slot++) setTimeout(ask1, 300 + 20 * slot, slot); // it is stored, too
   };
-  const back = h("button", { type: "button", onclick: () => travel(past, future, player), "aria-label": t("Back to the phrase before") }, "↶");
-  const forward = h("button", { type: "button", onclick: () => travel(future, past, player), "aria-label": t("Forward again") }, "↷");
+  const back = h("button", { type: "button", onclick: () => settled(() => travel(past, future, player)), "aria-label": t("Back to the phrase before") }, "↶");
+  const forward = h("button", { type: "button", onclick: () => settled(() => travel(future, past, player)), "aria-label": t("Forward again") }, "↷");
   const axes = h("div", { class: "grid" }, AXES.map((word) => {
     const lock = h("button", { type: "button", "aria-pressed": String(locked.has(word)), "aria-label": `${t("Lock")} ${t(word)}`, onclick: () => { locked.delete(word) || locked.add(word); lock.setAttribute("aria-pressed", String(locked.has(word))); } }, t("Lock"));
     const made = control(row(`${L}/axis/{axis}`), { ...names, axis: word }, { title: t(word), whose: `${t("player")} ${player}` });
@@ -239,9 +239,10 @@ function keep(element, address, act) {
 }
 
 // -- history: the point before each move is asked, and kept
-let asking = null;
+let asking = null, waiting = null; // where the point that was asked goes, and a step that waits for it
 function remember(player) {
   asking = past;
+  waiting = null;
   future = [];
   ask(filled(L, { p: player }));
 }
@@ -250,6 +251,13 @@ function learnt(player, point) {
   asking.push(point);
   asking.splice(0, asking.length - REMEMBERED);
   asking = null;
+  const act = waiting;
+  waiting = null;
+  act?.();
+}
+function settled(act) {
+  if (asking) waiting = act;
+  else act();
 }
 function travel(from, to, player) {
   const point = from.pop();
