@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rnnmuse.cli import main as command
 from rnnmuse.events import Note
 from rnnmuse.models.alphabet import Alphabet
 from rnnmuse.models.text import TextModel
@@ -118,3 +119,24 @@ def chinese_model() -> TextModel:
     known = tones()
     level, oblique = sorted(known.level - known.oblique), sorted(known.oblique - known.level)
     return untrained_text_model("tiny-tang", "\n" + "".join(sorted({*level[::3], *oblique[::5]})), "regulated")
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["rnnmuse", *words])
+        code = 0
+        try:
+            command.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call

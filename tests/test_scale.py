@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from rnnmuse import workers as workers_module
-from rnnmuse.cli import main as command
 from rnnmuse.compose.batch import Tune, batch, read_manifest
 from rnnmuse.compose.muse import Settings, load
 from rnnmuse.errors import MissingExtraError, ReadError, WorkersError
@@ -312,23 +311,6 @@ def test_wrong_arguments_and_a_missing_extra(monkeypatch):
         pass
     with workers(1) as hands:
         assert dict(hands.outcomes(abs, [-1])) == {-1: 1}
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run a command line in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["rnnmuse", *words])
-        code = 0
-        try:
-            command.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 def tunes(count: int, **more) -> list[Tune]:
