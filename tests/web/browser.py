@@ -79,6 +79,12 @@ class Tab:
         self.do("Page.navigate", url=address)
         self.until("document.readyState === 'complete'")
 
+    def reload(self) -> None:
+        """Load the page anew; returns when the new one is there, not while the old one still answers."""
+        self.run("globalThis.isOld = true")
+        self.do("Page.reload")
+        self.until("!globalThis.isOld && document.readyState === 'complete'")
+
     def press(self, key: str) -> None:
         """Press and let go a key, by its name in the DOM."""
         text = {"text": key} if len(key) == 1 else {}

@@ -128,10 +128,18 @@ def test_a_step_back_waits_for_the_point_that_it_goes_back_to(pad):
     """Clicked before the stage has answered where the pad was."""
     tab, client = pad
     first = point(client)
+    tab.run(f"""import('/stage.js').then(({{ hear }}) => {{
+      globalThis.got = []; globalThis.set = [];
+      hear((address, args, sent) => {{
+        if (address === '{P}/latent' && args.length) (sent ? set : got).push(args);
+      }});
+    }})""")
     clicks = (f"[data-to='{P}/latent/vary']", "[aria-label='Back to the phrase before']")
     tab.run("; ".join(f'document.querySelector("{one}").click()' for one in clicks))
-    until(lambda: not near(point(client), first))
+    tab.until("set.length > 0")
     until(lambda: near(point(client), first))
+    assert near(tab.run("set[0]"), first)
+    assert any(not near(one, first) for one in tab.run("got")), "it was somewhere else before the step back"
 
 
 def test_the_same_seed_varies_to_the_same_phrase(pad):

@@ -72,8 +72,8 @@ def test_a_note_sounds_at_the_time_of_its_beat_with_its_pitch(page, stage):
 def test_drums_are_noise_and_strokes_and_a_melody_is_neither(page, stage):
     found = {}
     for name, pitch, channel in (("hat", 42, 10), ("kick", 36, 10), ("tune", 42 + 24, 1)):
-        page.run("location.reload()")
-        page.until(f"document.readyState === 'complete' && !!document.body && {THERE}")
+        page.reload()
+        page.until(THERE)
         page.run(AHEAD)
         play(stage, pitch, 0.0, channel)
         heard(page, 1)

@@ -239,7 +239,8 @@ function keep(element, address, act) {
 }
 
 // -- history: the point before each move is asked, and kept
-let asking = null, waiting = null; // where the point that was asked goes, and a step that waits for it
+let asking = null, waiting = null; // where the point that was asked goes, and what waits for the answer
+hear((address) => { if (address === "live") asking = waiting = null; }); // what was asked is not answered any more
 function remember(player) {
   asking = past;
   waiting = null;
@@ -256,15 +257,16 @@ function learnt(player, point) {
   act?.();
 }
 function settled(act) {
-  if (asking) waiting = act;
+  const before = waiting;
+  if (asking) waiting = () => { before?.(); act(); };
   else act();
 }
 function travel(from, to, player) {
   const point = from.pop();
   if (!point) return;
   asking = to;
+  waiting = () => command(filled(L, { p: player }), ...point); // an answer after it would be the point that it sets
   ask(filled(L, { p: player }));
-  setTimeout(() => command(filled(L, { p: player }), ...point), 60);
 }
 
 function paintPhrase(canvas, notes, player, faint = false) {
