@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -57,8 +58,28 @@ def started(
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = world // devices
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, precision=precision)
+    if by_torchrun():
+        join_attempt("gloo" if kind == "cpu" else "nccl")
     fabric.launch()
     return fabric
+
+
+def join_attempt(backend: str) -> None:
+    """Join the process group of this attempt, which `Fabric.launch` then finds.
+
+    torchrun keeps its key-value store over a restart. There the processes would read the addresses of those that were
+    killed, and wait for them. On one machine all processes count the same restarts, so each attempt has keys of its
+    own. On several machines they do not; there TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 gives each attempt a new store.
+    """
+    environment = os.environ
+    if environment["WORLD_SIZE"] != environment["LOCAL_WORLD_SIZE"]:
+        if environment.get("TORCH_DISABLE_SHARE_RDZV_TCP_STORE") != "1" and environment["RANK"] == "0":
+            text = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE: not set; set it to 1 on every machine, or a restart may hang"
+            warnings.warn(text, stacklevel=2)
+        return
+    store, rank, world = next(torch.distributed.rendezvous("env://"))
+    attempt = torch.distributed.PrefixStore(f"attempt {environment['TORCHELASTIC_RESTART_COUNT']}", store)
+    torch.distributed.init_process_group(backend, store=attempt, rank=rank, world_size=world)
 
 
 @functools.cache

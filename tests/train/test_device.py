@@ -39,6 +39,17 @@ def test_the_faster_number_format_is_taken(monkeypatch, half, single, wanted):
     assert fabric.device == torch.device("cpu")
 
 
+def test_several_machines_are_told_what_lets_a_restart_hang(monkeypatch):
+    machines = {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "0"}
+    for name, value in machines.items():
+        monkeypatch.setenv(name, value)
+    with pytest.warns(UserWarning, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE: not set; set it to 1 on every machine"):
+        device.join_attempt("gloo")
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
+    device.join_attempt("gloo")
+    assert not torch.distributed.is_initialized()
+
+
 def test_products_are_really_timed():
     assert device._seconds(torch.float32) > 0
     assert device._seconds(torch.bfloat16) > 0
