@@ -14,7 +14,8 @@ DEFAULTS = {"f": 0.5, "i": 1, "s": "text"}
 
 
 class FakeStage:
-    """Answers getters, sync, ping and subscribe; keeps what it is sent. ``mute`` makes it answer nothing."""
+    """Answers getters, sync, ping and subscribe; keeps what it is sent. ``mute`` makes it answer nothing, ``hangs`` no
+    sync: its engine is busy."""
 
     def __init__(self, port=0):
         self.values = {
@@ -25,7 +26,7 @@ class FakeStage:
         self.values["/rnnmuse/transport/tempo"] = (120.0,)
         self.received = []
         self.asked = []
-        self.mute = False
+        self.mute = self.hangs = False
         self.server = OscServer("127.0.0.1", port, self.handle)
         self.selector = selectors.DefaultSelector()
         self.server.open(self.selector)
@@ -64,7 +65,7 @@ class FakeStage:
             budget.spend(osc.ANSWER)
             self.server.send(client, osc.build(where, values))
 
-        if address == "/rnnmuse/sync":
+        if address == "/rnnmuse/sync" and not self.hangs:
             answer("/rnnmuse/synced", *arguments)
         elif address == "/rnnmuse/provenance":
             answer(address, "0", "type", 0.0, "grooves", "sha256:1")

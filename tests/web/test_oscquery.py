@@ -56,13 +56,14 @@ def methods(node):
 @pytest.fixture
 def fake(monkeypatch):
     monkeypatch.setattr(values, "PAUSE", 0.0)
+    monkeypatch.setattr(values, "PATIENCE", 60.0)
     with stage() as made:
         yield made
 
 
 @contextlib.contextmanager
-def query(port, osc_host="127.0.0.1"):
-    relay, asking = Relay(), Values("127.0.0.1", port)
+def query(port, osc_host="127.0.0.1", **more):
+    relay, asking = Relay(), Values("127.0.0.1", port, **more)
     made = OscQuery(relay, asking, osc_host, port)
     with TestClient(made.application(lambda: follow(relay, "127.0.0.1", port))) as client:
         client.relay, client.values = relay, asking
@@ -101,16 +102,21 @@ def test_everything_is_answered_with_its_value(client, fake):
     assert "CONTENTS" in find(root, "/rnnmuse/player/3/latent")
 
 
-def test_a_node_and_one_of_its_attributes(client, fake):
+def test_a_node_and_one_of_its_attributes(fake):
     fake.values[TEMPO] = (133.5,)
-    node = client.get(TEMPO).json()
-    assert (node["TYPE"], node["ACCESS"], node["VALUE"], node["UNIT"]) == ("f", 3, [133.5], ["bpm"])
-    for attribute in ("VALUE", "TYPE", "RANGE", "ACCESS", "DESCRIPTION", "UNIT", "FULL_PATH"):
-        assert client.get(f"{TEMPO}?{attribute}").json() == {attribute: node[attribute]}
-    contents = client.get("/rnnmuse/transport?CONTENTS").json()["CONTENTS"]
-    assert contents["tempo"] == node
-    assert client.get("/rnnmuse/transport/").json()["CONTENTS"]["tempo"] == node
-    assert fake.asked.count(TEMPO) == 1, "a value is kept for a while"
+    clock = 100.0
+    with query(fake.port, now=lambda: clock) as client:
+        node = client.get(TEMPO).json()
+        assert (node["TYPE"], node["ACCESS"], node["VALUE"], node["UNIT"]) == ("f", 3, [133.5], ["bpm"])
+        for attribute in ("VALUE", "TYPE", "RANGE", "ACCESS", "DESCRIPTION", "UNIT", "FULL_PATH"):
+            assert client.get(f"{TEMPO}?{attribute}").json() == {attribute: node[attribute]}
+        contents = client.get("/rnnmuse/transport?CONTENTS").json()["CONTENTS"]
+        assert contents["tempo"] == node
+        assert client.get("/rnnmuse/transport/").json()["CONTENTS"]["tempo"] == node
+        assert fake.asked.count(TEMPO) == 1, "a value is kept for a while"
+        clock += values.KEPT + 0.1
+        assert client.get(TEMPO).json() == node
+        assert fake.asked.count(TEMPO) == 2
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,24 @@ def test_a_stage_that_hangs_is_waited_for_once_and_found_again(fake, monkeypatch
         fake.mute = True
         assert client.get(f"{TEMPO}?VALUE").status_code == 504
         fake.mute = False
+        monkeypatch.setattr(values, "PATIENCE", 60.0)
         assert client.get(f"{TEMPO}?VALUE").json() == {"VALUE": [120.0]}
+
+
+def test_values_do_not_wait_for_the_engine_but_for_those_that_it_gives(fake, monkeypatch):
+    monkeypatch.setattr(values, "PATIENCE", 0.2)
+    fake.hangs = True  # as while its models load
+    with query(fake.port) as client:
+        assert client.get(f"{TEMPO}?VALUE").json() == {"VALUE": [120.0]}
+        assert ("/rnnmuse/sync", 1) not in fake.received
+        assert client.get("/rnnmuse/player/1/latent?VALUE").json() == {}
+        root = client.get("/").json()
+        assert find(root, TEMPO)["VALUE"] == [120.0]
+        assert len([one for one in fake.received if one[0] == "/rnnmuse/sync" and one[1]]) == 2, "it is waited for once"
+        fake.hangs = False
+        fake.values["/rnnmuse/player/1/latent"] = (0.25,)
+        client.values._known.clear()
+        assert client.get("/rnnmuse/player/1/latent?VALUE").json() == {"VALUE": [0.25]}
 
 
 def test_a_stage_that_starts_again_is_found_again():
@@ -182,6 +205,14 @@ def test_a_stage_that_starts_again_is_found_again():
 # -- WebSocket ----------------------------------------------------------------------------------------------
 
 
+def until(test):
+    """Wait for the server's thread."""
+    end = time.monotonic() + 60
+    while not test():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
 def listen(web, path, command="LISTEN"):
     web.send_text(json.dumps({"COMMAND": command, "DATA": path}))
 
@@ -194,6 +225,7 @@ def heard(web):
 
 def test_a_listener_gets_the_value_and_each_change(client, fake):
     with client.websocket_connect("/") as web:
+        until(lambda: client.relay.whole)  # what the relay asks for itself is passed on, too
         listen(web, TEMPO)
         assert heard(web) == (TEMPO, 120.0)
         fake.values[TEMPO] = (96.0,)
@@ -201,6 +233,8 @@ def test_a_listener_gets_the_value_and_each_change(client, fake):
         listen(web, "/rnnmuse/player/1/mode")
         assert heard(web) == ("/rnnmuse/player/1/mode", "text")
         listen(web, TEMPO, "IGNORE")
+        listen(web, "nonsense")
+        assert json.loads(web.receive_text())["COMMAND"] == "ERROR"  # what came before it has been dealt with
         fake.values[TEMPO] = (50.0,)
         fake.values["/rnnmuse/player/1/mode"] = ("free",)
         assert heard(web) == ("/rnnmuse/player/1/mode", "free")
@@ -231,16 +265,10 @@ def test_the_stage_is_subscribed_to_only_while_somebody_listens(client, fake):
     assert not fake.server.subscribers
 
 
-def until_live(client):
-    end = time.monotonic() + 30
-    while not client.relay.live:
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def test_packets_of_a_client_go_to_the_stage_and_to_the_other_listeners(client, fake):
-    until_live(client)
+    until(lambda: client.relay.live)
     with client.websocket_connect("/") as web, client.websocket_connect("/") as other:
+        until(lambda: client.relay.whole)
         listen(other, "/rnnmuse/transport/swing")
         assert heard(other) == ("/rnnmuse/transport/swing", 0.5)
         messages = osc.build("/rnnmuse/transport/swing", (0.75,)), osc.build("/rnnmuse/player/*/stop", ())
@@ -257,7 +285,7 @@ FORBIDDEN = [b"", b"abc", b"/a\0\0,\0\0\0", osc.build("/rnnmuse/unsubscribe", ()
 
 
 def test_what_is_wrong_is_answered_and_sent_nowhere(client, fake):
-    until_live(client)
+    until(lambda: client.relay.live)
     with client.websocket_connect("/") as web:
         rounds = -(-len(STATE) // QUESTIONS)
         fake.wait(lambda: fake.received.count(("/rnnmuse/ping", -7707)) == rounds)
@@ -312,7 +340,7 @@ def test_the_getters_of_one_look_are_few_enough_for_the_stage(fake):
 
 
 def test_many_clients_that_ask_at_once_cost_one_question(fake):
-    with query(fake.port) as client:
+    with query(fake.port, now=lambda: 100.0) as client:
         threads = [threading.Thread(target=client.get, args=(f"{TEMPO}?VALUE",)) for _ in range(20)]
         for thread in threads:
             thread.start()
