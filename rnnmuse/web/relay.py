@@ -13,7 +13,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -35,7 +35,8 @@ TOGETHER, QUESTIONS = 8, 32
 """Getters in a packet, and getters that are asked before the stage has answered."""
 OURS = ("/rnnmuse/subscribe", "/rnnmuse/unsubscribe", "/rnnmuse/reply_to", "/rnnmuse/watch")
 URGENT = ("/rnnmuse/transport/panic", "/rnnmuse/transport/stop")
-"""Commands that do not wait behind what pages have sent before."""
+"""Commands that do not wait behind what pages have sent before, nor are undone by it: they go twice, at once by a
+connection of their own, and in their place among the others."""
 KNOWN = addresses()
 STATE = tuple(
     address
@@ -138,7 +139,7 @@ class Relay:
 
     def connected(self, send: Callable[[bytes], None], urgent: Callable[[bytes], None] | None = None) -> None:
         """There is a connection to the stage; ``send`` takes a packet, ``urgent`` one that waits behind no other."""
-        self._send, self._urgent = send, urgent or send
+        self._send, self._urgent = send, urgent
         self._renew()
 
     def lost(self) -> None:
@@ -234,6 +235,7 @@ class Relay:
             address, *values = _read(text)
             values = _checked(address, values)
             send = self._sender(address)
+            self._hurry(address, values)
         except ProtocolError as error:
             page.put(json.dumps(["/rnnmuse/error", address[:80], error.code, str(error)]))
             return
@@ -268,7 +270,9 @@ class Relay:
     def send(self, address: str, values: list[Any]) -> None:
         """A message of this server itself, checked as a page's; ProtocolError for what the stage would not take."""
         values = _checked(address, values)
-        self._sender(address)(osc.build(address, values))
+        send = self._sender(address)
+        self._hurry(address, values)
+        send(osc.build(address, values))
 
     def pass_on(self, packet: bytes) -> None:
         """Send the stage an OSC packet of a client. ProtocolError for one that the client may not send."""
@@ -279,12 +283,20 @@ class Relay:
                     raise ProtocolError("access", f"{message.address[:80]}: selects addresses that are not a client's")
             else:
                 _allowed(message.address)
-        self._sender(messages[0].address if messages else "packet")(packet)
+        send = self._sender(messages[0].address if messages else "packet")
+        for message in messages:
+            self._hurry(message.address, message.arguments)
+        send(packet)
 
     def _sender(self, address: str) -> Callable[[bytes], None]:
         if not self.live or self._send is None:
             raise ProtocolError("away", f"{address[:80]}: rnnmuse live is not there")
-        return self._urgent if address in URGENT and self._urgent is not None else self._send
+        return self._send
+
+    def _hurry(self, address: str, values: Sequence[Any]) -> None:
+        """Send what is urgent at once; it is also sent in its place."""
+        if address in URGENT and self._urgent is not None:
+            self._urgent(osc.build(address, values))
 
     # -- the stage ------------------------------------------------------------------------------------------
 

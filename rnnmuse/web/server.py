@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from rnnmuse.bridges import osc, slip
 from rnnmuse.protocol import TABLE
@@ -39,6 +40,8 @@ REQUESTS = 128
 """Connections and requests of one server at once."""
 AGAIN = 0.5
 """Seconds between two tries to reach the stage, and between two ticks of the relay."""
+READ = 1 << 12
+"""Bytes that are read of a page at once: some 80 messages, before others have their turn."""
 UNSENT = 1 << 16
 """Bytes that may wait for the stage before more is thrown away, and in the system for a page."""
 HERE = Path(__file__).parent
@@ -53,6 +56,14 @@ ROWS = [
     }
     for row in TABLE
 ]
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """A page's WebSocket; a page that floods keeps no other's panic waiting."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.max_size = READ  # type: ignore[attr-defined]  # of asyncio's, which reads 256 KiB at once without
+        super().connection_made(transport)
 
 
 class Files(StaticFiles):
@@ -225,7 +236,7 @@ def server(app: Starlette) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            ws="websockets-sansio",
+            ws=Socket,
             ws_max_size=4 * MOST_CHARACTERS,
             ws_per_message_deflate=False,
             access_log=False,

@@ -22,9 +22,17 @@ globalThis.AudioContext = class extends OfflineAudioContext {{
 }};
 localStorage.setItem("sound", "on");
 document.dispatchEvent(new Event("pointerdown"));
+const now = performance.now.bind(performance);
+let held;
+performance.now = () => {{
+  if (held === undefined) queueMicrotask(() => {{ held = undefined; }});
+  return held ??= now();
+}};
 Promise.all([import("/notes.js"), import("/clock.js")]).then(([{{ onNote }}, {{ timeOf }}]) =>
-  {{ onNote((note) => heard.push({{ ...note, left: timeOf(note.beat) - performance.now() }})); }})"""
-"""Notes sound into a buffer whose time stands at 0, and each is kept with the ms that were left until its beat."""
+  {{ onNote((note) => heard.push({{ ...note, left: timeOf(note.beat) - performance.now() }})); }})
+  .then(() => new Promise((awake) => setTimeout(awake)))"""
+"""Notes sound into a buffer whose time stands at 0, and each is kept with the ms that were left until its beat: the
+same time for all that hear it, however long the machine lets them wait in between."""
 RENDER = (
     """offline.startRendering().then((buffer) => Array.from(buffer.getChannelData(0), (v) => Math.round(v * 1e5)))"""
 )
@@ -137,10 +145,11 @@ def test_web_midi_plays_both_ways_and_a_keyboard_that_is_unplugged_leaves_no_not
     set_up.until("sent.length === 1")
     assert set_up.run("sent[0].slice(0, 3)") == [0x92, 64, 100]
     set_up.run(SENT)
+    set_up.observe("#errors")
     set_up.run("keys.state = 'disconnected'; midi.onstatechange()")
     set_up.until("out.some(([a, pitch, velocity]) => a === '/rnnmuse/player/1/note' && pitch === 60 && !velocity)")
     assert set_up.run("document.getElementById('midi-in').value") == ""
-    assert "Keys is gone" in set_up.run("document.getElementById('errors').textContent")
+    set_up.until("shown.some((text) => text.includes('Keys is gone'))")
     set_up.run("midi.outputs.delete('s'); midi.onstatechange()")
     tell(stage, "/rnnmuse/out/1/note", 64, 0, 1.0, 0.0)
     set_up.until("import('/notes.js').then(({ sounding }) => sounding() === 0)")
@@ -148,8 +157,9 @@ def test_web_midi_plays_both_ways_and_a_keyboard_that_is_unplugged_leaves_no_not
 
 
 def test_web_midi_that_is_refused_says_so_and_can_be_asked_again(set_up):
+    set_up.observe("#errors")
     set_up.run(f"globalThis.refuses = true; {OPEN}.click()")
-    set_up.until("document.getElementById('errors').textContent.includes('Web MIDI: not allowed')")
+    set_up.until("shown.some((text) => text.includes('Web MIDI: not allowed'))")
     set_up.run(f"globalThis.refuses = false; {OPEN}.click()")
     set_up.until("!!document.getElementById('midi-in')")
 
@@ -157,6 +167,29 @@ def test_web_midi_that_is_refused_says_so_and_can_be_asked_again(set_up):
 SENT = """globalThis.out = [];
 import("/stage.js").then(({ hear }) => { hear((address, values, own) => own && out.push([address, ...values])); })"""
 KEY = "dispatchEvent(new KeyboardEvent('{}', {{ code: '{}', key: 'x', bubbles: true }}))"
+
+
+PANICS = "out.filter(([address]) => address === '/rnnmuse/transport/panic').length"
+
+
+def test_panic_is_sent_by_the_touch_and_before_the_page_begins_to_sound(page):
+    """An AudioContext takes some 90 ms to begin."""
+    page.run(SENT)
+    page.run("""globalThis.began = [];
+      globalThis.AudioContext = class { constructor() { began.push(out.length); } };
+      localStorage.setItem("sound", "on"); 0""")
+    page.press("Escape")
+    page.until("began.length > 0")
+    assert page.run(f"[{PANICS}, began[0]]") == [1, 1]
+    page.click(".panic")
+    assert page.run(PANICS) == 2, "once for a click"
+    page.run("document.querySelector('.panic').focus()")
+    for kind in ("keyDown", "keyUp"):
+        page.do("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+    assert page.run(PANICS) == 3, "and by its key"
+    x, y = page.run("((box) => [box.x + 9, box.y + 9])(document.querySelector('.panic').getBoundingClientRect())")
+    page.do("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1)
+    assert page.run(PANICS) == 4, "a finger that is still down has ended the notes"
 
 
 def test_letters_are_a_keyboard_but_not_in_a_field(page):

@@ -373,8 +373,12 @@ def test_panic_waits_for_no_portion(bench):
     bench.relay.connected(bench.take, lambda packet: urgent.append(osc.parse(packet)[0].address))
     for number in range(100):
         bench.send(page, f"/rnnmuse/player/{1 + number % 16}/param/density", number % 24)
+    bench.send(page, "/rnnmuse/player/1/started", 1)
     bench.send(page, "/rnnmuse/transport/panic")
     assert urgent == ["/rnnmuse/transport/panic"]
+    assert bench.commands[-2:] == [("/rnnmuse/player/1/started", 1), ("/rnnmuse/transport/panic",)], "it is not undone"
+    bench.relay.pass_on(osc.build("/rnnmuse/transport/stop", ()))
+    assert urgent[1:] == ["/rnnmuse/transport/stop"]
 
 
 def test_a_page_may_get_what_comes_within_a_frame_together():

@@ -38,10 +38,11 @@ export async function full() {
 
 /** Listen; ``show``: for a projector, where f is full screen. */
 export function keys(show) {
+  const plain = ({ ctrlKey, metaKey, altKey, repeat }) => !(ctrlKey || metaKey || altKey || repeat);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && plain(event) && panic(), { capture: true }); // before all else
   document.addEventListener("keydown", (event) => {
     const { target, code, key } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (key === "Escape") return panic();
+    if (!plain(event) || key === "Escape") return;
     const typing = target.matches("input:not([type=range]):not([type=checkbox]), textarea, select");
     if (typing) return;
     if (key === " " && !target.matches("button, a, summary, [role=slider]")) {

@@ -38,7 +38,7 @@ function wake() {
   }
   if (context.state === "suspended") context.resume();
 }
-for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, wake, { passive: true });
+for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, () => setTimeout(wake), { passive: true }); // it takes 90 ms: after what the touch does
 
 /** When a note of a beat sounds, in seconds of the audio clock. */
 function due(beat) {

@@ -23,7 +23,7 @@ export const panic = () => command("/rnnmuse/transport/panic");
 /** Fill the bar. */
 export function transport(bar) {
   const play = h("button", { type: "button", class: "go", onclick: toggle, "aria-keyshortcuts": "Space", title: help("/rnnmuse/transport/play"), data: { to: "/rnnmuse/transport/play" } }, t("Play"));
-  const stop = h("button", { type: "button", class: "panic", onclick: panic, "aria-keyshortcuts": "Escape", title: help("/rnnmuse/transport/panic"), data: { to: "/rnnmuse/transport/panic" } }, t("Panic"));
+  const stop = h("button", { type: "button", class: "panic", onpointerdown: ({ button }) => button || panic(), onclick: ({ detail }) => detail || panic(), "aria-keyshortcuts": "Escape", title: help("/rnnmuse/transport/panic"), data: { to: "/rnnmuse/transport/panic" } }, t("Panic"));
   const beats = h("span", { id: "beats", "aria-hidden": "true" });
   const place = h("span", { class: "place number", id: "place", title: t("bar and beat"), role: "img" });
   const bpm = h("input", { type: "number", id: "tempo", min: 20, max: 999, step: "any", inputMode: "decimal", "aria-label": t("Tempo in beats a minute"), title: help(TEMPO), data: { to: TEMPO },
