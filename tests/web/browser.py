@@ -25,6 +25,19 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--disable-dev-shm-usage")  # fmt: skip
 
 
+GONE = ("navigated", "context was destroyed", "Cannot find context")
+"""What the browser answers a question to a page that is there no more."""
+OBSERVER = """(selector) => {
+  globalThis.shown = [];
+  new MutationObserver((records) => {
+    for (const { target, addedNodes } of records) {
+      const element = target.nodeType === Node.TEXT_NODE ? target.parentElement : target;
+      if (element?.closest(selector)) for (const one of addedNodes) shown.push(one.textContent);
+    }
+  }).observe(document.body, { childList: true, subtree: true });
+}"""
+
+
 class Navigated(AssertionError):
     """The page that was asked has given way to another."""
 
@@ -49,7 +62,7 @@ class Tab:
             ):
                 self.mistakes.append(json.dumps(message["params"]))
             if message.get("id") == number:
-                if "navigated" in message.get("error", {}).get("message", ""):
+                if any(sign in message.get("error", {}).get("message", "") for sign in GONE):
                     raise Navigated(message)
                 assert "error" not in message, message
                 return dict(message["result"])
@@ -72,12 +85,18 @@ class Tab:
         raise AssertionError(f"never true: {script}; {self.mistakes}; {self.run('document.body.innerText')}")
 
     def go(self, address: str, wide: int = 1280, high: int = 720) -> None:
-        """Open an address; earlier mistakes are forgotten."""
+        """Open an address; earlier mistakes are forgotten. Returns when the new page is there: the one before answers
+        on after the browser has taken the command."""
         self.do("Page.navigate", url="about:blank")
+        self.until("location.href === 'about:blank'")
         self.mistakes.clear()
         self.do("Emulation.setDeviceMetricsOverride", width=wide, height=high, deviceScaleFactor=1, mobile=False)
         self.do("Page.navigate", url=address)
-        self.until("document.readyState === 'complete'")
+        self.until("location.href !== 'about:blank' && document.readyState === 'complete'")
+
+    def observe(self, selector: str) -> None:
+        """Keep every text that an element shows from now on, however short, in the page's list ``shown``."""
+        self.run(f"({OBSERVER})({json.dumps(selector)})")
 
     def reload(self) -> None:
         """Load the page anew; returns when the new one is there, not while the old one still answers."""

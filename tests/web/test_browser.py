@@ -1,5 +1,6 @@
 """The page in a real browser: with the real rnnmuse live, and with a stage whose words and notes are known."""
 
+import base64
 import contextlib
 import io
 import json
@@ -112,8 +113,25 @@ def page(tab, address, stage):
         stage.take(f"/rnnmuse/player/{player}/target", "")
     tab.go(address)
     tab.until(THERE)
+    settled(tab)
     yield tab
     assert not tab.mistakes
+
+
+FENCE = """import("/stage.js").then(({ hear, command }) => new Promise((done) => {
+  const number = globalThis.fence = (globalThis.fence ?? 1000) + 1;
+  const ends = hear((address, [one], sent) => {
+    if (sent || address !== "/rnnmuse/synced" || one !== number) return;
+    ends();
+    done(true);
+  });
+  command("/rnnmuse/sync", number);
+}))"""
+
+
+def settled(tab):
+    """Wait until the stage has handled what the page has sent, and the page has what the stage told until then."""
+    assert tab.run(FENCE)
 
 
 def until(test):
@@ -160,14 +178,14 @@ def test_the_real_thing_plays_shows_what_comes_and_panic_reaches_it(tab, monkeyp
             tab.until("document.getElementById('place').textContent.startsWith('3')")
             tab.picture(Path(shots) / "screen.png")
         tab.press("Escape")
+        tab.until(f"{SHOWN.format('/rnnmuse/player/1/started')}.getAttribute('aria-pressed') === 'false'")
         tab.until(f"{SOUNDING} === 0")
-        other.ask("/rnnmuse/sync", 2, answer="/rnnmuse/synced")
-        assert not other.sounding
+        while other.sounding:
+            other.next()
         before = other.ask("/rnnmuse/stats")[1]
         beat = other.wait("/rnnmuse/beat").arguments[0]
         other.wait("/rnnmuse/beat", lambda m: m.arguments[0] > beat + 3)  # the clock runs on, nobody plays
         assert other.ask("/rnnmuse/stats")[1] == before
-        tab.until(f"{SHOWN.format('/rnnmuse/player/1/started')}.getAttribute('aria-pressed') === 'false'")
         tab.go(page.rstrip("/") + "/words", 1440, 900)
         tab.until(THERE)
         tab.until("document.querySelectorAll('[data-to$=\"/mix\"]').length >= 3")
@@ -176,6 +194,7 @@ def test_the_real_thing_plays_shows_what_comes_and_panic_reaches_it(tab, monkeyp
         while len(heard) < 40:
             message = other.next()
             heard += message.arguments[2] if message.address == "/rnnmuse/out/text/1" else ""
+        other.send("/rnnmuse/text/1/stop")  # the page keeps the last lines only
         said = "document.getElementById('words').innerText.split(/\\s+/).filter(Boolean).join(' ')"
         tab.until(f"{said}.startsWith({' '.join(heard.split()[:-1])!r})")
 
@@ -319,19 +338,22 @@ def test_what_is_planned_is_seen_before_it_sounds_and_goes_when_it_is_recalled(p
 PIXEL = "[...document.querySelector('.picture').getContext('2d').getImageData(100, 100, 1, 1).data]"
 
 
-def frames_of(stage):
-    """Two frames of a cover that moves are told, one after the other; gives the colour of each."""
-    for number, colour in enumerate(["#d02010", "#1030c0"], 1):
-        held = io.BytesIO()
-        Image.new("RGB", (128, 128), colour).save(held, "JPEG")
-        tell(stage, "/rnnmuse/cover/frame", number, held.getvalue())
-        yield colour
+SHOW = """import("/picture.js").then(({{ show }}) => show(Uint8Array.from(atob("{}"), (c) => c.charCodeAt(0))))
+  .then(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))).then(() => true)"""
+
+
+def jpeg(colour):
+    """A frame of a cover that moves, in one colour."""
+    held = io.BytesIO()
+    Image.new("RGB", (128, 128), colour).save(held, "JPEG")
+    return held.getvalue()
 
 
 def test_the_picture_moves_to_each_frame_and_no_further(page, stage, address):
     page.go(f"{address}cover")
     page.until(THERE)
-    for colour in frames_of(stage):
+    for number, colour in enumerate(["#d02010", "#1030c0"], 1):
+        tell(stage, "/rnnmuse/cover/frame", number, jpeg(colour))
         rgb = ImageColor.getrgb(colour)
         page.until(f"{PIXEL}.slice(0, 3).every((v, i) => Math.abs(v - {list(rgb)}[i]) < 8)")
 
@@ -350,8 +372,14 @@ def test_whoever_wants_less_motion_gets_a_roll_in_steps_and_still_pictures(page,
         assert page.run(style) == "0s"
         page.go(f"{address}cover")
         page.until(THERE)
-        for _ in frames_of(stage):
-            page.until(f"{PIXEL}[0] > 150")  # the first, and still the first
+        page.run("globalThis.ms = performance.now(); performance.now = () => ms")
+        red, blue = (SHOW.format(base64.b64encode(jpeg(colour)).decode()) for colour in ("#d02010", "#1030c0"))
+        page.run(red)
+        page.until(f"{PIXEL}[0] > 150")
+        page.run(f"ms += 900; {blue}")
+        assert page.run(f"{PIXEL}[0]") > 150, "still the first"
+        page.run(f"ms += 200; {blue}")
+        page.until(f"{PIXEL}[0] < 50")
     finally:
         page.do("Emulation.setEmulatedMedia", features=[])
 
@@ -360,16 +388,18 @@ def test_the_beat_is_shown_and_space_plays_and_stops(page, stage):
     page.press(" ")
     until(lambda: stage.clock.running)
     page.until("document.querySelectorAll('#beats .on').length === 1")
+    page.observe("#place")
     stage.take("/rnnmuse/transport/position", 4 * 41 + 1.5)
-    page.until("document.getElementById('place').textContent.startsWith('42.')")
+    page.until("shown.some((text) => text.startsWith('42.'))")
     page.press(" ")
     until(lambda: not stage.clock.running)
     page.until("document.querySelectorAll('#beats .on').length === 0")
 
 
 def test_mistakes_are_shown_on_the_page(page, stage):
+    page.observe("#errors")
     page.run(f"({SET})(document.getElementById('tempo'), 5)")
-    page.until("document.getElementById('errors').textContent.includes('must be 20 to 999')")
+    page.until("shown.some((text) => text.includes('must be 20 to 999'))")
 
 
 @pytest.mark.parametrize("show", ["words", "cover", "roll", "all", "words,roll"])
@@ -417,14 +447,15 @@ def test_a_port_is_opened_tested_and_closed_and_one_that_vanishes_is_told(page, 
     assert ports.opened[-1].name == "My Synth"
     page.run("document.querySelector('[aria-label=\"Test note on My Synth\"]').click()")
     until(lambda: [message for message in ports.synth.heard if message[0] & 0xF0 == 0x90])
+    page.observe("#errors")
     ports.pull()
     page.until(f"{state} === 'true My Synthgone'")
-    page.until("document.getElementById('errors').textContent.includes('My Synth is gone')")
+    page.until("shown.some((text) => text.includes('My Synth is gone'))")
     ports.there = ["My Synth"]
     page.until(f"{state} === 'true My Synthopen'")
     page.run(f"{output}.click()")
     page.until(f"{state} === 'false My Synthclosed'")
-    assert ports.opened[-1].lost
+    until(lambda: ports.opened[-1].lost)
 
 
 def test_a_control_is_learned_by_touching_it_and_turning_a_knob(page, ports, stage, address):
@@ -447,7 +478,7 @@ def test_a_control_is_learned_by_touching_it_and_turning_a_knob(page, ports, sta
         ports.receive(bytes((0xB0, 21, value)), time.monotonic_ns())
     page.until(f"Number({density}.value) === Number({density}.max)")
     assert stage.midi.learned[0, 21][0] == "/rnnmuse/player/1/param/density"
-    assert not page.run("document.body.classList.contains('learning')")
+    page.until("!document.body.classList.contains('learning')")
     page.go(f"{address}setup")
     page.until("document.querySelector('table')?.textContent.includes('ch 1 cc 21')")
     page.run("[...document.querySelectorAll('td button')].find((e) => e.textContent === 'Forget').click()")

@@ -13,7 +13,7 @@ pytest.importorskip("starlette", reason="the extra 'web' is not installed")
 
 from browser import PATIENCE, PROGRAM
 from programs import in_full
-from test_browser import SHOWN, THERE, rnnmuse, tab, until  # noqa: F401
+from test_browser import SHOWN, THERE, rnnmuse, settled, tab, until  # noqa: F401
 from test_stage import Client
 from websockets.sync.client import connect
 
@@ -67,17 +67,27 @@ def test_two_pages_agree_and_one_that_comes_late_has_the_whole_state(tab, live):
         )
         for address, value in ((f"{P}/model", "piano"), ("/rnnmuse/cover/mood", "dark"), (density, 19)):
             tab.until(f"import('/stage.js').then(({{ value }}) => value('{address}')?.[0] === {json.dumps(value)})")
-        client.ask("/rnnmuse/sync", 9, answer="/rnnmuse/synced")
-        with another(page) as late:
-            state = whole(late)
-        addresses = sorted(state)
-        assert len(addresses) > 500
-        assert state[f"{P}/mute"] == [1]
+
+        def both():
+            """The values of a page that comes now, and those that the first page holds."""
+            with another(page) as late:
+                state = whole(late)
+            settled(tab)
+            held = tab.run(HELD.format(json.dumps(sorted(state))))
+            return state, dict(zip(sorted(state), held, strict=True))
+
+        def agree():
+            """Whether they are the same, but for what goes on by itself; a model that loads may set some in between."""
+            state, held = both()
+            moving = ("/position", "/source", "/harmony")
+            return all(held[one] == state[one] or one.endswith(moving) for one in state)
+
+        until(lambda: both()[0][f"{P}/mute"] == [1])
+        until(agree)
+        state, _ = both()
+        assert len(state) > 500
         assert state["/rnnmuse/transport/metre"][:2] == [7, 8]
-        held = dict(zip(addresses, tab.run(HELD.format(json.dumps(addresses))), strict=True))
-        moving = ("/position", "/source", "/harmony")
-        apart = {one: (held[one], state[one]) for one in addresses if held[one] != state[one]}
-        assert {one: both for one, both in apart.items() if not one.endswith(moving)} == {}
+        assert state["/rnnmuse/text/3/rate"] == [1.5]
     client.send("/rnnmuse/transport/metre", 4, 4)
 
 
@@ -86,7 +96,9 @@ def pad(tab, live):
     """The pad of player 1, whose model plays phrases."""
     page, client = live
     client.send(f"{P}/mute", 0)
-    client.send(f"{P}/model", "phrases")
+    if client.ask(f"{P}/model") != ("phrases",):  # set again, it begins anew at the next bar line: in mid-test
+        client.send(f"{P}/model", "phrases")
+        until(lambda: client.ask(f"{P}/model") == ("phrases",))
     client.send(f"{P}/mode", "free")
     client.send("/rnnmuse/transport/play")
     tab.go(f"{page}pad")
@@ -114,8 +126,9 @@ def test_a_variation_keeps_what_is_locked_and_history_goes_back_and_forward(pad)
     tab.click("[aria-label='Lock density']")
     tab.run("((e) => { e.value = 0.8; e.dispatchEvent(new Event('input')); })(document.getElementById('vary-amount'))")
     tab.click(f"[data-to='{P}/latent/vary']")
+    settled(tab)  # the variation, and then what is locked
     until(lambda: not near(point(client), first))
-    until(lambda: abs(axis(client, "density") - dense) < 0.02)
+    assert axis(client, "density") == pytest.approx(dense, abs=0.02)
     second = point(client)
     tab.click("[aria-label='Back to the phrase before']")
     until(lambda: near(point(client), first))
@@ -166,6 +179,7 @@ def test_what_was_just_played_becomes_the_phrase_and_its_last_bars_a_file_that_i
     for pitch in (60, 64, 67, 72, 67, 64):
         client.send(f"{P}/note", pitch, 100, 0.5)
         client.ask("/rnnmuse/sync", pitch, answer="/rnnmuse/synced")
+    settled(tab)  # what the screen writes into the file is what it has heard by then
     dragged = tab.run("""(() => { const data = new DataTransfer();
       document.getElementById("last").dispatchEvent(new DragEvent("dragstart", { dataTransfer: data, bubbles: true }));
       return data.getData("DownloadURL"); })()""")

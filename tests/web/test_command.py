@@ -108,6 +108,8 @@ def test_a_page_that_does_not_read_is_let_go():
                     .encode())  # fmt: skip
         assert web.recv(12) == b"HTTP/1.1 101"
         with connect(f"ws://{here}/socket", origin=f"http://{here}", compression=None) as other:  # one that reads
+            while '["state"' not in other.recv(PATIENCE):  # the stage has subscribed the screen, which has both pages
+                pass
             for number in range(count):
                 fake.say("/rnnmuse/out/text/1", 1, number, chunk, 0)
                 while f", {number}, " not in other.recv(PATIENCE):

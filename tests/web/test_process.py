@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -40,8 +41,14 @@ def web(*arguments, **more):
 
 
 def get(port, target="/"):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{target}", timeout=PATIENCE) as answer:
-        return answer.read()
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{target}", timeout=PATIENCE) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:  # the stage, a thread of this process, had no turn yet
+            if error.code != 504 or time.monotonic() > end:
+                raise
 
 
 def gone(pid):
