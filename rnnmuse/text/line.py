@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +152,14 @@ class Vocabulary:
             if at >= 0:
                 out[at] = 0
         return out.astype(np.uint8)
+
+
+@lru_cache(maxsize=2)
+def vocabulary_of(
+    alphabet: Alphabet, banned: frozenset[str] = frozenset(), extra: frozenset[str] = frozenset()
+) -> Vocabulary:
+    """The vocabulary of these, kept: it takes longer to make than a line to write."""
+    return Vocabulary(alphabet, banned, extra)
 
 
 @dataclass

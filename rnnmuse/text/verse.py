@@ -16,7 +16,7 @@ from rnnmuse.models.alphabet import LETTERS_NEEDED
 from rnnmuse.models.text import TextModel
 from rnnmuse.text.forms import Form
 from rnnmuse.text.grammar import FUNCTION, Syntax
-from rnnmuse.text.line import OFFBEAT, LineGuide, LineRules, Vocabulary
+from rnnmuse.text.line import OFFBEAT, LineGuide, LineRules, Vocabulary, vocabulary_of
 from rnnmuse.text.pronounce import lexicon, plain, sound, words_of
 from rnnmuse.text.steer import Found, Guide, Here, steer
 
@@ -77,7 +77,7 @@ class Poet:
                 raise RnnmuseError(
                     f"model: {self.model.name!r} has no letter {missing[0]!r}; English verse needs a to z"
                 )
-            self._vocabulary = Vocabulary(self.model.alphabet, self.banned, self.required)
+            self._vocabulary = vocabulary_of(self.model.alphabet, frozenset(self.banned), frozenset(self.required))
         return self._vocabulary
 
     def poem(self, form: Form, prompt: str = "") -> list[str]:
