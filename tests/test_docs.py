@@ -109,6 +109,18 @@ def test_python_examples_run(name, tmp_path):
     assert list(tmp_path.glob("*.m*"))
 
 
+def test_the_page_of_trust_says_what_the_indexes_hold():
+    """`python tests/trust.py --indexes` writes the table."""
+    spec = util.spec_from_file_location("trust", ROOT / "tests" / "trust.py")
+    assert spec is not None
+    assert spec.loader is not None
+    trust = util.module_from_spec(spec)
+    spec.loader.exec_module(trust)
+    page = (ROOT / "docs" / "trust.md").read_text("utf-8")
+    assert "\n".join(trust.indexes()) in page
+    assert len(trust.indexes()) == 8, "five stream models and chorales"
+
+
 def test_chinese_pages_use_the_terms_of_the_glossary():
     rows = re.findall(r"^\| (.+?) \| .+ \| (.+?) \|$", (ROOT / "docs/glossary.md").read_text("utf-8"), re.M)
     terms = {term for _, chinese in rows for term in chinese.split("、")}

@@ -136,17 +136,18 @@ def cover(
 @app.command()
 @examples("rnnmuse train index mine my_midi_files")
 def index(
-    model: Annotated[str, typer.Argument(help="A stream model, shipped or your own.")],
+    model: Annotated[str, typer.Argument(help="A stream or chorale model, shipped or your own.")],
     sources: Annotated[list[Path], typer.Argument(help="Its corpus: folders, or one .npz of encoded pieces.")],
 ) -> None:
     """Write into a model's bundle what tells copies of its corpus; training does so by itself."""
     with needing_extra():
+        from rnnmuse.train.chorale.index import index_chorales
         from rnnmuse.train.stream.index import index_bundle
     from rnnmuse.models.bundle import find
     from rnnmuse.models.originality import FILE
 
     bundle = find(model)
-    made = index_bundle(bundle, sources)
+    made = (index_chorales if bundle.kind == "chorale" else index_bundle)(bundle, sources)
     size = (bundle.folder / FILE).stat().st_size
     print(f"{bundle.folder / FILE}: {made.figures:,} figures of {made.pieces:,} pieces, {size:,} bytes, "
           f"a false hit {made.false:.3f}, a false run in a piece of 1,000 notes {made.false_alarm():.1e}")  # fmt: skip

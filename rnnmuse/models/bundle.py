@@ -12,7 +12,7 @@ read1.onnx           what a stream model's reads of its memory say to its heads,
                      them it is computed from the weights
 forms.npz            a stream model's forms of real pieces, bar by bar (`rnnmuse.play.outline`)
 alphabet.json        a text model's characters
-originality.npz      a stream model's index of what it learned from (`rnnmuse.models.originality`)
+originality.npz      a stream or chorale model's index of what it learned from (`rnnmuse.models.originality`)
 training.bin         a text model's fingerprint of what it read (`rnnmuse.models.fingerprint`)
 encoder.onnx         of a phrase model: what it reads phrases with
 groove*              of a phrase model of drums: the network that plays them as a human would

@@ -277,9 +277,14 @@ class Index:
 
 def index_of(pieces: Sequence[Encoded], held_out: Sequence[Encoded], drums: frozenset[int]) -> Index:
     """The index of training ``pieces``, and what ``held_out`` pieces of the same corpus have in common with them."""
+    return index_of_lines(*([lines_of_events(piece, drums) for piece in some] for some in (pieces, held_out)))
+
+
+def index_of_lines(pieces: Sequence[Sequence[Line]], held_out: Sequence[Sequence[Line]]) -> Index:
+    """As `index_of`, of the lines of each piece."""
     kept: list[Hashes] = [np.zeros(0, np.uint64)]
     for piece in pieces:
-        for line in lines_of_events(piece, drums):
+        for line in piece:
             values, common = hashes_of(line.steps, line.drum)
             kept.append(np.unique(values[~common]))
     values = np.unique(np.concatenate(kept))
@@ -290,7 +295,7 @@ def index_of(pieces: Sequence[Encoded], held_out: Sequence[Encoded], drums: froz
     bare = Index(bits, len(pieces), len(values), 0.0)
     chance = np.random.default_rng(1).integers(0, 1 << 64, 200_000, np.uint64)
     index = Index(bits, len(pieces), len(values), float(bare.have(chance).mean()))
-    found = [one for one in (index.find(lines_of_events(piece, drums)) for piece in held_out) if one.figures]
+    found = [one for one in map(index.find, held_out) if one.figures]
     if not found:
         return index
     runs, overlaps = (

@@ -1,14 +1,16 @@
 """Training of four-part writing and of the harmony's tables, on music made here."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rnnmuse.events import Note
-from rnnmuse.models.bundle import load_chorale
+from rnnmuse.models.bundle import find, load_chorale, verify
 from rnnmuse.models.chorale import ORDER, nats
+from rnnmuse.models.originality import FILE, Index
 from rnnmuse.music.midi import write_midi
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece
 from rnnmuse.play.degrees import Tables, chord_name, chords_of, smoothed
@@ -17,7 +19,8 @@ from rnnmuse.train.harmony import learn, save, sheet_of
 pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 
-from rnnmuse.train.chorale.data import read_chorales, room, shifts
+from rnnmuse.train.chorale import index as of_chorales
+from rnnmuse.train.chorale.data import Chorale, read_chorales, room, shifts
 from rnnmuse.train.chorale.objective import ChoraleObjective
 from rnnmuse.train.chorale.recipe import ChoraleRecipe
 from rnnmuse.train.chorale.run import train_chorale
@@ -83,6 +86,7 @@ def test_a_model_is_trained_exported_and_played(corpus, monkeypatch):
     folders = [corpus / "bach", corpus / "beside"]
     train_chorale(folders, "small", recipe=recipe, epochs=25, work=corpus / "run", device="cpu")
     model = load_chorale("small")
+    assert Index.load(find("small").folder / FILE).pieces == 7, "training writes it"
     test = next(c for c in read_chorales(folders)[0] if c.split == "test").beats()
     learned = nats(model, test) / len(test)
     assert learned < 0.6 * 4 * np.log(60)  # of four voices drawn evenly from sixty classes
@@ -111,3 +115,35 @@ def test_tables_learn_which_chord_goes_with_which_note_and_what_follows(tmp_path
     found = smoothed(loaded, list(made.segments))
     names = [chord_name(*divmod(int(chords_of(state).argmax()), 5)) for state in found]
     assert names[::2] == ["C", "F", "G7", "C"] * 4
+
+
+def walked(seed: int, beats: int = 40) -> np.ndarray:
+    """Four voices that walk at random, a note a beat."""
+    rng = np.random.default_rng(seed)
+    steps = rng.choice((-4, -3, -2, -1, 1, 2, 3, 5), (beats, 4))
+    return np.array([72, 66, 60, 50]) + np.clip(np.cumsum(steps, 0), -9, 9)
+
+
+def voices_of(name: str, beats: np.ndarray, by: int = 0) -> Chorale:
+    return Chorale(name, np.repeat(beats + by, 4, 0), 0, "test")
+
+
+def test_the_index_of_chorales_finds_a_voice_that_was_learned_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNMUSE_MODELS", str(tmp_path / "models"))
+    shutil.copytree(find("chorales").folder, tmp_path / "models" / "own")
+    for number in range(6):
+        folder = tmp_path / "bach" / ("train" if number < 5 else "test")
+        folder.mkdir(parents=True, exist_ok=True)
+        sixteenths = np.repeat(walked(number), 4, 0)
+        sixteenths[2::8, 1:] += 1  # passing notes between the beats, which a harmonisation has not
+        np.savetxt(folder / f"{number}.csv", sixteenths, fmt="%d", delimiter=",")
+    of_chorales.index_chorales(find("own"), [tmp_path / "bach"])
+    verify(find("own"))
+    index = Index.load(find("own").folder / FILE)
+    assert index.pieces == 5
+    again = index.find(of_chorales.written(voices_of("again", walked(2), 3))[1:])
+    assert again.run.notes >= 30
+    assert again.overlap > 0.9
+    new = [index.find(of_chorales.written(voices_of("new", walked(seed)))[1:]).run.notes for seed in range(100, 110)]
+    assert max(new) < 16, new
+    assert index.runs[3] < 16, "the held-out one has nothing in common"

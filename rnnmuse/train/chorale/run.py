@@ -12,6 +12,7 @@ from rnnmuse.errors import ReadError
 from rnnmuse.models.bundle import Bundle
 from rnnmuse.train.chorale.data import Chorale, read_chorales, room
 from rnnmuse.train.chorale.export import export_chorale, weights_of
+from rnnmuse.train.chorale.index import write_index
 from rnnmuse.train.chorale.network import ChoraleNet
 from rnnmuse.train.chorale.objective import mixture, train_chorales
 from rnnmuse.train.chorale.recipe import ChoraleRecipe
@@ -76,4 +77,7 @@ class ChoraleTraining(Training[ChoraleRecipe]):
     def export(self, recipe: ChoraleRecipe, folder: Path, start: str | None) -> Bundle:
         about = recipe.about or about_of(f"{len(self._chorales)} chorales", start)
         limits = room([c for c in self._chorales if c.split != "beside"] or self._chorales)
-        return export_chorale(self._net, recipe.changed(about=about), folder, limits.tolist())
+        bundle = export_chorale(self._net, recipe.changed(about=about), folder, limits.tolist())
+        if any(c.split in ("train", "beside") for c in self._chorales):
+            write_index(bundle, self._chorales)
+        return bundle

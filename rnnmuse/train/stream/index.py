@@ -23,7 +23,9 @@ def index_bundle(bundle: Bundle, sources: Sequence[Path]) -> Index:
     ``train_lengths``, and the same of ``validation`` and ``test``. ValueError for a bundle of another kind.
     """
     if bundle.about.get("kind") != "stream":
-        raise ValueError(f"model: {bundle.name!r} is a {bundle.about.get('kind')} model; must be a stream model")
+        raise ValueError(
+            f"model: {bundle.name!r} is a {bundle.about.get('kind')} model; must be a stream or chorale model"
+        )
     recipe = read_recipe(bundle.folder / "recipe.toml", Recipe)
     drums = frozenset(i for i, part in enumerate(recipe.parts) if part.drum)
     if len(sources) == 1 and sources[0].suffix == ".npz":
