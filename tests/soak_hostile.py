@@ -164,11 +164,16 @@ def mutants(seed: int) -> Iterator[bytes]:
 
 
 def hostile() -> None:
-    """200,000 hostile datagrams, then the same over TCP: answers, memory, threads, descriptors, notes."""
-    for way in ("udp", "tcp"):
-        with live() as made:
-            engine, count = made.engine(), 200_000 // SHARE
-            took, packets = list[float](), mutants(7)
+    """Hostile datagrams, then the same over TCP: answers, memory, threads, descriptors, notes.
+
+    ``PACKETS`` says how many, 200,000 by default. After every 100 of them a ping is timed, and beside it one of a
+    second stage that nobody attacks.
+    """
+    count = int(os.environ.get("PACKETS", 200_000 // SHARE))
+    for way in os.environ.get("WAYS", "udp tcp").split():
+        with live() as made, live() as quiet:
+            engine = made.engine()
+            took, alone, packets = list[float](), list[float](), mutants(7)
             send, close = _sender(made, way)
             for _ in range(5000):  # the models that they name are loaded, once
                 send(next(packets))
@@ -177,23 +182,36 @@ def hostile() -> None:
             before, threads, files = made.memory(), _threads(made), _files(made)
             mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             mine.settimeout(5)
-            for number in range(400):
-                for _ in range(count // 400):
+            for number in range(count // 100):
+                for _ in range(100):
                     send(next(packets))
-                began = time.perf_counter()
-                mine.sendto(osc.build("/rnnmuse/ping", (number,)), made.to)
-                while osc.parse(mine.recv(65536))[0].arguments != (number,):
-                    pass
-                took.append(1000 * (time.perf_counter() - began))
+                took.append(_ping(mine, made, number))
+                alone.append(_ping(mine, quiet, number))
             close()
             made.send("/rnnmuse/transport/stop")
             made.ask("/rnnmuse/sync", 5, answer="/rnnmuse/synced")
-            restarted = made.engine() != engine
+            fate = "the same" if made.engine() == engine else "begun again"
             time.sleep(2)
-            fate = "begun again" if restarted else "the same"
-            print(f"hostile, {way}: {count} packets, {len(took)} pings of 400, {shares(took)}; engine {fate}; memory "
+            ratio = statistics.median(took) / statistics.median(alone)
+            print(f"hostile, {way}: {count:,} packets, {len(took)} pings of {count // 100}, {shares(took)}, p99.9 "
+                  f"{_high(took):.2f}; of a quiet stage in between {shares(alone)}, p99.9 {_high(alone):.2f}: "
+                  f"{ratio:.1f} x by the median, {_high(took) / _high(alone):.1f} x by p99.9; engine {fate}; memory "
                   f"{made.memory() - before:+.1f} MB, threads {_threads(made) - threads:+d}, descriptors "
-                  f"{_files(made) - files:+d}, hung {_hung(made)}")  # fmt: skip
+                  f"{_files(made) - files:+d}, hung {_hung(made)}", flush=True)  # fmt: skip
+
+
+def _ping(mine: socket.socket, made: Live, number: int) -> float:
+    """Milliseconds from a ping to its answer."""
+    began = time.perf_counter()
+    mine.sendto(osc.build("/rnnmuse/ping", (number,)), made.to)
+    while osc.parse(mine.recv(65536))[0].arguments != (number,):
+        pass
+    return 1000 * (time.perf_counter() - began)
+
+
+def _high(values: list[float]) -> float:
+    """Their 99.9th percentile."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * 0.999))]
 
 
 def _sender(made: Live, way: str) -> tuple[Callable[[bytes], object], Callable[[], None]]:
