@@ -303,11 +303,14 @@ class StreamPlayer:
         return self._hush(beat)
 
     def reset(self, beat: float) -> list[Order]:
-        """Forget what was heard and played."""
+        """Forget what was heard and played, and of what came before a jump back all that would lie ahead of it."""
         orders = self._hush(beat)
         self.player = self._made(to_grid(beat)[0])
         self._held.clear()
         self._phrase = None
+        self._past = deque(heard for heard in self._past if heard.beat < beat)
+        if self.mode != "loop":
+            self._loop = deque(order for order in self._loop if order.tick < tick_of(beat))
         return orders
 
     def generate(self, beats: float, seed: int | None, job: int, beat: float) -> list[Order]:
@@ -574,6 +577,7 @@ class StreamPlayer:
             self._earliest = line // TICKS
             self._begin_script(line / PPQ, None)
             self._lines = tuple(self._strain() for _ in range(2)) if self.parameters["role"] == "lead" else ()
+            self._drawn_at.clear()  # of bars that are gone, whose ids others may get
 
     # -- what a role of the band plays --------------------------------------------------------------------------
 

@@ -211,3 +211,25 @@ def test_a_band_that_takes_over_from_one_that_was_stopped_begins_at_once_and_in_
     places = [round(beat * 24) for beat, _ in came]
     assert max(places.count(place) for place in places) <= 16  # no bars of the past at once
     assert not stage.hung()
+
+
+def test_what_was_played_before_a_stop_is_not_kept_when_the_stage_begins_again():
+    """Beats count from 0 again: what came later in the last pass is not of the last minutes."""
+    stage = StageClient()
+    stage.send("/rnnmuse/band", "pop")
+    stage.run(100.0)
+    players = stage.engine.engine.players
+    before = sum(len(player._loop) + len(player._past) for player in players.values())
+    for _ in range(3):
+        stage.send("/rnnmuse/transport/stop")
+        stage.run(1.0)
+        stage.send("/rnnmuse/transport/play")
+        stage.run(20.0)
+        beat = stage.engine.engine.beat + 16
+        for player in players.values():
+            assert all(heard.beat < beat for heard in player._past)
+            assert all(order.tick < beat * PPQ for order in player._loop)
+            assert len(player._drawn_at) <= 2 * SECTION
+    after = sum(len(player._loop) + len(player._past) for player in players.values())
+    assert 0 < after < before / 2
+    assert not stage.faults()
