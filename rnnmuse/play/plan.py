@@ -33,6 +33,8 @@ OTHER_METRE, OTHER_TEMPO, OTHER_MODE, OTHER_PART = 8.0, 0.5, 4.0, 1.0
 one alone is taken less."""
 BEGUN = 16
 """Bars of the music so far that a form is chosen by."""
+KEPT = 256
+"""Bars that are remembered; the longest lag is 32."""
 LAG_WEIGHTS = {1: 4, 2: 4, 4: 6, 8: 5, 16: 2}
 """How often each lag is taken where the performer asks for more repetition than the form has."""
 
@@ -65,9 +67,11 @@ class Plan:
     begun_outline: Sequence[Sequence[int]] = ()
     """The outline of the bars that are there already."""
     _rows: list[tuple[int, int, int]] = field(default_factory=list)
-    """Echo, echo_rest and active of each bar so far."""
+    """Echo, echo_rest and active of each bar so far, of the last KEPT bars at least."""
     _outline: list[tuple[int, ...]] = field(default_factory=list)
-    """The outline of each bar so far."""
+    """The outline of each of these bars."""
+    _gone: int = 0
+    """Bars before the first that is kept."""
     _denser: int = 0
     """Classes of density that what is begun is denser than the form that is followed."""
     _form: Form = field(default_factory=list)
@@ -86,20 +90,25 @@ class Plan:
         """The classes of a bar, counted from 0."""
         if bar < 0:
             return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], UNKNOWN[ACTIVE], GOES_ON
-        while len(self._rows) <= bar:
-            self._rows.append(self._drawn(len(self._rows)))
+        while self._gone + len(self._rows) <= bar:
+            self._rows.append(self._drawn(self._gone + len(self._rows)))
+            if len(self._rows) >= 2 * KEPT:
+                self._gone += len(self._rows) - KEPT
+                del self._rows[:-KEPT], self._outline[:-KEPT]
+        if bar < self._gone:
+            return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], UNKNOWN[ACTIVE], GOES_ON
         ending = GOES_ON
         if self.bars is not None:
             left = max(0, self.bars - 1 - bar)
             ending = next(i for i, most in enumerate((0, 1, 3, 7, left)) if left <= most)
-        return (*self._rows[bar], ending)
+        return (*self._rows[bar - self._gone], ending)
 
     def outline(self, bar: int) -> tuple[int, ...]:
         """The outline of a bar, counted from 0: its classes of density and key, and root and quality of both halves."""
         if bar < 0:
             return NOTHING
         self.row(bar)
-        return self._outline[bar]
+        return self._outline[bar - self._gone] if bar >= self._gone else NOTHING
 
     def _drawn(self, bar: int) -> tuple[int, int, int]:
         if not self.forms:
@@ -117,8 +126,10 @@ class Plan:
         if self.home is None or len(form) < OUTLINED.stop:
             return NOTHING
         lag = lag_of(echo)
-        if lag is not None and (echo - 1) % 3 == EXACT and lag <= bar and self._outline[bar - lag] != NOTHING:
-            return self._outline[bar - lag]
+        if lag is not None and (echo - 1) % 3 == EXACT and lag <= bar:
+            restated = self._outline[bar - self._gone - lag]
+            if restated != NOTHING:
+                return restated
         density, *rest = moved(form[OUTLINED], self.home)
         if density < UNKNOWN[DENSITY] and density:
             density = max(1, min(UNKNOWN[DENSITY] - 1, density + self._denser))
@@ -179,7 +190,7 @@ class Plan:
         """How like the bars before ``place`` of a form are to those before ``bar``, 0 to 2."""
         alike, count = 0.0, 0
         for back in range(1, min(BEGUN, bar, place) + 1):
-            mine, other = self._rows[bar - back], form[place - back]
+            mine, other = self._rows[bar - self._gone - back], form[place - back]
             for column in (0, 1):
                 alike += ((mine[column] == NEW) == (other[column] == NEW)) + (mine[column] == other[column])
             count += 2

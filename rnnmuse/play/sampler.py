@@ -48,7 +48,7 @@ from rnnmuse.play import guard
 from rnnmuse.play.guard import Guard
 from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
-from rnnmuse.play.plan import Plan
+from rnnmuse.play.plan import KEPT, Plan
 from rnnmuse.play.recollection import LEAST, ORDER, Recollection, recalled
 
 Event = tuple[int, ...]
@@ -96,6 +96,7 @@ class Frame:
         self._blocks: dict[int, list[list[int]]] = {}
         first = piece.metre_at(0.0).bar_beats
         self._bars = [round((piece.pickup - first) * GRID) if 0 < piece.pickup < first else 0]
+        self._gone = 0  # bars before the first of `_bars`
 
     def at(self, grid: int) -> list[int]:
         """The context (13 classes) at a grid position."""
@@ -108,7 +109,7 @@ class Frame:
             rows[:, DENSITY] = self._class
             if self.plan is not None:
                 last = self.bar_of(int(grids[-1]))
-                bars = np.maximum(np.searchsorted(self._bars, grids, side="right") - 1, 0)
+                bars = np.maximum(np.searchsorted(self._bars, grids, side="right") - 1, 0) + self._gone
                 planned = np.array([self.plan.row(bar) for bar in range(bars[0], last + 1)], np.int16)
                 rows[:, PLANNED] = planned[bars - bars[0]]
                 if self.plan.home is not None:
@@ -134,13 +135,16 @@ class Frame:
             length = self.piece.metre_at(max(0.0, beat)).bar_beats
             changes = (m.beat for m in self.piece.metres if m.beat > max(0.0, beat) + 1e-6)
             self._bars.append(round(min(beat + length, *changes, beat + length) * GRID))
-        return bisect_right(self._bars, grid) - 1
+            if len(self._bars) >= 2 * KEPT:
+                self._gone += len(self._bars) - KEPT
+                del self._bars[:-KEPT]
+        return self._gone + bisect_right(self._bars, grid) - 1
 
     def bar_start(self, bar: int) -> int:
         """The grid position at which a bar begins."""
-        while len(self._bars) <= bar:
+        while self._gone + len(self._bars) <= bar:
             self.bar_of(self._bars[-1])
-        return self._bars[bar]
+        return self._bars[max(0, bar - self._gone)]
 
     def refresh(self) -> None:
         """The harmony is another from now on."""

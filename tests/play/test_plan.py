@@ -54,3 +54,18 @@ def test_what_is_begun_stays():
     plan = Plan([FORM], Random(1), begun)
     assert [plan.row(bar)[:3] for bar in range(6)] == [(NEW, NEW, 1)] * 6
     assert plan.row(40)[0] in range(UNKNOWN[ECHO])
+
+
+def test_a_plan_that_goes_on_for_hours_keeps_its_last_bars_alone(monkeypatch):
+    """The bars are those of a plan that forgets nothing."""
+    from rnnmuse.play import plan as module
+
+    forms = [FORM, [[NEW, echo_class(2, EXACT), 1 + bar % 3] for bar in range(40)]]
+    bounded = Plan(forms, Random(3))
+    found = [bounded.row(bar) for bar in range(3000)]
+    assert len(bounded._rows) < 2 * module.KEPT
+    assert len(bounded._outline) == len(bounded._rows)
+    assert bounded.row(0)[0] == UNKNOWN[ECHO], "long gone"
+    monkeypatch.setattr(module, "KEPT", 10_000)
+    endless = Plan(forms, Random(3))
+    assert found == [endless.row(bar) for bar in range(3000)]

@@ -267,3 +267,14 @@ def test_what_began_last_is_less_likely_to_begin_again():
         return sum(a == b for a, b in pairwise(line)) / len(line)
 
     assert repeated(20.0) < repeated(0.0)
+
+
+def test_a_frame_that_goes_on_for_hours_keeps_its_last_bar_lines_alone():
+    piece = Piece(metres=[Metre(0.0, 3, 4)])
+    frame = Frame(piece)
+    for bar in range(0, 5000, 7):
+        grid = bar * 3 * GRID + 5
+        assert frame.bar_of(grid) == bar
+        assert frame.bar_start(max(0, bar - 32)) == max(0, bar - 32) * 3 * GRID
+        assert frame.at(grid) == Frame(piece).at(grid)
+    assert len(frame._bars) < 1000
