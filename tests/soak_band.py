@@ -87,7 +87,7 @@ def day() -> None:
     for hour in range(count):
         stage.send("/rnnmuse/band", STYLES[hour % len(STYLES)])
         stage.send("/rnnmuse/transport/tempo", float(80 + 13 * (hour % 7)))
-        stage.send("/rnnmuse/transport/start")
+        stage.send("/rnnmuse/transport/play")
         for _ in range(60):
             stage.send("/rnnmuse/subscribe", 3600)
             stage.run(60.0)
