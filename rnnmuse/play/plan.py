@@ -26,6 +26,15 @@ GOES_ON = 4
 """The class of ``ending`` for a bar that many bars follow."""
 PHRASE = 4
 """Bars within which the same parts play."""
+LONGEST_FORM = 64
+"""Bars of a form at most: one of as many is cut, a shorter one ends as its piece does."""
+TAIL = 2
+"""Bars at the end of a piece, which come to rest: they are not taken where the music goes on."""
+CLOSE = 8
+"""Bars before the end that are taken from the end of a form."""
+THINNER, THINNER_END = 3, 2
+"""Classes of density by which a continuation is thinner than the bars that are there at most, and the last bars than
+those before."""
 DENSE = 8
 """Bars whose density is compared."""
 OTHER_METRE, OTHER_TEMPO, OTHER_MODE, OTHER_PART = 8.0, 0.5, 4.0, 1.0
@@ -114,10 +123,15 @@ class Plan:
         if not self.forms:
             self._outline.append(NOTHING)
             return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], self._playing(UNKNOWN[ACTIVE], bar)
-        if bar - self._offset >= len(self._form) or not self._form:
+        left = None if self.bars is None else self.bars - bar
+        if left is not None and 0 < left <= CLOSE and (left == CLOSE or bar == len(self.begun)):
+            self._choose_end(bar, left)
+        elif not self._form or bar - self._offset >= _usable(self._form, left):
             self._choose(bar)
         form = self._form[bar - self._offset]
         echo, rest = self._repeated(form[0], bar), self._repeated(form[1], bar)
+        if left == 1:  # the last bar ends the piece, whatever came before
+            echo, rest = (one if one == UNKNOWN[ECHO] else NEW for one in (echo, rest))
         self._outline.append(self._outlined(form, echo if rest == UNKNOWN[ECHO_REST] else rest, bar))
         return echo, rest, self._playing(form[2], bar)
 
@@ -133,7 +147,17 @@ class Plan:
         density, *rest = moved(form[OUTLINED], self.home)
         if density < UNKNOWN[DENSITY] and density:
             density = max(1, min(UNKNOWN[DENSITY] - 1, density + self._denser))
-        return (density, *rest)
+        return (self._floored(density, bar), *rest)
+
+    def _floored(self, density: int, bar: int) -> int:
+        """A class of density that is not much below that of the bars that are there, or before the end."""
+        close = self.bars is not None and bar >= self.bars - CLOSE
+        since = self.bars - CLOSE if self.bars is not None and close else len(self.begun)
+        kept = max(0, since - self._gone)
+        usual = [row[0] for row in self._outline[max(0, kept - DENSE) : kept]]
+        if density == UNKNOWN[DENSITY] or not any(value < UNKNOWN[DENSITY] for value in usual):
+            return density
+        return max(density, round(_mean(usual)) - (THINNER_END if close else THINNER))
 
     def _choose(self, bar: int) -> None:
         """Take a form from the bar where the music stands.
@@ -141,26 +165,36 @@ class Plan:
         Music from nothing begins with a form. What is begun may be from the middle of a piece: of all places at the
         beginning of a phrase, those whose bars before are most like the last bars that are there.
         """
-        if not self.begun:
-            fitting = [form for form in self.forms if len(form) > bar]
-            # longer than any form: the middle of one again
-            place = bar if fitting else bar % 8 + 8
-            fitting = fitting or [form for form in self.forms if len(form) > place] or list(self.forms)
-            if self.home is None:
-                self._form = self.random.choice(fitting)
-            else:
-                self._form = self.random.choices(fitting, [exp(self._fit(form, 0)) for form in fitting])[0]
-            self._offset = bar - (place if place < len(self._form) else 0)
-            return
-        places = [
-            (form, place)
-            for form in self.forms
-            for place in range(bar % PHRASE, len(form) - PHRASE, PHRASE)
-            if place >= min(bar, PHRASE)
-        ]
-        if not places:
+        if self.begun:
+            places = [
+                (form, place)
+                for form in self.forms
+                for place in range(bar % PHRASE, _usable(form) - PHRASE, PHRASE)
+                if place >= min(bar, PHRASE)
+            ]
+        else:
+            places = [(form, bar) for form in self.forms if _usable(form) > bar]
+            places = places or [  # longer than any form: the middle of one again
+                (form, place) for form in self.forms for place in range(bar % PHRASE + PHRASE, _usable(form), PHRASE)
+            ]
+        if self.home is None and not self.begun:  # on a stage no form is compared: nobody waits for it
+            self._form, place = self.random.choice(places or [(self.forms[0], 0)])
+            self._offset = bar - place
+        elif places:
+            self._take(places, bar)
+        else:
             self._form, self._offset = self.random.choice(self.forms), bar
-            return
+
+    def _choose_end(self, bar: int, left: int) -> None:
+        """Take the end of a form for the last ``left`` bars; where no form has an end, the one that is followed."""
+        places = [(form, len(form) - left) for form in self.forms if left + PHRASE <= len(form) < LONGEST_FORM]
+        if places:
+            self._take(places, bar)
+        elif not self._form or bar - self._offset >= len(self._form):
+            self._choose(bar)
+
+    def _take(self, places: Sequence[tuple[Form, int]], bar: int) -> None:
+        """Draw the form and the place in it from which the music goes on, those that are most like it rather."""
         weights = [exp(self._likeness(form, place, bar) + self._fit(form, place)) for form, place in places]
         self._form, place = self.random.choices(places, weights)[0]
         self._offset = bar - place
@@ -228,6 +262,12 @@ class Plan:
             before = self._rows[-1][2]
             return (before | active) & allowed or before  # who has begun goes on until the phrase ends
         return active & allowed or allowed
+
+
+def _usable(form: Form, left: int | None = None) -> int:
+    """The bars of a form that are taken where ``left`` bars follow; None: more than the form has."""
+    ends = len(form) < LONGEST_FORM and (left is None or left > TAIL)
+    return max(min(len(form), PHRASE), len(form) - TAIL) if ends else len(form)
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -69,3 +69,23 @@ def test_a_plan_that_goes_on_for_hours_keeps_its_last_bars_alone(monkeypatch):
     monkeypatch.setattr(module, "KEPT", 10_000)
     endless = Plan(forms, Random(3))
     assert found == [endless.row(bar) for bar in range(3000)]
+
+
+def test_the_end_of_a_form_is_not_the_middle_of_a_piece():
+    """The last bars of a real piece come to rest; of a form that was cut they do not."""
+    going, rest = [0, NEW, 1], [9, NEW, 1]
+    ends, cut = [going] * 18 + [rest] * 2, [going] * 64
+    plan = Plan([ends], Random(1))
+    assert {plan.row(bar)[0] for bar in range(40)} == {0}
+    begun = Plan([ends, cut], Random(2), [[NEW, NEW, 1]] * 8)
+    assert {begun.row(bar)[0] for bar in range(8, 80)} == {0}
+
+
+def test_the_last_bars_are_those_of_a_form_that_ends():
+    marks = [[echo_class(1, EXACT), NEW, 3], [echo_class(2, EXACT), NEW, 3]]
+    ends, cut = [marks[0]] * 12 + [marks[1]] * 8, [marks[0]] * 64
+    for begun in ([], [[NEW, NEW, 3]] * 8):
+        plan = Plan([ends, cut], Random(3), begun, bars=len(begun) + 16)
+        found = [plan.row(bar)[0] for bar in range(len(begun), len(begun) + 16)]
+        assert found[8:15] == [marks[1][0]] * 7
+        assert found[15] == NEW, "the last bar is the last chord, whatever came before"
