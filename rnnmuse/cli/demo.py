@@ -22,7 +22,7 @@ def demo(
     soundfont: Annotated[str | None, typer.Option(help="A SoundFont for the sound, played by fluidsynth.")] = None,
     force: Force = False,
 ) -> None:
-    """Continue a song by Schumann with two players; write MIDI, sound and a piano roll."""
+    """Continue a song by Schumann with two players to an end; write MIDI, sound and a piano roll."""
     from rnnmuse.compose.muse import joined, load
     from rnnmuse.music.midi import read_midi, write_midi
     from rnnmuse.music.pianoroll import save_roll
@@ -32,7 +32,7 @@ def demo(
     began = time.perf_counter()
     song = read_midi((resources.files("rnnmuse") / "music" / "data" / "schumann.mid").read_bytes())
     print(f"{song.title}: the first {song.end / song.metre_at(0).bar_beats:.0f} bars.")
-    new = load(model).continue_(song, bars, players=2, seed=seed)
+    new = load(model).continue_(song, bars, players=2, seed=seed, ending=True)
     whole = joined(song, new)
     mark = song.bar_start_after(song.end - 0.2)
     midi, roll, wav = (target(out / f"demo{suffix}", force) for suffix in (".mid", ".png", ".wav"))

@@ -41,6 +41,7 @@ from rnnmuse.music.theory import (
     parse_progression,
     scale_pitch_classes,
 )
+from rnnmuse.play.cadence import closed
 from rnnmuse.play.limits import Constraints
 from rnnmuse.play.outline import outlines
 from rnnmuse.play.plan import Plan
@@ -52,7 +53,6 @@ UNHEARD = 2
 """Bars that drums play before what is kept."""
 SWING = 0.06
 """Beats by which a stroke may come before its bar line."""
-LEAST_LAST = 1.0  # beats that the last notes of an ending are held at least
 MAX_BARS = 1000
 FINGERS = 10
 """Notes at once in a part, where no number is asked for."""
@@ -195,7 +195,6 @@ class Muse:
         span = (origin, round(start * GRID), round(end * GRID))
         events = self._play(out, heard, span, settings, players, plan, seed)
         notes = decode_from(events, round(start * GRID), drum_parts(self.model.parts))
-        notes = _held(notes, end, out, settings, self.model.drums)
         made = self._expressed(self._spread(notes, piece, out), start, settings)
         return replace(made, made=self._made("continue", seed, settings))
 
@@ -221,7 +220,6 @@ class Muse:
             notes = [replace(n, start=max(0.0, n.start - start)) for n in notes if n.start >= start - SWING]
             notes = [n for n in notes if n.start < end - start - SWING]
             end -= start
-        notes = _held(notes, end, out, settings, self.model.drums)
         made = self._expressed(self._spread(notes, empty, out), 0.0, settings)
         return replace(made, made=self._made("generate", seed, settings))
 
@@ -273,13 +271,12 @@ class Muse:
         if not settings.ending or settings.chords or not frame.keys:
             return
         key = frame.keys[-1]
-        bar = frame.metre_at(end - 1e-3).bar_beats
+        last, dominant = _close(frame, start, end)
         tonic = PITCH_NAMES[key.tonic] + ("m" if key.minor else "")
-        half = bar / 2 if end - 1.5 * bar >= start else 0.0
-        frame.chords = [c for c in frame.chords if c.beat < end - bar - half]
-        if half:
-            frame.chords.append(ChordSymbol(end - bar - half, PITCH_NAMES[(key.tonic + 7) % 12] + "7"))
-        frame.chords.append(ChordSymbol(end - bar, tonic))
+        frame.chords = [c for c in frame.chords if c.beat < (last if dominant is None else dominant)]
+        if dominant is not None:
+            frame.chords.append(ChordSymbol(dominant, PITCH_NAMES[(key.tonic + 7) % 12] + "7"))
+        frame.chords.append(ChordSymbol(last, tonic))
 
     def _expressed(self, piece: Piece, start: float, settings: Settings) -> Piece:
         amount = settings.expression
@@ -336,7 +333,6 @@ class Muse:
             density=None if settings.density is None else settings.density * 1.5,
             parts=players,
             chord_tones=settings.chords is not None or settings.ending,
-            closing=end / GRID - frame.metre_at(end / GRID - 1e-3).bar_beats if settings.ending else None,
             rest=frame.metre_at(start / GRID).bar_beats,
             voices=voices(self.model.parts, settings.polyphony),
             gravity=self.model.gravity if scale is None else 0.0,
@@ -359,7 +355,12 @@ class Muse:
         for row in heard:
             player.hear(tuple(row))
         before = player.grid
-        events = list(events_until(player, start, end))
+        if settings.ending:
+            last, dominant = _close(frame, start / GRID, end / GRID)
+            before_last = None if dominant is None or settings.chords else round(dominant * GRID)
+            events = list(closed(player, heard, start, end, before_last, round(last * GRID)))
+        else:
+            events = list(events_until(player, start, end))
         # counted from the start of the continuation, not from the last event heard
         if events:
             first = events[0]
@@ -462,20 +463,13 @@ def _drawn_key(random: Random, minor: float, chords: str | None) -> Key:
     return Key(0.0, random.choice(tonics), is_minor)
 
 
-def _held(notes: list[Note], end: float, frame: Piece, settings: Settings, drums: int) -> list[Note]:
-    """For an ending: the last note or chord of each part in the last bar is held to its end, nothing follows it."""
-    if not settings.ending:
-        return notes
+def _close(frame: Piece, start: float, end: float) -> tuple[float, float | None]:
+    """The beats of the last chord, in the last bar, and of the dominant in the bar before; None without such a bar."""
     last = end - frame.metre_at(end - 1e-3).bar_beats
-    out: list[Note] = []
-    for part in sorted({n.part for n in notes}):
-        own = [n for n in notes if n.part == part]
-        final = max((n.start for n in own if n.start <= end - LEAST_LAST + 1e-6), default=0.0)
-        if part == drums or final < last - 1e-6:
-            out += own
-            continue
-        out += [n if n.start < final - 0.05 else replace(n, duration=end - n.start) for n in own if n.start <= final]
-    return sorted(out)
+    metre = frame.metre_at(max(0.0, last - 1e-3))
+    share = 1 / 2 if metre.numerator % 2 == 0 else 2 / 3 if metre.numerator % 3 == 0 else 1.0
+    dominant = last - metre.bar_beats * share
+    return last, dominant if dominant >= start - 1e-6 else None
 
 
 def _end(frame: Piece, start: float, bars: int) -> float:

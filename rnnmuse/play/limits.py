@@ -24,8 +24,8 @@ class Constraints:
     ``scale``: pitch classes 0-11. ``low``, ``high``: MIDI notes 0-127, both allowed. ``polyphony``: notes that
     sound at once in one part. ``density``: at most so many note-ons a beat, in each bar. ``parts``: indexes of the
     model's part classes that play. ``chord_tones``: notes that start on a strong beat are tones of the piece's
-    chord there; from beat ``closing`` on all do, and the lowest is its bass. ``longest``: beats after which a note
-    is ended. ``rest``: beats of silence at most. ``ranges``: lowest and highest note by part. ``voices``:
+    chord there. ``longest``: beats after which a note is ended. ``rest``: beats of silence at most. ``ranges``: lowest
+    and highest note by part. ``voices``:
     ``polyphony`` by part, where it differs. ``together``, ``sounding``: notes of all parts that start at one grid
     position, and that sound, at most. ``gravity``: nats by which pitches outside the piece's key are less likely;
     the raised seventh of minor and the tones of the chord are not. ``clash``: nats by which a pitch is less likely
@@ -42,7 +42,6 @@ class Constraints:
     density: float | None = None
     parts: frozenset[int] | None = None
     chord_tones: bool = False
-    closing: float | None = None
     longest: float | None = 16.0
     rest: float | None = 4.0
     ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
@@ -133,23 +132,15 @@ class Rules:
         if part == self.drums or not (self._chords or self._harmony):
             return own
         at, tones, bass = self._chord_at(grid)
-        closing = self._closing(grid)
-        if not tones or not (at == grid or self.strong(grid) or closing):
+        if not tones or not (at == grid or self.strong(grid)):
             return own
-        if lowest and part == self.bass and bass >= 0 and (at == grid or self._bar_line(grid) or closing):
+        if lowest and part == self.bass and bass >= 0 and (at == grid or self._bar_line(grid)):
             tones = frozenset({bass})
         key = (part, tones)
         if key not in self._tones:
             both = own & np.isin(np.arange(128) % 12, list(tones))
             self._tones[key] = both if both.any() else own  # the scale outranks a chord that has none of it
         return self._tones[key]
-
-    def rooted(self, part: int, grid: int) -> bool:
-        """Whether the first note of ``part`` at a grid position is the chord's bass, and so stays the lowest."""
-        return part == self.bass and bool(self._chords) and self._closing(grid)
-
-    def _closing(self, grid: int) -> bool:
-        return self.constraints.closing is not None and grid >= round(self.constraints.closing * GRID)
 
     def leaning(self, part: int, grid: int) -> NDArray[np.float32] | None:
         """Weights (128,) in nats of the pitches of ``part`` by the piece's key; None where none is leant to."""

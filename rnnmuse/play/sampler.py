@@ -686,9 +686,6 @@ class Player:
             if part in taken:
                 mask = mask.copy()
                 mask[taken[part]] = False
-            if begun and self.rules.rooted(part, grid):
-                mask = mask.copy()
-                mask[: min(begun)] = False
             if pitches is not None:
                 mask = mask & _only(128, pitches)
             if np.count_nonzero(mask):

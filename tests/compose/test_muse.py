@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import resources
+from statistics import median
 
 import pytest
 
@@ -11,6 +13,7 @@ from rnnmuse.compose.muse import Settings, joined, load
 from rnnmuse.errors import BundleError
 from rnnmuse.events import Note
 from rnnmuse.music.echo import bars_of, echoes, strokes
+from rnnmuse.music.midi import read_midi
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
 
 
@@ -163,6 +166,47 @@ def test_an_ending_is_a_long_tonic():
     assert all(n.duration >= 1 for n in last)
     assert min(last, key=lambda n: n.pitch).pitch % 12 == 7
     assert made.tempos[-1].bpm < 0.8 * made.tempos[0].bpm, "a final ritard"
+
+
+@pytest.mark.parametrize(
+    ("model", "metre", "dominant"),
+    [("lieder", "2/4", 1.0), ("piano", "3/4", 2.0), ("leadsheet", "6/8", 1.5), ("band", "4/4", 2.0)],
+)
+def test_a_piece_ends_with_dominant_and_tonic_in_the_bass(model, metre, dominant):
+    muse = load(model)
+    for seed in range(3):
+        made = muse.generate(8, seed=seed, ending=True, metre=metre)
+        bar = made.metres[0].bar_beats
+        last = 7 * bar
+        notes = [n for part in made.parts if not part.drum for n in part.notes]
+        final = [n for n in notes if n.start > last - 0.04]
+        assert final
+        assert len({round(n.start, 3) for n in final}) == 1, "all begin the last chord together"
+        assert all(n.end == pytest.approx(8 * bar) for n in final)
+        assert min(final, key=lambda n: n.pitch).pitch % 12 == made.keys[-1].tonic
+        assert {n.pitch % 12 for n in final} <= scale_pitch_classes(
+            made.keys[-1].tonic, "minor" if made.keys[-1].minor else "major"
+        )
+        before = [n for n in notes if abs(n.start - (last - dominant)) < 0.05]
+        assert (made.keys[-1].tonic + 7) % 12 in {n.pitch % 12 for n in before}
+
+
+def test_a_drummer_ends_with_a_stroke_on_the_last_bar():
+    made = load("grooves").generate(4, seed=5, ending=True)
+    last = [n for part in made.parts for n in part.notes if n.start > 11.9]
+    assert {n.pitch for n in last} >= {36, 49}
+    assert max(n.start for n in last) < 12.1
+
+
+def test_the_demo_has_no_empty_bar_and_an_end():
+    """What a newcomer hears first: every bar of the continuation is played, and the last is the tonic over its bass."""
+    song = read_midi((resources.files("rnnmuse") / "music" / "data" / "schumann.mid").read_bytes())
+    for seed in (1, 2, 3):
+        made = load("lieder").continue_(song, 16, players=2, seed=seed, ending=True)
+        piano = [n for part in made.parts if part.name.lower() == "piano" for n in part.notes]
+        bars = [sum(16 + 2 * bar - 0.05 <= n.start < 18 + 2 * bar - 0.05 for n in piano) for bar in range(16)]
+        assert min(bars[:-1]) > median(bars) / 3, bars
+        assert min((n for n in piano if n.end > 47.9), key=lambda n: n.pitch).pitch % 12 == 8, "A flat"
 
 
 def test_notes_learned_from_scores_have_dynamics():
