@@ -61,6 +61,12 @@ LIMBS = 4
 """Drum strokes at one time: a drummer has two hands and two feet."""
 SILENT_BARS = 2
 """Bars of silence after which a part that is to play is drawn more often."""
+LONGEST_PAUSE = 1.5
+"""Bars after which a part that the plan's outline has play, and that is silent, begins a note."""
+BUSY = 3
+"""The density class from which on that holds."""
+DUE = 8.0
+"""Nats by which such a part is drawn more."""
 TONES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6), (0, 4, 8), (0, 5, 7))
 """The tones of each of `rnnmuse.music.theory.QUALITIES`, from the root."""
 ECHOED = 0.5
@@ -462,7 +468,25 @@ class Player:
             found.append(min(self.started.values()) + round(c.longest * GRID))
         if c.rest is not None and not self.started:
             found.append(self.grid + round(c.rest * GRID))
+        found += [at for at in self._pauses(self.grid).values() if at > self.grid]
         return min(found, default=None)
+
+    def _pauses(self, grid: int) -> dict[int, int]:
+        """Grid position by which each silent part that the plan's outline has play begins a note."""
+        plan = self.frame.plan
+        if plan is None or plan.home is None:
+            return {}
+        context = self.frame.at(grid)
+        active = context[ACTIVE]
+        if not BUSY <= context[DENSITY] < UNKNOWN[DENSITY] or active == UNKNOWN[ACTIVE]:
+            return {}
+        sounding = {part for part, _ in self.started}
+        longest = round(LONGEST_PAUSE * context[BAR_LENGTH] * GRID / 2)
+        return {
+            part: self._heard[part] + longest
+            for part in self.rules.parts
+            if part < MOST_ACTIVE and active >> part & 1 and part not in sounding and not self.model.parts[part].sung
+        }
 
     def _draw(
         self, earliest: int, last: int, end: int, now: bool = False, pitches: Collection[int] | None = None
@@ -487,11 +511,12 @@ class Player:
                 return self._draw(self.grid + 1, max(last, self.grid + 1), end)
             return self._nudged(grid, end)
         due = self._due(grid, playable)
-        lean = (
-            np.array([0, due[list(playable)].max()], np.float32)
-            if due is not None and due[list(playable)].max() < 0
-            else None
-        )
+        late = [part for part, by in self._pauses(grid).items() if by <= grid and part in playable]
+        if late:
+            due = np.zeros(len(self.model.parts), np.float32) if due is None else due
+            due[late] = DUE
+        strongest = 0.0 if due is None else float(due[list(playable)].max(initial=0.0 if late else -DUE))
+        lean = np.array([0, strongest], np.float32) if late or strongest < 0 else None
         kind = self._pick(expected, KIND, [bool(ending) and (full or not now), not full], lean)
         if kind == ON:
             owed = self._owed(grid, playable)

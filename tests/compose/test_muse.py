@@ -222,3 +222,15 @@ def test_players_that_do_not_play_are_named(lieder):
     made = lieder.generate(2, seed=1, players="piano")
     assert lieder.silent(made, "voice,piano") == ["voice"]
     assert lieder.silent(made, "piano") == []
+
+
+def test_a_part_that_is_to_play_does_not_pause_for_long():
+    """The four players of a band that are asked for play in every phrase; the lead too, which begins fewest notes."""
+    made = load("band").generate(16, seed=1, players="lead,chords,bass,drums", metre="4/4")
+    assert [part.name for part in made.parts] == ["Lead", "Chords", "Bass", "Drums"]
+    for part in made.parts:
+        ends = [0.0, *(n.end for n in part.notes)]
+        starts = [*(n.start for n in part.notes), 64.0]
+        sounding = [max(ends[: i + 1]) for i in range(len(starts))]
+        rest = max(start - until for start, until in zip(starts, sounding, strict=True))
+        assert rest <= 12, f"{part.name} rests {rest} beats"
