@@ -166,7 +166,7 @@ def mutants(seed: int) -> Iterator[bytes]:
 def hostile() -> None:
     """Hostile datagrams, then the same over TCP: answers, memory, threads, descriptors, notes.
 
-    ``PACKETS`` says how many, 200,000 by default. After every 100 of them a ping is timed, and beside it one of a
+    ``PACKETS`` says how many, 200,000 by default. After every 20 of them a ping is timed, and beside it one of a
     second stage that nobody attacks.
     """
     count = int(os.environ.get("PACKETS", 200_000 // SHARE))
@@ -182,8 +182,8 @@ def hostile() -> None:
             before, threads, files = made.memory(), _threads(made), _files(made)
             mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             mine.settimeout(5)
-            for number in range(count // 100):
-                for _ in range(100):
+            for number in range(count // 20):
+                for _ in range(20):
                     send(next(packets))
                 took.append(_ping(mine, made, number))
                 alone.append(_ping(mine, quiet, number))
@@ -193,7 +193,7 @@ def hostile() -> None:
             fate = "the same" if made.engine() == engine else "begun again"
             time.sleep(2)
             ratio = statistics.median(took) / statistics.median(alone)
-            print(f"hostile, {way}: {count:,} packets, {len(took)} pings of {count // 100}, {shares(took)}, p99.9 "
+            print(f"hostile, {way}: {count:,} packets, {len(took)} pings of {count // 20}, {shares(took)}, p99.9 "
                   f"{_high(took):.2f}; of a quiet stage in between {shares(alone)}, p99.9 {_high(alone):.2f}: "
                   f"{ratio:.1f} x by the median, {_high(took) / _high(alone):.1f} x by p99.9; engine {fate}; memory "
                   f"{made.memory() - before:+.1f} MB, threads {_threads(made) - threads:+d}, descriptors "
@@ -287,7 +287,7 @@ def _flood(stop: threading.Event, to: tuple[str, int]) -> None:
     packets += [osc.build(f"/rnnmuse/player/{9 + k % 8}/note", (40 + k, 90)) for k in range(40)]
     began, sent = time.monotonic(), 0
     while not stop.is_set():
-        for _ in range(100):
+        for _ in range(20):
             udp.sendto(packets[sent % len(packets)], to)
             sent += 1
         wait = began + sent / 20_000 - time.monotonic()
