@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(__file__).parent
 Row = Callable[[float], tuple[str, bool]]
@@ -84,6 +85,41 @@ def counts(what: str, *more: str) -> Row:
     return script(str(TESTS / "counts.py"), what, "--count", "COUNT:1000", *more)
 
 
+def lookups(share: float) -> tuple[str, bool]:
+    """Processor time of the guard for a note: following the line of its part, looking up what would come next."""
+    from rnnmuse.compose.muse import load
+    from rnnmuse.models.bundle import bundles
+    from rnnmuse.models.originality import FILE
+    from rnnmuse.play.guard import Guard
+
+    spent: list[float] = []
+
+    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return method(*given)
+            finally:
+                spent.append(time.thread_time() - began)
+
+        return run
+
+    take, allowed, parts, good = Guard.take, Guard.allowed, [], True
+    Guard.take, Guard.allowed = timed(take), timed(allowed)  # type: ignore[method-assign]
+    try:
+        for name, bundle in bundles().items():
+            if bundle.kind != "stream" or not (bundle.folder / FILE).exists():
+                continue
+            spent.clear()
+            notes = sum(len(load(name).generate(16, seed=seed).notes) for seed in range(of(10, share)))
+            each, worst = 1000 * sum(spent) / notes, 1000 * sorted(spent)[int(len(spent) * 0.999)]
+            parts.append(f"{name} {each:.3f} ms (99.9 % of the calls {worst:.2f})")
+            good &= each <= 0.1
+    finally:
+        Guard.take, Guard.allowed = take, allowed  # type: ignore[method-assign]
+    return "a note: " + "; ".join(parts), good
+
+
 def indexes() -> list[str]:
     """The table of docs/trust.md: what each model's index holds, and what real pieces have in common."""
     from rnnmuse.models.bundle import bundles
@@ -135,6 +171,7 @@ ROWS: dict[str, Row] = {
     "provenance of every writer": script("-m", "pytest", "-q", str(TESTS / "provenance")),
     **{f"runs of the corpus, {name}": counts(name) for name in ("piano", "lieder", "leadsheet", "grooves", "band")},
     **{f"runs of letters, {form}": counts(form) for form in POEMS},
+    "looking up what is known": lookups,
     "planted canary": script("-m", "pytest", "-q", str(TESTS / "train" / "stream" / "test_canary.py")),
     "killed while saving": kills,
 }
