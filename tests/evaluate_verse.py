@@ -4,7 +4,8 @@ Prints, a form a line: poems that hold it (tests/text/checker.py, over the CMU d
 that have a run of more than 60 characters of the training text (where its file is given), lines passed over for a
 quotation, and seconds a poem. With Debian's ``scowl`` also words and line ends in none of its lists up to size 70; with
 ``link-grammar`` lines and sentences that its parser accepts whole, of the poems and of ``--real=verse.jsonl.gz``.
-``--count=`` and ``--seconds=`` (of processor time a form) make fewer, ``--keep=FILE`` keeps them to be read.
+``--count=`` and ``--seconds=`` (of processor time a form) make fewer, ``--keep=FILE`` keeps them to be read, and
+``--made=out/counts`` judges those that counts.py has kept instead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent / "text"))
 import checker
+import counts
 
 from rnnmuse.text.author import author
 from rnnmuse.text.forms import FORMS
@@ -32,7 +34,7 @@ LEAST, MOST = 25, 60
 
 
 def main(
-    model: str, count: int, source: str, names: list[str], real: str, judged: int, seconds: float, kept: str
+    model: str, count: int, source: str, names: list[str], real: str, judged: int, seconds: float, kept: str, made: str
 ) -> None:
     words = listed_words()
     if real:
@@ -44,11 +46,12 @@ def main(
         poet = writer.poet(Settings(), np.random.default_rng(1))
         wrong = ""
         poems: list[list[str]] = []
-        for number in range(most := count):
+        there = [one["lines"] for one in counts.kept(Path(made) / f"{name}.jsonl")] if made else []
+        for number in range(most := min(count, len(there)) if made else count):
             if time.process_time() - began > seconds:
                 most = number
                 break
-            lines = [line for line in poet.poem(FORMS[name]) if line]
+            lines = [line for line in (there[number] if made else poet.poem(FORMS[name])) if line]
             poems.append(lines)
             found = checker.holds(name, lines) if name in checker.FORMS else ""
             wrong = wrong or found
@@ -167,4 +170,5 @@ if __name__ == "__main__":
         int(options.get("judged", "2000")),
         float(options.get("seconds", "inf")),
         options.get("keep", ""),
+        options.get("made", ""),
     )
