@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench sessions soak fuzz kills trust hosts plugin wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
+.PHONY: demo test lint bench sessions soak fuzz kills trust hosts plugin kernel wheel install-test sbom program docs release evaluate-lyrics evaluate-verse clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -69,6 +69,18 @@ hosts: .stamp-dev
 plugin:
 	$(MAKE) -C bridges/plugin
 	if command -v x86_64-w64-mingw32-g++ >/dev/null; then $(MAKE) -C bridges/plugin WINDOWS=1; fi
+
+# the compiled kernel of the stream model, which rnnmuse uses where it is: with gcc or clang and, for Windows, mingw-w64
+KERNEL = rnnmuse/models/stream-kernel
+KERNEL_FLAGS = -O3 -std=gnu11 -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-psabi -shared -fvisibility=hidden
+kernel: $(KERNEL).so
+	if command -v x86_64-w64-mingw32-gcc >/dev/null; then $(MAKE) $(KERNEL).dll; fi
+
+$(KERNEL).so: kernel/kernel.c kernel/event.h
+	$(CC) $(KERNEL_FLAGS) -fPIC -o $@ kernel/kernel.c -lm
+
+$(KERNEL).dll: kernel/kernel.c kernel/event.h
+	x86_64-w64-mingw32-gcc $(KERNEL_FLAGS) -o $@ kernel/kernel.c -static-libgcc
 
 # The packages of a release: dist/. install-test installs the wheel in a fresh environment and tries what a newcomer does.
 wheel: .stamp-dev

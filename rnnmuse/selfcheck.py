@@ -299,6 +299,7 @@ def page(outcomes: Iterable[Outcome], strictness: int, seed: int) -> str:
     from importlib import metadata
 
     from rnnmuse import __version__
+    from rnnmuse.models import kernel
 
     versions = []
     for name in ("numpy", "onnxruntime", "mido", "rtmidi2", "python-osc"):
@@ -309,6 +310,7 @@ def page(outcomes: Iterable[Outcome], strictness: int, seed: int) -> str:
     lines = [
         f"rnnmuse {__version__}, Python {platform.python_version()}, {platform.platform()}",
         ", ".join(versions),
+        f"compiled kernel {kernel.in_use()}",
         f"strictness {strictness}, seed {seed}: rnnmuse selfcheck --strictness {strictness} --seed {seed} replays it",
         "",
     ]

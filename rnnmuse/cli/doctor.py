@@ -16,6 +16,7 @@ from rnnmuse.cli.command import DAMAGED, examples
 def doctor() -> None:
     """Check the installation: packages, models, speed, sound."""
     import rnnmuse
+    from rnnmuse.models import kernel
     from rnnmuse.models.bundle import bundles, load_stream, load_text, verify
     from rnnmuse.models.stream import START_EVENT
     from rnnmuse.music.codec import UNKNOWN
@@ -27,6 +28,7 @@ def doctor() -> None:
         there = util.find_spec(name) is not None
         hint = metadata.version(name) if there else f"not installed; for {use}: pip install 'rnnmuse[{extra}]'"
         print(f"  {'ok   ' if there else '-    '} {name} {hint}")
+    print(f"  {'ok   ' if kernel.library() else '-    '} compiled kernel {kernel.in_use()}")
     program = shutil.which("fluidsynth")
     print(f"  {'ok   ' if program else '-    '} fluidsynth {program or 'not found; only SoundFonts need it'}")
     print(_sound_card())

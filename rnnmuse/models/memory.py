@@ -7,7 +7,7 @@ from there begins a store of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class Memory:
     takes little; full, they are moved every MORE events.
     """
 
-    __slots__ = ("_fields", "_first", "_keys", "_times", "_values", "count", "size")
+    __slots__ = ("_fields", "_first", "_keys", "_times", "_values", "count", "pointers", "size")
 
     def __init__(self, size: int, key: int, value: int, room: int = FIRST) -> None:
         self.size, self.count, self._first = size, 0, 0
@@ -50,11 +50,23 @@ class Memory:
         self._values = np.zeros((room, value), np.float32)
         self._fields = np.zeros((6, room), np.uint8)
         self._times = np.zeros(room + 1, np.int64)
+        self.pointers: Any = None  # to `arrays`, for `rnnmuse.models.kernel`; None again where they are others
+
+    @property
+    def arrays(self) -> Slots:
+        """The whole arrays, of which `span` says what a state reads."""
+        return Slots(self._keys, self._values, self._fields, self._times)
+
+    def span(self, count: int) -> tuple[int, int]:
+        """The first of the slots of a state that has ``count`` of them, and the end; those that were given up are
+        missing.
+        """
+        end = max(0, count - self._first)
+        return max(0, end - self.size), end
 
     def slots(self, count: int) -> Slots:
         """The slots of a state that has ``count`` of them; those that were given up are missing."""
-        end = max(0, count - self._first)
-        start = max(0, end - self.size)
+        start, end = self.span(count)
         return Slots(
             self._keys[:, start:end], self._values[start:end], self._fields[:, start:end], self._times[start : end + 1]
         )
@@ -100,6 +112,7 @@ class Memory:
         new._keys[:, :held], new._values[:held] = self._keys[:, first:end], self._values[first:]
         new._fields[:, :held], new._times[: held + 1] = self._fields[:, first:], self._times[first:]
         self._keys, self._values, self._fields, self._times = new._keys, new._values, new._fields, new._times
+        self.pointers = None
 
     @classmethod
     def of(cls, held: Slots, size: int) -> Memory:

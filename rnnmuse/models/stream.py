@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import exp
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmuse.models import kernel, sampling
 from rnnmuse.models.memory import Memory, Slots
 from rnnmuse.models.originality import Index
 from rnnmuse.models.runtime import Bound, session
@@ -91,7 +94,7 @@ class Distribution:
         self._chosen: list[int] = []
         self._read = 0
         self._hidden = self._mixing = out
-        self._gates: list[float] = []
+        self._gates: list[float] | NDArray[np.float64] = []
         self._pointed: list[NDArray[Any]] = []
         self._slots: Slots | None = None
 
@@ -128,6 +131,21 @@ class Distribution:
             return self._mixture(out, 1, 2)
         out -= np.maximum.reduce(out)
         return np.exp(out, out)
+
+    def draw(
+        self,
+        head: int,
+        random: Random,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        mask: sampling.Mask | None = None,
+        lean: Floats | None = None,
+    ) -> int:
+        """One class of ``head``, as `rnnmuse.models.sampling.sample` and `draw` draw it; nothing is chosen by it."""
+        if head in (BEATS, SUB, PITCH):
+            return sampling.draw(self.weights(head), random, temperature, top_p, mask, lean)
+        logits = self.logits(head)
+        return sampling.sample(logits if lean is None else logits + lean, random, temperature, top_p, mask)
 
     def choose(self, head: int, value: int) -> None:
         """Tell the later heads that ``head`` is ``value``."""
@@ -238,6 +256,104 @@ class Distribution:
         self._pointed = [*self._pointed[:2], kept, moved]
 
 
+class CompiledDistribution(Distribution):
+    """The same, computed by `rnnmuse.models.kernel`."""
+
+    __slots__ = ("_compiled", "_page")
+
+    _compiled: kernel.Compiled
+    _page: kernel.Page
+
+    def copy(self) -> Distribution:
+        if not self._read:
+            self._first_read()
+        new = CompiledDistribution(self._model, self._state, self._out, self._context, self._restate)
+        new._chosen, new._read = list(self._chosen), self._read
+        new._compiled, new._page = self._compiled, self._compiled.page.from_buffer_copy(self._page)
+        return new
+
+    def draw(
+        self,
+        head: int,
+        random: Random,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        mask: sampling.Mask | None = None,
+        lean: Floats | None = None,
+    ) -> int:
+        self._ready(head)
+        chosen = self._chosen
+        mixed, shut = head <= SUB, None
+        if head == PITCH and len(chosen) == PITCH:
+            mixed, shut = True, self._closed()
+        return self._compiled.draw(
+            head, self._page, chosen, shut, mixed, random, temperature, top_p,
+            None if mask is None else mask.tobytes() if isinstance(mask, np.ndarray) else bytes(mask),
+            None if lean is None else lean.astype(np.float32, copy=False).tobytes(),
+        )  # fmt: skip
+
+    def choose(self, head: int, value: int) -> None:
+        if not 0 <= value < len(self._model.heads[head][1]):
+            raise IndexError(f"head {head}: {value}; must be 0 to {len(self._model.heads[head][1]) - 1}")
+        self._chosen.append(value)
+
+    def place(self, context: Sequence[int]) -> None:
+        if not self._read:
+            self._first_read()
+        self._context = context
+        rows = [at + context[column] for at, column in zip(self._model.place_offsets, POSITION, strict=True)]
+        self._compiled.choose(self._page, self._chosen, rows)
+
+    def _ready(self, head: int) -> None:
+        """Read the memory as far as ``head`` needs it."""
+        if not self._read:
+            self._first_read()
+        if head >= PITCH and self._read == 1 and len(self._chosen) >= PITCH:
+            self._second_read()
+
+    def _closed(self) -> bytes:
+        """`_shut` as 128 bytes."""
+        on, part = self._chosen[KIND] == ON, self._chosen[PART]
+        out = bytearray(128) if on else bytearray(b"\1" * 128)
+        for own, pitch in self._state.sounding:
+            if own == part:
+                out[pitch] = on
+        return bytes(out)
+
+    def _plain(self, head: int) -> Floats:
+        self._ready(head)
+        self._compiled.choose(self._page, self._chosen)
+        self._hidden = self._compiled.hidden(self._page)
+        *self._pointed, self._gates = self._compiled.counted(self._page)
+        return super()._plain(head)
+
+    def _first_read(self) -> None:
+        self._read = 1
+        model, state, echoes, more = self._model, self._state, set[int](), list[int]()
+        assert model.compiled is not None
+        self._compiled, self._page = model.compiled, model.compiled.page()
+        if self._restate and (echoes := restated(self._context)):
+            times = state.memory.slots(state.slots).times
+            more = _alike(times, state.grid, {lag_of(echo) or 0 for echo in echoes}, self._context)
+        self._compiled.read(
+            0, self._out, self._page, state.memory, state.slots, model.bias_table(self._context), state.grid, more,
+            self._restate, 3 if echoes else 0,
+        )  # fmt: skip
+
+    def _second_read(self) -> None:
+        self._read = 2
+        model, state, chosen = self._model, self._state, self._chosen
+        part, lifted = chosen[PART], 0
+        for echo in restated(self._context, part) if self._restate else ():
+            if (echo - 1) % 3 != RHYTHM:
+                lifted |= 4 << (echo - 1) % 3
+        self._compiled.read(
+            1, self._out, self._page, state.memory, state.slots,
+            model.bias_table(self._context, self._restate, part), state.grid + chosen[BEATS] * GRID + chosen[SUB],
+            nats=self._restate, lifted=lifted, chosen=bytes(chosen[:4]), last=state.last[part],
+        )  # fmt: skip
+
+
 class StreamModel:
     """A loaded stream model.
 
@@ -251,7 +367,7 @@ class StreamModel:
     by which pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus
     of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
     begin again. ``said`` are the graphs of what both reads of the memory say to the heads; without them it is
-    computed from the weights.
+    computed from the weights. ``compiled`` False leaves `rnnmuse.models.kernel` out.
     """
 
     digest = ""
@@ -280,6 +396,7 @@ class StreamModel:
         touch: float = 0.99,
         opening: float | None = None,
         again: float = 0.0,
+        compiled: bool = True,
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
@@ -289,9 +406,7 @@ class StreamModel:
         self.opening = top_p if opening is None else opening
         self.registers = {part: (own[0], own[1]) for part, own in enumerate(registers) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)
-        self._session = session(step)
-        self._bound = Bound(self._session)
-        self._batched = self._session.get_inputs()[0].shape[0] != 1
+        self._step, self._saying = step, list(said)
         w = {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
         sizes = field_sizes(len(parts))
         count = len(sizes)
@@ -316,7 +431,7 @@ class StreamModel:
         key = self.width // self.readers
         # the null key as a column a head: its product with a query is the score of the null slot for every head
         self._null_columns = w["null_key"][:, None] * np.repeat(np.eye(self.readers, dtype=np.float32), key, 0)
-        self._null_value = w["null_value"]
+        self._null_key, self._null_value = w["null_key"], w["null_value"]
         asked = [w[f"asked.{i}.weight"] for i in range(4)]
         self._asked_offsets = np.cumsum([0] + [len(table) for table in asked])[:-1].tolist()
         self._asked = np.concatenate(asked) / np.float32(key**0.5)
@@ -326,13 +441,47 @@ class StreamModel:
         self._values = np.concatenate(values)
         self._bonus = np.ascontiguousarray(w["bonus"].T)  # (R, 4)
         self._ones = np.ones(slots, np.float32)
-        self._said = [w["read1.weight"], w["read2.weight"]]
-        self._said_sessions = [session(graph) for graph in said]
-        self._said_bound = [Bound(one) for one in self._said_sessions]
+        self._said = [] if said else [w["read1.weight"], w["read2.weight"]]
         self._lag = w["lag_both"] + w["lag_bars"][..., None] + w["lag_distance"][:, None]
         self._lag_echo = w["lag_echo.weight"].reshape(-1, self.readers, BARS)
         self._lag_rest = w["lag_rest.weight"].reshape(-1, self.readers, BARS)
         self._tables: dict[tuple[int, int, int, int, float], Floats] = {}
+        self.compiled = self._compiled() if compiled else None
+        if self.compiled is None:
+            _ = self._bound, self._said_bound  # now, not at the first event
+
+    def _compiled(self) -> kernel.Compiled | None:
+        """The model as the compiled kernel plays it; None without the kernel, or where it cannot."""
+        library = kernel.library()
+        if library is None:
+            return None
+        try:
+            return kernel.Compiled(
+                library, self._step, self._saying, self._table, self.heads, self.chosen, self.place_table,
+                self._null_key, self._null_value, self._bonus, self._asked, self._asked_offsets, self.slots,
+            )  # fmt: skip
+        except ValueError:
+            return None
+
+    @cached_property
+    def _session(self) -> Any:
+        return session(self._step)
+
+    @cached_property
+    def _bound(self) -> Bound:
+        return Bound(self._session)
+
+    @cached_property
+    def _batched(self) -> bool:
+        return bool(self._session.get_inputs()[0].shape[0] != 1)
+
+    @cached_property
+    def _said_sessions(self) -> list[Any]:
+        return [session(graph) for graph in self._saying]
+
+    @cached_property
+    def _said_bound(self) -> list[Bound]:
+        return [Bound(one) for one in self._said_sessions]
 
     def start(self, grid: int = 0) -> State:
         """The state before any music, at a grid position."""
@@ -354,6 +503,8 @@ class StreamModel:
         ``restate`` are the nats by which the bar that the context's plan has restated is read more.
         """
         after, rows = self._heard(state, event, context, grid)
+        if self.compiled is not None:
+            return self._said_of(after, *self.compiled.step(rows, state.hidden), context, restate)
         bound = self._bound
         x, before = bound.inputs
         with bound.lock:
@@ -383,6 +534,8 @@ class StreamModel:
         restates = [0.0] * count if restates is None else restates
         if not count:
             return []
+        if self.compiled is not None:
+            return [self.step(*row) for row in zip(states, events, contexts, grids, restates, strict=True)]
         heard = [self._heard(*row) for row in zip(states, events, contexts, grids, strict=True)]
         x = np.empty((count, self._table.shape[1]), np.float32)
         for row, (_, rows) in zip(x, heard, strict=True):
@@ -474,7 +627,8 @@ class StreamModel:
         after = State(
             hidden, heard.sounding, heard.memory, heard.slots, out[heads : heads + self.width], heard.grid, heard.last
         )
-        return Distribution(self, after, out, context, restate), after
+        kind = Distribution if self.compiled is None else CompiledDistribution
+        return kind(self, after, out, context, restate), after
 
     def read(
         self, query: Floats, slots: Slots, bias: Floats, mixing: Floats, more: Floats | None = None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmuse.models.sampling import Mask, check, draw, sample
+from rnnmuse.models.sampling import Mask, check, sample
 from rnnmuse.models.stream import START_EVENT, Distribution, State, StreamModel
 from rnnmuse.music.codec import (
     ACTIVE,
@@ -560,14 +560,9 @@ class Player:
         value = -1
         if isinstance(mask, list) and sum(mask) == 1:
             value = mask.index(True)
-        elif head in (BEATS, SUB, PITCH):
-            value = draw(expected.weights(head), self.random, self.temperature, self.top_p, mask, lean)
         else:
-            logits = expected.logits(head)
-            if lean is not None:
-                logits = logits + lean
             top_p = max(self.top_p, self.model.touch) if head in (VELOCITY, MICROTIME) else self.top_p
-            value = sample(logits, self.random, self.temperature, top_p, mask)
+            value = expected.draw(head, self.random, self.temperature, top_p, mask, lean)
         expected.choose(head, value)
         return value
 
