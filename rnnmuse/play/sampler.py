@@ -367,7 +367,8 @@ class Player:
         from when asked again.
         """
         deadline = self._deadline()
-        last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest)
+        # the music may have gone on beyond a deadline while nothing could begin
+        last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest, self.grid)
         if at is not None:
             earliest = last = max(at, self.grid)
         if end <= earliest:

@@ -278,3 +278,18 @@ def test_a_frame_that_goes_on_for_hours_keeps_its_last_bar_lines_alone():
         assert frame.bar_start(max(0, bar - 32)) == max(0, bar - 32) * 3 * GRID
         assert frame.at(grid) == Frame(piece).at(grid)
     assert len(frame._bars) < 1000
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_note_that_is_overdue_by_far_is_ended_at_once(seed):
+    """Where nothing could begin, the music goes on without an event, beyond the longest note."""
+    one = player(Constraints(longest=8.0, rest=4.0), seed)
+    while not one.started:
+        assert one.next(one.grid, 10**9) is not None
+    sounding = set(one.started)
+    one.grid += 40 * GRID
+    ended = one.next(0, 10**9)
+    assert ended is not None
+    assert ended[KIND] == OFF
+    assert ended[:2] == (0, 0)
+    assert (ended[PART], ended[PITCH]) in sounding
