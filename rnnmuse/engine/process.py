@@ -276,8 +276,11 @@ class Engine:
             return
         self._harmony_sent = (self.harmony.version, here)
         if self.harmony.version != version:
-            for player in self.players.values():
-                self._send(player.obey(beat))
+            for player in list(self.players.values()):
+                try:
+                    self._send(player.obey(beat))
+                except Exception as error:  # as in `take`
+                    self._stop_failed(player, error)
         now, coming = self.harmony.at(beat), self.harmony.coming(beat)
         self.send(
             m.HarmonyIs(

@@ -1247,6 +1247,8 @@ class StreamPlayer:
         shared = self._stage_harmony
         if shared is not None and shared.key is not None:
             scale = scale_pitch_classes(shared.key.tonic, "minor" if shared.key.minor else "major")
+            if not any(pitch % 12 in scale for pitch in range(int(p["low"]), int(p["high"]) + 1)):
+                scale = None  # its range is its own; the stage's key is not
         elif p["key"] or p["scale"]:
             key = frame.piece.keys[-1]
             scale = scale_pitch_classes(key.tonic, p["scale"] or ("minor" if key.minor else "major"))

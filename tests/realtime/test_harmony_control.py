@@ -159,3 +159,19 @@ def test_a_phrase_keeps_to_the_key_and_the_chords_that_are_given(stage):
     assert strong
     for sent in strong:
         assert sent.pitch % 12 in parse_chord(chart[int(sent.beat + 0.01) // 4 % 4]).pitch_classes
+
+
+def test_a_player_whose_range_has_no_note_of_the_stage_s_key_keeps_its_range(stage):
+    """One such player neither keeps the stage from its key nor ends the engine when the harmony goes on."""
+    for name in ("low", "high"):
+        stage.send(f"/rnnmuse/player/1/param/{name}", 61)
+    stage.send("/rnnmuse/player/1/start")
+    stage.send("/rnnmuse/transport/play")
+    stage.send("/rnnmuse/harmony/key", "C major")
+    stage.run(2.0)
+    assert stage.ask("/rnnmuse/harmony/key") == ("C major",)
+    stage.send("/rnnmuse/harmony/chart", "F | G | Am |")
+    stage.run(8.0)
+    assert not stage.errors()
+    assert {sent.pitch for sent in stage.notes("on") if sent.player == 1} == {61}
+    assert len(stage.engines) == 1
