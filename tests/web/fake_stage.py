@@ -1,6 +1,8 @@
 """A stage as the web process sees it: the real OSC sockets and packets, and values that are a dictionary."""
 
+import random
 import selectors
+import socket
 import threading
 from contextlib import contextmanager
 
@@ -11,6 +13,19 @@ from rnnmuse.protocol import WATCHED_COMMANDS, ProtocolError, addresses
 
 KNOWN = addresses()
 DEFAULTS = {"f": 0.5, "i": 1, "s": "text"}
+
+
+def lasting_port():
+    """A free port that stays so while nobody has it: the system gives those of other programs from 32768 on."""
+    for port in random.SystemRandom().sample(range(15000, 32000), 100):
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class FakeStage:

@@ -19,6 +19,7 @@ pytest.importorskip("starlette", reason="the extra 'web' is not installed")
 pytest.importorskip("websockets", reason="the extra 'web' is not installed")
 
 from browser import PATIENCE, PROGRAM, browser
+from fake_stage import lasting_port
 from PIL import Image, ImageColor
 from test_midi import System
 from test_stage import Client, serving
@@ -201,8 +202,9 @@ def test_the_real_thing_plays_shows_what_comes_and_panic_reaches_it(tab, monkeyp
 
 def test_a_stage_that_restarts_finds_its_pages_again(tab):
     with contextlib.ExitStack() as stack:
-        live, told = stack.enter_context(rnnmuse("live", "--osc-port", 0, "--no-midi", "--mode", "free"))
-        port = int(told.readline().rsplit(":", 1)[1])
+        port = lasting_port()
+        live, told = stack.enter_context(rnnmuse("live", "--osc-port", port, "--no-midi", "--mode", "free"))
+        assert int(told.readline().rsplit(":", 1)[1]) == port
         tab.go(stack.enter_context(screen(port)))
         tab.until(f"{THERE} && {SOUNDING} > 0")
         live.send_signal(signal.SIGKILL)

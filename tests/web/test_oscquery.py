@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from fake_stage import KNOWN, stage
+from fake_stage import KNOWN, lasting_port, stage
 from pythonosc.osc_message import OscMessage
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -193,7 +193,7 @@ def test_values_do_not_wait_for_the_engine_but_for_those_that_it_gives(fake, mon
 
 
 def test_a_stage_that_starts_again_is_found_again():
-    with stage() as first, query(first.port) as client:
+    with stage(lasting_port()) as first, query(first.port) as client:
         assert client.get(f"{TEMPO}?VALUE").json() == {"VALUE": [120.0]}
         client.values._known.clear()
         first.close()

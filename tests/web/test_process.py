@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from fake_stage import stage
+from fake_stage import lasting_port, stage
 
 from rnnmuse.web import process
 from rnnmuse.web.process import RESTARTS, WINDOW, Report, Starts, WebProcess
@@ -81,8 +81,7 @@ def test_it_serves_oscquery_and_the_screen_and_ends(fake):
 
 
 def test_killed_it_is_started_again_on_the_same_port(fake):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = lasting_port()
     with web(fake.port, port) as (made, reports):
         assert reports.get(timeout=PATIENCE) == Report(query=port)
         first = made.pid
@@ -205,15 +204,8 @@ def until_refused(port):
     return False
 
 
-def free_ports(count):
-    """Ports that are free for TCP, and most likely for UDP."""
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in taken]
-
-
 def test_rnnmuse_live_serves_oscquery_and_takes_it_along_even_when_it_is_killed(tmp_path):
-    port, query = free_ports(2)
+    port, query = lasting_port(), lasting_port()
     rig = tmp_path / "rig.toml"
     rig.write_text(f"[stage]\nport = {port}\nquery = {query}\ntempo = 133.0\nvirtual = false\n", "utf-8")
     line = [sys.executable, "-m", "rnnmuse.cli.main", "live", str(rig)]

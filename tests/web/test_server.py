@@ -6,7 +6,7 @@ import socket
 
 import anyio
 import pytest
-from fake_stage import stage
+from fake_stage import lasting_port, stage
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -104,12 +104,12 @@ def test_panic_comes_by_a_connection_of_its_own_and_again_behind_what_was_set_be
     assert senders["/rnnmuse/transport/tempo"] == senders["/rnnmuse/subscribe"]
 
 
-def test_the_stage_ends_and_another_is_found(running):
-    with screen(running.port) as client, page(client) as web:
+def test_the_stage_ends_and_another_is_found():
+    with stage(lasting_port()) as first, screen(first.port) as client, page(client) as web:
         until(web, "live", 1)
-        running.close()
+        first.close()
         until(web, "live", 0)
-        with stage(running.port) as again:
+        with stage(first.port) as again:
             until(web, "live", 1)
             send(web, "/rnnmuse/sync", 1)
             until(web, "/rnnmuse/synced", 1)
