@@ -36,10 +36,15 @@ export function colour(number, light = "var(--player-light)", chroma = "var(--pl
   return `oklch(${light} ${chroma} ${(80 + (number - 1) * 137.5) % 360})`;
 }
 
-const painted = new Map();
+const painted = new Map(); // number: colour, of one theme
+let dressed;
 /** The same colour for a canvas, which knows no variables. */
 export function paint(number) {
-  const style = getComputedStyle(document.documentElement), key = `${number} ${document.documentElement.dataset.theme}`;
-  if (!painted.has(key)) painted.set(key, colour(number, style.getPropertyValue("--player-light"), style.getPropertyValue("--player-chroma")));
-  return painted.get(key);
+  if (dressed !== document.documentElement.dataset.theme) painted.clear();
+  if (!painted.has(number)) {
+    const style = getComputedStyle(document.documentElement);
+    dressed = document.documentElement.dataset.theme;
+    painted.set(number, colour(number, style.getPropertyValue("--player-light"), style.getPropertyValue("--player-chroma")));
+  }
+  return painted.get(number);
 }
