@@ -437,6 +437,52 @@ def test_every_control_has_a_name_and_a_size_and_nothing_is_fetched_from_elsewhe
     assert all(name.startswith((address, "data:")) for name in fetched), fetched
 
 
+def test_sixteen_players_fit_on_a_laptop_and_a_strip_that_is_used_stays_open(page, stage, address):
+    page.go(address, 1280, 800)
+    page.until(THERE)
+    count = "document.querySelectorAll('.strip').length"
+    closed = "document.querySelectorAll('.strip.folded').length"
+    strip = "document.querySelector('.strip[data-player=\"{}\"]')"
+    try:
+        for player in range(1, 9):
+            stage.take(f"/rnnmuse/player/{player}/mode", "continue")
+        page.until(f"{count} === 8")
+        assert page.run(closed) == 0
+        page.run(f"{strip.format(3)}.querySelector('select').focus()")
+        for player in range(9, 17):
+            stage.take(f"/rnnmuse/player/{player}/mode", "continue")
+        page.until(f"{count} === 16")
+        assert page.run(f"{closed} === 15 && !{strip.format(3)}.classList.contains('folded')"), "a hand is on it"
+        page.run("document.activeElement.blur()")
+        page.click(".strip[data-player='3'] .who")
+        assert page.run(f"{closed} === 16 && {strip.format(3)}.querySelector('.who').ariaExpanded === 'false'")
+        ends = "[...document.querySelectorAll('.strip')].map((one) => one.getBoundingClientRect().bottom)"
+        assert max(page.run(ends)) <= 800
+        page.click(".strip[data-player='5'] .who")
+        stage.take("/rnnmuse/player/1/started", 1)
+        settled(page)
+        assert page.run(f"{closed} === 15 && !{strip.format(5)}.classList.contains('folded')"), "it was opened by hand"
+    finally:
+        stage.take("/rnnmuse/player/1/started", 0)
+        for player in range(1, 17):
+            stage.take(f"/rnnmuse/player/{player}/mode", "off")
+
+
+def test_all_that_can_be_set_up_is_seen_on_a_phone_and_a_group_that_was_opened_stays_open(page, address):
+    page.go(f"{address}setup", 360, 800)
+    page.until(THERE)
+    titles = page.run("[...document.querySelectorAll('.group summary')].map((one) => one.textContent)")
+    assert len(titles) == 9
+    assert page.run("document.documentElement.scrollHeight") <= 800
+    page.run("[...document.querySelectorAll('.group summary')].find((e) => e.textContent === 'Presets').click()")
+    shown = "document.querySelector('.slots')?.offsetHeight > 0"
+    page.until(shown)
+    page.click("#tabs [data-view=play]")
+    page.until(f"!({shown})")
+    page.click("#tabs [data-view=setup]")
+    page.until(shown)
+
+
 def test_a_port_is_opened_tested_and_closed_and_one_that_vanishes_is_told(page, ports, stage, address):
     ports.there = ["My Synth", "Fader Box"]
     page.go(f"{address}setup")

@@ -49,7 +49,7 @@ export function roll() {
     const text = style.getPropertyValue("--quiet"), faint = style.getPropertyValue("--line");
     brush.fillStyle = faint;
     for (let pitch = Math.ceil(low / 12) * 12; pitch <= high; pitch += 12) brush.fillRect(0, Math.round((high - pitch + 1) * step), width, 1); // below each C
-    if (isRunning()) bars(brush, now, line, scale, width, height, faint, text);
+    if (isRunning()) bars(brush, now, line, scale, height, faint);
     let moves = isRunning();
     for (const { player, pitch, velocity, on, off, heard } of played()) {
       if (off !== null && off < now - BACK) continue;
@@ -71,22 +71,27 @@ export function roll() {
       brush.strokeRect(x + 0.5, (high - pitch) * step + 0.5, Math.max(2, Math.min(width, end) - x - 1), thick - 1);
     }
     brush.globalAlpha = 1;
+    if (isRunning()) numbers(brush, now, line, scale, text);
     brush.fillStyle = text;
     brush.fillRect(line, 0, 2, height);
     if (moves) requestAnimationFrame(draw);
     else idle = true;
   }
 
-  function bars(brush, now, line, scale, width, height, faint, text) {
+  function bars(brush, now, line, scale, height, faint) {
     const { beats } = metre(), first = Math.floor(beatAt(now - BACK) / beats), until = beatAt(now + AHEAD);
-    brush.font = "12px system-ui, sans-serif";
     for (let bar = Math.max(0, first); bar * beats <= until; bar++) {
       const x = line + (timeOf(bar * beats) - now) * scale;
       if (x < 0) continue;
       brush.fillStyle = faint;
       brush.fillRect(x, 0, 1, height);
-      brush.fillStyle = text;
-      brush.fillText(String(bar + 1), x + 4, 13);
     }
+  }
+
+  function numbers(brush, now, line, scale, text) { // above the notes
+    const { beats } = metre(), until = beatAt(now + AHEAD);
+    brush.font = "12px system-ui, sans-serif";
+    brush.fillStyle = text;
+    for (let bar = Math.max(0, Math.ceil(beatAt(now - BACK) / beats)); bar * beats <= until; bar++) brush.fillText(String(bar + 1), line + (timeOf(bar * beats) - now) * scale + 4, 13);
   }
 }

@@ -12,6 +12,8 @@ import { training } from "./training.js";
 import { dress, theme } from "./theme.js";
 
 const PRESETS = 16, PLAYERS = 16;
+const narrow = matchMedia("(max-width: 640px)");
+const chosen = new Map(); // title: whether the group was opened by hand, or closed
 
 /** The view's elements. */
 export function setup() {
@@ -27,7 +29,11 @@ export function setup() {
     panel(t("This page"), ...looks()))];
 }
 
-const panel = (title, ...children) => h("section", { class: "panel", "aria-label": title }, h("h2", {}, title), ...children);
+/** A group of settings; on a phone it begins closed, so that all are seen. */
+function panel(title, ...children) {
+  const made = h("details", { open: chosen.get(title) ?? !narrow.matches }, h("summary", { onclick: () => chosen.set(title, !made.open) }, h("h2", {}, title)), h("div", { class: "stack" }, ...children));
+  return h("section", { class: "panel group", "aria-label": title }, made);
+}
 const help = (address) => h("span", { class: "help" }, shownHelp(row(address)));
 
 /** Call a function with what comes while an element is in the page. */

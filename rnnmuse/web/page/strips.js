@@ -17,9 +17,10 @@ const GROUPS = [
   ["Form", ["turn", "bars", "silence", "steady", "repeat", "recall", "original", "memory"]], ["Chance", ["temperature", "top_p", "seed", "density"]],
   ["Band", ["role", "style"]], ["Routing", ["hears", "target", "when", "channel", "program"]],
 ];
-const MANY = 6; // players from which on folded strips are a line each
+const MANY = 8; // players beyond which strips are a line each
 const narrow = matchMedia("(max-width: 640px)");
-const asked = new Set([1]); // strips that were opened by hand
+const asked = new Set([1]); // players that were added by hand
+const chosen = new Map(); // player: whether the strip was folded by hand, or unfolded
 
 const BAND = [["grooves"], ["lieder", "piano"], ["leadsheet"]]; // drums, chords, a tune: the first model that is there
 const STYLE = "pop"; // of a band, until another is chosen
@@ -34,11 +35,11 @@ export function strips() {
   const place = h("div", { class: "strips" });
   const add = h("button", { type: "button", class: "add", onclick: () => {
     const next = Array.from({ length: PLAYERS }, (_, i) => i + 1).find((player) => !used(player));
-    if (next) asked.add(next);
+    if (!next) return;
+    asked.add(next);
+    chosen.set(next, false);
     arrange();
-    const made = place.querySelector(`[data-player="${next}"]`);
-    made?.classList.remove("folded");
-    made?.querySelector("select")?.focus();
+    place.querySelector(`[data-player="${next}"] select`)?.focus();
   } }, t("Add a player"));
   const arrange = () => {
     for (let player = 1; player <= PLAYERS; player++) {
@@ -48,21 +49,32 @@ export function strips() {
         place.insertBefore(strip(player), after ?? null);
       }
     }
+    const many = place.children.length > MANY;
     add.hidden = place.children.length >= PLAYERS;
-    place.classList.toggle("many", place.children.length > MANY);
+    place.classList.toggle("many", many);
+    for (const one of place.children) {
+      if (!one.contains(document.activeElement)) fold(one, chosen.get(Number(one.dataset.player)) ?? (many || narrow.matches));
+    }
   };
   arrange();
   for (let player = 1; player <= PLAYERS; player++) for (const word of ["mode", "started"]) watch(filled(`${P}/${word}`, { p: player }), arrange);
   return h("section", { "aria-label": t("Players"), class: "stack" }, h("h2", { class: "unseen" }, t("Players")), place, add);
 }
 
+/** Show only a strip's first line, or all of it. */
+function fold(strip, folded) {
+  strip.classList.toggle("folded", folded);
+  strip.querySelector(".who").setAttribute("aria-expanded", String(!folded));
+}
+
 function strip(player) {
   const names = { p: player }, whose = `${t("player")} ${player}`, at = (word) => row(`${P}/${word}`);
   const parts = h("span", { class: "parts" });
   const press = (word, text, title, look) => control(at(word), names, { whose, title: t(title), text, spoken: t(title), class: look }).input;
-  const folded = narrow.matches;
-  const who = h("button", { type: "button", class: "who", "aria-expanded": String(!folded), "aria-label": `${whose}: ${t("model, mode and parameters")}`, title: t("model, mode and parameters"),
-    onclick: () => who.setAttribute("aria-expanded", String(!made.classList.toggle("folded"))) }, String(player));
+  const who = h("button", { type: "button", class: "who", "aria-label": `${whose}: ${t("model, mode and parameters")}`, title: t("model, mode and parameters"), onclick: () => {
+    chosen.set(player, !made.classList.contains("folded"));
+    fold(made, chosen.get(player));
+  } }, String(player));
   const parameters = rows.filter(({ address }) => address.startsWith(`${P}/param/`) && !SHOWN.has(address));
   const first = [...FIRST.map((word) => at(`param/${word}`)).filter(Boolean), at("channel"), at("program")].filter(Boolean);
   const rest = [...parameters.filter((one) => !first.includes(one)),
@@ -70,7 +82,7 @@ function strip(player) {
       && !/\/(param|norm|latent|part)\//.test(one.address) && !first.includes(one))];
   const acts = rows.filter((one) => one.address.startsWith(`${P}/`) && one.access === "w" && !one.arguments.length && !SHOWN.has(one.address)
     && !/\/latent\/|\/parts$/.test(one.address));
-  const made = h("section", { class: `panel strip${folded ? " folded" : ""}`, "aria-label": whose, data: { player }, style: { "--player": colour(player) } },
+  const made = h("section", { class: "panel strip", "aria-label": whose, data: { player }, style: { "--player": colour(player) } },
     h("div", { class: "head" }, who, parts, press("started", "▶", "Play", "start"), press("mute", "M", "Mute", "mute"), press("solo", "S", "Solo", "")),
     h("div", { class: "two choices" }, control(at("model"), names, { whose }), control(at("mode"), names, { whose })),
     h("div", { class: "level" }, control(at("param/velocity"), names, { whose })),
