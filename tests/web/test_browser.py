@@ -286,6 +286,24 @@ def test_every_control_sends_its_row_and_shows_what_another_client_sets(page, st
         page.until(f"((shown) => shown === {wanted} || Math.abs(shown - {wanted}) < 0.6)(({GET})({SHOWN.format(one)}))")
 
 
+@pytest.mark.parametrize(
+    ("to", "first", "second"), [("/harmony/key", "C minor", "D minor"), ("/transport/metre", 5, 7)]
+)
+def test_an_answer_to_an_earlier_choice_does_not_undo_the_next(page, stage, to, first, second):
+    """Stepped through with the arrow keys, faster than the stage answers."""
+    shown = SHOWN.format(f"/rnnmuse{to}")
+    more = [4] if "metre" in to else []
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.run(f"({SET})({shown}, {json.dumps(second)})")
+    page.run(f"import('/stage.js').then(({{ take }}) => take({json.dumps([f'/rnnmuse{to}', first, *more])}))")
+    assert page.run(f"{shown}.value") == str(second)
+    settled(page)
+    assert page.run(f"{shown}.value") == str(second)
+    stage.take(f"/rnnmuse{to}", first, *more)
+    page.until(f"{shown}.value === '{first}'")
+    stage.take(f"/rnnmuse{to}", *([4, 4] if more else [""]))
+
+
 def test_chunks_join_to_lines_in_any_script_and_are_never_html(page, stage, address):
     page.go(f"{address}words")
     page.until(THERE)

@@ -4,7 +4,7 @@ import { beatAt, isRunning, metre } from "./clock.js";
 import { fresh, h } from "./dom.js";
 import { shownHelp, t } from "./language.js";
 import { command, hear, value, watch } from "./stage.js";
-import { filled, offer, row } from "./table.js";
+import { filled, follow, offer, row } from "./table.js";
 
 const PLAYERS = 16, TONICS = ["C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
 const CHART = "/rnnmuse/harmony/chart", KEY = "/rnnmuse/harmony/key";
@@ -25,14 +25,14 @@ export function bars(text) {
 /** Key, chart and its cells. */
 export function chart() {
   const hasRows = Boolean(row(CHART)), keyId = fresh("key"), chartId = fresh("chart");
-  const key = h("select", { id: keyId, data: { to: hasRows ? KEY : "/rnnmuse/player/{p}/param/key" }, title: hasRows ? shownHelp(row(KEY)) : "", onchange: () => setKey(key.value) },
+  const key = h("select", { id: keyId, data: { to: hasRows ? KEY : "/rnnmuse/player/{p}/param/key" }, title: hasRows ? shownHelp(row(KEY)) : "", onchange: () => { held(); setKey(key.value); } },
     new Option(t("free"), ""), ...TONICS.flatMap((tonic) => [new Option(`${tonic} ${t("major")}`, `${tonic} major`), new Option(`${tonic} ${t("minor")}`, `${tonic} minor`)]));
   const field = h("input", { id: chartId, type: "text", maxLength: 1000, spellcheck: false, autocomplete: "off", list: "list-charts", placeholder: EXAMPLES[0],
     title: hasRows ? shownHelp(row(CHART)) : "", data: { to: hasRows ? CHART : "/rnnmuse/player/{p}/param/chord" }, onchange: () => setChart(field.value) });
   const charts = h("datalist", { id: "list-charts" }, EXAMPLES.map((one) => new Option(one)));
   const cells = h("ol", { class: "chart", "aria-label": t("Chords, a bar each") });
   const now = h("span", { class: "unseen", role: "status" });
-  let text = hasRows ? "" : localStorage.getItem("chart") ?? "", lit = -1, heardChord = "", turn = 0, seen = [];
+  let text = hasRows ? "" : localStorage.getItem("chart") ?? "", lit = -1, heardChord = "", turn = 0, seen = [], held = () => {};
 
   const fill = () => {
     cells.replaceChildren(...bars(text).map((bar) => h("li", {}, bar.join(" "))));
@@ -62,7 +62,7 @@ export function chart() {
   }
 
   if (hasRows) {
-    watch(KEY, (word = "") => {
+    held = follow(KEY, (word = "") => {
       if (![...key.options].some((option) => option.value === word)) key.add(new Option(word, word));
       key.value = word;
     });

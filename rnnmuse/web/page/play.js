@@ -5,9 +5,9 @@ import { h } from "./dom.js";
 import { shownHelp, t } from "./language.js";
 import { roll } from "./roll.js";
 import { newcomer, strips } from "./strips.js";
-import { button, control, row, under } from "./table.js";
+import { button, control, follow, row, under } from "./table.js";
 import { takes } from "./takes.js";
-import { command, watch } from "./stage.js";
+import { command } from "./stage.js";
 
 const SHOWN = new Set(["play", "stop", "continue", "panic", "running", "tempo", "position", "source", "beat", "metre", "swing", "cue", "render"]);
 
@@ -27,8 +27,8 @@ function metre() {
   const address = "/rnnmuse/transport/metre", [numerator, denominator] = row(address).arguments;
   const above = h("input", { type: "number", min: numerator.low, max: numerator.high, value: 4, "aria-label": t("Beats of a bar"), data: { to: address } });
   const below = h("select", { "aria-label": t("Note value of a beat"), data: { to: address } }, [1, 2, 4, 8, 16, 32].map((n) => new Option(n, n)));
-  for (const one of [above, below]) one.addEventListener("change", () => command(address, Number(above.value), Number(below.value)));
-  watch(address, (n = 4, d = 4) => { above.value = n; below.value = d; });
+  for (const one of [above, below]) one.addEventListener("change", () => { held(); command(address, Number(above.value), Number(below.value)); });
+  const held = follow(address, (n = 4, d = 4) => { above.value = n; below.value = d; });
   return h("div", { class: "control" }, h("span", { class: "name" }, t("metre")), h("div", { class: "row field" }, above, "/", below),
     h("span", { class: "help" }, shownHelp(row(address))));
 }

@@ -55,6 +55,15 @@ export function written(argument, number) {
   return argument.unit ? `${shown} ${t(argument.unit)}` : shown;
 }
 
+const HELD = 400; // ms for which a control shows what the hand does, and not what comes: an answer to what it did before
+/** Follow an address with a control; returns what to call when a hand is on it. */
+export function follow(address, show) {
+  let held = 0;
+  const settle = (...words) => performance.now() > held && show(...words);
+  watch(address, settle);
+  return () => { held = performance.now() + HELD; setTimeout(() => settle(...(value(address) ?? [])), HELD + 50); };
+}
+
 /** A control for a row that holds one value. ``names`` fill the address; ``options`` may give title, low, high, step. */
 export function control(one, names = {}, options = {}) {
   const address = filled(one.address, names), [argument] = one.arguments, id = fresh("control");
@@ -66,7 +75,7 @@ export function control(one, names = {}, options = {}) {
   const last = one.access === "rw" ? () => value(address)?.[0] : () => undefined;
   const kind = kindOf(one, argument, options);
   let held = 0; // until when what the hand does is shown, and not what comes
-  const touch = () => { held = performance.now() + 400; setTimeout(() => show(last()), 450); };
+  const touch = () => { held = performance.now() + HELD; setTimeout(() => performance.now() > held && show(last()), HELD + 50); };
   const put = (word, now = false) => { touch(); (now ? command : send)(address, word); };
   let made, show;
 
