@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import itertools
 import json
 import os
 import random
@@ -26,6 +27,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from soak_hostile import mutants as strange
 
 from rnnmuse.bridges import osc, slip
 from rnnmuse.bridges.midi_in import MidiReceiver
@@ -65,6 +68,7 @@ def packets() -> list[bytes]:
             continue
         made.append(osc.build(address, [values[argument.kind] for argument in row.arguments]))
     made += [osc.bundle(osc.NOW, made[:6]), osc.build("/rnnmuse/player/*/param/*", (0.5,))]
+    made += [packet for packet in itertools.islice(strange(1), 2 * len(made)) if packet]
     return [*made, osc.bundle(osc.NOW, [osc.bundle(osc.NOW, made[6:9])])]
 
 
@@ -80,7 +84,7 @@ def stage() -> Iterator[Try]:
         made.send_packet(data)
         count += 1
         if count % 200 == 0:
-            made.run(0.1)
+            made.run(1.0 if count % 2000 == 0 else 0.1)
             made.received()
             made.send("/rnnmuse/ping", count, client=other)  # a mutant may send the answers of the first elsewhere
             answers = [m.arguments for m in made.received("/rnnmuse/pong", client=other)]
