@@ -39,14 +39,15 @@ struct model {
   const float *heads[FIELDS], *biases[FIELDS];              /* (classes, head) and (classes) */
   const float *chosen[FIELDS - 1], *places;                 /* rows that chosen classes and the place add to `hidden` */
   const float *null_key, *null_value, *bonus, *asked;       /* (R x K), (V), (R, 4), rows of (R x K) */
-  int32_t classes[FIELDS], asked_at[SHARED], embed, units, head, width, value;
+  const float *values;                                      /* rows whose sum is the value of a slot */
+  int32_t classes[FIELDS], asked_at[SHARED], values_at[FIELDS + 1], embed, units, head, width, value;
 };
 
 /* The arrays of a Memory: rows of keys and of fields are `stride` and `field_stride` apart. */
 struct memory {
-  const float *keys, *values;
-  const uint8_t *fields;
-  const int64_t *times;
+  float *keys, *values;
+  uint8_t *fields;
+  int64_t *times;
   int64_t stride, field_stride;
 };
 
@@ -106,6 +107,23 @@ EXPORT int32_t drawn_inside(const struct page *page, int32_t count, double top_p
   return order[kept];
 }
 
+/* Writes slot `row`: its key, and what came next: the seven classes of the event at `after` and the interval that led
+   to it. 0 where one of them is none of the model's; nothing is written then. */
+EXPORT int32_t remember(const struct model *m, const struct memory *memory, int64_t row, const float *key,
+                        const uint8_t *event, int64_t before, int64_t after) {
+  float *value = memory->values + row * m->value;
+  for (int f = 0; f <= FIELDS; f++)
+    if (event[f] >= (f < FIELDS ? m->classes[f] : INTERVALS)) return 0;
+  for (int32_t k = 0; k < m->width; k++) memory->keys[k * memory->stride + row] = key[k];
+  memset(value, 0, m->value * sizeof *value);
+  for (int f = 0; f <= FIELDS; f++)
+    for (int32_t v = 0; v < m->value; v++) value[v] += m->values[(m->values_at[f] + event[f]) * m->value + v];
+  for (int f = 0; f <= PITCH; f++) memory->fields[f * memory->field_stride + row] = event[f];
+  memory->fields[(PITCH + 1) * memory->field_stride + row] = event[FIELDS];
+  memory->times[row] = before, memory->times[row + 1] = after;
+  return 1;
+}
+
 #define JOINED(name, level) name##_##level
 #define EVENT(name, level) JOINED(name, level)
 
@@ -147,6 +165,6 @@ EXPORT const struct kernel *kernel(int32_t level) {
 }
 
 /* Counts up where a function changes. */
-EXPORT int32_t version(void) { return 1; }
+EXPORT int32_t version(void) { return 2; }
 EXPORT int32_t size_of_model(void) { return sizeof(struct model); }
 EXPORT int32_t size_of_page(void) { return sizeof(struct page); }

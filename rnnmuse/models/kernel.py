@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from rnnmuse.models.memory import Memory
 
 Floats = NDArray[np.float32]
-VERSION = 1
+VERSION = 2
 """Of the structs and functions of the library: that of another is not used."""
 PATH = Path(__file__).with_name("stream-kernel" + (".dll" if os.name == "nt" else ".so"))
 LEVELS = ("plain C", "AVX2", "AVX-512 with VNNI")
@@ -63,7 +63,8 @@ class _Model(Structure):
         ("heads", c_void_p * FIELDS), ("biases", c_void_p * FIELDS),
         ("chosen", c_void_p * (FIELDS - 1)), ("places", c_void_p),
         ("null_key", c_void_p), ("null_value", c_void_p), ("bonus", c_void_p), ("asked", c_void_p),
-        ("classes", c_int32 * FIELDS), ("asked_at", c_int32 * 4),
+        ("values", c_void_p),
+        ("classes", c_int32 * FIELDS), ("asked_at", c_int32 * 4), ("values_at", c_int32 * (FIELDS + 1)),
         ("embed", c_int32), ("units", c_int32), ("head", c_int32), ("width", c_int32),
         ("value", c_int32),
     )  # fmt: skip
@@ -110,7 +111,8 @@ class Library:
         functions = library.kernel(found).contents
         self.path, self.level = path, LEVELS[found]
         self.step, self.read, self.choose, self.draw = functions.step, functions.read, functions.choose, functions.draw
-        self.drawn_inside = library.drawn_inside
+        self.drawn_inside, self.remember = library.drawn_inside, library.remember
+        self.remember.argtypes = (c_void_p, c_void_p, c_int64, c_void_p, c_char_p, c_int64, c_int64)
         self.drawn_inside.argtypes = (c_void_p, c_int32, c_double, c_double)
 
 
@@ -161,6 +163,8 @@ class Compiled:
         bonus: Floats,
         asked: Floats,
         asked_at: Sequence[int],
+        values: Floats,
+        values_at: Sequence[int],
         slots: int,
     ) -> None:
         tensors, reads = tensors_of(step), [tensors_of(graph) for graph in said]
@@ -179,6 +183,7 @@ class Compiled:
         model.null_key, model.null_value, model.bonus = self._at(null_key), self._at(null_value), self._at(bonus)
         for head, rows in enumerate(chosen):
             model.chosen[head] = self._at(rows)
+        model.values, model.values_at = self._at(values), (c_int32 * (FIELDS + 1))(*values_at)
         model.places, model.asked, model.asked_at = self._at(places), self._at(asked), (c_int32 * 4)(*asked_at)
         model.embed, model.units, model.head = table.shape[1], model.hidden.inputs, heads[0][0].shape[1]
         model.width, model.value = null_key.size, null_value.size
@@ -199,8 +204,8 @@ class Compiled:
         self._state, self._out = c_char * (4 * model.units), c_char * (4 * model.out.outputs)
         self.page = c_char * (HIDDEN + 4 * FIELDS * self._head)
         """The type of a distribution's memory."""
-        self._step, self._read, self._choose, self._draw, self._inside = (
-            library.step, library.read, library.choose, library.draw, library.drawn_inside,
+        self._step, self._read, self._choose, self._draw, self._inside, self._remember = (
+            library.step, library.read, library.choose, library.draw, library.drawn_inside, library.remember,
         )  # fmt: skip
 
     def step(self, rows: Sequence[int], state: Floats) -> tuple[Floats, Floats]:
@@ -234,17 +239,33 @@ class Compiled:
         to the gates whose bits are set in ``lifted``.
         """
         start, end = memory.span(count)
+        self._read(
+            self._address, which, address(out), addressof(page), self._pointers(memory), start, end - start,
+            address(table), len(table), now, pack(f"{len(more)}i", *more) if more else b"", len(more), nats, lifted,
+            chosen, last,
+        )  # fmt: skip
+
+    def remember(
+        self, memory: Memory, count: int, key: Floats, event: Sequence[int], interval: int, before: int, after: int
+    ) -> Memory:
+        """`Memory.added` of the slot with this key, for ``event`` and the interval that led to it."""
+        memory, row = memory.room(count)
+        if not self._remember(
+            self._address, self._pointers(memory), row, address(key), bytes((*event, interval)), before, after
+        ):
+            raise IndexError(f"event: {tuple(event)}; has a class that the model has not")
+        memory.count += 1
+        return memory
+
+    def _pointers(self, memory: Memory) -> int:
+        """The address of a ``struct memory``."""
         if memory.pointers is None:
             keys, values, fields, times = memory.arrays
             if (len(keys), values.shape[1]) != self._widths:
                 raise ValueError("state: not one of this model; its sizes differ")
             strides = keys.strides[0] // keys.itemsize, fields.strides[0]
             memory.pointers = _Memory(address(keys), address(values), address(fields), address(times), *strides)
-        self._read(
-            self._address, which, address(out), addressof(page), addressof(memory.pointers), start, end - start,
-            address(table), len(table), now, pack(f"{len(more)}i", *more) if more else b"", len(more), nats, lifted,
-            chosen, last,
-        )  # fmt: skip
+        return addressof(memory.pointers)
 
     def choose(self, page: Page, chosen: Sequence[int], places: Sequence[int] = ()) -> None:
         """Add what the ``chosen`` classes and the place, rows of its table, say to the later heads."""

@@ -75,10 +75,7 @@ class Memory:
         """The memory that holds one slot more than the first ``count``: this one, or a copy where it has others
         there.
         """
-        memory = self if count == self.count else self._forked(count)
-        row = memory.count - memory._first
-        if row == len(memory._values):
-            row = memory._grown() if row < memory.size + BACK + MORE else memory._moved()
+        memory, row = self.room(count)
         memory._keys[:, row] = key
         memory._values[row] = value
         memory._fields[:, row] = fields
@@ -86,6 +83,14 @@ class Memory:
         memory._times[row + 1] = after
         memory.count += 1
         return memory
+
+    def room(self, count: int) -> tuple[Memory, int]:
+        """The memory that `added` gives for the first ``count`` slots, and the row of its arrays for one more."""
+        memory = self if count == self.count else self._forked(count)
+        row = memory.count - memory._first
+        if row == len(memory._values):
+            row = memory._grown() if row < memory.size + BACK + MORE else memory._moved()
+        return memory, row
 
     def _forked(self, count: int) -> Memory:
         new = Memory.of(self.slots(count), self.size)

@@ -458,7 +458,8 @@ class StreamModel:
         try:
             return kernel.Compiled(
                 library, self._step, self._saying, self._table, self.heads, self.chosen, self.place_table,
-                self._null_key, self._null_value, self._bonus, self._asked, self._asked_offsets, self.slots,
+                self._null_key, self._null_value, self._bonus, self._asked, self._asked_offsets, self._values,
+                self._value_offsets, self.slots,
             )  # fmt: skip
         except ValueError:
             return None
@@ -609,7 +610,10 @@ class StreamModel:
                 if last[part] >= 0 and abs(pitch - last[part]) <= WIDEST:
                     interval = pitch - last[part] + WIDEST
                 last = (*last[:part], pitch, *last[part + 1 :])
-            if state.key is not None:
+            if state.key is not None and self.compiled is not None:
+                memory = self.compiled.remember(memory, count, state.key, event, interval, state.grid, grid)
+                count += 1
+            elif state.key is not None:
                 held = [at + field for at, field in zip(self._value_offsets, (*event, interval), strict=True)]
                 value = np.add.reduce(self._values.take(held, 0), 0)
                 memory = memory.added(count, state.key, value, (*event[:5], interval), state.grid, grid)
