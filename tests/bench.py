@@ -11,18 +11,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from rnnmuse.bridges import osc
 from rnnmuse.clock import Clock
 from rnnmuse.compose.muse import load
-from rnnmuse.models.bundle import READS, bundles, find, load_phrase, load_text
+from rnnmuse.models import kernel
+from rnnmuse.models.bundle import READS, bundles, find, load_phrase, load_stream, load_text
 from rnnmuse.models.memory import Memory
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import BEATS, GRID
@@ -81,7 +84,7 @@ def events(name: str = "lieder", count: int = 3000) -> None:
     median, late = seconds[count // 2], seconds[int(count * 0.99)]
     rate = count / sum(seconds)
     print(f"one event of {name:<11}with {model.slots:,} slots {1000 * median:6.2f} ms median, "
-          f"p99 {late / median:.1f} x, {rate:,.0f} events/s")  # fmt: skip
+          f"p99 {late / median:.1f} x, {rate:,.0f} events/s{', kernel' if model.compiled else ''}")  # fmt: skip
 
 
 def originality(name: str, count: int = 3000) -> None:
@@ -270,6 +273,27 @@ def batches(name: str = "lieder", sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64
               f"{event / events:.2f} x the events ({1e6 * steps / size:.0f} us a step)")  # fmt: skip
 
 
+def compiled(names: Sequence[str] = ("lieder", "band", "piano"), count: int = 1500) -> None:
+    """An event with the compiled kernel beside one without, in turn, memories full. Processor time."""
+    for name in names:
+        models = []
+        for library in (None, kernel.library()):
+            with mock.patch.object(kernel, "library", lambda library=library: library):
+                models.append(load_stream(name))
+        if models[1].compiled is None:
+            raise SystemExit(f"compiled kernel: {kernel.in_use()}")
+        players = [full(model, 1) for model in models]
+        taken: list[list[float]] = [[], []]
+        for turn in range(count):
+            for i in ((0, 1), (1, 0))[turn % 2]:
+                began = time.thread_time()
+                players[i].next(players[i].grid, 10**9)
+                taken[i].append(time.thread_time() - began)
+        without, with_it = map(statistics.median, taken)
+        print(f"an event of {name} without the kernel costs {without / with_it:.2f} x one with it "
+              f"({1e6 * without:.0f} and {1e6 * with_it:.0f} us)")  # fmt: skip
+
+
 def limit(name: str = "lieder", count: int = 1000) -> None:
     """A step of the trunk, and an event, each beside a copy of the bytes that it reads.
 
@@ -284,10 +308,12 @@ def limit(name: str = "lieder", count: int = 1000) -> None:
     )
     size = step + sum(reads) + sum(array.nbytes for array in arrays)
     source, target = np.ones(size, np.uint8), np.empty(size, np.uint8)
-    bound, taken = model._bound, []
+    rows, state = list(range(20)), np.zeros((1, model.hidden), np.float32)
+    step_once = model._bound if model.compiled is None else partial(model.compiled.step, rows, state)
+    taken = []
     for _ in range(count):
         times = [time.thread_time()]
-        bound()
+        step_once()
         times.append(time.thread_time())
         np.copyto(target[:step], source[:step])
         times.append(time.thread_time())
@@ -373,6 +399,8 @@ def everything() -> None:
                 phrases(name)
                 pad(name)
     first_chunk()
+    if kernel.library() is not None:
+        compiled()
     limit()
     recall()
     batches()
@@ -380,7 +408,8 @@ def everything() -> None:
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    "imports": imports, "events": events, "limit": limit, "recall": recall, "batches": batches, "long_run": long_run,
+    "imports": imports, "events": events, "compiled": compiled, "limit": limit, "recall": recall, "batches": batches,
+    "long_run": long_run,
     "first_chunk": first_chunk,
 }  # fmt: skip
 """What can be asked for alone, by name."""
