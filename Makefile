@@ -109,7 +109,7 @@ docs: .stamp-dev
 	$(BIN)/python -m mkdocs build --strict
 
 release: .stamp-dev
-	$(BIN)/pip install --quiet twine
+	$(BIN)/pip install --quiet twine wheel
 	PYTHON=$(BIN)/python .ci/release
 
 plugin-zip: plugin
