@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import json
 import logging
 import signal
 import socket
@@ -15,11 +17,13 @@ from typing import Any
 import anyio
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Scope
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -56,6 +60,8 @@ ROWS = [
     }
     for row in TABLE
 ]
+ROWS_JSON = json.dumps(ROWS, ensure_ascii=False).encode()
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 
 class Socket(WebSocketsSansIOProtocol):
@@ -73,6 +79,32 @@ class Files(StaticFiles):
         response = super().file_response(*args, **more)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+class PageFiles(Files):
+    """The page's own files, held in memory: a browser asks for some thirty of them before it draws anything."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory, html=True)
+        self._held = {file.name: _held(file) for file in directory.iterdir() if file.suffix in KINDS}
+        self._held["."] = self._held["index.html"]
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if path not in self._held or scope["method"] not in ("GET", "HEAD"):
+            return await super().get_response(path, scope)
+        data, headers = self._held[path]
+        response = Response(data, headers=headers)
+        if self.is_not_modified(response.headers, Headers(scope=scope)):
+            return NotModifiedResponse(response.headers)
+        return response
+
+
+def _held(file: Path) -> tuple[bytes, dict[str, str]]:
+    """A file's bytes, and the headers that it is served with."""
+    data = file.read_bytes()
+    etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+    kind = f"{KINDS[file.suffix]}; charset=utf-8"
+    return data, {"Content-Type": kind, "Cache-Control": "no-cache", "ETag": etag}
 
 
 def application(
@@ -119,9 +151,9 @@ def application(
     async def view(request: Request) -> Response:
         return await shell.get_response("index.html", request.scope)
 
-    shell = Files(directory=HERE / "page", html=True)
+    shell = PageFiles(HERE / "page")
     views = [Route(f"/{name}", view) for name in VIEWS]
-    folders = {"/own": own, "/fonts": HERE.parent / "cover" / "fonts", "/": HERE / "page"}
+    folders = {"/own": own, "/fonts": HERE.parent / "cover" / "fonts"}
     files = [Mount(path, Files(directory=folder, html=True)) for path, folder in folders.items() if folder is not None]
     gate = Middleware(Gate, host=host, token=token, allow=allow)
     routes = [
@@ -133,13 +165,14 @@ def application(
         Route("/covers/{name}", cover),
         *views,
         *files,
+        Mount("/", shell),
     ]
     return Starlette(routes=routes, lifespan=life, middleware=[gate])
 
 
 def table(request: Request) -> Response:
     """Every row of the protocol, from which the page makes its controls."""
-    return JSONResponse(ROWS, headers={"Cache-Control": "no-cache"})
+    return Response(ROWS_JSON, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
 async def follow(relay: Relay, host: str, port: int) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+from pathlib import Path
 
 import anyio
 import pytest
@@ -10,6 +11,7 @@ from fake_stage import lasting_port, stage
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+import rnnmuse
 from rnnmuse.bridges import osc, slip
 from rnnmuse.music.midi import read_midi
 from rnnmuse.protocol import TABLE
@@ -189,6 +191,15 @@ def test_it_serves_its_page_and_one_of_the_users(tmp_path):
             assert "<title>rnnmuse</title>" in client.get(f"/{view}").text
         assert client.get("/page.js").headers["content-type"].startswith("text/javascript")
         assert client.get("/page.js").headers["cache-control"] == "no-cache"
+        for path in ("/", "/pad", "/page.js", "/design.css"):
+            answer = client.get(path)
+            again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+            assert (answer.status_code, again.status_code, again.content) == (200, 304, b""), path
+            assert client.get(path, headers={"If-None-Match": '"other"'}).content == answer.content
+        for file in (Path(rnnmuse.__file__).parent / "web" / "page").iterdir():
+            assert client.get(f"/{file.name}").content == file.read_bytes()
+        assert client.head("/page.js").headers["content-length"] == str(len(client.get("/page.js").content))
+        assert client.post("/page.js", headers=OWN).status_code == 405
         rows = client.get("/table.json").json()
         assert [row["address"] for row in rows] == [row.address for row in TABLE]
         assert {"name", "kind", "low", "high", "optional", "choices", "unit"} == set(rows[-1]["arguments"][0])
