@@ -153,7 +153,7 @@ class Sessions:
             return
         self._closing = True
         self.loop.leave()
-        for stage in self.stages:
+        for stage in reversed(self.stages):  # the first, which has the port, last
             stage.close()
         self.thread.close()
         self.supervisor.close()

@@ -485,3 +485,20 @@ def test_one_session_is_like_a_stage():
     assert music(alone.notes("on")) == music(one.notes(1))
     one.close()
     assert not one.outputs[0].sounding
+
+
+def test_at_the_end_the_notes_of_every_session_end_before_the_port_closes(three, monkeypatch):
+    for number in (1, 2, 3):
+        three.send(at(number, "subscribe"), 600.0)
+    playing(three, 1, 2, 3)
+    while not all(output.sounding for output in three.outputs):
+        three.run(0.05)
+    sent, close = [], three.server.close
+    monkeypatch.setattr(three.server, "close", lambda: (sent.append(len(three.server.sent)), close()))
+    three.close()
+    assert sent == [len(three.server.sent)], "closed once, and nothing is sent after that"
+    for number in (1, 2, 3):
+        sounding = set()
+        for note in three.received(at(number, "out/1/note")):
+            (sounding.add if note.arguments[1] else sounding.discard)(note.arguments[0])
+        assert not sounding
