@@ -323,7 +323,9 @@ class StageClient(_ByHand):
         end = self.time + round(seconds * 1e9)
         for _ in range(MOST_ROUNDS):
             self.settle()
-            if self._turn(self.stage.scheduler.run_due(), end, 0, self.stage.supervisor):
+            due = self.stage.scheduler.run_due()
+            self.stage.outbox.send_rest(NEVER)
+            if self._turn(due, end, 0, self.stage.supervisor):
                 return
         raise AssertionError("the stage does not come to rest")
 

@@ -19,7 +19,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from rnnmuse.bridges import osc, slip
@@ -51,6 +51,12 @@ UDP_SEGMENT = 103
 MOST_SEGMENTS = 32
 """Linux cuts what one call sends into datagrams of equal size, 64 at most: a quarter of the time of a call for each."""
 
+PROMPT = 16
+"""Clients that get a chord at its time. The others get it next, in the order in which they subscribed: each of them is
+as much later as the last time, which disturbs less than taking turns."""
+ASIDE = 256
+"""Packets that may wait aside for a client; with more, they leave with the chord."""
+
 
 class Client(NamedTuple):
     """The sender of a packet: a UDP address, or a TCP connection (which has a number).
@@ -62,6 +68,25 @@ class Client(NamedTuple):
     port: int
     connection: int = 0
     session: int = 0
+
+
+@lru_cache(128)
+def _runs(packets: tuple[bytes, ...], session: int) -> list[tuple[list[bytes], int]]:
+    """The packets in their order, in runs that one system call can send, with the size to cut each run by.
+
+    The datagrams of a run are of one size, but for its last, which may be smaller.
+    """
+    if session:
+        packets = tuple(osc.in_session(packet, session) for packet in packets)
+    runs: list[tuple[list[bytes], int]] = []
+    ended = True
+    for packet in packets:
+        if ended or len(packet) > runs[-1][1] or len(runs[-1][0]) >= MOST_SEGMENTS:
+            runs.append(([], len(packet)))
+        run, size = runs[-1]
+        run.append(packet)
+        ended = len(packet) < size
+    return runs
 
 
 class Waiting(Protocol):
@@ -127,7 +152,9 @@ class OscServer:
         self._told: OrderedDict[Client, float] = OrderedDict()
         self._failures, self._reported = 0, -TOLD
         self._held: dict[Client, list[bytes]] = {}
-        self._aside: dict[Client, list[bytes]] = {}
+        self._later: dict[Client, list[bytes]] = {}
+        self._aside: dict[Client, list[bytes]] = {}  # the client that has waited longest comes first
+        self._in_order = threading.Lock()  # of what waits aside: taken while a client's part of it is sent
         self._holder = 0  # the thread whose packets are held back until the end of `together`
         self._segments = hasattr(socket.socket, "sendmsg")
         self._sending = threading.Lock()  # of what waits for TCP clients
@@ -173,7 +200,9 @@ class OscServer:
         raise AssertionError
 
     def close(self) -> None:
-        """Close every socket; packets that still wait are not handled."""
+        """Send what waits aside and close every socket; packets that came and still wait are not handled."""
+        while self.send_aside():
+            pass
         selector, self._selector = self._selector, None
         with self._sending:
             connections, self._connections = self._connections, {}
@@ -410,8 +439,10 @@ class OscServer:
         self.subscribers.add(self.target(client), client, seconds, ahead)
 
     def unsubscribe(self, client: Client) -> None:
-        """End the lease."""
-        self.subscribers.remove(self.target(client))
+        """End the lease. What was sent before leaves before."""
+        target = self.target(client)
+        self._hurry(target)
+        self.subscribers.remove(target)
 
     def lookaheads(self) -> frozenset[int]:
         """The look-aheads in use, in nanoseconds; not 0."""
@@ -421,8 +452,9 @@ class OscServer:
     def together(self) -> Iterator[None]:
         """What this thread sends inside leaves at the end, in as few system calls as may be.
 
-        What goes by TCP to a watcher, which shows notes and plays none, waits for `send_aside`: no instrument's note
-        waits for a screen's.
+        The first `PROMPT` clients get it then, and answers go then. What is for further clients, and what goes by TCP
+        to a watcher, which shows notes and plays none, waits for `send_aside`: no chord waits for the last of 200
+        subscribers to have the one before, and no instrument's note for a screen's.
         """
         self._holder = threading.get_ident()
         try:
@@ -430,17 +462,65 @@ class OscServer:
         finally:
             self._holder = 0
             held, self._held = self._held, {}
+            later, self._later = self._later, {}
             for client, packets in held.items():
-                if client.connection and client in self.watchers:
-                    self._aside.setdefault(client, []).extend(packets)
-                else:
-                    self._send_all(client, packets)
+                self._hurry(client)
+                self._send_all(client, packets)
+            if later:
+                self._put_aside(later)
 
-    def send_aside(self) -> None:
-        """Send what waits for watchers; called by the thread that uses `together`."""
-        aside, self._aside = self._aside, {}
-        for client, packets in aside.items():
-            self._send_all(client, packets)
+    def send_aside(self) -> bool:
+        """Send what waits for the client that has waited longest; False once nothing waits.
+
+        Called by the thread that uses `together`, between chords. Whatever goes to a client otherwise takes along what
+        waits for it, so its packets keep their order.
+        """
+        with self._in_order:
+            client = next(iter(self._aside), None)
+            if client is not None:
+                self._send_waiting(client)
+            return bool(self._aside)
+
+    def _hold(self, client: Client, packet: bytes, later: bool) -> None:
+        """Keep a packet until the end of `together`, or until later."""
+        waiting = self._later.get(client)
+        if waiting is None:
+            held = self._later if later and client not in self._held else self._held
+            waiting = held.setdefault(client, [])
+        waiting.append(packet)
+
+    def _put_aside(self, later: dict[Client, list[bytes]]) -> None:
+        with self._in_order:
+            if not self._aside:
+                self._aside = later
+            for client, packets in later.items() if later is not self._aside else ():
+                waiting = self._aside.setdefault(client, [])
+                waiting += packets
+                if len(waiting) > ASIDE:
+                    self._send_waiting(client)
+
+    def _hurry(self, client: Client) -> None:
+        """Send what waits aside for a client, before something else goes to it."""
+        if client in self._aside:
+            with self._in_order:
+                self._send_waiting(client)
+
+    def _send_waiting(self, client: Client) -> None:
+        """Send what waits aside for a client; one whose lease is over gets nothing. The caller holds the lock.
+
+        It is taken out last: who finds nothing there may send.
+        """
+        packets = self._aside.get(client)
+        if packets is not None:
+            try:
+                if self._has_audience(client):
+                    self._send_all(client, packets)
+            finally:
+                del self._aside[client]
+
+    def _has_audience(self, client: Client) -> bool:
+        """Whether a client has asked for what it was not the one to cause, and its lease runs."""
+        return any(client in audience for audience in (self.subscribers, self.watchers, self.monitors))
 
     def tell(self, clients: Subscribers[Client], packet: bytes) -> None:
         """Send to the watchers, or to the monitors."""
@@ -452,16 +532,18 @@ class OscServer:
         running = self.subscribers.running(ahead)
         if self._holder and self._holder == threading.get_ident():
             for one in running:
-                self._held.setdefault(one.client, []).append(packet)
+                self._hold(one.client, packet, len(self._held) >= PROMPT)
         else:
             for one in running:
+                self._hurry(one.client)
                 self._send(one.client, packet)
 
     def send(self, client: Client, packet: bytes) -> None:
         """Send one packet; one that cannot be sent is lost, as UDP's are."""
         if self._holder and self._holder == threading.get_ident():
-            self._held.setdefault(client, []).append(packet)
+            self._hold(client, packet, bool(client.connection) and client in self.watchers)
         else:
+            self._hurry(client)
             self._send(client, packet)
 
     def _send(self, client: Client, packet: bytes) -> None:
@@ -476,22 +558,18 @@ class OscServer:
 
     def _send_all(self, client: Client, packets: list[bytes]) -> None:
         """Send some packets in as few system calls as may be."""
-        if len(packets) > 1 and client.session:
-            packets = [osc.in_session(packet, client.session) for packet in packets]
-            client = client._replace(session=0)
         if len(packets) == 1:
             self._send(client, packets[0])
-        elif client.connection:
-            self._send_tcp(client, b"".join(map(slip.encode, packets)))
+            return
+        runs = _runs(tuple(packets), client.session)
+        client = client._replace(session=0)
+        if client.connection:
+            self._send_tcp(client, b"".join(slip.encode(packet) for run, _ in runs for packet in run))
         elif self._udp is not None:
-            for size, equal in groupby(packets, len):
-                run = list(equal)
-                while len(run) > 1 and self._segments:
-                    if not self._send_segments(self._udp, run[:MOST_SEGMENTS], size, client[:2]):
-                        break
-                    run = run[MOST_SEGMENTS:]
-                for packet in run:
-                    self._send(client, packet)
+            for run, size in runs:
+                if len(run) == 1 or not self._segments or not self._send_segments(self._udp, run, size, client[:2]):
+                    for packet in run:
+                        self._send(client, packet)
 
     def _send_segments(self, udp: socket.socket, packets: list[bytes], size: int, to: tuple[str, int]) -> bool:
         """Send datagrams of one size by one call; False, from then on, where the system cannot."""

@@ -49,8 +49,10 @@ class Subscribers(Generic[Client]):
     def __len__(self) -> int:
         return len(self._all)
 
-    def __contains__(self, client: object) -> bool:
-        return client in self._by_client
+    def __contains__(self, client: Client) -> bool:
+        """Whether a client's lease runs."""
+        one = self._by_client.get(client)
+        return one is not None and one.until >= self._now()
 
     def running(self, ahead: int | None = None) -> list[Subscription[Client]]:
         """The subscriptions whose lease runs: all, or those of one look-ahead in nanoseconds."""

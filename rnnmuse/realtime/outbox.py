@@ -24,6 +24,10 @@ BEGIN: Nanoseconds = 50_000
 AWAKE: Nanoseconds = 120_000
 """Sleep ends so much before the time it is for; the rest is waited for awake, which costs nothing to speak of."""
 
+SPARE: Nanoseconds = 400_000
+"""So much before the next chord nothing is sent any more of what the last one left: a send may take longer than it is
+thought to."""
+
 Send = Callable[[], object]
 Chord = list[tuple[Nanoseconds, Send, bool]]
 """Time in ns, what sends, and whether it is held: see `Outbox.put`."""
@@ -34,7 +38,8 @@ class Outbox:
     waits until a time of it.
 
     The things of one chord are sent inside ``together``. What is ``held`` is called before its time and leaves only
-    when ``together`` ends. ``after`` is called when a chord has left.
+    when ``together`` ends. What a chord left for later is sent by ``after``, a bit at each call, which returns False
+    once nothing is left; see `send_rest`.
     """
 
     def __init__(
@@ -43,10 +48,12 @@ class Outbox:
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         together: Callable[[], AbstractContextManager[object]] = nullcontext,
         wait: Callable[[Nanoseconds], None] | None = None,
-        after: Callable[[], None] = lambda: None,
+        after: Callable[[], bool] = lambda: False,
     ) -> None:
         self.lateness, self._now, self._together, self._after = lateness, now, together, after
         self._wait_until = wait or self._sleep_until
+        self.rest = False
+        """Whether the last chords may have left something for `send_rest`."""
         self._gathered: list[tuple[Nanoseconds, Send, bool]] | None = None
         self._cost = 2_000.0  # nanoseconds for each thing sent, as last seen
 
@@ -95,9 +102,15 @@ class Outbox:
         for _ in chord:
             self.lateness.add(off)
         self._cost += 0.1 * (max(0, over - began - BEGIN) / len(chord) - self._cost)
-        self._after()
+        self.rest = True
+
+    def send_rest(self, until: Nanoseconds) -> None:
+        """Send what chords have left for later, up to a time; by the thread that sends the chords."""
+        while self.rest and self._now() < until:
+            self.rest = self._after()
 
     def _wait(self, until: Nanoseconds) -> Nanoseconds:
+        self.send_rest(until - SPARE)
         if until > self._now():
             self._wait_until(until)
         return self._now()

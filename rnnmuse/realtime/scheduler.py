@@ -22,6 +22,9 @@ READY: tuple[Nanoseconds, Nanoseconds] = (1_000_000, 60_000)
 
 GIVE_WAY = 0.0001
 
+BIT: Nanoseconds = 500_000
+"""So long what chords have left for later is sent before the scheduler looks again at what is due."""
+
 
 class Scheduler:
     """Does what is planned over one clock. All its parts are guarded by ``lock``; ``changed`` wakes the thread.
@@ -142,4 +145,19 @@ class Scheduler:
             while not self._closed:
                 due = self.run_due()
                 self.wanted = due
-                self.changed.wait(None if due is None else max(0.0, (due - self.now()) / 1e9))
+                if self.outbox.rest:
+                    self.lock.release()  # whoever rouses the thread meanwhile is not missed: it looks again
+                    try:
+                        self.send_rest(due)
+                    finally:
+                        self.lock.acquire()
+                else:
+                    self.changed.wait(None if due is None else max(0.0, (due - self.now()) / 1e9))
+
+    def send_rest(self, due: Nanoseconds | None) -> None:
+        """Send a bit of what chords have left for later; the less, the sooner something else is due."""
+        until = self.now() + BIT
+        try:
+            self.outbox.send_rest(until if due is None else min(until, due))
+        except Exception as error:  # as above
+            self._failed(error)

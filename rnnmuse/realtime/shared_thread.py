@@ -11,6 +11,7 @@ import heapq
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -58,6 +59,7 @@ class SharedThread:
         self._next: dict[int, Nanoseconds] = {}  # of those: when something else is due
         self._chords: list[tuple[Nanoseconds, int, int, Chord]] = []
         self._count = 0
+        self._resting: deque[int] = deque()  # those whose chords have left something for later
         self._due: Nanoseconds = NEVER  # of the chord that is sent next
         for number, scheduler in enumerate(schedulers):
             scheduler.rouse = partial(self._rouse, number)
@@ -93,6 +95,9 @@ class SharedThread:
         after = self._chords[0][0] - LEAD if self._chords else NEVER
         if first <= now:
             self._prepare(self._wanted.index(first), now, after)
+            return None
+        if self._resting:
+            self._send_rest(min(first, after))
             return None
         return min(first, after)
 
@@ -138,9 +143,18 @@ class SharedThread:
         except Exception:  # as above
             log.exception("session %d", number + 1)
         self._due = self._chords[0][0] if self._chords else NEVER
+        if number not in self._resting:
+            self._resting.append(number)
         self._left[number] -= 1
         if not self._left[number]:
             self._release(number)
+
+    def _send_rest(self, due: Nanoseconds) -> None:
+        """Send a bit of what a session's chords have left for later; the sessions take turns."""
+        number = self._resting.popleft()
+        self._schedulers[number].send_rest(due)
+        if self._schedulers[number].outbox.rest:
+            self._resting.append(number)
 
     def _release(self, number: int) -> None:
         scheduler = self._schedulers[number]

@@ -10,10 +10,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnnmuse.bridges import osc, osc_address, osc_inbox, osc_server, osc_subscribers, slip
 from rnnmuse.bridges.osc_inbox import PACKETS
-from rnnmuse.bridges.osc_server import MOST_SEGMENTS, READ, SLICE, UNSENT, Client, OscServer
+from rnnmuse.bridges.osc_server import ASIDE, MOST_SEGMENTS, PROMPT, READ, SLICE, UNSENT, Client, OscServer, _runs
 
 PATIENCE = 30
 
@@ -126,6 +128,270 @@ def test_a_system_that_cannot_cut_gets_packet_by_packet(server, receiver, monkey
                 server.send(client, osc.build("/note", (number,)))
         assert [osc.parse(receiver.recv(2048))[0].arguments for _ in range(5)] == [(n,) for n in range(5)]
     assert not server._segments
+
+
+# -- more subscribers than a chord reaches at its time --------------------------------------------------------------
+
+CROWD = [Client("127.0.0.1", 5000 + number) for number in range(PROMPT + 24)]
+
+
+class Line:
+    """A UDP socket that keeps what is sent, by port."""
+
+    def __init__(self):
+        self.sent = []
+
+    def sendto(self, packet, to):
+        self.sent.append((to[1], packet))
+
+    def sendmsg(self, packets, _, __, to):
+        self.sent += [(to[1], packet) for packet in packets]
+
+    def to(self, client):
+        return [packet for port, packet in self.sent if port == client.port]
+
+    def ports(self):
+        return list(dict.fromkeys(port for port, _ in self.sent))
+
+    def close(self):
+        pass
+
+
+class Hall:
+    """A server with a crowd of subscribers and no socket; its packets are numbered."""
+
+    def __init__(self):
+        self.time = 0.0
+        self.server = OscServer("127.0.0.1", 0, lambda packet, client: None, lambda: self.time)
+        self.server._udp = self.wire = Line()
+        for client in CROWD:
+            self.server.subscribers.add(client, Client("127.0.0.1", 1, client.port), 60)
+        self.count = 0
+
+    def packet(self):
+        self.count += 1
+        return osc.build("/note" if self.count % 3 else "/program", (self.count,))
+
+    def chord(self, size=1):
+        packets = [self.packet() for _ in range(size)]
+        with self.server.together():
+            for packet in packets:
+                self.server.broadcast(packet)
+        return packets
+
+
+def test_a_chord_goes_to_the_first_at_once_and_to_the_others_in_their_order():
+    hall = Hall()
+    chord = hall.chord(3)
+    ports = [client.port for client in CROWD]
+    assert hall.wire.ports() == ports[:PROMPT]
+    for served in range(PROMPT + 1, len(CROWD) + 1):
+        assert hall.server.send_aside() == (served < len(CROWD))
+        assert hall.wire.ports() == ports[:served]
+    assert all(hall.wire.to(client) == chord for client in CROWD)
+    assert not hall.server.send_aside()
+
+
+def test_who_has_waited_longest_is_next_when_chords_come_fast():
+    hall = Hall()
+    hall.chord()
+    for _ in range(4):
+        hall.server.send_aside()
+    hall.chord()
+    hall.wire.sent.clear()
+    while hall.server.send_aside():
+        pass
+    late = [client.port for client in CROWD[PROMPT:]]
+    assert hall.wire.ports() == late[4:] + late[:4]
+
+
+def test_nothing_to_a_client_overtakes_what_waits_for_it():
+    hall = Hall()
+    begin = hall.chord()
+    end = hall.packet()
+    hall.server.send(CROWD[-1], end)
+    assert hall.wire.to(CROWD[-1]) == [*begin, end]
+    assert not hall.wire.to(CROWD[-2])
+    panic = hall.packet()
+    hall.server.broadcast(panic)
+    assert hall.wire.to(CROWD[-2]) == [*begin, panic]
+    assert hall.wire.to(CROWD[-1]) == [*begin, end, panic]
+    assert not hall.server.send_aside()
+
+
+def test_who_unsubscribes_gets_what_was_sent_before_and_nothing_more():
+    hall = Hall()
+    chord = hall.chord()
+    hall.server.unsubscribe(CROWD[-1])
+    hall.chord()
+    while hall.server.send_aside():
+        pass
+    assert hall.wire.to(CROWD[-1]) == chord
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_who_lets_its_lease_run_out_gets_nothing_more(noticed):
+    hall = Hall()
+    hall.server.subscribers.add(CROWD[-1], Client("127.0.0.1", 1, CROWD[-1].port), 1)
+    hall.chord()
+    hall.time = 2.0
+    if noticed:
+        hall.server.subscribers.expire()
+    while hall.server.send_aside():
+        pass
+    assert not hall.wire.to(CROWD[-1])
+    assert hall.wire.to(CROWD[-2])
+
+
+def test_an_answer_within_a_chord_waits_for_no_turn():
+    hall, guest = Hall(), Client("127.0.0.1", 9000)
+    with hall.server.together():
+        hall.server.broadcast(hall.packet())
+        hall.server.send(guest, b"/answer\0,\0\0\0")
+    assert hall.wire.to(guest)
+
+
+def test_the_end_of_the_server_sends_what_waits():
+    hall = Hall()
+    chord = hall.chord(2)
+    hall.server.close()
+    assert all(hall.wire.to(client) == chord for client in CROWD)
+
+
+def test_what_waits_is_bounded_and_nothing_is_lost():
+    hall, sent = Hall(), []
+    for _ in range(3 * ASIDE):
+        sent += hall.chord()
+        assert max(map(len, hall.server._aside.values()), default=0) <= ASIDE
+    while hall.server.send_aside():
+        pass
+    assert all(hall.wire.to(client) == sent for client in CROWD)
+    assert not hall.server._aside
+
+
+A_CLIENT = st.integers(0, len(CROWD) - 1)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("chord"), st.integers(1, 5)),
+            st.tuples(st.just("aside"), st.integers(1, 30)),
+            st.tuples(st.just("send"), A_CLIENT),
+            st.tuples(st.just("broadcast"), st.just(0)),
+            st.tuples(st.just("leave"), A_CLIENT),
+            st.tuples(st.just("join"), A_CLIENT),
+        ),
+        max_size=30,
+    )
+)
+def test_each_client_gets_what_is_for_it_in_the_order_in_which_it_was_sent(acts):
+    hall = Hall()
+    wanted = {client: [] for client in CROWD}
+    here = list(CROWD)
+
+    def add(clients, packets):
+        for client in clients:
+            wanted[client] += packets
+
+    for act, number in acts:
+        client = CROWD[number % len(CROWD)]
+        match act:
+            case "chord":
+                add(here, hall.chord(number))
+            case "aside":
+                for _ in range(number):
+                    hall.server.send_aside()
+            case "send":
+                wanted[client].append(hall.packet())
+                hall.server.send(client, wanted[client][-1])
+                assert hall.wire.to(client) == wanted[client]
+            case "broadcast":
+                add(here, [packet := hall.packet()])
+                hall.server.broadcast(packet)
+                assert all(hall.wire.to(one) == wanted[one] for one in here)
+            case "leave" if client in here:
+                here.remove(client)
+                hall.server.unsubscribe(client)
+                assert hall.wire.to(client) == wanted[client]
+            case "join" if client not in here:
+                here.append(client)
+                hall.server.subscribers.add(client, Client("127.0.0.1", 1, client.port), 60)
+        assert all(hall.wire.to(one) == wanted[one][: len(hall.wire.to(one))] for one in CROWD)
+    hall.server.close()
+    assert {client: hall.wire.to(client) for client in CROWD} == wanted
+
+
+def test_threads_that_send_in_turn_keep_the_order_of_each_client():
+    """One makes chords and sends what they leave without the stage's lock; the other breaks in with ends."""
+    hall, stage, sent = Hall(), threading.RLock(), []
+
+    def break_in():
+        for _ in range(100):
+            with stage:
+                sent.append(packet := hall.packet())
+                hall.server.broadcast(packet)
+
+    other = threading.Thread(target=break_in)
+    other.start()
+    for _ in range(100):
+        with stage:
+            sent.extend(hall.chord(2))
+        for _ in range(20):
+            hall.server.send_aside()
+    other.join()
+    hall.server.close()
+    assert len(sent) == 300
+    assert all(hall.wire.to(client) == sent for client in CROWD[:: len(CROWD) // 8])
+
+
+def test_what_is_sent_while_a_clients_part_leaves_comes_after_it():
+    hall, tried = Hall(), threading.Event()
+    begin, end = hall.chord(2), hall.packet()
+
+    class Lock:
+        def __init__(self):
+            self.real = threading.Lock()
+
+        def __enter__(self):
+            if self.real.locked():
+                tried.set()
+            self.real.acquire()
+
+        def __exit__(self, *_):
+            self.real.release()
+
+    def break_in():
+        hall.server.send(CROWD[PROMPT], end)
+        tried.set()
+
+    other, send = threading.Thread(target=break_in), hall.server._send_all
+
+    def slow(client, packets):
+        if not other.ident:
+            other.start()
+            assert tried.wait(PATIENCE)
+        send(client, packets)
+
+    hall.server._in_order, hall.server._send_all = Lock(), slow
+    hall.server.send_aside()
+    other.join()
+    assert hall.wire.to(CROWD[PROMPT]) == [*begin, end]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=90), st.sampled_from([0, 3]))
+def test_runs_hold_the_packets_in_order_each_of_one_size_but_for_a_smaller_last(sizes, session):
+    packets = tuple(osc.build("/a" + "a" * 4 * size, (number,)) for number, size in enumerate(sizes))
+    runs = _runs(packets, session)
+    whole = [osc.in_session(packet, session) if session else packet for packet in packets]
+    assert [packet for run, _ in runs for packet in run] == whole
+    for run, size in runs:
+        assert len(run) <= MOST_SEGMENTS
+        assert {len(packet) for packet in run[:-1]} <= {size}
+        assert len(run[-1]) <= size
+
+
+# -- answers ------------------------------------------------------------------------------------------------
 
 
 def test_answers_go_where_the_sender_wants_them(server, receiver):
@@ -292,7 +558,7 @@ def test_what_goes_to_a_watcher_by_tcp_leaves_after_what_goes_to_instruments(ser
         with pytest.raises(BlockingIOError):
             stream.recv(4096)
         stream.settimeout(PATIENCE)
-        server.send_aside()
+        assert not server.send_aside()
         server.send(screen, osc.build("/note", (3,)))
         decoder, got = slip.Decoder(osc.MAX_BYTES), []
         while len(got) < 4:

@@ -1,15 +1,19 @@
 """The outbox on a manual clock whose time passes only by reading it, sending and waiting."""
 
 import sys
+import threading
+import time
 from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnmuse.clock import Clock
 from rnnmuse.realtime import outbox
 from rnnmuse.realtime.lanes import Lateness
-from rnnmuse.realtime.outbox import MOST_EARLY, Outbox
+from rnnmuse.realtime.outbox import MOST_EARLY, SPARE, Outbox
+from rnnmuse.realtime.scheduler import BIT, Scheduler
 
 
 class Bench:
@@ -108,18 +112,112 @@ def test_no_other_thread_is_let_in_between(monkeypatch):
     assert sys.getswitchinterval() == before
 
 
-def test_what_comes_after_a_chord_makes_it_no_later(monkeypatch):
+class Rest:
+    """What a chord leaves: ``left`` bits, each of which takes ``cost`` ns to send."""
+
+    def __init__(self, bench, left, cost=30_000):
+        self.bench, self.left, self.cost, self.times = bench, left, cost, []
+        bench.outbox = Outbox(bench.lateness, bench.now, bench.together, after=self.send)
+
+    def send(self):
+        if self.left:
+            self.left -= 1
+            self.times.append(self.bench.at)
+            self.bench.at += self.cost
+        return self.left > 0
+
+
+def test_what_a_chord_leaves_makes_no_chord_later(monkeypatch):
     found = []
-    for after in (0, 5_000_000):
+    for left in (0, 1000):
         bench = Bench(monkeypatch)
-
-        def show(bench=bench, after=after):
-            bench.at += after
-
-        bench.outbox = Outbox(bench.lateness, bench.now, bench.together, after=show)
+        rest = Rest(bench, left)
         bench.outbox.gather()
-        bench.put(1_000_000, "a")
+        for number in range(3):
+            bench.put((1 + 3 * number) * 1_000_000, number)
         bench.outbox.flush()
-        found.append(bench.lateness.worst)
-        assert bench.at > 800_000 + after
-    assert found[0] == found[1]
+        found.append(bench.sent)
+        assert rest.left < left or not left
+    for (name, quiet), (same, busy) in zip(*found, strict=True):
+        assert name == same
+        assert abs(quiet - busy) < 1_000
+    ends = [at for _, at in found[1]]
+    for at in rest.times:  # while it waits for a chord there is time, but not just before
+        assert ends[0] <= at < ends[1] - SPARE or ends[1] <= at < ends[2] - SPARE
+
+
+def test_the_rest_is_sent_until_a_time_or_its_end(monkeypatch):
+    bench = Bench(monkeypatch)
+    rest = Rest(bench, 10)
+    assert not bench.outbox.rest
+    bench.outbox.gather()
+    bench.put(0, "a")
+    bench.outbox.flush()
+    assert bench.outbox.rest
+    assert rest.left == 10
+    bench.outbox.send_rest(bench.at)
+    assert rest.left == 10
+    bench.outbox.send_rest(bench.at + 3 * rest.cost)
+    assert rest.left == 7
+    bench.outbox.send_rest(bench.at + 1_000_000_000)
+    assert rest.left == 0
+    assert not bench.outbox.rest
+
+
+class Clockwork:
+    """A scheduler with time by hand, and what its acts said went wrong."""
+
+    def __init__(self, after):
+        self.at, self.errors = 0, []
+        self.outbox = Outbox(Lateness(), self.now, after=after)
+        self.outbox.rest = True
+        self.scheduler = Scheduler(Clock(), self.now, self.outbox, self.errors.append)
+
+    def now(self):
+        return self.at
+
+
+@pytest.mark.parametrize(("due", "bits"), [(None, 5), (10**9, 5), (250_000, 3), (0, 0)])
+def test_the_scheduler_sends_a_bit_of_the_rest_and_looks_again(due, bits):
+    sent = []
+
+    def after():
+        sent.append(work.at)
+        work.at += 100_000
+        return True
+
+    work = Clockwork(after)
+    work.scheduler.send_rest(due)
+    assert len(sent) == bits
+    assert BIT == 500_000
+
+
+def test_a_rest_that_cannot_be_sent_does_not_end_the_scheduler():
+    def after():
+        raise OSError("no")
+
+    work = Clockwork(after)
+    work.scheduler.send_rest(None)
+    assert [str(error) for error in work.errors] == ["no"]
+
+
+def test_while_the_rest_is_sent_the_lock_is_free_and_no_call_is_missed():
+    inside, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    def after():
+        inside.set()
+        assert go_on.wait(30)
+        return False
+
+    outbox = Outbox(Lateness(), after=after)
+    outbox.rest = True
+    scheduler = Scheduler(Clock(), time.monotonic_ns, outbox, lambda error: None)
+    scheduler.start()
+    assert inside.wait(30)
+    assert scheduler.lock.acquire(timeout=30)
+    scheduler.commands.at(time.monotonic_ns(), done.set)
+    scheduler.wake()
+    scheduler.lock.release()
+    go_on.set()
+    assert done.wait(30)
+    scheduler.close()

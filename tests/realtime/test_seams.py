@@ -9,7 +9,7 @@ import pytest
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.midi_in import MidiReceiver
-from rnnmuse.bridges.osc_server import Client
+from rnnmuse.bridges.osc_server import PROMPT, Client
 from rnnmuse.clock import PPQ
 from rnnmuse.config import Rig, load, parse
 from rnnmuse.models.stream import StreamModel
@@ -1030,3 +1030,35 @@ def test_a_busy_engine_says_that_it_lives_while_it_takes_many_messages(monkeypat
     times = [time for time, message in sent if isinstance(message, m.Handled)]
     assert sum(message.count for _, message in sent if isinstance(message, m.Handled)) == 100
     assert max(b - a for a, b in zip([0.0, *times], times, strict=False)) < 0.25
+
+
+# -- more subscribers than a chord reaches at its time --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["stop", "panic", "position", "close"])
+def test_no_end_overtakes_a_note_that_still_waits_for_a_subscriber(end, monkeypatch):
+    stage = StageClient()
+    crowd = [Client("127.0.0.1", 51_000 + number) for number in range(PROMPT + 24)]
+    for client in crowd:
+        stage.send("/rnnmuse/subscribe", 600, client=client)
+    monkeypatch.setattr(stage.stage.outbox, "send_rest", lambda until: None)  # no time is left for what waits
+    stage.send("/rnnmuse/player/1/mode", "free")
+    stage.send("/rnnmuse/transport/play")
+    while not stage.output.sounding:
+        stage.run(0.1)
+    assert stage.stage.server._aside
+    match end:
+        case "close":
+            stage.close()
+        case "position":
+            stage.send("/rnnmuse/transport/position", 64.0)
+        case _:
+            stage.send(f"/rnnmuse/transport/{end}")
+    for client in crowd:
+        sounding = set()
+        for note in stage.received("/rnnmuse/out/1/note", client):
+            assert (note.arguments[0] in sounding) != bool(note.arguments[1]), "each begins and ends in turn"
+            (sounding.add if note.arguments[1] else sounding.discard)(note.arguments[0])
+        assert not sounding
+        assert stage.received("/rnnmuse/out/1/note", client) == stage.received("/rnnmuse/out/1/note", crowd[0])
+    stage.close()

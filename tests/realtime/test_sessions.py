@@ -6,7 +6,7 @@ import pytest
 
 from rnnmuse.bridges import osc
 from rnnmuse.bridges.osc_inbox import PACKETS
-from rnnmuse.bridges.osc_server import Client
+from rnnmuse.bridges.osc_server import PROMPT, Client
 from rnnmuse.bridges.osc_sessions import SessionInbox
 from rnnmuse.config import parse
 from rnnmuse.jobs import messages as j
@@ -485,6 +485,19 @@ def test_one_session_is_like_a_stage():
     assert music(alone.notes("on")) == music(one.notes(1))
     one.close()
     assert not one.outputs[0].sounding
+
+
+def test_a_crowd_that_hears_one_session_gets_every_note_of_it_in_order(three):
+    crowd = [Client("127.0.0.1", 51_000 + number) for number in range(PROMPT + 24)]
+    for client in (*crowd, ME):
+        three.send(at(2, "subscribe"), 600.0, client=client)
+    three.send(at(3, "subscribe"), 600.0)
+    playing(three, 2, 3)
+    three.run(3.0)
+    heard = {client: three.received(at(2, "out/1/note"), client) for client in (*crowd, ME)}
+    assert len(heard[ME]) > 8
+    assert all(notes == heard[ME] for notes in heard.values())
+    assert three.received(at(3, "out/1/note"))
 
 
 def test_at_the_end_the_notes_of_every_session_end_before_the_port_closes(three, monkeypatch):
