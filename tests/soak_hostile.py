@@ -5,6 +5,7 @@ Everything is sent to the stage's own port on this machine, in bounded numbers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -13,8 +14,8 @@ import statistics
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from soak import SHARE, Live, _players, live, shares
@@ -23,8 +24,9 @@ from rnnmuse.bridges import osc, slip
 from rnnmuse.protocol import addresses
 
 CASES = Path(__file__).parent / "cases"
-TURNS = 5
+TURNS = int(os.environ.get("TURNS", 5))
 """Turns that the loads of `beside` take."""
+TIMESTAMPS = getattr(socket, "SO_TIMESTAMPNS", 35)
 Load = Callable[[threading.Event, tuple[str, int], int], None]
 LEFT_OUT = ("reply_to", "rig/save")
 KNOWN = [address for address in addresses() if "cover" not in address and not address.endswith(LEFT_OUT)]
@@ -307,12 +309,18 @@ def _pad(stop: threading.Event, to: tuple[str, int]) -> None:
             udp.sendto(osc.build(f"/rnnmuse/player/{player}/latent/xy", (k % 97 / 97, k % 89 / 89)), to)
 
 
-def _subscribers(stop: threading.Event, to: tuple[str, int]) -> None:
-    """200 subscriptions of 25 senders, and patterns that read and set."""
+def _subscribers(stop: threading.Event, to: tuple[str, int], behind: list[float]) -> None:
+    """200 subscriptions of 25 senders, and patterns that read and set.
+
+    ``behind`` gets by how many ms the last of them has each note after one of the first, by the system's time stamps.
+    """
     senders = []
     for number in range(200):
         one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         one.bind(("127.0.0.1", 0))
+        if number in (2, 199):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+            one.setsockopt(socket.SOL_SOCKET, TIMESTAMPS, 1)
         one.sendto(osc.build("/rnnmuse/subscribe", (600,)), to)
         senders.append(one)
         if number % 20 == 0:
@@ -320,21 +328,42 @@ def _subscribers(stop: threading.Event, to: tuple[str, int]) -> None:
     while not stop.wait(0.1):
         senders[0].sendto(osc.build("/rnnmuse/player/*/mode", ()), to)
         senders[1].sendto(osc.build("/rnnmuse/player/{9,10,11}/param/temper*", (0.9,)), to)
+    first, last = _stamps(senders[2]), _stamps(senders[199])
+    behind += [last[note] - at for note, at in first.items() if note in last]
     for one in senders:
         one.close()
+
+
+def _stamps(receiver: socket.socket) -> dict[tuple[bytes, int], float]:
+    """When each note that a socket holds came, in ms, by its packet and how often that came before."""
+    receiver.setblocking(False)
+    found: dict[tuple[bytes, int], float] = {}
+    count: Counter[bytes] = Counter()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            packet, told, _, _ = receiver.recvmsg(65536, 64)
+            if packet.startswith(b"/rnnmuse/out/"):
+                seconds, nanoseconds = struct.unpack("qq", told[0][2])
+                found[packet, count[packet]] = 1000 * seconds + nanoseconds / 1e6
+                count[packet] += 1
+    return found
 
 
 def beside() -> None:
     """The notes' lateness alone, and beside a browsing OSCQuery client, a pad, 200 subscriptions and patterns.
 
-    They take turns, so that what else the machine does meets all of them.
+    They take turns, so that what else the machine does meets all of them. ``LOADS`` takes a part of the name of the
+    only one to look at.
     """
+    behind: list[float] = []
     loads: dict[str, Load] = {
         "alone": lambda stop, to, query: None,
         "a browsing OSCQuery client": _browse,
         "a two-finger pad": lambda stop, to, query: _pad(stop, to),
-        "200 subscriptions and patterns": lambda stop, to, query: _subscribers(stop, to),
+        "200 subscriptions and patterns": lambda stop, to, query: _subscribers(stop, to, behind),
     }
+    if chosen := os.environ.get("LOADS"):
+        loads = {name: load for name, load in loads.items() if name == "alone" or chosen in name}
     found: dict[str, list[float]] = {name: [] for name in loads}
     for _ in range(TURNS):
         for name, load in loads.items():
@@ -344,6 +373,8 @@ def beside() -> None:
     for name, p99s in found.items():
         ratio = statistics.median(p99 / one for p99, one in zip(p99s, alone, strict=True))
         print(f"lateness p99 beside {name}: {statistics.median(p99s):.3f} ms, {ratio:.2f} x alone in the same turn")
+    if behind:
+        print(f"the last of 200 has a note later than the third by {shares(behind)}")
 
 
 def _browse(stop: threading.Event, to: tuple[str, int], query: int) -> None:
@@ -378,7 +409,7 @@ def _p99(load: Load) -> float:
         return float(made.ask("/rnnmuse/stats")[3])  # type: ignore[arg-type]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _live_with_query() -> Iterator[tuple[Live, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
