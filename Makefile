@@ -79,8 +79,9 @@ kernel: $(KERNEL).so
 $(KERNEL).so: kernel/kernel.c kernel/event.h
 	$(CC) $(KERNEL_FLAGS) -fPIC -o $@ kernel/kernel.c -lm
 
+# on Windows gcc aligns the stack to 16 bytes only, whatever it assumes of the vectors there (its bug 54412)
 $(KERNEL).dll: kernel/kernel.c kernel/event.h
-	x86_64-w64-mingw32-gcc $(KERNEL_FLAGS) -o $@ kernel/kernel.c -static-libgcc
+	x86_64-w64-mingw32-gcc $(KERNEL_FLAGS) -Wa,-muse-unaligned-vector-move -o $@ kernel/kernel.c -static-libgcc
 
 # The packages of a release: dist/. install-test installs the wheel in a fresh environment and tries what a newcomer does.
 wheel: .stamp-dev
