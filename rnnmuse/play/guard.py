@@ -5,6 +5,7 @@ pitches that would make a run of it too long. What the performer played, and wha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ MOST_THEIRS = 65_536
 """Figures of the performer's that are remembered; the oldest are forgotten."""
 
 
+@cache
 def limit_of(original: float, drum: bool = False) -> int:
     """Notes of a run that are too many, for the fader ``original`` above 0 to 1: 16 in the middle (32 of drums)."""
     if not 0 < original <= 1:
@@ -63,6 +65,7 @@ class Guard:
         self._index, self._drums, self.original = index, drums, original
         self._places: Saved = {}
         self._theirs: dict[int, None] = {}
+        self._last: tuple[_Place, _Place] | None = None  # a place, and where one arrives from it
         self.steered = 0
         """Notes that were drawn anew."""
 
@@ -128,6 +131,8 @@ class Guard:
         """The place with the step to its beginning among its steps, which is certain once the line goes on."""
         if place.before < 0:
             return place
+        if own and self._last is not None and self._last[0] is place:  # `allowed` has just asked
+            return self._last[1]
         lag = place.grid - place.since
         step = drum_step(place.top, lag) if drum else step_of(place.before, place.top, lag)
         span, period = (DRUM_SPAN, DRUM_PERIOD) if drum else (SPAN, PERIOD)
@@ -138,10 +143,13 @@ class Guard:
         if not own:
             if len(self._theirs) >= MOST_THEIRS:
                 del self._theirs[next(iter(self._theirs))]
-            self._theirs[value] = None
-        if is_common(steps, period):
-            return replace(place, steps=steps)
-        return replace(place, steps=steps, run=place.run + 1 if self._copied(value) else 0)
+            self._theirs[value], self._last = None, None
+        common = is_common(steps, period)
+        run = place.run if common else place.run + 1 if self._copied(value) else 0
+        done = _Place(place.grid, place.top, place.before, place.since, steps, run)
+        if own:
+            self._last = place, done
+        return done
 
     def _copied(self, value: int) -> bool:
         return value not in self._theirs and self._index.holds(value)
