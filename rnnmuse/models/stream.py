@@ -281,8 +281,9 @@ class CompiledDistribution(Distribution):
         mask: sampling.Mask | None = None,
         lean: Floats | None = None,
     ) -> int:
-        self._ready(head)
         chosen = self._chosen
+        if not self._read or head >= PITCH:
+            self._ready(head)
         mixed, shut = head <= SUB, None
         if head == PITCH and len(chosen) == PITCH:
             mixed, shut = True, self._closed()
@@ -761,6 +762,7 @@ class StreamModel:
                 arrays["hidden"].shape == (1, self.hidden)
                 and len(slots.keys) == self.width
                 and slots.values.shape[1] == len(self._null_value)
+                and arrays["key"].size in (0, self.width)
                 and len(place) == 1 + len(self.parts)
             )
         except (OSError, KeyError, ValueError, EOFError, IndexError) as error:
@@ -769,8 +771,8 @@ class StreamModel:
             raise ValueError(f"state: not one of {self.name}; its sizes differ")
         sounding = frozenset((int(part), int(pitch)) for part, pitch in arrays["sounding"])
         memory = Memory.of(slots, self.slots)
-        key = arrays["key"] if arrays["key"].size else None
-        return State(arrays["hidden"], sounding, memory, memory.count, key, place[0], tuple(place[1:]))
+        hidden, key = arrays["hidden"].astype(np.float32), arrays["key"].astype(np.float32)
+        return State(hidden, sounding, memory, memory.count, key if key.size else None, place[0], tuple(place[1:]))
 
 
 def restated(context: Sequence[int], part: int = -1) -> set[int]:
