@@ -225,7 +225,7 @@ def full(model: StreamModel, seed: int) -> Player:
 def batches(name: str = "lieder", sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64), rounds: int = 40) -> None:
     """Players of one model that step at once beside as many that step one after another, in turn, memories full.
 
-    A step is the trunk, read 1 and the weights of the first head; an event is that and the draw of all heads in the
+    A step is the trunk, read 1 and the draw of the first head; an event is that and the draw of all heads in the
     limits. Processor time, so that a busy machine does not count.
     """
     model = load(name).model
@@ -252,7 +252,7 @@ def batches(name: str = "lieder", sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64
             step_together(group)
         for player in group:
             player.prepare()
-            player.save().expected.weights(BEATS)  # type: ignore[union-attr]
+            player.save().expected.draw(BEATS, Random(1))  # type: ignore[union-attr]
         stepped = time.thread_time()
         for player in group:
             player.next(player.grid, 10**9)
