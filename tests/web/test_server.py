@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import threading
 from pathlib import Path
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 from fake_stage import lasting_port, stage
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from websockets.sync.client import connect
 
 import rnnmuse
 from rnnmuse.bridges import osc, slip
@@ -19,7 +21,7 @@ from rnnmuse.provenance.marks import unseal
 from rnnmuse.web.connection import is_own
 from rnnmuse.web.gate import PRIVATE, networks
 from rnnmuse.web.relay import Relay
-from rnnmuse.web.server import application, bind, follow
+from rnnmuse.web.server import READ, Socket, application, bind, follow, server
 
 OWN = {"origin": "http://testserver", "host": "testserver"}
 
@@ -312,6 +314,33 @@ def test_a_band_is_recorded_and_its_last_bars_are_a_file(running, monkeypatch):
         mark = unseal(whole, ".mid")
         assert mark is not None
         assert (mark.made.what, mark.made.models, mark.made.people) == ("live", {"grooves": "sha256:1"}, 0.0)
+
+
+def test_a_page_that_floods_is_read_in_portions(monkeypatch):
+    """What is read at once is taken apart at once, and all other pages wait for it."""
+    sizes = []
+    read = Socket.data_received
+
+    def counted(self, data):
+        sizes.append(len(data))
+        read(self, data)
+
+    monkeypatch.setattr(Socket, "data_received", counted)
+    with bind("127.0.0.1", 0) as sock:
+        port = sock.getsockname()[1]
+        made = server(application(Relay()))
+        thread = threading.Thread(target=made.run, kwargs={"sockets": [sock]}, daemon=True)
+        thread.start()
+        with connect(f"ws://127.0.0.1:{port}/socket", origin=f"http://127.0.0.1:{port}", compression=None) as web:
+            for _ in range(100):
+                web.send(json.dumps(["/rnnmuse/text/1/prompt", "x" * 4000]))
+            web.send('["/rnnmuse/ping", "last"]')
+            while '"type"' not in web.recv(60):
+                pass
+        made.should_exit = True
+        thread.join(60)
+    assert sum(sizes) > 400_000
+    assert max(sizes) <= READ
 
 
 def test_a_port_that_is_taken_is_named():
