@@ -95,14 +95,14 @@ install-test: wheel
 # What an installation consists of, as CycloneDX: dist/sbom.cdx.json
 sbom:
 	$(PYTHON) -m venv build/sbom
-	build/sbom/bin/pip install --quiet "$$(ls dist/*.whl)[live]"
+	build/sbom/bin/pip install --quiet "$$(ls dist/*-any.whl)[live]"
 	$(BIN)/pip install --quiet cyclonedx-bom
 	$(BIN)/cyclonedx-py environment build/sbom/bin/python --pyproject pyproject.toml --of JSON -o dist/sbom.cdx.json
 
 # The program for people without Python: dist/rnnmuse
 program: wheel
 	$(PYTHON) -m venv build/program
-	build/program/bin/pip install --quiet "$$(ls dist/*.whl)[live]" pyinstaller
+	build/program/bin/pip install --quiet "$$(ls dist/*-any.whl)[live]" pyinstaller
 	build/program/bin/pyinstaller --noconfirm --workpath build/pyinstaller .ci/program.spec
 	cd build && ../dist/rnnmuse try --no-sound
 

@@ -47,7 +47,7 @@ def main() -> None:
     asked.add_argument("--extra", default="")
     asked.add_argument("--offline", action="store_true")
     given = asked.parse_args()
-    (wheel,) = given.folder.resolve().glob("rnnmuse-*.whl")
+    (wheel,) = given.folder.resolve().glob("rnnmuse-*-any.whl")
     with tempfile.TemporaryDirectory() as made:
         home = Path(made)
         venv.create(home / "env", with_pip=True)
