@@ -123,12 +123,14 @@ static void E(product)(const struct four_bits *w, const struct E(row) * row, flo
   }
 }
 
-/* The GRU of the trunk, and what is computed from its new state. */
-static void E(step)(const struct model *m, const int32_t *rows, int32_t count, const float *state, float *new_state,
-                    float *out) {
+/* The GRU of the trunk, and what is computed from its new state. 0 where a row is none of the table's. */
+static int32_t E(step)(const struct model *m, const int32_t *rows, int32_t count, const float *state,
+                       float *new_state, float *out) {
   float x[MOST_WIDTH], from_x[3 * MOST_WIDTH], from_state[3 * MOST_WIDTH];
   struct E(row) row;
   int32_t units = m->units;
+  for (int32_t i = 0; i < count; i++)
+    if (rows[i] < 0 || rows[i] >= m->rows) return 0;
   memcpy(x, m->table + (int64_t)rows[0] * m->embed, m->embed * sizeof *x);
   for (int32_t i = 1; i < count; i++)
     for (int32_t k = 0; k < m->embed; k++) x[k] += m->table[(int64_t)rows[i] * m->embed + k];
@@ -145,6 +147,7 @@ static void E(step)(const struct model *m, const int32_t *rows, int32_t count, c
   }
   E(in_eight_bits)(new_state, units, &row);
   E(product)(&m->out, &row, out);
+  return 1;
 }
 
 /* The sum of the weights of each class of a field of the slots. In four parts: a class often follows itself. */

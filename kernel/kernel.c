@@ -40,7 +40,7 @@ struct model {
   const float *chosen[FIELDS - 1], *places;                 /* rows that chosen classes and the place add to `hidden` */
   const float *null_key, *null_value, *bonus, *asked;       /* (R x K), (V), (R, 4), rows of (R x K) */
   const float *values;                                      /* rows whose sum is the value of a slot */
-  int32_t classes[FIELDS], asked_at[SHARED], values_at[FIELDS + 1], embed, units, head, width, value;
+  int32_t classes[FIELDS], asked_at[SHARED], values_at[FIELDS + 1], rows, embed, units, head, width, value;
 };
 
 /* The arrays of a Memory: rows of keys and of fields are `stride` and `field_stride` apart. */
@@ -62,8 +62,8 @@ struct page {
 /* `out` is what is computed from the trunk's new state: the heads' input (7 x head), the key of the slot to come and the
    queries (width each), the gates of the copies and the mixing of both reads. `chosen` are the classes so far. */
 struct kernel {
-  void (*step)(const struct model *, const int32_t *rows, int32_t count, const float *state, float *new_state,
-               float *out);
+  int32_t (*step)(const struct model *, const int32_t *rows, int32_t count, const float *state,
+                  float *new_state, float *out);
   void (*read)(const struct model *, int32_t which, const float *out, struct page *, const struct memory *,
                int64_t first, int64_t count, const float *table, int64_t lags, int64_t now, const int32_t *more,
                int32_t more_count, float nats, int32_t lifted, const uint8_t *chosen, int32_t last);
@@ -165,6 +165,6 @@ EXPORT const struct kernel *kernel(int32_t level) {
 }
 
 /* Counts up where a function changes. */
-EXPORT int32_t version(void) { return 2; }
+EXPORT int32_t version(void) { return 3; }
 EXPORT int32_t size_of_model(void) { return sizeof(struct model); }
 EXPORT int32_t size_of_page(void) { return sizeof(struct page); }

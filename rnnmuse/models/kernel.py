@@ -33,9 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmuse.models.memory import Memory
+from rnnmuse.models.sampling import COLD
 
 Floats = NDArray[np.float32]
-VERSION = 2
+VERSION = 3
 """Of the structs and functions of the library: that of another is not used."""
 PATH = Path(__file__).with_name("stream-kernel" + (".dll" if os.name == "nt" else ".so"))
 LEVELS = ("plain C", "AVX2", "AVX-512 with VNNI")
@@ -65,7 +66,7 @@ class _Model(Structure):
         ("null_key", c_void_p), ("null_value", c_void_p), ("bonus", c_void_p), ("asked", c_void_p),
         ("values", c_void_p),
         ("classes", c_int32 * FIELDS), ("asked_at", c_int32 * 4), ("values_at", c_int32 * (FIELDS + 1)),
-        ("embed", c_int32), ("units", c_int32), ("head", c_int32), ("width", c_int32),
+        ("rows", c_int32), ("embed", c_int32), ("units", c_int32), ("head", c_int32), ("width", c_int32),
         ("value", c_int32),
     )  # fmt: skip
 
@@ -79,7 +80,7 @@ class _Memory(Structure):
 
 class _Kernel(Structure):
     _fields_ = (
-        ("step", CFUNCTYPE(None, c_void_p, c_char_p, c_int32, c_void_p, c_void_p, c_void_p)),
+        ("step", CFUNCTYPE(c_int32, c_void_p, c_char_p, c_int32, c_void_p, c_void_p, c_void_p)),
         ("read", CFUNCTYPE(
             None, c_void_p, c_int32, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_int64,
             c_char_p, c_int32, c_float, c_int32, c_char_p, c_int32,
@@ -185,7 +186,8 @@ class Compiled:
             model.chosen[head] = self._at(rows)
         model.values, model.values_at = self._at(values), (c_int32 * (FIELDS + 1))(*values_at)
         model.places, model.asked, model.asked_at = self._at(places), self._at(asked), (c_int32 * 4)(*asked_at)
-        model.embed, model.units, model.head = table.shape[1], model.hidden.inputs, heads[0][0].shape[1]
+        model.rows, model.embed = table.shape
+        model.units, model.head = model.hidden.inputs, heads[0][0].shape[1]
         model.width, model.value = null_key.size, null_value.size
         if (
             len(heads) != FIELDS
@@ -200,7 +202,7 @@ class Compiled:
         self._address = ctypes.addressof(model)
         self.classes = [len(bias) for _, bias in heads]
         """Of each head."""
-        self._head, self._rows, self._widths = model.head, len(table), (model.width, model.value)
+        self._head, self._widths = model.head, (model.width, model.value)
         self._state, self._out = c_char * (4 * model.units), c_char * (4 * model.out.outputs)
         self.page = c_char * (HIDDEN + 4 * FIELDS * self._head)
         """The type of a distribution's memory."""
@@ -210,12 +212,11 @@ class Compiled:
 
     def step(self, rows: Sequence[int], state: Floats) -> tuple[Floats, Floats]:
         """The trunk's new state (1, H), and what is computed from it (W,), from the rows of the table that it reads."""
-        if min(rows) < 0 or max(rows) >= self._rows:
-            raise IndexError(f"event, context: a class beyond those of the model, in rows {sorted(rows)}")
         new, out = self._state(), self._out()
-        self._step(
+        if not self._step(
             self._address, pack(f"{len(rows)}i", *rows), len(rows), address(state), addressof(new), addressof(out)
-        )
+        ):
+            raise IndexError(f"event, context: a class beyond those of the model, in rows {sorted(rows)}")
         return np.frombuffer(new, np.float32)[None], np.frombuffer(out, np.float32)
 
     def read(
@@ -292,7 +293,7 @@ class Compiled:
             raise ValueError(f"mask, lean: must have the {count} classes of the head")
         found: int = self._draw(
             self._address, at, head, bytes(chosen), len(chosen), shut, mixed, mask, lean, temperature, top_p,
-            random.random(),
+            0.0 if temperature < COLD else random.random(),
         )  # fmt: skip
         if found == AGAIN:
             found = self._inside(at, count, top_p, random.random())
