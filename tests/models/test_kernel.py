@@ -26,10 +26,7 @@ from rnnmuse.play.sampler import Frame, Player
 ROOT = Path(__file__).parents[2]
 MODELS = ("lieder", "band", "grooves", "leadsheet", "piano")
 NEAR, FAR = 1e-5, 0.05
-pytestmark = [
-    pytest.mark.xdist_group("kernel"),
-    pytest.mark.skipif(not (shutil.which("make") and shutil.which("cc")), reason="needs make and a C compiler"),
-]
+pytestmark = pytest.mark.skipif(not (shutil.which("make") and shutil.which("cc")), reason="needs make and a C compiler")
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +224,8 @@ def test_what_cannot_be_is_an_error_and_not_a_crash(models, level):
 
 
 def test_without_a_library_that_fits_numpy_plays(built, tmp_path, monkeypatch):
+    monkeypatch.delenv("RNNMUSE_KERNEL", raising=False)
+
     def used(path):
         monkeypatch.setattr(kernel, "PATH", path)
         kernel.library.cache_clear()
