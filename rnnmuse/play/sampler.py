@@ -629,7 +629,9 @@ class Player:
         echoed = self._echoed(part, grid) if strength and plan is not None and plan.home is not None else None
         if echoed is None or echoed[0] != EXACT or not echoed[1]:
             return None
-        return np.where(np.isin(np.arange(128), echoed[1]), np.float32(strength), np.float32(0))
+        out = np.zeros(128, np.float32)
+        out[list(echoed[1])] = strength
+        return out
 
     def _away(self, part: int, grid: int) -> NDArray[np.float32] | None:
         """Weights (128,) by which the pitches that ``part`` began last are less likely to begin again."""
@@ -641,7 +643,9 @@ class Player:
         echoed = self._echoed(part, grid) if self.frame.plan is not None else None
         if not pitches or (echoed is not None and echoed[0] == EXACT):
             return None
-        return np.where(np.isin(np.arange(128), pitches), np.float32(-strength), np.float32(0))
+        out = np.zeros(128, np.float32)
+        out[list(pitches)] = -strength
+        return out
 
     def _towards_chord(self, part: int, grid: int) -> NDArray[np.float32] | None:
         """Weights (128,) by which pitches outside the chord of the plan's outline are less likely."""

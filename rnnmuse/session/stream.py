@@ -1265,6 +1265,8 @@ class StreamPlayer:
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
             gravity=GRAVITY if shared is not None else 0.0,
             clash=self.model.clash,
+            register=1.0,
+            again=self.model.again,
         )
         return Rules(
             limits,

@@ -80,6 +80,20 @@ def test_free_plays_from_the_next_beat_and_in_key(model):
     assert made.between(16.1, 24) == []
 
 
+def test_a_part_stays_in_the_register_of_the_model(model, monkeypatch):
+    """With another register the same draws lie there, from the first notes that are enough to tell it on."""
+
+    def mean(low, high):
+        monkeypatch.setattr(model, "registers", {0: (low, high), 1: (low, high)})
+        made = stage(model, "free", seed=3)
+        made.obey(made.player.start(0.0))
+        made.run(48)
+        late = [pitch for _, pitch in made.between(16, 48)]
+        return sum(late) / len(late)
+
+    assert mean(40.0, 44.0) + 6 < mean(76.0, 80.0)
+
+
 def test_where_nothing_may_begin_for_long_it_rests_and_plays_on_afterwards(model, monkeypatch):
     made = stage(model, "free", seed=3)
     made.obey(made.player.start(0.0))
@@ -239,7 +253,7 @@ def test_another_model_takes_over_at_the_bar_line_without_a_gap(model, seed):
     assert made.sounding or made.between(7, 8)  # it plays on up to the bar line
     made.run(16)
     assert made.player.model.name == "leadsheet"
-    assert made.between(8, 10)
+    assert made.between(8, 10.1), "it rests for half a bar at most"
     made.obey(made.player.stop(made.beat))
     made.run(20)
     assert not made.sounding
