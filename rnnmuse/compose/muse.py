@@ -16,6 +16,7 @@ from rnnmuse.models.stream import StreamModel
 from rnnmuse.music import joining
 from rnnmuse.music.codec import (
     BAR_LENGTH,
+    DENSITY,
     GRID,
     KEY,
     TEMPO,
@@ -29,7 +30,7 @@ from rnnmuse.music.codec import (
     notes_of,
     plan_of,
 )
-from rnnmuse.music.echo import NEW, bars_of
+from rnnmuse.music.echo import NEW, Bar, bars_of
 from rnnmuse.music.expression import expressed
 from rnnmuse.music.keys import follow_keys
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo, credited
@@ -241,6 +242,8 @@ class Muse:
     ) -> Plan:
         begun: list[list[int]] = []
         outline: list[tuple[int, ...]] = []
+        notes: list[Note] = []
+        lines: list[Bar] = []
         if start > 0:
             notes = [n for n in notes_of(prompt, self.model.parts) if n.start < start]
             rows = plan_of(notes, prompt)[1]
@@ -264,6 +267,7 @@ class Muse:
             None if key is None else key >= 12,
             (place[BAR_LENGTH], place[TEMPO]),
             outline,
+            _dense(notes, lines, outline) or self.model.dense,
         )
 
     def _cadence(self, frame: Piece, start: float, end: float, settings: Settings) -> None:
@@ -420,6 +424,13 @@ def _with_chords(piece: Piece) -> Piece:
     if piece.chords or not any(part.notes and not part.drum for part in piece.parts):
         return piece
     return replace(piece, chords=estimate_chords(piece))
+
+
+def _dense(notes: Sequence[Note], bars: Sequence[Bar], outline: Sequence[Sequence[int]]) -> float | None:
+    """The note-ons a beat of the bars of the highest class of density; None without any."""
+    densest = [bar for bar, row in zip(bars, outline, strict=False) if row[0] == UNKNOWN[DENSITY] - 1]
+    found = [sum(bar.start <= n.start + 1e-3 < bar.start + bar.beats for n in notes) / bar.beats for bar in densest]
+    return sum(found) / len(found) if found else None
 
 
 def _clipped(part: Part, end: float) -> Part:

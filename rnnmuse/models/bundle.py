@@ -310,6 +310,7 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("touch", 0.99)),
             about.get("opening"),
             float(about.get("again", 0.0)),
+            float(about.get("dense", 9.0)),
         )
         model.digest = bundle.digest
         corpus = bundle.folder / originality.FILE

@@ -42,6 +42,10 @@ OTHER_METRE, OTHER_TEMPO, OTHER_MODE, OTHER_PART = 8.0, 0.5, 4.0, 1.0
 one alone is taken less."""
 BEGUN = 16
 """Bars of the music so far that a form is chosen by."""
+RATES = (0.1, 0.9, 1.4, 1.9, 2.7, 3.9, 5.7)
+"""Note-ons a beat of each class of density but the highest, as in real bars."""
+DENSEST = 9.0
+"""That of the highest class, where a model does not say."""
 KEPT = 256
 """Bars that are remembered; the longest lag is 32."""
 LAG_WEIGHTS = {1: 4, 2: 4, 4: 6, 8: 5, 16: 2}
@@ -75,6 +79,8 @@ class Plan:
     """Classes of bar_length and tempo of the forms that are taken first."""
     begun_outline: Sequence[Sequence[int]] = ()
     """The outline of the bars that are there already."""
+    dense: float = DENSEST
+    """Note-ons a beat of bars of the highest class of density."""
     _rows: list[tuple[int, int, int]] = field(default_factory=list)
     """Echo, echo_rest and active of each bar so far, of the last KEPT bars at least."""
     _outline: list[tuple[int, ...]] = field(default_factory=list)
@@ -118,6 +124,13 @@ class Plan:
             return NOTHING
         self.row(bar)
         return self._outline[bar - self._gone] if bar >= self._gone else NOTHING
+
+    def rate(self, bar: int) -> float | None:
+        """The note-ons a beat of a bar's class of density, None where it is not known."""
+        density = self.outline(bar)[0]
+        if density >= UNKNOWN[DENSITY]:
+            return None
+        return self.dense if density >= len(RATES) else RATES[density]
 
     def _drawn(self, bar: int) -> tuple[int, int, int]:
         if not self.forms:

@@ -55,6 +55,10 @@ Event = tuple[int, ...]
 STEER = 0.6
 """How much of the distance to the density that is asked for is corrected a bar."""
 STEEPEST = 6.0
+PACE = 2.0
+"""Nats a beat by which waits are shorter for each nat of distance to the density of the plan's outline."""
+HASTE = 2.0
+"""Nats a beat by which waits are shorter for that at most."""
 ORIGINAL = 0.5
 """The fader of `rnnmuse.play.guard` where none is given: runs of 16 notes are too long."""
 LIMBS = 4
@@ -422,6 +426,8 @@ class Player:
             self._struck.clear()
             if self.frame.density is not None:
                 self._steer(wait)
+            elif own:
+                self._pace(wait)
         self.micro = event[MICROTIME]
         key = (event[PART], event[PITCH])
         if event[KIND] == ON:
@@ -460,6 +466,21 @@ class Player:
         ratio = log(asked / max(played, asked / 16))
         self._tilt = max(-STEEPEST, min(STEEPEST, self._tilt + STEER * ratio))
         self.frame.ask(asked * exp(max(-2.0, min(2.0, self._tilt))))
+
+    def _pace(self, wait: int) -> None:
+        """Where a bar line was crossed: compare the density of the last bars with that of the plan's outline."""
+        plan, bar = self.frame.plan, self.frame.bar_of(self.grid)
+        if plan is None or plan.home is None or bar < 1 or bar == self.frame.bar_of(self.grid - wait):
+            return
+        first = max(0, bar - 2)
+        asked = [plan.rate(one) for one in range(first, bar)]
+        if None in asked:
+            return
+        since, now = self.frame.bar_start(first), self.frame.bar_start(bar)
+        played = sum(since <= at < now for at in self._onsets) * GRID / max(1, now - since)
+        wanted = sum(rate or 0.0 for rate in asked) / len(asked)
+        ratio = log(wanted / max(played, wanted / 8))
+        self._tilt = max(0.0, min(HASTE, PACE * ratio))
 
     def _deadline(self) -> int | None:
         """Grid position by which something must happen: a note grown too long is ended, a silence broken."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import helper
 from safetensors.torch import save_file
 
@@ -18,15 +19,23 @@ from rnnmuse.models.originality import FILE as INDEX
 from rnnmuse.models.originality import index_of
 from rnnmuse.models.stream import StreamModel
 from rnnmuse.music.codec import (
+    BAR_BEAT,
+    BAR_LENGTH,
+    BAR_SUB,
+    BEATS,
+    DENSITY,
+    GRID,
     KEY,
     KIND,
     ON,
     PART,
     PITCH,
+    SUB,
     UNKNOWN,
     Encoded,
 )
 from rnnmuse.play.outline import form_of
+from rnnmuse.play.plan import DENSEST, LONGEST_FORM
 from rnnmuse.play.sampler import REGISTER
 from rnnmuse.train.bundle import INT8_LIMIT, compact, describe, new_bundle, smaller, written
 from rnnmuse.train.graph import Weights, graph_of, gru_cell, in_four_bits
@@ -34,7 +43,7 @@ from rnnmuse.train.stream.network import Shape, StreamNet
 from rnnmuse.train.stream.objective import shape_of
 from rnnmuse.train.stream.recipe import Recipe
 
-MOST_FORMS, LEAST_BARS, MOST_BARS = 96, 8, 64
+MOST_FORMS, LEAST_BARS = 96, 8
 
 
 def minor_share(pieces: Sequence[Encoded]) -> float:
@@ -75,6 +84,21 @@ def registers_of(pieces: Sequence[Encoded], parts: int, drums: int) -> list[list
         found = np.concatenate(means) if means else np.zeros(0)
         out.append([round(float(v), 1) for v in np.quantile(found, (0.025, 0.975))] if len(found) else [])
     return out
+
+
+def dense_of(pieces: Sequence[Encoded]) -> float:
+    """The mean note-ons a beat of the bars of the highest class of density; the default without any."""
+    rates: list[NDArray[np.float64]] = []
+    for piece in pieces:
+        context = piece.context.astype(np.int64)
+        grids = np.cumsum(piece.events[:, BEATS].astype(np.int64) * GRID + piece.events[:, SUB])
+        starts = grids - context[:, BAR_BEAT] * GRID - context[:, BAR_SUB]
+        _, first, bar = np.unique(starts, return_index=True, return_inverse=True)
+        counts = np.bincount(bar, weights=piece.events[:, KIND] == ON)
+        densest = context[first, DENSITY] == UNKNOWN[DENSITY] - 1
+        rates.append(counts[densest] * 2 / context[first, BAR_LENGTH][densest])
+    found = np.concatenate(rates) if rates else np.zeros(0)
+    return round(float(found.mean()), 1) if len(found) else DENSEST
 
 
 def step_graph(weights: Weights) -> onnx.ModelProto:
@@ -149,7 +173,7 @@ def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 400
 
 def forms_of(pieces: Sequence[Encoded], most: int = MOST_FORMS) -> list[list[list[int]]]:
     """The forms of up to ``most`` pieces of 8 bars and more, spread over all."""
-    long = [form for piece in pieces if len(form := form_of(piece, MOST_BARS)) >= LEAST_BARS]
+    long = [form for piece in pieces if len(form := form_of(piece, LONGEST_FORM)) >= LEAST_BARS]
     return long[:: max(1, -(-len(long) // most))]
 
 
@@ -192,6 +216,7 @@ def export(
             "touch": recipe.touch,
             "opening": recipe.opening,
             "again": recipe.again,
+            "dense": dense_of(training),
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }
