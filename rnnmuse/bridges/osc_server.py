@@ -20,6 +20,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from rnnmuse.bridges import osc, slip
@@ -54,8 +55,10 @@ MOST_SEGMENTS = 32
 PROMPT = 16
 """Clients that get a chord at its time. The others get it next, in the order in which they subscribed: each of them is
 as much later as the last time, which disturbs less than taking turns."""
-ASIDE = 256
-"""Packets that may wait aside for a client; with more, they leave with the chord."""
+ASIDE = 64
+"""Chords that may wait aside; with one more, the oldest leaves with the chord."""
+BIT = 4
+"""Clients that `OscServer.send_aside` sends to."""
 
 
 class Client(NamedTuple):
@@ -117,6 +120,17 @@ class _Connection:
     """Why it must be dropped, as soon as the selecting thread comes to it."""
 
 
+class _Held:
+    """Packets for some clients: one after another without others in between, within `OscServer.together`."""
+
+    __slots__ = ("audience", "later", "packets", "prompt")
+
+    def __init__(self, audience: object, prompt: list[Client], later: list[Client]) -> None:
+        self.audience = audience
+        self.prompt, self.later = prompt, dict.fromkeys(later)
+        self.packets: list[bytes] = []
+
+
 class OscServer:
     """Sockets on one port. ``handle`` is called with each packet and its client, in the thread that selects.
 
@@ -151,9 +165,8 @@ class OscServer:
         self._spare: int | None = None  # a descriptor that is given up to turn a client away when there is no other
         self._told: OrderedDict[Client, float] = OrderedDict()
         self._failures, self._reported = 0, -TOLD
-        self._held: dict[Client, list[bytes]] = {}
-        self._later: dict[Client, list[bytes]] = {}
-        self._aside: dict[Client, list[bytes]] = {}  # the client that has waited longest comes first
+        self._held: list[_Held] = []
+        self._aside: deque[_Held] = deque()  # those of their clients that are left, the oldest first
         self._in_order = threading.Lock()  # of what waits aside: taken while a client's part of it is sent
         self._holder = 0  # the thread whose packets are held back until the end of `together`
         self._segments = hasattr(socket.socket, "sendmsg")
@@ -461,66 +474,67 @@ class OscServer:
             yield
         finally:
             self._holder = 0
-            held, self._held = self._held, {}
-            later, self._later = self._later, {}
-            for client, packets in held.items():
-                self._hurry(client)
-                self._send_all(client, packets)
-            if later:
-                self._put_aside(later)
+            held, self._held = self._held, []
+            for group in held:
+                for client in group.prompt:
+                    if client is group.audience or self._has_audience(client):
+                        self._hurry(client)
+                        self._send_all(client, group.packets)
+                if group.later:
+                    self._put_aside(group)
 
     def send_aside(self) -> bool:
-        """Send what waits for the client that has waited longest; False once nothing waits.
+        """Send what waits for the next `BIT` clients, of the oldest chord first; False once nothing waits.
 
         Called by the thread that uses `together`, between chords. Whatever goes to a client otherwise takes along what
         waits for it, so its packets keep their order.
         """
         with self._in_order:
-            client = next(iter(self._aside), None)
-            if client is not None:
-                self._send_waiting(client)
+            if self._aside:
+                group = self._aside[0]
+                for client in list(islice(group.later, BIT)):
+                    self._send_part(group, client)
+                if not group.later:
+                    self._aside.popleft()
             return bool(self._aside)
 
-    def _hold(self, client: Client, packet: bytes, later: bool) -> None:
-        """Keep a packet until the end of `together`, or until later."""
-        waiting = self._later.get(client)
-        if waiting is None:
-            held = self._later if later and client not in self._held else self._held
-            waiting = held.setdefault(client, [])
-        waiting.append(packet)
+    def _hold(self, audience: object, clients: Callable[[], list[Client]], packet: bytes) -> None:
+        """Keep a packet for an audience until the end of `together`."""
+        if not self._held or self._held[-1].audience is not audience:
+            prompt: list[Client] = []
+            later: list[Client] = []
+            for client in clients():
+                screen = client.connection and client in self.watchers
+                (later if screen or len(prompt) >= PROMPT else prompt).append(client)
+            self._held.append(_Held(audience, prompt, later))
+        self._held[-1].packets.append(packet)
 
-    def _put_aside(self, later: dict[Client, list[bytes]]) -> None:
+    def _put_aside(self, group: _Held) -> None:
         with self._in_order:
-            if not self._aside:
-                self._aside = later
-            for client, packets in later.items() if later is not self._aside else ():
-                waiting = self._aside.setdefault(client, [])
-                waiting += packets
-                if len(waiting) > ASIDE:
-                    self._send_waiting(client)
+            self._aside.append(group)
+            if len(self._aside) > ASIDE:
+                oldest = self._aside[0]
+                for client in list(oldest.later):
+                    self._send_part(oldest, client)
+                self._aside.popleft()
 
     def _hurry(self, client: Client) -> None:
         """Send what waits aside for a client, before something else goes to it."""
-        if client in self._aside:
+        if self._aside:
             with self._in_order:
-                self._send_waiting(client)
+                for group in self._aside:
+                    if client in group.later:
+                        self._send_part(group, client)
 
-    def _send_waiting(self, client: Client) -> None:
-        """Send what waits aside for a client; one whose lease is over gets nothing. The caller holds the lock.
-
-        It is taken out last: who finds nothing there may send.
-        """
-        packets = self._aside.get(client)
-        if packets is not None:
-            try:
-                if self._has_audience(client):
-                    self._send_all(client, packets)
-            finally:
-                del self._aside[client]
+    def _send_part(self, group: _Held, client: Client) -> None:
+        """Send a client's part of what waits aside; one whose lease is over gets nothing. The caller holds the lock."""
+        del group.later[client]
+        if self._has_audience(client):
+            self._send_all(client, group.packets)
 
     def _has_audience(self, client: Client) -> bool:
         """Whether a client has asked for what it was not the one to cause, and its lease runs."""
-        return any(client in audience for audience in (self.subscribers, self.watchers, self.monitors))
+        return client in self.subscribers or client in self.watchers or client in self.monitors
 
     def tell(self, clients: Subscribers[Client], packet: bytes) -> None:
         """Send to the watchers, or to the monitors."""
@@ -529,19 +543,18 @@ class OscServer:
 
     def broadcast(self, packet: bytes, ahead: int | None = None) -> None:
         """Send to every subscriber, or to those of one look-ahead in nanoseconds."""
-        running = self.subscribers.running(ahead)
         if self._holder and self._holder == threading.get_ident():
-            for one in running:
-                self._hold(one.client, packet, len(self._held) >= PROMPT)
+            audience = self.subscribers.of(ahead)
+            self._hold(audience, lambda: [one.client for one in self.subscribers.running(ahead)], packet)
         else:
-            for one in running:
+            for one in self.subscribers.running(ahead):
                 self._hurry(one.client)
                 self._send(one.client, packet)
 
     def send(self, client: Client, packet: bytes) -> None:
         """Send one packet; one that cannot be sent is lost, as UDP's are."""
         if self._holder and self._holder == threading.get_ident():
-            self._hold(client, packet, bool(client.connection) and client in self.watchers)
+            self._hold(client, lambda: [client], packet)
         else:
             self._hurry(client)
             self._send(client, packet)
@@ -562,7 +575,8 @@ class OscServer:
             self._send(client, packets[0])
             return
         runs = _runs(tuple(packets), client.session)
-        client = client._replace(session=0)
+        if client.session:
+            client = client._replace(session=0)
         if client.connection:
             self._send_tcp(client, b"".join(slip.encode(packet) for run, _ in runs for packet in run))
         elif self._udp is not None:

@@ -57,8 +57,11 @@ class Subscribers(Generic[Client]):
     def running(self, ahead: int | None = None) -> list[Subscription[Client]]:
         """The subscriptions whose lease runs: all, or those of one look-ahead in nanoseconds."""
         now = self._now()
-        among = self._all if ahead is None else self._by_ahead.get(ahead, ())
-        return [one for one in among if one.until >= now]
+        return [one for one in self.of(ahead) if one.until >= now]
+
+    def of(self, ahead: int | None = None) -> tuple[Subscription[Client], ...]:
+        """All subscriptions, or those of one look-ahead: the same object as long as they are the same."""
+        return self._all if ahead is None else self._by_ahead.get(ahead, ())
 
     def lookaheads(self) -> frozenset[int]:
         """The look-aheads in use, in nanoseconds; not 0."""
@@ -111,7 +114,11 @@ class Subscribers(Generic[Client]):
         by_ahead: dict[int, tuple[Subscription[Client], ...]] = {}
         for one in self._by_client.values():
             by_ahead[one.ahead] = (*by_ahead.get(one.ahead, ()), one)
-        self._all, self._by_ahead = tuple(self._by_client.values()), by_ahead
+        if len(by_ahead) == 1:
+            self._all = next(iter(by_ahead.values()))
+        else:
+            self._all = tuple(self._by_client.values())
+        self._by_ahead = by_ahead
         return set(by_ahead) - {0} != before
 
     def _tell(self, changed: bool) -> None:
