@@ -14,8 +14,8 @@ from rnnmuse.protocol import ProtocolError
 
 KEPT = 0.5
 """Seconds for which a value is not asked for again."""
-PATIENCE = 2.0
-"""Seconds to wait for the stage's answers, and for those that it gives once its engine has moved on."""
+PATIENCE, ENGINE = 2.0, 2.0
+"""Seconds to wait for the stage's answers, and then for those that it gives once its engine has moved on."""
 TOGETHER, PACKETS = 8, 4
 """Getters in a packet, and packets before the answers are waited for: the stage's other clients get their turns."""
 PAUSE = 0.004
@@ -69,7 +69,7 @@ class Values:
     async def _caught_up(self) -> bool:
         """Wait until the engine has handled what came before, and not for long; returns whether it has."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(ENGINE):
                 await self._exchange([], "/rnnmuse/sync")
         except (OSError, TimeoutError):
             return False

@@ -177,7 +177,7 @@ def test_a_stage_that_hangs_is_waited_for_once_and_found_again(fake, monkeypatch
 
 
 def test_values_do_not_wait_for_the_engine_but_for_those_that_it_gives(fake, monkeypatch):
-    monkeypatch.setattr(values, "PATIENCE", 0.2)
+    monkeypatch.setattr(values, "ENGINE", 0.2)
     fake.hangs = True  # as while its models load
     with query(fake.port) as client:
         assert client.get(f"{TEMPO}?VALUE").json() == {"VALUE": [120.0]}
@@ -187,6 +187,7 @@ def test_values_do_not_wait_for_the_engine_but_for_those_that_it_gives(fake, mon
         assert find(root, TEMPO)["VALUE"] == [120.0]
         assert len([one for one in fake.received if one[0] == "/rnnmuse/sync" and one[1]]) == 2, "it is waited for once"
         fake.hangs = False
+        monkeypatch.setattr(values, "ENGINE", 60.0)
         fake.values["/rnnmuse/player/1/latent"] = (0.25,)
         client.values._known.clear()
         assert client.get("/rnnmuse/player/1/latent?VALUE").json() == {"VALUE": [0.25]}
