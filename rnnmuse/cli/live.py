@@ -143,9 +143,7 @@ def live(
 
         whole = Sessions(settings, sessions, session_ports)
         stage = whole.stage(1)
-    import os
-
-    sys.setswitchinterval(float(os.environ.get("SW", "0.0002")) if sessions else 0.0002)
+    sys.setswitchinterval(0.0002)
     whole.open()
     try:
         lines = open_rig(stage, setup, system)
