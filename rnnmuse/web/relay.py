@@ -284,8 +284,8 @@ class Relay:
             else:
                 _allowed(message.address)
         send = self._sender(messages[0].address if messages else "packet")
-        for message in messages:
-            self._hurry(message.address, message.arguments)
+        if not packet.startswith(b"#"):  # a bundle may be due later
+            self._hurry(messages[0].address, messages[0].arguments)
         send(packet)
 
     def _sender(self, address: str) -> Callable[[bytes], None]:

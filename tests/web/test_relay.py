@@ -378,7 +378,9 @@ def test_panic_waits_for_no_portion(bench):
     assert urgent == ["/rnnmuse/transport/panic"]
     assert bench.commands[-2:] == [("/rnnmuse/player/1/started", 1), ("/rnnmuse/transport/panic",)], "it is not undone"
     bench.relay.pass_on(osc.build("/rnnmuse/transport/stop", ()))
-    assert urgent[1:] == ["/rnnmuse/transport/stop"]
+    later = osc.bundle(osc.NOW + (1 << 32), [osc.build("/rnnmuse/transport/stop", ())])
+    bench.relay.pass_on(later)
+    assert urgent[1:] == ["/rnnmuse/transport/stop"], "what is due later is not"
 
 
 def test_a_page_may_get_what_comes_within_a_frame_together():
