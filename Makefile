@@ -70,7 +70,7 @@ plugin:
 	$(MAKE) -C bridges/plugin
 	if command -v x86_64-w64-mingw32-g++ >/dev/null; then $(MAKE) -C bridges/plugin WINDOWS=1; fi
 
-# the compiled kernel of the stream model, which rnnmuse uses where it is: with gcc or clang and, for Windows, mingw-w64
+# the compiled kernel of the stream model, which rnnmuse uses where it is: with gcc and, for Windows, mingw-w64
 KERNEL = rnnmuse/models/stream-kernel
 KERNEL_FLAGS = -O3 -std=gnu11 -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-psabi -shared -fvisibility=hidden
 kernel: $(KERNEL).so

@@ -85,8 +85,9 @@ static inline v16i E(dot)(const uint8_t *bits, const int8_t *numbers, int32_t su
                                     _mm512_set1_epi32(second));
   }
 #elif defined(AVX2)
+  __m256i found[2], half = _mm256_set1_epi8(15);
   for (int side = 0; side < 2; side++) {
-    __m256i pairs = _mm256_setzero_si256(), half = _mm256_set1_epi8(15);  /* 16 products of at most 15 x 127 fit */
+    __m256i pairs = _mm256_setzero_si256(); /* 16 products of at most 15 x 127 fit */
     for (int l = 0; l < 4; l++) {
       int32_t first, second;
       memcpy(&first, numbers + 4 * l, 4), memcpy(&second, numbers + 16 + 4 * l, 4);
@@ -95,10 +96,11 @@ static inline v16i E(dot)(const uint8_t *bits, const int8_t *numbers, int32_t su
       both = _mm256_and_si256(_mm256_srli_epi16(both, 4), half);
       pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(both, _mm256_set1_epi32(second)));
     }
-    int32_t found[8];
-    _mm256_storeu_si256((__m256i *)found, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    for (int i = 0; i < 8; i++) dot[8 * side + i] += found[i];
+    found[side] = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
   }
+  v16i sums;
+  memcpy(&sums, found, sizeof sums);
+  dot += sums;
 #else
   for (int l = 0; l < 4; l++)
     for (int r = 0; r < 16; r++)

@@ -1,7 +1,8 @@
 /* An event of the stream model in C: what rnnmuse/models/stream.py computes in numpy and onnxruntime, which is the
    definition and what tests hold this against. rnnmuse/models/kernel.py calls it.
 
-   event.h is compiled once for each instruction set; `kernel` returns the functions of the best that this machine has.
+   event.h is compiled once for each instruction set, with gcc; `kernel` returns the functions of one that this machine
+   has. The plain ones are for tests: they are slower than onnxruntime, which has code for each processor.
    No function allocates, locks or keeps anything. */
 
 #include <math.h>
@@ -131,7 +132,8 @@ EXPORT int32_t remember(const struct model *m, const struct memory *memory, int6
 #include "event.h"
 #undef LEVEL
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__) /* clang knows no target for a part of a file */
+#define LEVELS
 #include <immintrin.h>
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
@@ -154,7 +156,7 @@ EXPORT int32_t remember(const struct model *m, const struct memory *memory, int6
 
 /* The functions of one instruction set: 0 plain, 1 AVX2, 2 AVX-512 with VNNI; NULL where this machine has it not. */
 EXPORT const struct kernel *kernel(int32_t level) {
-#if defined(__x86_64__)
+#ifdef LEVELS
   __builtin_cpu_init();
   if (level == 2 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))

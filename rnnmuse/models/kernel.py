@@ -96,6 +96,8 @@ class _Kernel(Structure):
 class Library:
     """The library with the best instruction set that this machine has, or number ``level`` of LEVELS.
 
+    Plain C is only used where it is asked for, since onnxruntime is faster.
+
     OSError where it cannot be loaded, ValueError where it is of another version or has no such level here.
     """
 
@@ -105,10 +107,10 @@ class Library:
         if built != (expected := (VERSION, ctypes.sizeof(_Model), HIDDEN)):
             raise ValueError(f"{path}: version {built}; must be {expected}: run make kernel again")
         library.kernel.restype = POINTER(_Kernel)
-        tried = range(len(LEVELS) - 1, -1, -1) if level is None else (level,)
+        tried = (2, 1) if level is None else (level,)
         found = next((one for one in tried if library.kernel(one)), None)
         if found is None:
-            raise ValueError(f"{path}: this machine does not have {LEVELS[tried[0]]}")
+            raise ValueError(f"{path}: this machine does not have {' or '.join(LEVELS[one] for one in tried)}")
         functions = library.kernel(found).contents
         self.path, self.level = path, LEVELS[found]
         self.step, self.read, self.choose, self.draw = functions.step, functions.read, functions.choose, functions.draw
