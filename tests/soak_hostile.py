@@ -189,6 +189,10 @@ def hostile() -> None:
                     send(next(packets))
                 took.append(_ping(mine, made, number))
                 alone.append(_ping(mine, quiet, number))
+                if number % 25 == 0:  # what is not read would be lost, the answer at the end with it
+                    for one in (made, quiet):
+                        with contextlib.suppress(TimeoutError):
+                            one.wait(lambda m: False, 0.05)
             close()
             made.send("/rnnmuse/transport/stop")
             made.ask("/rnnmuse/sync", 5, answer="/rnnmuse/synced")
