@@ -1,54 +1,60 @@
 /* Included by kernel.c once for each instruction set. */
 
 #define E(name) EVENT(name, LEVEL)
-#define SPLAT(x) ((v16f){} + (x))
 #ifdef VNNI
-#define TILE 4 /* vectors of a value that are summed at once: 16 registers */
+#define LANES 16 /* numbers of a vector */
+#define TILE 4   /* vectors of a value that are summed at once: with READERS, what the registers hold */
 #else
-#define TILE 1
+#define LANES 8
+#define TILE 2
 #endif
+typedef float E(floats) __attribute__((vector_size(4 * LANES)));
+typedef int32_t E(ints) __attribute__((vector_size(4 * LANES)));
+#define FLOATS E(floats)
+#define INTS E(ints)
+#define SPLAT(x) ((FLOATS){} + (x))
 
-static inline v16f E(at)(const float *p) {
-  v16f v;
+static inline FLOATS E(at)(const float *p) {
+  FLOATS v;
   memcpy(&v, p, sizeof v);
   return v;
 }
 
-static inline void E(put)(float *p, v16f v) { memcpy(p, &v, sizeof v); }
+static inline void E(put)(float *p, FLOATS v) { memcpy(p, &v, sizeof v); }
 
-static inline float E(sum)(v16f v) {
-  float part[16];
+static inline float E(sum)(FLOATS v) {
+  float part[LANES];
   memcpy(part, &v, sizeof v);
-  for (int width = 8; width; width /= 2)
+  for (int width = LANES / 2; width; width /= 2)
     for (int i = 0; i < width; i++) part[i] += part[i + width];
   return part[0];
 }
 
-static inline v16f E(rounded)(v16f x) { return (x + 12582912.0f) - 12582912.0f; }
+static inline FLOATS E(rounded)(FLOATS x) { return (x + 12582912.0f) - 12582912.0f; }
 
-static inline v16f E(larger)(v16f x, v16f y) {
-  v16i x_is = x > y;
-  return (v16f)(((v16i)x & x_is) | ((v16i)y & ~x_is));
+static inline FLOATS E(larger)(FLOATS x, FLOATS y) {
+  INTS x_is = x > y;
+  return (FLOATS)(((INTS)x & x_is) | ((INTS)y & ~x_is));
 }
 
 /* e^x to 1e-7, for x up to 88; 0 under -87 */
-static inline v16f E(exp)(v16f x) {
-  v16i dead = x < -87.0f;
+static inline FLOATS E(exp)(FLOATS x) {
+  INTS dead = x < -87.0f;
   x = -E(larger)(-E(larger)(x, SPLAT(-87.0f)), SPLAT(-88.0f));
-  v16f n = E(rounded)(x * 1.44269504f);
-  v16f r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  v16f p = SPLAT(1.9875691e-4f);
+  FLOATS n = E(rounded)(x * 1.44269504f);
+  FLOATS r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  FLOATS p = SPLAT(1.9875691e-4f);
   p = p * r + 1.3981999e-3f;
   p = p * r + 8.3334519e-3f;
   p = p * r + 4.1665796e-2f;
   p = p * r + 1.6666666e-1f;
   p = p * r + 5.0000001e-1f;
   p = p * r * r + r + 1.0f;
-  v16i power = (__builtin_convertvector(n, v16i) + 127) << 23;
-  return (v16f)((v16i)(p * (v16f)power) & ~dead);
+  INTS power = (__builtin_convertvector(n, INTS) + 127) << 23;
+  return (FLOATS)((INTS)(p * (FLOATS)power) & ~dead);
 }
 
-static inline v16f E(sigmoid)(v16f x) { return 1.0f / (1.0f + E(exp)(-x)); }
+static inline FLOATS E(sigmoid)(FLOATS x) { return 1.0f / (1.0f + E(exp)(-x)); }
 
 /* A row in 8 bits, a scale for each 32 numbers (as onnxruntime's accuracy level 4). */
 struct E(row) {
@@ -63,29 +69,28 @@ static void E(in_eight_bits)(const float *x, int32_t count, struct E(row) * row)
     int32_t sum = 0;
     for (int i = 0; i < BLOCK; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
     float inverse = most != 0 ? 127 / most : 0;
-    v16i low = __builtin_convertvector(E(rounded)(E(at)(x) * inverse), v16i);
-    v16i high = __builtin_convertvector(E(rounded)(E(at)(x + 16) * inverse), v16i);
-    v16c first = __builtin_convertvector(low, v16c), second = __builtin_convertvector(high, v16c);
-    memcpy(row->numbers + b * BLOCK, &first, 16), memcpy(row->numbers + b * BLOCK + 16, &second, 16);
-    for (int i = 0; i < BLOCK; i++) sum += row->numbers[b * BLOCK + i];
+    for (int i = 0; i < BLOCK; i++) {
+      float whole = (x[i] * inverse + 12582912.0f) - 12582912.0f;
+      sum += row->numbers[b * BLOCK + i] = (int8_t)(int32_t)whole;
+    }
     row->scales[b] = most / 127, row->sums[b] = sum;
   }
 }
 
 /* The product of 32 columns of 16 rows, four pieces, with 32 numbers: integers. */
-static inline v16i E(dot)(const uint8_t *bits, const int8_t *numbers, int32_t sum) {
-  v16i dot = (v16i){} - 8 * sum;
+static inline void E(dot)(const uint8_t *bits, const int8_t *numbers, int32_t *dots) {
 #if defined(VNNI)
+  __m512i dot = _mm512_setzero_si512(), half = _mm512_set1_epi8(15);
   for (int l = 0; l < 4; l++) {
     int32_t first, second;
     memcpy(&first, numbers + 4 * l, 4), memcpy(&second, numbers + 16 + 4 * l, 4);
-    __m512i both = _mm512_loadu_si512(bits + 64 * l), half = _mm512_set1_epi8(15);
-    dot = (v16i)_mm512_dpbusd_epi32((__m512i)dot, _mm512_and_si512(both, half), _mm512_set1_epi32(first));
-    dot = (v16i)_mm512_dpbusd_epi32((__m512i)dot, _mm512_and_si512(_mm512_srli_epi16(both, 4), half),
-                                    _mm512_set1_epi32(second));
+    __m512i both = _mm512_loadu_si512(bits + 64 * l);
+    dot = _mm512_dpbusd_epi32(dot, _mm512_and_si512(both, half), _mm512_set1_epi32(first));
+    dot = _mm512_dpbusd_epi32(dot, _mm512_and_si512(_mm512_srli_epi16(both, 4), half), _mm512_set1_epi32(second));
   }
+  _mm512_storeu_si512(dots, dot);
 #elif defined(AVX2)
-  __m256i found[2], half = _mm256_set1_epi8(15);
+  __m256i half = _mm256_set1_epi8(15);
   for (int side = 0; side < 2; side++) {
     __m256i pairs = _mm256_setzero_si256(); /* 16 products of at most 15 x 127 fit */
     for (int l = 0; l < 4; l++) {
@@ -96,32 +101,33 @@ static inline v16i E(dot)(const uint8_t *bits, const int8_t *numbers, int32_t su
       both = _mm256_and_si256(_mm256_srli_epi16(both, 4), half);
       pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(both, _mm256_set1_epi32(second)));
     }
-    found[side] = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    _mm256_storeu_si256((__m256i *)(dots + 8 * side), _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
-  v16i sums;
-  memcpy(&sums, found, sizeof sums);
-  dot += sums;
 #else
+  memset(dots, 0, 16 * sizeof *dots);
   for (int l = 0; l < 4; l++)
     for (int r = 0; r < 16; r++)
       for (int j = 0; j < 4; j++) {
         int both = bits[64 * l + 4 * r + j];
-        dot[r] += (both & 15) * numbers[4 * l + j] + (both >> 4) * numbers[16 + 4 * l + j];
+        dots[r] += (both & 15) * numbers[4 * l + j] + (both >> 4) * numbers[16 + 4 * l + j];
       }
 #endif
-  return dot;
 }
 
 static void E(product)(const struct four_bits *w, const struct E(row) * row, float *out) {
   const uint8_t *bits = w->bits;
   const float *scales = w->scales;
   for (int32_t n = 0; n < w->outputs; n += 16) {
-    v16f sum = w->bias ? E(at)(w->bias + n) : SPLAT(0.0f);
+    FLOATS sum[16 / LANES];
+    for (int h = 0; h < 16 / LANES; h++) sum[h] = w->bias ? E(at)(w->bias + n + h * LANES) : SPLAT(0.0f);
     for (int32_t b = 0; b < w->inputs / BLOCK; b++, bits += 4 * 64, scales += 16) {
-      v16i dot = E(dot)(bits, row->numbers + b * BLOCK, row->sums[b]);
-      sum += __builtin_convertvector(dot, v16f) * (E(at)(scales) * row->scales[b]);
+      INTS dots[16 / LANES];
+      E(dot)(bits, row->numbers + b * BLOCK, (int32_t *)dots);
+      for (int h = 0; h < 16 / LANES; h++)
+        sum[h] += __builtin_convertvector(dots[h] - 8 * row->sums[b], FLOATS) *
+                  (E(at)(scales + h * LANES) * row->scales[b]);
     }
-    E(put)(out + n, sum);
+    for (int h = 0; h < 16 / LANES; h++) E(put)(out + n + h * LANES, sum[h]);
   }
 }
 
@@ -140,10 +146,10 @@ static int32_t E(step)(const struct model *m, const int32_t *rows, int32_t count
   E(product)(&m->inputs, &row, from_x);
   E(in_eight_bits)(state, units, &row);
   E(product)(&m->hidden, &row, from_state);
-  for (int32_t k = 0; k < units; k += 16) {
-    v16f reset = E(sigmoid)(E(at)(from_x + k) + E(at)(from_state + k));
-    v16f update = E(sigmoid)(E(at)(from_x + units + k) + E(at)(from_state + units + k));
-    v16f new = E(at)(from_x + 2 * units + k) + reset * E(at)(from_state + 2 * units + k);
+  for (int32_t k = 0; k < units; k += LANES) {
+    FLOATS reset = E(sigmoid)(E(at)(from_x + k) + E(at)(from_state + k));
+    FLOATS update = E(sigmoid)(E(at)(from_x + units + k) + E(at)(from_state + units + k));
+    FLOATS new = E(at)(from_x + 2 * units + k) + reset * E(at)(from_state + 2 * units + k);
     new = 2.0f * E(sigmoid)(2.0f * new) - 1.0f;
     E(put)(new_state + k, new + update * (E(at)(state + k) - new));
   }
@@ -206,32 +212,32 @@ static void E(read)(const struct model *m, int32_t which, const float *out, stru
     }
     float null = 0, most;
     for (int64_t k = 0; k < key; k++) null += q[k] * m->null_key[r * key + k];
-    v16f largest = SPLAT(null);
-    for (int64_t j = 0; j < width; j += 16) largest = E(larger)(largest, E(at)(scores[r] + j));
+    FLOATS largest = SPLAT(null);
+    for (int64_t j = 0; j < width; j += LANES) largest = E(larger)(largest, E(at)(scores[r] + j));
     most = largest[0];
-    for (int j = 1; j < 16; j++) most = largest[j] > most ? largest[j] : most;
-    v16f total = SPLAT(0.0f);
-    for (int64_t j = 0; j < width; j += 16) {
-      v16f weight = E(exp)(E(at)(scores[r] + j) - most);
+    for (int j = 1; j < LANES; j++) most = largest[j] > most ? largest[j] : most;
+    FLOATS total = SPLAT(0.0f);
+    for (int64_t j = 0; j < width; j += LANES) {
+      FLOATS weight = E(exp)(E(at)(scores[r] + j) - most);
       E(put)(scores[r] + j, weight);
       total += weight;
     }
-    float own[16];
+    float own[LANES];
     E(put)(own, E(exp)(SPLAT(null - most)));
     float whole = E(sum)(total) + own[0];
     shares[r] = 1 / whole;
     for (int32_t v = 0; v < m->value; v++) found[r * m->value + v] = own[0] * m->null_value[v];
   }
-  for (int32_t v = 0; v < m->value; v += 16 * TILE) {
-    v16f sum[READERS][TILE];
+  for (int32_t v = 0; v < m->value; v += LANES * TILE) {
+    FLOATS sum[READERS][TILE];
     for (int r = 0; r < READERS; r++)
-      for (int t = 0; t < TILE; t++) sum[r][t] = E(at)(found + r * m->value + v + 16 * t);
+      for (int t = 0; t < TILE; t++) sum[r][t] = E(at)(found + r * m->value + v + LANES * t);
     const float *values = memory->values + first * m->value + v;
     for (int64_t i = 0; i < count; i++, values += m->value)
       for (int t = 0; t < TILE; t++)
-        for (int r = 0; r < READERS; r++) sum[r][t] += E(at)(values + 16 * t) * scores[r][i];
+        for (int r = 0; r < READERS; r++) sum[r][t] += E(at)(values + LANES * t) * scores[r][i];
     for (int r = 0; r < READERS; r++)
-      for (int t = 0; t < TILE; t++) E(put)(found + r * m->value + v + 16 * t, sum[r][t] * shares[r]);
+      for (int t = 0; t < TILE; t++) E(put)(found + r * m->value + v + LANES * t, sum[r][t] * shares[r]);
   }
   E(in_eight_bits)(found, READERS * m->value, &row);
   E(product)(&m->said[which], &row, said);
@@ -286,8 +292,8 @@ static void E(logits)(const struct model *m, int32_t head, const float *hidden, 
   for (int32_t k = 0; k < m->head; k++) x[k] = hidden[k] > 0 ? hidden[k] : 0;
   for (int32_t c = 0; c < m->classes[head]; c++) {
     const float *row = m->heads[head] + c * m->head;
-    v16f sum = SPLAT(0.0f);
-    for (int32_t k = 0; k < m->head; k += 16) sum += E(at)(row + k) * E(at)(x + k);
+    FLOATS sum = SPLAT(0.0f);
+    for (int32_t k = 0; k < m->head; k += LANES) sum += E(at)(row + k) * E(at)(x + k);
     out[c] = E(sum)(sum) + m->biases[head][c];
   }
 }
@@ -297,8 +303,8 @@ static int E(raised)(float *x, int32_t count, float temperature) {
   float most = -1e30f;
   for (int32_t c = 0; c < count; c++) most = x[c] > most ? x[c] : most;
   if (most <= -1e29f) return 0;
-  for (int32_t c = count; c % 16; c++) x[c] = -1e30f;
-  for (int32_t c = 0; c < count; c += 16) E(put)(x + c, E(exp)((E(at)(x + c) - most) / temperature));
+  for (int32_t c = count; c % LANES; c++) x[c] = -1e30f;
+  for (int32_t c = 0; c < count; c += LANES) E(put)(x + c, E(exp)((E(at)(x + c) - most) / temperature));
   return 1;
 }
 
@@ -340,7 +346,7 @@ static int32_t E(draw)(const struct model *m, struct page *page, int32_t head, c
       float most = -INFINITY, by[MOST_CLASSES];
       for (int32_t c = 0; c < count; c++) most = weights[c] > 0 && lean[c] > most ? lean[c] : most;
       for (int32_t c = 0; c < count; c++) by[c] = lean[c] > most ? 0 : lean[c] - most;
-      for (int32_t c = 0; c < count; c += 16) E(put)(by + c, E(exp)(E(at)(by + c)));
+      for (int32_t c = 0; c < count; c += LANES) E(put)(by + c, E(exp)(E(at)(by + c)));
       for (int32_t c = 0; c < count; c++) weights[c] *= by[c];
     }
     for (int32_t c = 1; c < count; c++) likeliest = weights[c] > weights[likeliest] ? c : likeliest;
@@ -362,5 +368,8 @@ static int32_t E(draw)(const struct model *m, struct page *page, int32_t head, c
 static const struct kernel E(kernel) = {E(step), E(read), E(choose), E(draw)};
 
 #undef SPLAT
+#undef INTS
+#undef FLOATS
 #undef TILE
+#undef LANES
 #undef E

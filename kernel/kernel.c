@@ -15,9 +15,6 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-typedef float v16f __attribute__((vector_size(64)));
-typedef int32_t v16i __attribute__((vector_size(64)));
-typedef int8_t v16c __attribute__((vector_size(16)));
 
 enum { BLOCK = 32, FIELDS = 7, READERS = 4, COPIES = 4, SHARED = 4 };
 enum { BEATS_CLASSES = 32, SUB_CLASSES = 24, PITCHES = 128, INTERVALS = 50, WIDEST = 24 };
