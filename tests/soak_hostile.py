@@ -26,6 +26,7 @@ from rnnmuse.protocol import addresses
 CASES = Path(__file__).parent / "cases"
 TURNS = int(os.environ.get("TURNS", 5))
 """Turns that the loads of `beside` take."""
+TEMPO = 120.0
 TIMESTAMPS = getattr(socket, "SO_TIMESTAMPNS", 35)
 Load = Callable[[threading.Event, tuple[str, int], int], None]
 LEFT_OUT = ("reply_to", "rig/save")
@@ -316,7 +317,8 @@ def _pad(stop: threading.Event, to: tuple[str, int]) -> None:
 def _subscribers(stop: threading.Event, to: tuple[str, int], behind: list[float]) -> None:
     """200 subscriptions of 25 senders, and patterns that read and set.
 
-    ``behind`` gets by how many ms the last of them has each note after one of the first, by the system's time stamps.
+    ``behind`` gets by how many ms the last of them has each note after its beat, by the system's time stamps; the beats
+    are those of one of the first, by the median of its notes.
     """
     senders = []
     for number in range(200):
@@ -333,7 +335,9 @@ def _subscribers(stop: threading.Event, to: tuple[str, int], behind: list[float]
         senders[0].sendto(osc.build("/rnnmuse/player/*/mode", ()), to)
         senders[1].sendto(osc.build("/rnnmuse/player/{9,10,11}/param/temper*", (0.9,)), to)
     first, last = _stamps(senders[2]), _stamps(senders[199])
-    behind += [last[note] - at for note, at in first.items() if note in last]
+    beats = {packet: osc.parse(packet)[0].arguments[3] * 60_000 / TEMPO for packet, _ in first | last}
+    start = statistics.median(at - beats[packet] for (packet, _), at in first.items())
+    behind += [at - beats[packet] - start for (packet, _), at in last.items()]
     for one in senders:
         one.close()
 
@@ -346,7 +350,7 @@ def _stamps(receiver: socket.socket) -> dict[tuple[bytes, int], float]:
     with contextlib.suppress(BlockingIOError):
         while True:
             packet, told, _, _ = receiver.recvmsg(65536, 64)
-            if packet.startswith(b"/rnnmuse/out/"):
+            if packet.startswith(b"/rnnmuse/out/") and b"/note\0" in packet:
                 seconds, nanoseconds = struct.unpack("qq", told[0][2])
                 found[packet, count[packet]] = 1000 * seconds + nanoseconds / 1e6
                 count[packet] += 1
@@ -378,7 +382,7 @@ def beside() -> None:
         ratio = statistics.median(p99 / one for p99, one in zip(p99s, alone, strict=True))
         print(f"lateness p99 beside {name}: {statistics.median(p99s):.3f} ms, {ratio:.2f} x alone in the same turn")
     if behind:
-        print(f"the last of 200 has a note later than the third by {shares(behind)}")
+        print(f"the last of 200 has a note after its beat by {shares(behind)}")
 
 
 def _browse(stop: threading.Event, to: tuple[str, int], query: int) -> None:
@@ -399,7 +403,7 @@ def _browse(stop: threading.Event, to: tuple[str, int], query: int) -> None:
 def _p99(load: Load) -> float:
     stop = threading.Event()
     with _live_with_query() as (made, query):
-        _players(made, 4, 120)
+        _players(made, 4, TEMPO)
         for player in (15, 16):
             made.send(f"/rnnmuse/player/{player}/model", "phrases")
             made.send(f"/rnnmuse/player/{player}/mode", "loop")
