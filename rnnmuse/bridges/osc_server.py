@@ -57,7 +57,7 @@ PROMPT = 8
 as much later as the last time, which disturbs less than taking turns."""
 ASIDE = 64
 """Chords that may wait aside; with one more, the oldest leaves with the chord."""
-BIT = 4
+BIT = 2
 """Clients that `OscServer.send_aside` sends to."""
 
 

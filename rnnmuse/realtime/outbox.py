@@ -24,7 +24,7 @@ BEGIN: Nanoseconds = 50_000
 AWAKE: Nanoseconds = 120_000
 """Sleep ends so much before the time it is for; the rest is waited for awake, which costs nothing to speak of."""
 
-SPARE: Nanoseconds = 150_000
+SPARE: Nanoseconds = 300_000
 """So much before the next chord nothing is sent any more of what the last one left: a send may take longer than it is
 thought to."""
 

@@ -22,7 +22,7 @@ READY: tuple[Nanoseconds, Nanoseconds] = (1_000_000, 60_000)
 
 GIVE_WAY = 0.0001
 
-BIT: Nanoseconds = 500_000
+BIT: Nanoseconds = 1_000_000
 """So long what chords have left for later is sent before the scheduler looks again at what is due."""
 
 
