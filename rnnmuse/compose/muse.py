@@ -55,6 +55,8 @@ UNHEARD = 2
 SWING = 0.06
 """Beats by which a stroke may come before its bar line."""
 MAX_BARS = 1000
+DENSEST = 2.5
+"""Times as many notes as in the densest bars of the corpus that a bar has at most, where no density is asked for."""
 FINGERS = 10
 """Notes at once in a part, where no number is asked for."""
 
@@ -334,7 +336,7 @@ class Muse:
             low=settings.low,
             high=settings.high,
             polyphony=settings.polyphony,
-            density=None if settings.density is None else settings.density * 1.5,
+            density=self.model.dense * DENSEST if settings.density is None else settings.density * 1.5,
             parts=players,
             chord_tones=settings.chords is not None or settings.ending,
             rest=frame.metre_at(start / GRID).bar_beats,

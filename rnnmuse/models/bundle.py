@@ -311,6 +311,7 @@ def load_stream(name: str) -> StreamModel:
             about.get("opening"),
             float(about.get("again", 0.0)),
             float(about.get("dense", 9.0)),
+            float(about.get("pace", 0.0)),
         )
         model.digest = bundle.digest
         corpus = bundle.folder / originality.FILE

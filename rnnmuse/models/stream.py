@@ -367,7 +367,8 @@ class StreamModel:
     with it, ``registers`` the lowest and highest mean of a part's last notes that are common, ``follow`` the nats
     by which pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus
     of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
-    begin again, ``dense`` the note-ons a beat of the densest bars. ``said`` are the graphs of what both reads of the
+    begin again, ``dense`` the note-ons a beat of the densest bars, ``pace`` the nats a beat by which waits are shorter
+    for each nat of distance to the density of the plan's outline. ``said`` are the graphs of what both reads of the
     memory say to the heads; without them it is computed from the weights. ``compiled`` False leaves
     `rnnmuse.models.kernel` out.
     """
@@ -399,13 +400,15 @@ class StreamModel:
         opening: float | None = None,
         again: float = 0.0,
         dense: float = 9.0,
+        pace: float = 0.0,
         compiled: bool = True,
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
         self.top_p, self.gravity, self.restate, self.clash = top_p, gravity, restate, clash
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
-        self.follow, self.touch, self.again, self.dense = follow, touch, again, dense
+        self.follow, self.touch, self.again = follow, touch, again
+        self.dense, self.pace = dense, pace
         self.opening = top_p if opening is None else opening
         self.registers = {part: (own[0], own[1]) for part, own in enumerate(registers) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)

@@ -55,10 +55,8 @@ Event = tuple[int, ...]
 STEER = 0.6
 """How much of the distance to the density that is asked for is corrected a bar."""
 STEEPEST = 6.0
-PACE = 2.0
-"""Nats a beat by which waits are shorter for each nat of distance to the density of the plan's outline."""
 HASTE = 2.0
-"""Nats a beat by which waits are shorter for that at most."""
+"""Nats a beat by which waits are shorter for the density of the plan's outline at most."""
 ORIGINAL = 0.5
 """The fader of `rnnmuse.play.guard` where none is given: runs of 16 notes are too long."""
 LIMBS = 4
@@ -426,7 +424,7 @@ class Player:
             self._struck.clear()
             if self.frame.density is not None:
                 self._steer(wait)
-            elif own:
+            elif own and self.model.pace:
                 self._pace(wait)
         self.micro = event[MICROTIME]
         key = (event[PART], event[PITCH])
@@ -480,7 +478,7 @@ class Player:
         played = sum(since <= at < now for at in self._onsets) * GRID / max(1, now - since)
         wanted = sum(rate or 0.0 for rate in asked) / len(asked)
         ratio = log(wanted / max(played, wanted / 8))
-        self._tilt = max(0.0, min(HASTE, PACE * ratio))
+        self._tilt = max(0.0, min(HASTE, self.model.pace * ratio))
 
     def _deadline(self) -> int | None:
         """Grid position by which something must happen: a note grown too long is ended, a silence broken."""

@@ -16,7 +16,6 @@ from rnnmuse.events import Note
 from rnnmuse.music.echo import bars_of, echoes, strokes
 from rnnmuse.music.midi import read_midi
 from rnnmuse.music.theory import parse_chord, scale_pitch_classes
-from rnnmuse.play import sampler
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +251,7 @@ def test_from_nothing_a_piece_has_about_as_many_notes_as_its_plan(monkeypatch):
     monkeypatch.setattr(Muse, "_plan", kept)
 
     def distance(pace):
-        monkeypatch.setattr(sampler, "PACE", pace)
+        monkeypatch.setattr(piano.model, "pace", pace)
         off = []
         for seed in range(6):
             made = piano.generate(12, seed=seed, metre="4/4")
@@ -261,4 +260,5 @@ def test_from_nothing_a_piece_has_about_as_many_notes_as_its_plan(monkeypatch):
             off.append(abs(log(len(made.notes) / 48 / wanted)))
         return sum(off) / len(off)
 
-    assert distance(sampler.PACE) < distance(0.0)
+    assert piano.model.pace > 0
+    assert distance(piano.model.pace) < distance(0.0)

@@ -217,6 +217,7 @@ def export(
             "opening": recipe.opening,
             "again": recipe.again,
             "dense": dense_of(training),
+            "pace": recipe.pace,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }
