@@ -198,7 +198,11 @@ def test_a_port_that_vanishes_is_told_and_opened_again(jack, tmp_path):
             player.timer.cancel()
             while (message := osc.parse(udp.recv(4096))[0]).address != "/rnnmuse/error":
                 pass
-            assert message.arguments[1:] == ("port", "tester is gone: its port vanished")
+            assert message.arguments[1] == "port"
+            assert message.arguments[2] in (
+                "tester is gone: its port vanished",
+                "tester is gone: MIDI port 'tester-01:in' is gone",  # a note found out first
+            )
         player = Lines([sys.executable, "-c", PLAYER], jack)
         player.until(lambda line: line.startswith("heard 14"))
         assert live.end() == 0
