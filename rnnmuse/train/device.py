@@ -58,7 +58,7 @@ def started(
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = world // devices
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, precision=precision)
-    if by_torchrun():
+    if by_torchrun() and not torch.distributed.is_initialized():
         join_attempt("gloo" if kind == "cpu" else "nccl")
     fabric.launch()
     return fabric
