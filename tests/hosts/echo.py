@@ -217,8 +217,9 @@ class Program:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with suppress(ValueError):  # it is closed at the end
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip("\n"))
 
     def say(self, text: str) -> None:
         assert self.process.stdin is not None

@@ -218,8 +218,7 @@ def test_what_another_client_sets_comes_to_the_host(engine):
     port, env = engine
     with program(command("clap", "wait", 40, "stand", 4), env | {"RNNMUSE_PORT": str(port)}) as made:
         made.until("reached", 40)
-        player = next(int(float(line.split()[1])) for line in made.lines if line.startswith("param"))
-        until(lambda: True)
+        player = int(float(made.until("param ", 40).split()[1]))
         with Line(port) as line:
             until(lambda: line.ask(f"/rnnmuse/player/{player}/mode") == ("free",))
             line.wait("/rnnmuse/nothing", 0.6)  # the plugin's own words come back to it at first
