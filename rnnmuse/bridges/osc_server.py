@@ -52,7 +52,7 @@ UDP_SEGMENT = 103
 MOST_SEGMENTS = 32
 """Linux cuts what one call sends into datagrams of equal size, 64 at most: a quarter of the time of a call for each."""
 
-PROMPT = 8
+PROMPT = 4
 """Clients that get a chord at its time. The others get it next, in the order in which they subscribed: each of them is
 as much later as the last time, which disturbs less than taking turns."""
 ASIDE = 64
