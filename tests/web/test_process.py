@@ -201,6 +201,8 @@ def until_refused(port):
             socket.create_connection(("127.0.0.1", port)).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:  # it closes just now
+            continue
     return False
 
 
