@@ -491,11 +491,7 @@ class OscServer:
         """
         with self._in_order:
             if self._aside:
-                group = self._aside[0]
-                for client in list(islice(group.later, BIT)):
-                    self._send_part(group, client)
-                if not group.later:
-                    self._aside.popleft()
+                self._send_oldest(BIT)
             return bool(self._aside)
 
     def _hold(self, audience: object, clients: Callable[[], list[Client]], packet: bytes) -> None:
@@ -513,10 +509,7 @@ class OscServer:
         with self._in_order:
             self._aside.append(group)
             if len(self._aside) > ASIDE:
-                oldest = self._aside[0]
-                for client in list(oldest.later):
-                    self._send_part(oldest, client)
-                self._aside.popleft()
+                self._send_oldest()
 
     def _hurry(self, client: Client) -> None:
         """Send what waits aside for a client, before something else goes to it."""
@@ -525,6 +518,14 @@ class OscServer:
                 for group in self._aside:
                     if client in group.later:
                         self._send_part(group, client)
+
+    def _send_oldest(self, most: int | None = None) -> None:
+        """Send the oldest chord that waits aside to its next clients, all or so many. The caller holds the lock."""
+        group = self._aside[0]
+        for client in list(islice(group.later, most)):
+            self._send_part(group, client)
+        if not group.later:
+            self._aside.popleft()
 
     def _send_part(self, group: _Held, client: Client) -> None:
         """Send a client's part of what waits aside; one whose lease is over gets nothing. The caller holds the lock."""

@@ -57,9 +57,9 @@ def started(
         _, world = place()
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = world // devices
+        if not torch.distributed.is_initialized():
+            join_attempt("gloo" if kind == "cpu" else "nccl")
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, precision=precision)
-    if by_torchrun() and not torch.distributed.is_initialized():
-        join_attempt("gloo" if kind == "cpu" else "nccl")
     fabric.launch()
     return fabric
 
