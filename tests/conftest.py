@@ -22,15 +22,22 @@ os.environ.setdefault("RNNMUSE_KERNEL", "off")
 
 PROGRAMS = ("hosts", "test_jack.py", "test_link.py", "test_ports.py", "test_oscquery.py")
 """Tests that use what a machine has one of, such as a JACK server: never two at a time."""
+BROWSER = ("test_browser.py", "test_browser_live.py", "test_browser_sound.py")
+"""Tests in Chromium."""
 SLOW = ("train", "web", "cli", "realtime", "test_examples.py", "test_wheels.py")
 """Folders and files with the slowest tests: they begin first, so that short ones fill up the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together where they are shared out over processes, the slow ones first.
+    """Give the tests that wait for another program a second try, which the summary tells (R). Keep the tests of a file
+    together where they are shared out over processes, the slow ones first.
 
-    That is `pytest -n 2 --dist loadgroup --no-loadscope-reorder`.
+    The second is `pytest -n 2 --dist loadgroup --no-loadscope-reorder`.
     """
+    if config.pluginmanager.hasplugin("rerunfailures"):
+        for item in items:
+            if any(part in (*PROGRAMS, *BROWSER) for part in item.path.parts):
+                item.add_marker(pytest.mark.flaky(reruns=1))
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             alone = any(part in PROGRAMS for part in item.path.parts)

@@ -159,6 +159,7 @@ def application(
     routes = [
         WebSocketRoute("/socket", page),
         Route("/table.json", table),
+        Route("/favicon.ico", no_icon),
         *takes.routes,
         *uploads.routes,
         *training.routes,
@@ -173,6 +174,11 @@ def application(
 def table(request: Request) -> Response:
     """Every row of the protocol, from which the page makes its controls."""
     return Response(ROWS_JSON, media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+def no_icon(request: Request) -> Response:
+    """Browsers ask for it where a page of the user's names no icon."""
+    return Response(status_code=204)
 
 
 async def follow(relay: Relay, host: str, port: int) -> None:

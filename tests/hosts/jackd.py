@@ -155,6 +155,11 @@ def jack_ports() -> list[str]:
     return done.stdout.splitlines()
 
 
+def jack_has(words: str, patience: float = 20.0) -> None:
+    """Wait until a port is there whose name has these words."""
+    until(lambda: any(words in port for port in jack_ports()), patience, f"JACK has no port {words!r}")
+
+
 def jack_connect(source: str, target: str, patience: float = 20.0) -> None:
     """Connect the first ports whose names have these words, once both are there and take it."""
 

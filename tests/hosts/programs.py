@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from echo import BRIDGES, Program, free_port, jack, jack_connect, program, until
+from jackd import jack_has
 
 from rnnmuse.bridges import osc
 from rnnmuse.protocol import ProtocolError
@@ -164,12 +165,14 @@ def jalv(port: int, path: Path, name: str = "muse", connect: bool = True, **cont
 def fluidsynth(font: str, connect: bool = True) -> Iterator[Program]:
     """fluidsynth on the JACK server that is set; it tells every note (-v), and its voices when it is asked.
 
-    Without ``connect`` rnnmuse is to find its port by itself."""
+    Without ``connect`` rnnmuse is to find its port, which is there, by itself."""
     jack_names = ("-o", "audio.jack.id=synth", "-o", "midi.jack.id=synth")
     words = ["stdbuf", "-oL", "fluidsynth", "-a", "jack", "-m", "jack", "-v", "-R", "0", "-C", "0", "-g", "2"]
     with program([*words, *jack_names, font]) as made:
         if connect:
             jack_connect("rnnmuse out", "synth:midi")
+        else:
+            jack_has("synth:midi")
         try:
             yield made
         finally:

@@ -207,6 +207,7 @@ def test_it_serves_its_page_and_one_of_the_users(tmp_path):
         assert {"name", "kind", "low", "high", "optional", "choices", "unit"} == set(rows[-1]["arguments"][0])
         assert client.get("/fonts/Cormorant-Bold.ttf").status_code == 200
         assert client.get("/own/").text == "mine"
+        assert client.get("/favicon.ico").status_code == 204  # an own page that names no icon makes no error
         for path in ("/own/../secret.txt", "/own/%2e%2e/secret.txt", "/own/..%2fsecret.txt", "/../relay.py", "/none"):
             assert client.get(path).status_code == 404
     with screen(9) as client:
