@@ -175,6 +175,7 @@ def _played(
         clash=muse.model.clash,
         register=1.0,
         again=muse.model.again,
+        stepwise=muse.model.stepwise,
     )
     seed = secrets.randbits(31) if settings.seed is None else settings.seed
     bars = max(1, round((end - start) / frame.metre_at(start).bar_beats))

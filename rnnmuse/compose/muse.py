@@ -345,6 +345,7 @@ class Muse:
             clash=self.model.clash,
             register=1.0,
             again=self.model.again,
+            stepwise=self.model.stepwise,
         )
         player = constrained(
             self.model,

@@ -312,6 +312,8 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("again", 0.0)),
             float(about.get("dense", 9.0)),
             float(about.get("pace", 0.0)),
+            float(about.get("stepwise", 0.0)),
+            float(about.get("rhythm", 0.0)),
         )
         model.digest = bundle.digest
         corpus = bundle.folder / originality.FILE

@@ -368,7 +368,8 @@ class StreamModel:
     by which pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus
     of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
     begin again, ``dense`` the note-ons a beat of the densest bars, ``pace`` the nats a beat by which waits are shorter
-    for each nat of distance to the density of the plan's outline. ``said`` are the graphs of what both reads of the
+    for each nat of distance to the density of the plan's outline, ``stepwise`` those by which a part's top line rather
+    moves by step and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else). ``said`` are the graphs of what both reads of the
     memory say to the heads; without them it is computed from the weights. ``compiled`` False leaves
     `rnnmuse.models.kernel` out.
     """
@@ -401,6 +402,8 @@ class StreamModel:
         again: float = 0.0,
         dense: float = 9.0,
         pace: float = 0.0,
+        stepwise: float = 0.0,
+        rhythm: float = 0.0,
         compiled: bool = True,
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
@@ -408,7 +411,7 @@ class StreamModel:
         self.top_p, self.gravity, self.restate, self.clash = top_p, gravity, restate, clash
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
         self.follow, self.touch, self.again = follow, touch, again
-        self.dense, self.pace = dense, pace
+        self.dense, self.pace, self.stepwise, self.rhythm = dense, pace, stepwise, rhythm
         self.opening = top_p if opening is None else opening
         self.registers = {part: (own[0], own[1]) for part, own in enumerate(registers) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)

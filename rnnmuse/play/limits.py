@@ -32,7 +32,8 @@ class Constraints:
     a semitone from one that begins together with it, in any octave. ``register``: how strongly a part whose last
     notes lie outside the model's register comes back (a third of a nat an octave for each semitone outside, at 1).
     ``again``: nats by which the pitches that a part began last are less likely to begin again next, but where a bar
-    is restated as it was. Drums know only ``density``, ``parts`` and ``rest``.
+    is restated as it was. ``stepwise``: nats by which a part's top line rather moves by step, and as many by which it
+    goes on in the direction of its last move. Drums know only ``density``, ``parts`` and ``rest``.
     """
 
     scale: frozenset[int] | None = None
@@ -52,6 +53,7 @@ class Constraints:
     clash: float = 0.0
     register: float = 0.0
     again: float = 0.0
+    stepwise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (self.scale and all(0 <= pc <= 11 for pc in self.scale)):

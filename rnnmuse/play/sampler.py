@@ -77,6 +77,8 @@ RESTING = 8
 """Beats of rest after which a part is no longer kept from beginning where the restated bar has no note of it."""
 NEAR = 1
 """Grid steps by which a restated note may be early or late."""
+STEP, ONWARD = 2, 4
+"""Semitones of a step, and of a move on in the line's direction, at most."""
 REGISTER = 24
 """Notes of a part whose mean is its register."""
 _BLOCK = 8 * GRID
@@ -223,6 +225,8 @@ class Saved:
     """Pitches by part and grid position."""
     begun: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...] = ()
     """Where each part class began notes last, their pitches, and those before."""
+    moves: tuple[int, ...] = ()
+    """Semitones of the last move of each part's top line."""
 
 
 @dataclass(slots=True)
@@ -276,6 +280,8 @@ class Player:
     """Of each part class where it began notes last, their pitches, and those that it began before."""
     _played: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     """Pitches by part and grid position, where the plan's outline is used."""
+    _moves: list[int] = field(default_factory=list)
+    """Semitones of the last move of each part's top line."""
     _tilt: float = 0.0
     """How much shorter waits are drawn than the model would, for the density that is asked for."""
 
@@ -286,6 +292,7 @@ class Player:
         self._heard = [self.grid] * len(self.model.parts)
         self._recent = [()] * len(self.model.parts)
         self._begun = [(-1, (), ())] * len(self.model.parts)
+        self._moves = [0] * len(self.model.parts)
         self.at(self.grid)
 
     def at(self, grid: int) -> None:
@@ -344,6 +351,7 @@ class Player:
             tuple(self._recent),
             {key: list(pitches) for key, pitches in self._played.items()},
             tuple(self._begun),
+            tuple(self._moves),
         )
 
     def restore(self, saved: Saved) -> None:
@@ -354,7 +362,7 @@ class Player:
         self._onsets, self._struck = list(saved.onsets), set(saved.struck)
         self._heard, self._tilt, self._line = list(saved.heard), saved.tilt, list(saved.line)
         self._recent = list(saved.recent)
-        self._begun = list(saved.begun)
+        self._begun, self._moves = list(saved.begun), list(saved.moves)
         self._played = {key: list(pitches) for key, pitches in saved.played.items()}
         if self.guard is not None:
             self.guard.restore(saved.guard)
@@ -436,8 +444,10 @@ class Player:
             self._struck.add(key)
             if self.frame.plan is not None and self.frame.plan.home is not None:
                 self._played.setdefault((key[0], self.grid), []).append(key[1])
-            if self.rules.constraints.again:
+            if self.rules.constraints.again or self.rules.constraints.stepwise:
                 at, begun, before = self._begun[key[0]]
+                if at != self.grid and before and begun and max(begun) != max(before):
+                    self._moves[key[0]] = max(begun) - max(before)
                 self._begun[key[0]] = (
                     (at, (*begun, key[1]), before) if at == self.grid else (self.grid, (key[1],), begun)
                 )
@@ -581,10 +591,20 @@ class Player:
         if isinstance(mask, list) and sum(mask) == 1:
             value = mask.index(True)
         else:
-            top_p = max(self.top_p, self.model.touch) if head in (VELOCITY, MICROTIME) else self.top_p
+            top_p = self._nucleus(head)
             value = expected.draw(head, self.random, self.temperature, top_p, mask, lean)
         expected.choose(head, value)
         return value
+
+    def _nucleus(self, head: int) -> float:
+        """The nucleus of a head: that of the player, or the model's own for touch and for rhythm.
+
+        One who asks for a narrower nucleus than the model's gets it for the rhythm too.
+        """
+        if head in (VELOCITY, MICROTIME):
+            return max(self.top_p, self.model.touch)
+        own = self.model.rhythm if head in (BEATS, SUB) else 0.0
+        return own if own and self.top_p >= min(self.model.top_p, self.model.opening) else self.top_p
 
     def _limbs(self) -> int:
         """Drum strokes at the grid position reached."""
@@ -604,6 +624,7 @@ class Player:
             self._towards_chord(part, grid),
             self._towards_echo(part, grid),
             self._away(part, grid),
+            self._stepwise(part, grid),
         ):
             if more is not None:
                 lean = more if lean is None else lean + more
@@ -664,6 +685,27 @@ class Player:
             return None
         out = np.zeros(128, np.float32)
         out[list(pitches)] = -strength
+        return out
+
+    def _stepwise(self, part: int, grid: int) -> NDArray[np.float32] | None:
+        """Weights (128,) by which the top line of ``part`` moves by step, and on in the direction of its last move.
+
+        Melodies of most styles do (Huron 2006, Sweet Anticipation, chapter 5: pitch proximity and step inertia).
+        """
+        strength = self.rules.constraints.stepwise
+        at, begun, before = self._begun[part]
+        last = before if at == grid else begun
+        if not strength or part == self.model.drums or not last:
+            return None
+        top, move, out = max(last), self._moves[part], np.zeros(128, np.float32)
+        if at != grid and before:
+            move = top - max(before) or move
+        out[max(0, top - STEP) : top + STEP + 1] = strength
+        out[top] = 0
+        if move > 0:
+            out[top + 1 : top + ONWARD + 1] += strength
+        elif move < 0:
+            out[max(0, top - ONWARD) : top] += strength
         return out
 
     def _towards_chord(self, part: int, grid: int) -> NDArray[np.float32] | None:

@@ -1267,6 +1267,7 @@ class StreamPlayer:
             clash=self.model.clash,
             register=1.0,
             again=self.model.again,
+            stepwise=self.model.stepwise,
         )
         return Rules(
             limits,

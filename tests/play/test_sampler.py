@@ -10,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnmuse.models.stream import StreamModel
-from rnnmuse.music.codec import GRID, KIND, MICROTIME, OFF, ON, PART, PITCH, PartClass, decode
+from rnnmuse.music.codec import (
+    BEATS,
+    GRID,
+    KIND,
+    MICROTIME,
+    OFF,
+    ON,
+    PART,
+    PITCH,
+    SUB,
+    VELOCITY,
+    PartClass,
+    decode,
+)
 from rnnmuse.music.echo import EXACT, NEW, echo_class
 from rnnmuse.music.piece import ChordSymbol, Metre, Piece
 from rnnmuse.play import sampler
@@ -267,6 +280,34 @@ def test_what_began_last_is_less_likely_to_begin_again():
         return sum(a == b for a, b in pairwise(line)) / len(line)
 
     assert repeated(20.0) < repeated(0.0)
+
+
+def test_a_line_rather_moves_by_step_and_on_in_its_direction():
+    free = Piece()
+
+    def shares(stepwise: float) -> tuple[float, float]:
+        rules = Rules(Constraints(stepwise=stepwise, low=48, high=84, parts=frozenset({1}), polyphony=1), free, 2, 3)
+        one = Player(MODELS[0], Frame(free), rules, Random(3))
+        line = [event[PITCH] for event in events_until(one, 0, 400 * GRID) if event[KIND] == ON]
+        moves = [b - a for a, b in pairwise(line) if a != b]
+        assert len(moves) > 20
+        steps = sum(abs(move) <= 2 for move in moves) / len(moves)
+        return steps, sum((a > 0) == (b > 0) for a, b in pairwise(moves)) / (len(moves) - 1)
+
+    (loose, turning), (stepping, going_on) = shares(0.0), shares(3.0)
+    assert stepping > 2 * loose
+    assert going_on > turning + 0.2
+
+
+@pytest.mark.parametrize(("asked", "nucleus"), [(0.9, 0.99), (1.0, 0.99), (0.5, 0.5)])
+def test_rhythm_has_a_nucleus_of_its_own_but_for_one_who_asks_for_a_narrow_one(monkeypatch, asked, nucleus):
+    model = MODELS[0]
+    for name, value in (("rhythm", 0.99), ("top_p", 0.9), ("opening", 0.95), ("touch", 0.97)):
+        monkeypatch.setattr(model, name, value)
+    one = Player(model, Frame(Piece()), Rules(Constraints(), Piece(), 2, 3), Random(3), top_p=asked)
+    assert {one._nucleus(head) for head in (BEATS, SUB)} == {nucleus}
+    assert one._nucleus(PITCH) == asked
+    assert one._nucleus(VELOCITY) == max(asked, 0.97)
 
 
 def test_a_frame_that_goes_on_for_hours_keeps_its_last_bar_lines_alone():

@@ -218,6 +218,8 @@ def export(
             "again": recipe.again,
             "dense": dense_of(training),
             "pace": recipe.pace,
+            "stepwise": recipe.stepwise,
+            "rhythm": recipe.rhythm,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }
