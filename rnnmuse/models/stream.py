@@ -369,9 +369,9 @@ class StreamModel:
     of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
     begin again, ``dense`` the note-ons a beat of the densest bars, ``pace`` the nats a beat by which waits are shorter
     for each nat of distance to the density of the plan's outline, ``stepwise`` those by which a part's top line rather
-    moves by step and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else). ``said`` are the graphs of what both reads of the
-    memory say to the heads; without them it is computed from the weights. ``compiled`` False leaves
-    `rnnmuse.models.kernel` out.
+    moves by step and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else). ``said`` are the
+    graphs of what both reads of the memory say to the heads; without them it is computed from the weights.
+    ``compiled`` False leaves `rnnmuse.models.kernel` out.
     """
 
     digest = ""

@@ -40,7 +40,7 @@ from rnnmuse.train.stream.ngram import NGram
 from rnnmuse.train.stream.objective import nll_by_head
 from rnnmuse.train.stream.recipe import Recipe
 from rnnmuse.train.stream.report import card, report
-from rnnmuse.train.stream.run import read_corpus
+from rnnmuse.train.stream.run import held_out, read_corpus
 
 ORDER = 4
 HIDDEN = (KEY, ROOT, QUALITY, DENSITY, TEMPO, *PLANNED)
@@ -76,12 +76,12 @@ def evaluate_stream(
     out = out or bundle.folder
     out.mkdir(parents=True, exist_ok=True)
     corpus = read_corpus(folders, recipe, cache=cache)
-    training, test = corpus.of("train"), corpus.of("test")
+    training, test = corpus.of("train"), held_out(corpus, "test", recipe)
     if not training or not test:
         raise ValueError(f"folders: {len(training)} training and {len(test)} test pieces; at least one of each")
     result: dict[str, Any] = {"model": bundle.name, "training": len(training), "test": len(test)}
     with console.status("likelihood"):
-        tune = [i.encoded for i in corpus.of("validation")[:40]]
+        tune = [i.encoded for i in held_out(corpus, "validation", recipe)[:40]]
         result |= likelihoods(bundle.name, [i.encoded for i in training], tune, [i.encoded for i in test])
     if windows:
         result["windows"] = compared(model, recipe, training, test, windows, bars, out, console, workers)

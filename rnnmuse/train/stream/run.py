@@ -68,7 +68,7 @@ class StreamTraining(Training[Recipe]):
             raise ValueError("sharded: fewer shards with training pieces than processes; leave it out")
         self._training, self._own = [item.encoded for item in training], [item.encoded for item in own]
         self._drawing = drawing(own, recipe)
-        held = [item for item in self._corpus.of("validation") if not beside(item, recipe)]
+        held = held_out(self._corpus, "validation", recipe)
         self._held = [item.encoded for item in held] if self._corpus.of("train") else self._training
         self._parts = recipe.parts
         return self._corpus.unread
@@ -121,6 +121,11 @@ class StreamTraining(Training[Recipe]):
 def beside(item: Item, recipe: Recipe) -> bool:
     """Whether a piece is for learning only."""
     return bool(recipe.beside) and item.name.startswith(recipe.beside)
+
+
+def held_out(corpus: Corpus, split: str, recipe: Recipe) -> list[Item]:
+    """The pieces of a split that a model is judged by: those for learning only are left out."""
+    return [item for item in corpus.of(split) if not beside(item, recipe)]
 
 
 def drawing(training: Sequence[Item], recipe: Recipe) -> NDArray[np.float64] | None:
