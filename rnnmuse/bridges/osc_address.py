@@ -7,6 +7,7 @@ character of the name, so a part costs its own length for each name and never ba
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -42,6 +43,7 @@ class AddressSpace:
                 node.address = address
         self._names: dict[str, _Name] = {}
         self._kept: dict[str, tuple[str, ...]] = {}
+        self._lock = threading.Lock()
 
     def match(self, pattern: str, budget: Budget | None = None) -> tuple[str, ...]:
         """The known addresses that a pattern selects, none if there is none.
@@ -53,9 +55,10 @@ class AddressSpace:
         found = self._kept.get(pattern)
         if found is None:
             found = self._search(pattern, budget)
-            if len(self._kept) >= KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[pattern] = found
+            with self._lock:  # several threads match at once
+                if len(self._kept) >= KEPT:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[pattern] = found
         budget.spend(len(found))
         return found
 
