@@ -29,10 +29,9 @@ SLOW = ("train", "web", "cli", "realtime", "test_examples.py", "test_wheels.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests that wait for another program a second try, which the summary tells (R). Keep the tests of a file
-    together where they are shared out over processes, the slow ones first.
+    """Give the tests that wait for another program a second try, which the summary names (RERUN).
 
-    The second is `pytest -n 2 --dist loadgroup --no-loadscope-reorder`.
+    With `pytest -n 2 --dist loadgroup --no-loadscope-reorder` the tests of a file stay together, the slow ones first.
     """
     if config.pluginmanager.hasplugin("rerunfailures"):
         for item in items:

@@ -55,7 +55,7 @@ class AddressSpace:
         found = self._kept.get(pattern)
         if found is None:
             found = self._search(pattern, budget)
-            with self._lock:  # several threads match at once
+            with self._lock:  # packets, and messages whose time has come, are handled by two threads
                 if len(self._kept) >= KEPT:
                     del self._kept[next(iter(self._kept))]
                 self._kept[pattern] = found

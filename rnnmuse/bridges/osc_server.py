@@ -520,7 +520,7 @@ class OscServer:
                         self._send_part(group, client)
 
     def _send_oldest(self, most: int | None = None) -> None:
-        """Send the oldest chord that waits aside to its next clients, all or so many. The caller holds the lock."""
+        """Send the oldest waiting chord to its next ``most`` clients, without to all. The caller holds the lock."""
         group = self._aside[0]
         for client in list(islice(group.later, most)):
             self._send_part(group, client)

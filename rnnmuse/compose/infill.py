@@ -25,7 +25,7 @@ from rnnmuse.music.codec import BEATS, GRID, SUB, Encoded, drum_parts, encode
 from rnnmuse.music.piece import Key, Part, Piece, credited
 from rnnmuse.music.theory import parse_key, parse_progression, scale_pitch_classes
 from rnnmuse.play.limits import Constraints
-from rnnmuse.play.sampler import constrained, events_until
+from rnnmuse.play.sampler import constrained, events_until, habits_of
 from rnnmuse.provenance.record import Made, chosen
 
 CANDIDATES = 16
@@ -172,10 +172,7 @@ def _played(
         rest=frame.metre_at(start).bar_beats,
         voices=voices(muse.model.parts, settings.polyphony),
         gravity=muse.model.gravity if scale is None else 0.0,
-        clash=muse.model.clash,
-        register=1.0,
-        again=muse.model.again,
-        stepwise=muse.model.stepwise,
+        **habits_of(muse.model),
     )
     seed = secrets.randbits(31) if settings.seed is None else settings.seed
     bars = max(1, round((end - start) / frame.metre_at(start).bar_beats))

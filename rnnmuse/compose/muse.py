@@ -46,7 +46,7 @@ from rnnmuse.play.cadence import closed
 from rnnmuse.play.limits import Constraints
 from rnnmuse.play.outline import outlines
 from rnnmuse.play.plan import Plan
-from rnnmuse.play.sampler import ORIGINAL, Event, constrained, events_until
+from rnnmuse.play.sampler import ORIGINAL, Event, constrained, events_until, habits_of
 from rnnmuse.provenance.record import Made, chosen
 
 MEMORY = 2048  # events of the prompt that are heard; the state has forgotten what was before
@@ -342,10 +342,7 @@ class Muse:
             rest=frame.metre_at(start / GRID).bar_beats,
             voices=voices(self.model.parts, settings.polyphony),
             gravity=self.model.gravity if scale is None else 0.0,
-            clash=self.model.clash,
-            register=1.0,
-            again=self.model.again,
-            stepwise=self.model.stepwise,
+            **habits_of(self.model),
         )
         player = constrained(
             self.model,

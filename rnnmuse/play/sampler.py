@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from math import exp, log
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,15 @@ _BLOCK = 8 * GRID
 _PITCHES = np.arange(128, dtype=np.float32)
 _WAITS = np.arange(32, dtype=np.float32)
 _PLACES = np.arange(GRID, dtype=np.float32) / GRID
+
+
+class Habits(TypedDict):
+    """Fields of `rnnmuse.play.limits.Constraints` that a model sets for itself."""
+
+    clash: float
+    register: float
+    again: float
+    stepwise: float
 
 
 class Frame:
@@ -226,7 +235,7 @@ class Saved:
     begun: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...] = ()
     """Where each part class began notes last, their pitches, and those before."""
     moves: tuple[int, ...] = ()
-    """Semitones of the last move of each part's top line."""
+    """Semitones of each part's last move before that to its last onset."""
 
 
 @dataclass(slots=True)
@@ -281,7 +290,7 @@ class Player:
     _played: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     """Pitches by part and grid position, where the plan's outline is used."""
     _moves: list[int] = field(default_factory=list)
-    """Semitones of the last move of each part's top line."""
+    """Semitones of each part's last move before that to its last onset."""
     _tilt: float = 0.0
     """How much shorter waits are drawn than the model would, for the density that is asked for."""
 
@@ -446,8 +455,8 @@ class Player:
                 self._played.setdefault((key[0], self.grid), []).append(key[1])
             if self.rules.constraints.again or self.rules.constraints.stepwise:
                 at, begun, before = self._begun[key[0]]
-                if at != self.grid and before and begun and max(begun) != max(before):
-                    self._moves[key[0]] = max(begun) - max(before)
+                if at != self.grid:
+                    self._moves[key[0]] = self._move(key[0])
                 self._begun[key[0]] = (
                     (at, (*begun, key[1]), before) if at == self.grid else (self.grid, (key[1],), begun)
                 )
@@ -697,9 +706,8 @@ class Player:
         last = before if at == grid else begun
         if not strength or part == self.model.drums or not last:
             return None
-        top, move, out = max(last), self._moves[part], np.zeros(128, np.float32)
-        if at != grid and before:
-            move = top - max(before) or move
+        top, out = max(last), np.zeros(128, np.float32)
+        move = self._moves[part] if at == grid else self._move(part)
         out[max(0, top - STEP) : top + STEP + 1] = strength
         out[top] = 0
         if move > 0:
@@ -707,6 +715,11 @@ class Player:
         elif move < 0:
             out[max(0, top - ONWARD) : top] += strength
         return out
+
+    def _move(self, part: int) -> int:
+        """Semitones from the top note of ``part`` before its last onset to that of the last; 0 where it never moved."""
+        _, begun, before = self._begun[part]
+        return (max(begun) - max(before) if begun and before else 0) or self._moves[part]
 
     def _towards_chord(self, part: int, grid: int) -> NDArray[np.float32] | None:
         """Weights (128,) by which pitches outside the chord of the plan's outline are less likely."""
@@ -859,6 +872,11 @@ def constrained(
     """A player at the start of ``piece``'s maps."""
     rules = Rules(constraints, piece, model.drums, len(model.parts), bass_of(model), model.pitches)
     return Player(model, Frame(piece, density, plan), rules, Random(seed), temperature, top_p, original=original)
+
+
+def habits_of(model: StreamModel) -> Habits:
+    """How a model's lines are held, offline and live alike."""
+    return {"clash": model.clash, "register": 1.0, "again": model.again, "stepwise": model.stepwise}
 
 
 def bass_of(model: StreamModel) -> int:

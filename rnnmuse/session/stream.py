@@ -44,7 +44,7 @@ from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.phrasing import REACH, Bar, Phrasing, bars_of
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.recollection import Recollection
-from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of
+from rnnmuse.play.sampler import Event, Frame, Player, Saved, bass_of, habits_of
 from rnnmuse.play.script import NEUTRAL, Cue, Script
 from rnnmuse.protocol import PARAMETERS
 from rnnmuse.session.beneath import LOUD, VOICES, Beneath
@@ -1264,10 +1264,7 @@ class StreamPlayer:
             longest=8.0,
             voices={i: 1 for i, part in enumerate(self.model.parts) if part.sung},
             gravity=GRAVITY if shared is not None else 0.0,
-            clash=self.model.clash,
-            register=1.0,
-            again=self.model.again,
-            stepwise=self.model.stepwise,
+            **habits_of(self.model),
         )
         return Rules(
             limits,

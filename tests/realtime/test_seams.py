@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnmuse.bridges import osc
@@ -735,8 +736,9 @@ def test_look_aheads_of_one_value_share_an_output_and_no_note_comes_twice(stage)
     stage.run(4.0)
     notes = [[n.arguments for n in stage.received("/rnnmuse/out/1/note", client)] for client in (OTHER, THIRD)]
     assert notes[0] == notes[1]
-    begun = Counter((pitch, round(beat, 3)) for pitch, velocity, _, beat in notes[0] if velocity)  # OSC has floats
-    played = Counter((sent.pitch, round(sent.beat, 3)) for sent in stage.notes("on"))  # parts may share a pitch
+    begun = Counter((pitch, beat) for pitch, velocity, _, beat in notes[0] if velocity)
+    # a beat is a 32-bit float in OSC; parts may share a pitch
+    played = Counter((sent.pitch, float(np.float32(sent.beat))) for sent in stage.notes("on"))
     assert not {note: (begun[note], count) for note, count in played.items() if begun[note] != count}
     assert len(notes[0]) > 8
 
