@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield path
         return
     _sweep(path)
-    partial = path.with_name(f".{path.stem[:150]}.{os.getpid()}{_PART}{path.suffix}")
+    partial = path.with_name(f".{path.stem[:150]}.{os.getpid()}-{threading.get_ident()}{_PART}{path.suffix}")
     try:
         yield partial
         _sync(partial)
@@ -69,7 +70,7 @@ def _sweep(path: Path) -> None:
         for left in path.parent.iterdir():
             if not (left.name.startswith(head) and left.name.endswith(_PART + path.suffix)):
                 continue
-            number = left.name[len(head) : -len(_PART + path.suffix)]
+            number = left.name[len(head) : -len(_PART + path.suffix)].partition("-")[0]
             if number.isdigit() and not _runs(int(number)):
                 left.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,18 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     write_whole(tmp_path / "a.toml", b"whole")
     assert not left.exists()
     assert other.exists()
+
+
+def test_threads_that_write_the_same_file_at_once_do_not_meet(tmp_path):
+    path = tmp_path / "a.toml"
+    with replacing(path) as partial:
+        partial.write_text("first")
+        second = threading.Thread(target=write_whole, args=(path, b"second"))
+        second.start()
+        second.join()
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_links_permissions_and_devices(tmp_path):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import socket
+import threading
 import warnings
 import zipfile
 import zlib
@@ -147,7 +148,8 @@ def encode_shard(bucket: Bucket) -> Shard:
         "text": np.array(json.dumps(text)),
     }
     bucket.folder.mkdir(parents=True, exist_ok=True)
-    partial = bucket.folder / f".{path.stem}.{socket.gethostname()}.{os.getpid()}.tmp.npz"
+    writer = f"{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}"
+    partial = bucket.folder / f".{path.stem}.{writer}.tmp.npz"
     try:
         np.savez_compressed(partial, **whole)
         partial.replace(path)

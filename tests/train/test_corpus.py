@@ -123,6 +123,24 @@ def test_processes_that_hold_shares_hold_every_training_piece_once_between_them(
     assert sorted(held) == sorted(item.name for item in whole.values() if item.split == "train")
 
 
+def test_two_that_make_the_same_shard_at_once_do_not_meet(folder, monkeypatch):
+    both, save = threading.Barrier(2), np.savez_compressed
+
+    def written(path, **arrays):
+        save(path, **arrays)
+        both.wait(timeout=30)
+
+    monkeypatch.setattr(np, "savez_compressed", written)
+    corpora = []
+    threads = [threading.Thread(target=lambda: corpora.append(load(folder))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(corpus.items) for corpus in corpora] == [30, 30]
+    assert len(list((folder.parent / "cache").iterdir())) == 2
+
+
 def test_processes_that_load_together_share_the_encoding(folder, tmp_path, monkeypatch):
     """Of two that take turns, none makes a shard that the other has made."""
     for seed in range(30, 120):
