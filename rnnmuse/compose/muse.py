@@ -270,6 +270,7 @@ class Muse:
             (place[BAR_LENGTH], place[TEMPO]),
             outline,
             _dense(notes, lines, outline) or self.model.dense,
+            self.model.verbatim,
         )
 
     def _cadence(self, frame: Piece, start: float, end: float, settings: Settings) -> None:

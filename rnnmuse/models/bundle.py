@@ -306,7 +306,7 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("clash", 0.0)),
             [(bundle.folder / file).read_bytes() for file in READS if (bundle.folder / file).exists()],
             about.get("registers", ()),
-            float(about.get("follow", 0.0)),
+            about.get("follow", ()),
             float(about.get("touch", 0.99)),
             about.get("opening"),
             float(about.get("again", 0.0)),
@@ -314,6 +314,7 @@ def load_stream(name: str) -> StreamModel:
             float(about.get("pace", 0.0)),
             float(about.get("stepwise", 0.0)),
             float(about.get("rhythm", 0.0)),
+            float(about.get("verbatim", 0.0)),
         )
         model.digest = bundle.digest
         corpus = bundle.folder / originality.FILE

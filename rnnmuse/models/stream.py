@@ -364,13 +364,14 @@ class StreamModel:
     ``top_p`` is the nucleus that it is best drawn from, ``opening`` that of music from nothing, ``gravity`` the
     nats by which pitches outside an inferred key are less likely, ``restate`` the nats by which the bar that the
     plan has restated is read more, ``clash`` those by which a pitch is less likely a semitone from one that begins
-    with it, ``registers`` the lowest and highest mean of a part's last notes that are common, ``follow`` the nats
-    by which pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus
+    with it, ``registers`` the lowest and highest mean of a part's last notes that are common, ``follow`` for
+    each part the nats by which pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus
     of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
     begin again, ``dense`` the note-ons a beat of the densest bars, ``pace`` the nats a beat by which waits are shorter
     for each nat of distance to the density of the plan's outline, ``stepwise`` those by which a part's top line rather
-    moves by step and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else). ``said`` are the
-    graphs of what both reads of the memory say to the heads; without them it is computed from the weights.
+    moves by step and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else), ``verbatim`` the share
+    of the bars that a part plays again in a form which are played again. ``said`` are the graphs of what both reads of
+    the memory say to the heads; without them it is computed from the weights.
     ``compiled`` False leaves `rnnmuse.models.kernel` out.
     """
 
@@ -396,7 +397,7 @@ class StreamModel:
         clash: float = 0.0,
         said: Sequence[bytes] = (),
         registers: Sequence[Sequence[float]] = (),
-        follow: float = 0.0,
+        follow: Sequence[float] | float = (),
         touch: float = 0.99,
         opening: float | None = None,
         again: float = 0.0,
@@ -404,14 +405,17 @@ class StreamModel:
         pace: float = 0.0,
         stepwise: float = 0.0,
         rhythm: float = 0.0,
+        verbatim: float = 0.0,
         compiled: bool = True,
     ) -> None:
         self.name, self.parts, self.slots = name, parts, slots
         self.forms, self.minor, self.score = forms, minor, score
         self.top_p, self.gravity, self.restate, self.clash = top_p, gravity, restate, clash
         self.pitches = {part: frozenset(own) for part, own in enumerate(pitches) if own}
-        self.follow, self.touch, self.again = follow, touch, again
+        self.follow = [follow] * len(parts) if isinstance(follow, int | float) else list(follow) or [0.0] * len(parts)
+        self.touch, self.again = touch, again
         self.dense, self.pace, self.stepwise, self.rhythm = dense, pace, stepwise, rhythm
+        self.verbatim = verbatim
         self.opening = top_p if opening is None else opening
         self.registers = {part: (own[0], own[1]) for part, own in enumerate(registers) if own}
         self.drums = next((i for i, part in enumerate(parts) if part.drum), -1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rnnmuse.events import Note
 from rnnmuse.music.piece import Piece
@@ -26,6 +27,17 @@ STEPS_A_BEAT = 4
 
 Stroke = tuple[int, int, int]
 """Sixteenth in the bar, part, pitch."""
+
+
+class Again(NamedTuple):
+    """How a bar of a part plays an earlier one again: each of its onsets is there, and no other."""
+
+    how: int
+    """EXACT, TRANSPOSED or RHYTHM."""
+    lag: int
+    """Bars back, 1 to FURTHEST."""
+    shift: int
+    """Semitones up, where it is transposed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,31 @@ def echoes(content: Sequence[frozenset[Stroke]]) -> list[int]:
             best = echo_class(found[how], how)
         out.append(best)
     return out
+
+
+def repeats(content: Sequence[frozenset[Stroke]]) -> list[Again | None]:
+    """How each bar of a part plays an earlier one again: the nearest that is the same, else moved, else in rhythm.
+
+    ``content`` are the strokes of one part. A bar of fewer than two onsets has its rhythm from nobody.
+    """
+    shapes = [_shape(bar) for bar in content]
+    out: list[Again | None] = []
+    for index, (notes, moved, rhythm, low) in enumerate(shapes):
+        found: dict[int, Again] = {}
+        for lag in range(1, min(index, FURTHEST) + 1) if notes else ():
+            other = shapes[index - lag]
+            alike = (notes == other[0], moved == other[1], rhythm == other[2] and len(rhythm) >= 2)
+            for how in (EXACT, TRANSPOSED, RHYTHM):
+                if alike[how]:
+                    found.setdefault(how, Again(how, lag, low - other[3] if how == TRANSPOSED else 0))
+        out.append(found[min(found)] if found else None)
+    return out
+
+
+def _shape(bar: frozenset[Stroke]) -> tuple[list[Stroke], list[Stroke], list[int], int]:
+    """The strokes of a bar, the same from its lowest note, its rhythm, and the lowest note."""
+    low = min((pitch for _, _, pitch in bar), default=0)
+    return sorted(bar), sorted((step, part, pitch - low) for step, part, pitch in bar), sorted({s[0] for s in bar}), low
 
 
 def likeness(

@@ -6,14 +6,14 @@ the performer asks for. `Frame` puts it into the model's context.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp
 from random import Random
 
 from rnnmuse.music.codec import ACTIVE, BAR_LENGTH, DENSITY, ECHO, ECHO_REST, MOST_ACTIVE, TEMPO, UNKNOWN
-from rnnmuse.music.echo import EXACT, LAGS, NEW, echo_class, lag_of
-from rnnmuse.play.outline import FITTING, NOTHING, OUTLINED, moved
+from rnnmuse.music.echo import EXACT, LAGS, NEW, RHYTHM, Again, echo_class, lag_of
+from rnnmuse.play.outline import FITTING, NOTHING, OUTLINED, again_of, moved
 
 Form = Sequence[Sequence[int]]
 """A row for each bar of a real piece: its classes of the columns echo, echo_rest and active, and where it is known
@@ -28,6 +28,8 @@ PHRASE = 4
 """Bars within which the same parts play."""
 LONGEST_FORM = 64
 """Bars of a form at most: one of as many is cut, a shorter one ends as its piece does."""
+CADENCE = 2
+"""Bars before the end in which no part plays an earlier bar again: the music closes."""
 TAIL = 2
 """Bars at the end of a piece, which come to rest: they are not taken where the music goes on."""
 CLOSE = 8
@@ -81,6 +83,10 @@ class Plan:
     """The outline of the bars that are there already."""
     dense: float = DENSEST
     """Note-ons a beat of bars of the highest class of density."""
+    verbatim: float = 0.0
+    """Share of the bars that a part plays again in the forms which it plays again here (`again`)."""
+    _again: list[dict[int, Again]] = field(default_factory=list)
+    """How the parts of each bar since the first that is kept play an earlier one again."""
     _rows: list[tuple[int, int, int]] = field(default_factory=list)
     """Echo, echo_rest and active of each bar so far, of the last KEPT bars at least."""
     _outline: list[tuple[int, ...]] = field(default_factory=list)
@@ -91,6 +97,8 @@ class Plan:
     """Classes of density that what is begun is denser than the form that is followed."""
     _form: Form = field(default_factory=list)
     """The form that is followed."""
+    _since: int = 0
+    """Bar from which on the form is followed."""
     _offset: int = 0
     """Bar at which the form that is followed has its first row."""
 
@@ -100,6 +108,7 @@ class Plan:
         self._rows = [(row[0], row[1], row[2]) for row in self.begun]
         self._outline = [tuple(row) for row in self.begun_outline]
         self._outline += [NOTHING] * (len(self._rows) - len(self._outline))
+        self._again = [{} for _ in self._rows]
 
     def row(self, bar: int) -> Row:
         """The classes of a bar, counted from 0."""
@@ -109,7 +118,7 @@ class Plan:
             self._rows.append(self._drawn(self._gone + len(self._rows)))
             if len(self._rows) >= 2 * KEPT:
                 self._gone += len(self._rows) - KEPT
-                del self._rows[:-KEPT], self._outline[:-KEPT]
+                del self._rows[:-KEPT], self._outline[:-KEPT], self._again[:-KEPT]
         if bar < self._gone:
             return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], UNKNOWN[ACTIVE], GOES_ON
         ending = GOES_ON
@@ -125,6 +134,13 @@ class Plan:
         self.row(bar)
         return self._outline[bar - self._gone] if bar >= self._gone else NOTHING
 
+    def again(self, bar: int) -> dict[int, Again]:
+        """The parts that play an earlier bar again in a bar, counted from 0, and how."""
+        if bar < 0 or not self.verbatim:
+            return {}
+        self.row(bar)
+        return self._again[bar - self._gone] if bar >= self._gone else {}
+
     def rate(self, bar: int) -> float | None:
         """The note-ons a beat of a bar's class of density, None where it is not known."""
         density = self.outline(bar)[0]
@@ -135,23 +151,33 @@ class Plan:
     def _drawn(self, bar: int) -> tuple[int, int, int]:
         if not self.forms:
             self._outline.append(NOTHING)
+            self._again.append({})
             return UNKNOWN[ECHO], UNKNOWN[ECHO_REST], self._playing(UNKNOWN[ACTIVE], bar)
         left = None if self.bars is None else self.bars - bar
+        followed = (self._form, self._offset)
         if left is not None and 0 < left <= CLOSE and (left == CLOSE or bar == len(self.begun)):
             self._choose_end(bar, left)
         elif not self._form or bar - self._offset >= _usable(self._form, left):
             self._choose(bar)
+        if self._form is not followed[0] or self._offset != followed[1]:
+            self._since = bar
         form = self._form[bar - self._offset]
         echo, rest = self._repeated(form[0], bar), self._repeated(form[1], bar)
         if left == 1:  # the last bar ends the piece, whatever came before
             echo, rest = (one if one == UNKNOWN[ECHO] else NEW for one in (echo, rest))
-        self._outline.append(self._outlined(form, echo if rest == UNKNOWN[ECHO_REST] else rest, bar))
+        again = self._played_again(form, echo, rest, bar) if left is None or left > CADENCE else {}
+        self._again.append(again)
+        self._outline.append(self._outlined(form, again, echo if rest == UNKNOWN[ECHO_REST] else rest, bar))
         return echo, rest, self._playing(form[2], bar)
 
-    def _outlined(self, form: Sequence[int], echo: int, bar: int) -> tuple[int, ...]:
+    def _outlined(self, form: Sequence[int], again: Mapping[int, Again], echo: int, bar: int) -> tuple[int, ...]:
         """The outline of a bar: that of the bar which it restates as it was, else that of the form."""
         if self.home is None or len(form) < OUTLINED.stop:
             return NOTHING
+        for one in sorted(again.values()):
+            restated = self._outline[bar - self._gone - one.lag] if one.how != RHYTHM else NOTHING
+            if restated != NOTHING:
+                return (*restated[:2], *moved(restated, one.shift)[2:])
         lag = lag_of(echo)
         if lag is not None and (echo - 1) % 3 == EXACT and lag <= bar:
             restated = self._outline[bar - self._gone - lag]
@@ -260,6 +286,28 @@ class Plan:
         if echo != NEW and self.random.random() < 1 - 2 * repeat:
             return NEW
         return echo
+
+    def _played_again(self, form: Sequence[int], echo: int, rest: int, bar: int) -> dict[int, Again]:
+        """The parts that play an earlier bar again, in the form or because more repetition is asked for than it has."""
+        repeat = 0.5 if self.repeat is None else self.repeat
+        out: dict[int, Again] = {}
+        for part in range(MOST_ACTIVE):
+            again = again_of(form, part)
+            asked = echo if part == 0 else rest
+            lag = lag_of(asked)
+            if again is None and repeat > 0.5 and lag is not None and form[min(part, 1)] == NEW:
+                again = Again(EXACT, lag, 0)
+            if again is None or again.lag > bar or self.random.random() >= self.verbatim * min(1.0, 2 * repeat):
+                continue
+            out[part] = again
+        before = [one.lag for one in out.values() if one.how != RHYTHM and bar - one.lag < self._since]
+        if before:  # other music than the form's: what sounded together comes back together
+            lag = max(before, key=before.count)
+            out = {
+                part: one if one.how == RHYTHM or bar - one.lag >= self._since else Again(EXACT, lag, 0)
+                for part, one in out.items()
+            }
+        return out
 
     def _playing(self, active: int, bar: int) -> int:
         """The bits of the parts that play in a bar; they are the same for the bars of a phrase."""

@@ -50,6 +50,7 @@ from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import KEPT, Plan
 from rnnmuse.play.recollection import LEAST, ORDER, Recollection, recalled
+from rnnmuse.play.restated import DRAWN, EARLY, Due, Restated
 
 Event = tuple[int, ...]
 STEER = 0.6
@@ -59,6 +60,10 @@ HASTE = 2.0
 """Nats a beat by which waits are shorter for the density of the plan's outline at most."""
 ORIGINAL = 0.5
 """The fader of `rnnmuse.play.guard` where none is given: runs of 16 notes are too long."""
+ASKED = 4
+"""Times that the model is asked for an event of the parts that do not play a bar again."""
+ON_THE_GRID = 10
+"""The class of micro-timing that is on the grid."""
 LIMBS = 4
 """Drum strokes at one time: a drummer has two hands and two feet."""
 SILENT_BARS = 2
@@ -236,6 +241,8 @@ class Saved:
     """Where each part class began notes last, their pitches, and those before."""
     moves: tuple[int, ...] = ()
     """Semitones of each part's last move before that to its last onset."""
+    restated: Restated = field(default_factory=Restated)
+    """What is settled of the bar that is played."""
 
 
 @dataclass(slots=True)
@@ -291,6 +298,8 @@ class Player:
     """Pitches by part and grid position, where the plan's outline is used."""
     _moves: list[int] = field(default_factory=list)
     """Semitones of each part's last move before that to its last onset."""
+    _restated: Restated = field(default_factory=Restated)
+    """What is settled of the bar that is played, where the plan has parts play bars again."""
     _tilt: float = 0.0
     """How much shorter waits are drawn than the model would, for the density that is asked for."""
 
@@ -361,6 +370,7 @@ class Player:
             {key: list(pitches) for key, pitches in self._played.items()},
             tuple(self._begun),
             tuple(self._moves),
+            self._restated.copy(),
         )
 
     def restore(self, saved: Saved) -> None:
@@ -373,6 +383,7 @@ class Player:
         self._recent = list(saved.recent)
         self._begun, self._moves = list(saved.begun), list(saved.moves)
         self._played = {key: list(pitches) for key, pitches in saved.played.items()}
+        self._restated = saved.restated.copy()
         if self.guard is not None:
             self.guard.restore(saved.guard)
 
@@ -385,6 +396,17 @@ class Player:
         pitch, as one or several of which one is drawn. Nothing is lost by a None: the same distribution is drawn
         from when asked again.
         """
+        if at is None and pitches is None and self._restates():
+            return self._next_of_bars(earliest, end)
+        event = self._next(earliest, end, at, pitches)
+        if event is not None:
+            self._take(event)
+        return event
+
+    def _next(
+        self, earliest: int, end: int, at: int | None = None, pitches: Collection[int] | None = None
+    ) -> Event | None:
+        """The next event, which is not taken yet."""
         deadline = self._deadline()
         # the music may have gone on beyond a deadline while nothing could begin
         last = MAX_WAIT + self.grid if deadline is None or deadline >= end else max(deadline, earliest, self.grid)
@@ -392,10 +414,145 @@ class Player:
             earliest = last = max(at, self.grid)
         if end <= earliest:
             return None
-        event = self._draw(earliest, last, end, at is not None, pitches)
-        if event is not None:
-            self._take(event)
-        return event
+        return self._draw(earliest, last, end, at is not None, pitches)
+
+    def _restates(self) -> bool:
+        plan = self.frame.plan
+        return plan is not None and plan.home is not None and plan.verbatim > 0
+
+    def _next_of_bars(self, earliest: int, end: int) -> Event | None:
+        """The next event, where parts play earlier bars again: what the model draws for the others, or what is due."""
+        restated = self._restated
+        if restated.bar is None:
+            restated.bar = self.frame.bar_of(max(earliest, self.grid) + EARLY) - 1
+        event = self._free(earliest, end)
+        while True:
+            border = self.frame.bar_start(restated.bar + 1) - EARLY
+            due = restated.due[0] if restated.due and restated.due[0].grid < min(end, border) else None
+            if due is not None and (event is None or not self._before(event, due)):
+                played = self._play(due)
+                if played is not None:
+                    self._expect()
+                    self._take(played)
+                    return played
+            elif event is not None and self._time(event) < border:
+                self._take(event)
+                return event
+            elif border >= end:
+                return None
+            else:
+                self._enter(restated.bar + 1)
+                if event is None or self._settles(event):
+                    event = self._free(earliest, end)
+
+    def _free(self, earliest: int, end: int) -> Event | None:
+        """The next event before ``end`` of what is not settled, as far as the bar that is played can tell.
+
+        Where the model draws what is settled for another time it is asked again, a few times; then it waits for what
+        is due.
+        """
+        for _ in range(ASKED):
+            if not self._has_free():
+                return None
+            event = self._next(earliest, end)
+            if event is None or not self._settles(event):
+                return event
+        return self._overdue(end)
+
+    def _time(self, event: Event) -> int:
+        """The grid position of an event that is not taken yet."""
+        return self.grid + event[BEATS] * GRID + event[SUB]
+
+    def _settles(self, event: Event) -> bool:
+        """Whether an event is not the model's to draw: in the bar that is played, or before it."""
+        bar, at = self._restated.bar, self._time(event)
+        assert bar is not None
+        if at >= self.frame.bar_start(bar + 1) - EARLY:
+            return False
+        early = at < self.frame.bar_start(bar) - EARLY and bar > 0
+        return early or self._restated.settles(event[KIND], event[PART], event[PITCH])
+
+    def _overdue(self, end: int) -> Event | None:
+        """The end of the note that has sounded longest, where it must come before ``end`` and is not settled."""
+        longest = self.rules.constraints.longest
+        free = [(at, key) for key, at in self.started.items() if key not in self._restated.held]
+        if longest is None or not free:
+            return None
+        at, (part, pitch) = min(free)
+        by = max(self.grid, at + round(longest * GRID))
+        return self._ending(by - self.grid, part, pitch) if by < end else None
+
+    def _has_free(self) -> bool:
+        """Whether anything in the bar is the model's to draw: a part, or the end of a note."""
+        playing = self._planned(self.frame.bar_start(self._restated.bar or 0)) or self.rules.parts
+        return len(self.started) > len(self._restated.held) or not self._restated.parts.issuperset(playing)
+
+    def _before(self, event: Event, due: Due) -> bool:
+        """Whether an event comes before what is due, in the order of the events of a piece."""
+        return (self._time(event), event[KIND], event[PART]) < (due.grid, due.kind, due.part)
+
+    def _enter(self, bar: int) -> None:
+        """Settle what parts play again in a bar."""
+        frame, plan = self.frame, self.frame.plan
+        assert plan is not None
+        start = frame.bar_start(bar)
+        playing = set(self._planned(start) or self.rules.parts)
+        again = {}
+        for part, how in plan.again(bar).items():
+            first, last = frame.bar_start(bar - how.lag), frame.bar_start(bar - how.lag + 1)
+            if part in playing and last - first == frame.bar_start(bar + 1) - start:
+                again[part] = (how, first, last)
+        longest = self.rules.constraints.longest
+        self._restated.enter(
+            bar, start, again, self._played, MAX_WAIT if longest is None else max(1, round(longest * GRID))
+        )
+
+    def _play(self, due: Due) -> Event | None:
+        """What is due as an event; None where it cannot be played, and is left out."""
+        restated, part = self._restated, due.part
+        grid = max(due.grid, self.grid)
+        wait = grid - self.grid
+        if due.kind == OFF:
+            return self._ending(min(wait, MAX_WAIT), part, due.pitch)
+        if wait > MAX_WAIT:
+            restated.due.pop(0)
+            return None
+        sounding = restated.loose(part, self.started)
+        if (part, due.pitch) in self.started:
+            sounding.append((part, due.pitch))
+        ends = [key for key in sounding if self.started[key] < grid]
+        if ends:
+            return self._ending(wait, *ends[0])
+        allowed = self._playable(grid, wait).get(part)
+        if self._full(grid, wait) or allowed is None or (due.pitch != DRAWN and not allowed[due.pitch]):
+            restated.due.pop(0)
+            return None
+        free = allowed if self.guard is None else self.guard.allowed(part, grid, allowed)
+        if due.pitch != DRAWN and not free[due.pitch]:  # it would go on with a piece of the corpus
+            restated.release(part)
+            return None
+        expected = self._expect().copy()
+        for head, value in ((BEATS, wait // GRID), (SUB, wait % GRID)):
+            expected.choose(head, value)
+        expected.place(self.frame.at(grid))
+        for head, value in ((KIND, ON), (PART, part)):
+            expected.choose(head, value)
+        if due.pitch == DRAWN:
+            pitch = self._pick(
+                expected, PITCH, free, self._with_memory(expected, part, self._leaning(part, grid, wait))
+            )
+        else:
+            pitch = due.pitch
+            expected.logits(PITCH)
+            expected.choose(PITCH, pitch)
+        velocity = self._pick(expected, VELOCITY, None)
+        micro = self._pick(expected, MICROTIME, None if wait else _between(21, self.micro, 20))
+        restated.begun(due, pitch, part != self.model.drums)
+        return (wait // GRID, wait % GRID, ON, part, pitch, velocity, micro)
+
+    def _ending(self, wait: int, part: int, pitch: int) -> Event:
+        micro = ON_THE_GRID if wait else max(ON_THE_GRID, self.micro)
+        return (wait // GRID, wait % GRID, OFF, part, pitch, 0, micro)
 
     def chosen(self, wait: int, part: int, pitches: Collection[int]) -> int:
         """The pitch of several that the model would start in ``part`` after ``wait`` grid steps; nothing is played."""
@@ -467,7 +624,9 @@ class Player:
             if key[0] != self.model.drums:
                 self.started[key] = self.grid
         else:
-            self.started.pop(key, None)
+            began = self.started.pop(key, None)
+            if began is not None and self._restates():
+                self._restated.ended(*key, began, self.grid)
         self._previous = (event, self.frame.at(self.grid))
         if len(self._onsets) > 512:
             del self._onsets[:256]
@@ -504,7 +663,8 @@ class Player:
         c = self.rules.constraints
         found: list[int] = []
         if c.longest is not None and self.started:
-            found.append(min(self.started.values()) + round(c.longest * GRID))
+            began = [at for key, at in self.started.items() if key not in self._restated.held]
+            found += [min(began) + round(c.longest * GRID)] if began else []
         if c.rest is not None and not self.started:
             found.append(self.grid + round(c.rest * GRID))
         found += [at for at in self._pauses(self.grid).values() if at > self.grid]
@@ -524,7 +684,11 @@ class Player:
         return {
             part: self._heard[part] + longest
             for part in self.rules.parts
-            if part < MOST_ACTIVE and active >> part & 1 and part not in sounding and not self.model.parts[part].sung
+            if part < MOST_ACTIVE
+            and active >> part & 1
+            and part not in sounding
+            and not self.model.parts[part].sung
+            and part not in self._restated.parts
         }
 
     def _draw(
@@ -541,9 +705,12 @@ class Player:
         expected.place(self.frame.at(grid))
         playable = self._playable(grid, wait, pitches)
         c = self.rules.constraints
-        overdue = [key for key, at in self.started.items() if c.longest is not None and grid - at >= c.longest * GRID]
-        crowded = len(self.started) >= c.sounding or (not wait and len(self._struck) >= c.together)
-        full = not playable or crowded or self._dense(grid) or bool(overdue)
+        overdue = [
+            key
+            for key, at in self.started.items()
+            if c.longest is not None and grid - at >= c.longest * GRID and key not in self._restated.held
+        ]
+        full = not playable or self._full(grid, wait) or bool(overdue)
         ending = overdue or [key for key, at in self.started.items() if at < grid]  # a note lasts a grid step at least
         if full and not ending:
             if self.started:
@@ -619,6 +786,12 @@ class Player:
         """Drum strokes at the grid position reached."""
         return sum(part == self.model.drums for part, _ in self._struck)
 
+    def _full(self, grid: int, wait: int) -> bool:
+        """Whether the rules have no room for another note at a grid position."""
+        c = self.rules.constraints
+        crowded = len(self.started) >= c.sounding or (not wait and len(self._struck) >= c.together)
+        return crowded or self._dense(grid)
+
     def _crowded(self) -> bool:
         """Whether nothing more can begin at the grid position reached, so that the next event must wait."""
         if len(self._struck) >= self.rules.constraints.together:
@@ -666,6 +839,8 @@ class Player:
             return None
         out = np.zeros(len(self.model.parts), np.float32)
         for part in playable:
+            if part in self._restated.parts:
+                continue
             echoed = self._echoed(part, grid)
             own = part == 0 or len(out) < 3  # of more parts one column of the plan speaks for all but the first
             if echoed is not None and (echoed[1] or (own and grid - self._heard[part] < GRID * RESTING)):
@@ -723,11 +898,11 @@ class Player:
 
     def _towards_chord(self, part: int, grid: int) -> NDArray[np.float32] | None:
         """Weights (128,) by which pitches outside the chord of the plan's outline are less likely."""
-        plan = self.frame.plan
-        if not self.model.follow or part == self.model.drums or plan is None or plan.home is None:
+        plan, strength = self.frame.plan, self.model.follow[part]
+        if not strength or part == self.model.drums or plan is None or plan.home is None:
             return None
         context = self.frame.at(grid)
-        return _outside(context[ROOT], context[QUALITY], self.model.follow) if context[ROOT] < UNKNOWN[ROOT] else None
+        return _outside(context[ROOT], context[QUALITY], strength) if context[ROOT] < UNKNOWN[ROOT] else None
 
     def _towards_register(self, part: int) -> NDArray[np.float32] | None:
         """Weights (128,) in nats by which a part that has drifted out of its register comes back."""
@@ -761,7 +936,10 @@ class Player:
         if active == UNKNOWN[ACTIVE]:
             return None
         bar = self.frame.piece.metre_at(max(0, grid) / GRID).bar_beats * GRID
-        silent = [(grid - at) / bar - SILENT_BARS if active >> part & 1 else 0.0 for part, at in enumerate(self._heard)]
+        silent = [
+            (grid - at) / bar - SILENT_BARS if active >> part & 1 and part not in self._restated.parts else 0.0
+            for part, at in enumerate(self._heard)
+        ]
         return np.array([max(0.0, min(4.0, bars)) for bars in silent], np.float32) if max(silent) > 0 else None
 
     def _playable(self, grid: int, wait: int, pitches: Collection[int] | None = None) -> dict[int, NDArray[np.bool_]]:

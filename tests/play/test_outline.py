@@ -19,11 +19,11 @@ from rnnmuse.music.codec import (
     density_class,
     encode,
 )
-from rnnmuse.music.echo import EXACT, NEW, bars_of, echo_class
+from rnnmuse.music.echo import EXACT, NEW, Again, bars_of, echo_class
 from rnnmuse.music.piece import ChordSymbol, Key, Metre, Part, Piece, Tempo
 from rnnmuse.music.theory import QUALITIES
 from rnnmuse.play.limits import Constraints, Rules
-from rnnmuse.play.outline import COLUMNS, FITTING, NOTHING, OUTLINED, form_of, moved, outlines
+from rnnmuse.play.outline import COLUMNS, FITTING, NOTHING, OUTLINED, again_of, form_of, moved, outlines
 from rnnmuse.play.plan import Plan
 from rnnmuse.play.sampler import Frame, Player, events_until
 
@@ -44,6 +44,19 @@ def test_a_form_counts_from_the_tonic():
     assert form[0][OUTLINED] == [density_class(1.0), 0, 0, MAJOR, 5, MAJOR]
     assert form[3][OUTLINED][0] == 0, "nothing begins in the fourth bar"
     assert form[0][FITTING] == [8, 3]
+
+
+def test_a_form_says_which_parts_play_a_bar_again():
+    form = form_of(encode(piece(), PARTS), 64, 1)
+    assert [again_of(row, 0) for row in form] == [
+        None,
+        *[Again(EXACT, 1, 0)] * 2,
+        None,
+        *[Again(EXACT, 2, 0)],
+        *[Again(EXACT, 1, 0)] * 2,
+    ]
+    assert again_of(form[1], 1) is None, "it has one part"
+    assert again_of(form_of(encode(piece(), PARTS), 64)[1], 0) is None, "a form of an earlier bundle"
 
 
 def test_an_outline_of_a_piece_is_the_form_of_it_in_its_key():
@@ -112,7 +125,7 @@ def test_forms_of_a_bundle_are_read_as_they_were_written(tmp_path, monkeypatch):
 
 def test_the_chord_of_the_outline_is_followed_as_much_as_the_model_says():
     model = load_stream("piano")
-    model.follow = 6.0
+    model.follow = [6.0]
     rows = form([1] * 16)  # D flat major, in C
     empty = Piece(tempos=[Tempo(0.0, 100.0)], metres=[Metre(0.0, 4, 4)], keys=[Key(0.0, 0)])
     frame = Frame(empty, plan=Plan([rows], Random(1), home=0))

@@ -3,7 +3,8 @@ from random import Random
 import pytest
 
 from rnnmuse.music.codec import ACTIVE, ECHO, UNKNOWN
-from rnnmuse.music.echo import EXACT, NEW, echo_class
+from rnnmuse.music.echo import EXACT, NEW, RHYTHM, Again, echo_class
+from rnnmuse.play.outline import COLUMNS
 from rnnmuse.play.plan import GOES_ON, Plan
 
 FORM = (
@@ -26,6 +27,30 @@ def test_a_piece_from_nothing_has_the_form_of_a_real_one():
 @pytest.mark.parametrize(("repeat", "low", "high"), [(0.0, 0, 0), (0.5, 12, 12), (1.0, 15, 16)])
 def test_the_performer_asks_for_more_or_less(repeat, low, high):
     assert low <= sum(row[0] != NEW for row in rows(repeat=repeat)) <= high
+
+
+def again(count=16, **settings):
+    """Two parts: the first plays each fourth bar again from the fourth on, the second each bar as a rhythm."""
+    columns = [[0, 0, 1 + RHYTHM, 0] if bar < 4 else [1 + 3 * 3 + EXACT, 0, 1 + RHYTHM, 0] for bar in range(16)]
+    form = [
+        [*row, *[UNKNOWN[column] for column in list(COLUMNS)[3:]], *more]
+        for row, more in zip(FORM, columns, strict=True)
+    ]
+    plan = Plan([form], Random(1), **{"verbatim": 1.0, **settings})
+    return [plan.again(bar) for bar in range(count)]
+
+
+def test_parts_play_again_what_they_do_in_a_form():
+    found = again()
+    assert found[0] == {}, "there is no bar before"
+    assert found[1] == {1: Again(RHYTHM, 1, 0)}
+    assert found[4:] == [{0: Again(EXACT, 4, 0), 1: Again(RHYTHM, 1, 0)}] * 12
+    assert again(verbatim=0.0) == again(repeat=0.0) == [{}] * 16
+    assert again(bars=16)[12:] == [*found[12:14], {}, {}], "the last bars close"
+
+
+def test_whoever_asks_for_more_gets_whole_bars_again():
+    assert all(one.get(0) for one in again(repeat=1.0)[1:])
 
 
 def test_the_end_comes_near():

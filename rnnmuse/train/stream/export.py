@@ -171,9 +171,9 @@ def stepped_nll(model: StreamModel, pieces: Sequence[Encoded], events: int = 400
     return total / max(1, count)
 
 
-def forms_of(pieces: Sequence[Encoded], most: int = MOST_FORMS) -> list[list[list[int]]]:
-    """The forms of up to ``most`` pieces of 8 bars and more, spread over all."""
-    long = [form for piece in pieces if len(form := form_of(piece, LONGEST_FORM)) >= LEAST_BARS]
+def forms_of(pieces: Sequence[Encoded], parts: int, most: int = MOST_FORMS) -> list[list[list[int]]]:
+    """The forms of up to ``most`` pieces of 8 bars and more, spread over all; ``parts`` is the number of classes."""
+    long = [form for piece in pieces if len(form := form_of(piece, LONGEST_FORM, parts)) >= LEAST_BARS]
     return long[:: max(1, -(-len(long) // most))]
 
 
@@ -197,7 +197,7 @@ def export(
         weights = read_weights(Bundle(folder.name, partial, {}))
 
         precision, loss = write_graphs(partial, recipe, weights, check)
-        write_forms(partial, forms_of(training))
+        write_forms(partial, forms_of(training, len(recipe.parts)))
         if training:
             drums = frozenset(i for i, part in enumerate(recipe.parts) if part.drum)
             index_of(training, held_out or check, drums).save(partial / INDEX)
@@ -212,7 +212,7 @@ def export(
             "gravity": recipe.gravity,
             "restate": recipe.restate,
             "clash": recipe.clash,
-            "follow": recipe.follow,
+            "follow": list(recipe.follow),
             "touch": recipe.touch,
             "opening": recipe.opening,
             "again": recipe.again,
@@ -220,6 +220,7 @@ def export(
             "pace": recipe.pace,
             "stepwise": recipe.stepwise,
             "rhythm": recipe.rhythm,
+            "verbatim": recipe.verbatim,
             "shape": asdict(shape_of(recipe)),
             "parts": [asdict(part) for part in recipe.parts],
         }

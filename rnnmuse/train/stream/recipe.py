@@ -23,12 +23,13 @@ class Recipe:
     (`rnnmuse.music.drums`); ``score`` says that the pieces are scores, to which expression is added when they are
     played; ``top_p`` is the nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an
     inferred key are less likely, ``restate`` the nats by which the bar that the plan has restated is read more,
-    ``clash`` those by which a pitch is less likely a semitone from one that begins with it, ``follow`` those by
-    which it is outside the planned chord, ``touch`` the least nucleus of velocity and micro-timing, ``opening``
+    ``clash`` those by which a pitch is less likely a semitone from one that begins with it, ``follow`` for each
+    part those by which it is outside the planned chord, ``touch`` the least nucleus of velocity and micro-timing, ``opening``
     that of music from nothing, ``again`` the nats by which the pitches that a part began last are less likely to
     begin again, ``pace`` the nats a beat by which waits are shorter for each nat of distance to the planned density,
     ``stepwise`` those by which a part's top line rather moves by step, and by at most a third on in its direction,
-    ``rhythm`` the nucleus of waits (0: that of all else).
+    ``rhythm`` the nucleus of waits (0: that of all else), ``verbatim`` the share of the bars that a part of a real
+    piece plays again which are played again (`rnnmuse.play.restated`).
     The memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side,
     ``chunk`` events at a time, with carried state. ``average`` is the decay at each step of the averaged weights
     that are kept. ``note`` says in words what a setting cannot.
@@ -52,13 +53,14 @@ class Recipe:
     gravity: float = 0.3
     restate: float = 0.0
     clash: float = 0.0
-    follow: float = 0.0
+    follow: tuple[float, ...] = ()
     touch: float = 0.99
     opening: float = 1.0
     again: float = 0.0
     pace: float = 0.0
     stepwise: float = 0.0
     rhythm: float = 0.0
+    verbatim: float = 0.0
     data: tuple[dict[str, str], ...] = field(default=())
     """Origin, licence and sha256 of each data set; of your own files the folder."""
     embed: int = 192
@@ -106,12 +108,16 @@ class Recipe:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 < value <= 1):
                 raise ValueError(f"{name}: {value!r}; must be above 0, up to 1")
-        for name in ("gravity", "restate", "clash", "follow", "again", "pace", "stepwise"):
-            value = getattr(self, name)
+        if self.follow and len(self.follow) != len(self.parts):
+            raise ValueError(f"follow: {list(self.follow)}; must have a number for each of {len(self.parts)} parts")
+        numbers = [(name, getattr(self, name)) for name in ("gravity", "restate", "clash", "again", "pace", "stepwise")]
+        for name, value in [*numbers, *(("follow", value) for value in self.follow)]:
             if not (isinstance(value, int | float) and 0 <= value <= 20):
                 raise ValueError(f"{name}: {value!r}; must be 0 to 20")
-        if not (isinstance(self.rhythm, int | float) and 0 <= self.rhythm <= 1):
-            raise ValueError(f"rhythm: {self.rhythm!r}; must be 0 to 1")
+        for name in ("rhythm", "verbatim"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value <= 1):
+                raise ValueError(f"{name}: {value!r}; must be 0 to 1")
         rate = self.learning_rate
         if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             raise ValueError(f"learning_rate: {rate!r}; must be above 0")
