@@ -289,6 +289,8 @@ class Plan:
 
     def _played_again(self, form: Sequence[int], echo: int, rest: int, bar: int) -> dict[int, Again]:
         """The parts that play an earlier bar again, in the form or because more repetition is asked for than it has."""
+        if not self.verbatim:
+            return {}
         repeat = 0.5 if self.repeat is None else self.repeat
         out: dict[int, Again] = {}
         for part in range(MOST_ACTIVE):

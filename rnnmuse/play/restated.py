@@ -20,6 +20,9 @@ EARLY = 3
 DRAWN = -1
 """The pitch of a note that is settled in its time alone."""
 
+AROUND = 7
+"""Semitones from a note of the earlier bar within which another is drawn in its place: voices keep their places."""
+
 Sounding = tuple[int, int]
 """Part and pitch."""
 
@@ -34,6 +37,8 @@ class Due(NamedTuple):
     """Index of the part class."""
     pitch: int
     """MIDI note, or DRAWN."""
+    near: int
+    """The MIDI note in the earlier bar; a pitch that is drawn is at most AROUND semitones from it."""
     end: int
     """Where the note ends, in 24ths of a beat."""
 
@@ -82,7 +87,7 @@ class Restated:
                         continue
                     at = grid - first + start
                     length = self.lengths.get((part, grid, pitch)) or ends.get((part, pitch), last) - grid
-                    insort(self.due, Due(at, ON, part, moved, at + max(1, min(length, longest))))
+                    insort(self.due, Due(at, ON, part, moved, pitch, at + max(1, min(length, longest))))
                     settled.add(part)
         self.parts = frozenset(settled)
 
@@ -96,7 +101,7 @@ class Restated:
         self.due.pop(0)
         if ends:
             self.held.add((due.part, pitch))
-            insort(self.due, Due(due.end, OFF, due.part, pitch, due.end))
+            insort(self.due, Due(due.end, OFF, due.part, pitch, pitch, due.end))
 
     def settles(self, kind: int, part: int, pitch: int) -> bool:
         """Whether such an event is not the model's to draw."""

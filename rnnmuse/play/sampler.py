@@ -50,7 +50,7 @@ from rnnmuse.play.harmony import Harmony
 from rnnmuse.play.limits import Constraints, Rules
 from rnnmuse.play.plan import KEPT, Plan
 from rnnmuse.play.recollection import LEAST, ORDER, Recollection, recalled
-from rnnmuse.play.restated import DRAWN, EARLY, Due, Restated
+from rnnmuse.play.restated import AROUND, DRAWN, EARLY, Due, Restated
 
 Event = tuple[int, ...]
 STEER = 0.6
@@ -538,6 +538,8 @@ class Player:
         for head, value in ((KIND, ON), (PART, part)):
             expected.choose(head, value)
         if due.pitch == DRAWN:
+            near = free & (np.abs(np.arange(128) - due.near) <= AROUND)
+            free = near if near.any() else free
             pitch = self._pick(
                 expected, PITCH, free, self._with_memory(expected, part, self._leaning(part, grid, wait))
             )

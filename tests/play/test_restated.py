@@ -78,6 +78,7 @@ def test_a_part_plays_a_bar_again_while_the_others_go_on(seed):
     assert piano[2] == {(at, pitch + 3) for at, pitch in RIFF[1]}
     assert {at for at, _ in piano[3]} == {0, 30}
     assert len(piano[3]) == 3
+    assert all(abs(pitch - near) <= 7 for (_, pitch), (_, near) in zip(sorted(piano[3]), sorted(RIFF[1]), strict=True))
     assert drums[3] == RIFF[2]
     assert piano[4] not in piano[1:4], "what is not settled is drawn"
     assert any(voice[1:])
