@@ -365,8 +365,8 @@ class StreamModel:
     nats by which pitches outside an inferred key are less likely, ``restate`` the nats by which the bar that the
     plan has restated is read more, ``clash`` those by which a pitch is less likely a semitone from one that begins
     with it, ``registers`` the lowest and highest mean of a part's last notes that are common, ``follow`` for
-    each part the nats by which pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus
-    of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
+    each part the nats by which pitches outside the chord that the plan's outline asks for are less likely, ``touch``
+    the least nucleus of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
     begin again, ``dense`` the note-ons a beat of the densest bars, ``pace`` the nats a beat by which waits are shorter
     for each nat of distance to the density of the plan's outline, ``stepwise`` those by which a part's top line rather
     moves by step and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else), ``verbatim`` the share

@@ -24,8 +24,8 @@ class Recipe:
     played; ``top_p`` is the nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an
     inferred key are less likely, ``restate`` the nats by which the bar that the plan has restated is read more,
     ``clash`` those by which a pitch is less likely a semitone from one that begins with it, ``follow`` for each
-    part those by which it is outside the planned chord, ``touch`` the least nucleus of velocity and micro-timing, ``opening``
-    that of music from nothing, ``again`` the nats by which the pitches that a part began last are less likely to
+    part those by which it is outside the planned chord, ``touch`` the least nucleus of velocity and micro-timing,
+    ``opening`` that of music from nothing, ``again`` the nats by which the pitches that a part began last are less likely to
     begin again, ``pace`` the nats a beat by which waits are shorter for each nat of distance to the planned density,
     ``stepwise`` those by which a part's top line rather moves by step, and by at most a third on in its direction,
     ``rhythm`` the nucleus of waits (0: that of all else), ``verbatim`` the share of the bars that a part of a real
