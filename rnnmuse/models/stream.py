@@ -358,20 +358,20 @@ class CompiledDistribution(Distribution):
 class StreamModel:
     """A loaded stream model.
 
-    ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans
-    of real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each
-    part plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics;
-    ``top_p`` is the nucleus that it is best drawn from, ``opening`` that of music from nothing, ``gravity`` the
-    nats by which pitches outside an inferred key are less likely, ``restate`` the nats by which the bar that the
-    plan has restated is read more, ``clash`` those by which a pitch is less likely a semitone from one that begins
-    with it, ``registers`` the lowest and highest mean of a part's last notes that are common, ``follow`` for
-    each part the nats by which pitches outside the chord that the plan's outline asks for are less likely, ``touch``
-    the least nucleus of velocity and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to
-    begin again, ``dense`` the note-ons a beat of the densest bars, ``pace`` the nats a beat by which waits are shorter
-    for each nat of distance to the density of the plan's outline, ``stepwise`` those by which a part's top line rather
-    moves by step and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else), ``verbatim`` the share
-    of the bars that a part plays again in a form which are played again. ``said`` are the graphs of what both reads of
-    the memory say to the heads; without them it is computed from the weights.
+    ``parts`` are its part classes, ``name`` the bundle's, ``slots`` the size of its memory. ``forms`` are the plans of
+    real pieces (`rnnmuse.play.plan`), ``minor`` the share of the pieces in minor, ``pitches`` those that each part
+    plays (every one without); ``score`` says that it learned from scores, without a performer's dynamics; ``top_p`` is
+    the nucleus that it is best drawn from, ``opening`` that of music from nothing, ``gravity`` the nats by which
+    pitches outside an inferred key are less likely, ``restate`` the nats by which the bar that the plan has restated is
+    read more, ``clash`` those by which a pitch is less likely a semitone from one that begins with it, ``registers``
+    the lowest and highest mean of a part's last notes that are common, ``follow`` for each part the nats by which
+    pitches outside the chord that the plan's outline asks for are less likely, ``touch`` the least nucleus of velocity
+    and micro-timing, ``again`` the nats by which the pitches that a part began last are less likely to begin again,
+    ``dense`` the note-ons a beat of the densest bars, ``pace`` the nats a beat by which waits are shorter for each nat
+    of distance to the density of the plan's outline, ``stepwise`` those by which a part's top line rather moves by step
+    and on in its direction, ``rhythm`` the nucleus of waits (0: that of all else), ``verbatim`` the share of the bars
+    that a part plays again in a form which are played again. ``said`` are the graphs of what both reads of the memory
+    say to the heads; without them it is computed from the weights.
     ``compiled`` False leaves `rnnmuse.models.kernel` out.
     """
 

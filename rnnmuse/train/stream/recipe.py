@@ -17,19 +17,19 @@ class Recipe:
     """Settings of one training run.
 
     ``prepare`` says what is done to a piece first; ``splits`` names a CSV in the data folder with the columns
-    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words
-    in ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are
-    drawn for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums
-    (`rnnmuse.music.drums`); ``score`` says that the pieces are scores, to which expression is added when they are
-    played; ``top_p`` is the nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an
-    inferred key are less likely, ``restate`` the nats by which the bar that the plan has restated is read more,
-    ``clash`` those by which a pitch is less likely a semitone from one that begins with it, ``follow`` for each
-    part those by which it is outside the planned chord, ``touch`` the least nucleus of velocity and micro-timing,
-    ``opening`` that of music from nothing, ``again`` the nats by which the pitches that a part began last are less likely to
-    begin again, ``pace`` the nats a beat by which waits are shorter for each nat of distance to the planned density,
-    ``stepwise`` those by which a part's top line rather moves by step, and by at most a third on in its direction,
-    ``rhythm`` the nucleus of waits (0: that of all else), ``verbatim`` the share of the bars that a part of a real
-    piece plays again which are played again (`rnnmuse.play.restated`).
+    ``midi_filename`` and ``split``, without it pieces are split by name and content. A piece with one of the words in
+    ``exclude`` in its path is left out. Pieces whose path begins with ``beside`` are for learning only; they are drawn
+    for the share ``beside_share`` of the pieces read. ``kit`` names the kit of the drums (`rnnmuse.music.drums`);
+    ``score`` says that the pieces are scores, to which expression is added when they are played; ``top_p`` is the
+    nucleus that the model is drawn from, ``gravity`` the nats by which pitches outside an inferred key are less likely,
+    ``restate`` the nats by which the bar that the plan has restated is read more, ``clash`` those by which a pitch is
+    less likely a semitone from one that begins with it, ``follow`` for each part those by which it is outside the
+    planned chord, ``touch`` the least nucleus of velocity and micro-timing, ``opening`` that of music from nothing,
+    ``again`` the nats by which the pitches that a part began last are less likely to begin again, ``pace`` the nats a
+    beat by which waits are shorter for each nat of distance to the planned density, ``stepwise`` those by which a
+    part's top line rather moves by step, and by at most a third on in its direction, ``rhythm`` the nucleus of waits
+    (0: that of all else), ``verbatim`` the share of the bars that a part of a real piece plays again which are played
+    again (`rnnmuse.play.restated`).
     The memory has ``slots`` slots and ``readers`` heads. ``lanes`` pieces are read side by side,
     ``chunk`` events at a time, with carried state. ``average`` is the decay at each step of the averaged weights
     that are kept. ``note`` says in words what a setting cannot.
