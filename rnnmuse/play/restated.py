@@ -49,8 +49,8 @@ class Restated:
 
     bar: int | None = None
     """The bar, counted from 0; None before the first."""
-    parts: frozenset[int] = frozenset()
-    """The parts that play an earlier bar again in it."""
+    parts: dict[int, int] = field(default_factory=dict)
+    """The parts that play an earlier bar again in it, and how many bars back that is."""
     due: list[Due] = field(default_factory=list)
     """What is still to be played, in its order."""
     held: set[Sounding] = field(default_factory=set)
@@ -59,7 +59,9 @@ class Restated:
     """Grid steps that a note sounded, by part, grid position and pitch."""
 
     def copy(self) -> Restated:
-        return replace(self, due=list(self.due), held=set(self.held), lengths=dict(self.lengths))
+        return replace(
+            self, parts=dict(self.parts), due=list(self.due), held=set(self.held), lengths=dict(self.lengths)
+        )
 
     def enter(
         self,
@@ -73,12 +75,15 @@ class Restated:
 
         ``again`` has for each part how it plays an earlier bar again, and where that begins and ends. ``played`` are
         the pitches by part and grid position. A part of which nothing was played there is not settled. A note that
-        still sounds ends where that is due, else at the bar line.
+        still sounds ends where that is due, else at the bar line. The end of a note from the bar before stays settled
+        where its part goes on from as many bars back.
         """
         self.bar = bar
-        self.due = [one for one in self.due if one.kind == OFF]
-        ends = {(one.part, one.pitch): one.grid for one in self.due}
-        settled = set()
+        ends = {(one.part, one.pitch): one.grid for one in self.due if one.kind == OFF}
+        on = {part for part, (how, _, _) in again.items() if self.parts.get(part) == how.lag}
+        self.due = [one for one in self.due if one.kind == OFF and one.part in on]
+        self.held = {key for key in self.held if key[0] in on}
+        self.parts = {}
         for part, (how, first, last) in again.items():
             for grid in range(first - EARLY, last - EARLY):
                 for pitch in sorted(played.get((part, grid), ())):
@@ -88,12 +93,11 @@ class Restated:
                     at = grid - first + start
                     length = self.lengths.get((part, grid, pitch)) or ends.get((part, pitch), last) - grid
                     insort(self.due, Due(at, ON, part, moved, pitch, at + max(1, min(length, longest))))
-                    settled.add(part)
-        self.parts = frozenset(settled)
+                    self.parts[part] = how.lag
 
     def release(self, part: int) -> None:
         """Leave the rest of the bar of ``part`` to the model."""
-        self.parts -= {part}
+        self.parts.pop(part, None)
         self.due = [one for one in self.due if one.kind == OFF or one.part != part]
 
     def begun(self, due: Due, pitch: int, ends: bool) -> None:

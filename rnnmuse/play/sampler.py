@@ -441,8 +441,9 @@ class Player:
             elif border >= end:
                 return None
             else:
+                held = len(restated.held)
                 self._enter(restated.bar + 1)
-                if event is None or self._settles(event):
+                if event is None or self._settles(event) or len(restated.held) < held:
                     event = self._free(earliest, end)
 
     def _free(self, earliest: int, end: int) -> Event | None:
@@ -485,7 +486,7 @@ class Player:
     def _has_free(self) -> bool:
         """Whether anything in the bar is the model's to draw: a part, or the end of a note."""
         playing = self._planned(self.frame.bar_start(self._restated.bar or 0)) or self.rules.parts
-        return len(self.started) > len(self._restated.held) or not self._restated.parts.issuperset(playing)
+        return len(self.started) > len(self._restated.held) or not self._restated.parts.keys() >= set(playing)
 
     def _before(self, event: Event, due: Due) -> bool:
         """Whether an event comes before what is due, in the order of the events of a piece."""

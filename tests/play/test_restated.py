@@ -125,6 +125,19 @@ def test_a_note_that_still_sounds_is_as_long_when_it_is_played_again():
     assert (2 * BAR, OFF, 60) in found
 
 
+def test_a_long_note_does_not_sound_into_what_is_drawn():
+    """A chord of a bar that is played again ends with the next that its part begins, wherever that comes from."""
+    rows = form({}, {}, {1: (EXACT, 2, 0)}, {1: (EXACT, 3, 0)}, {})
+    one = player(rows, parts=frozenset({1}), voices={1: 2})
+    for event in ((0, 0, ON, 1, 60, 16, 10), (7, 0, OFF, 1, 60, 0, 10)):
+        one.hear(event)
+    found, grid = [], one.grid
+    for event in events_until(one, 2 * BAR, 4 * BAR):
+        grid += event[BEATS] * GRID + event[SUB]
+        found.append((grid, event[KIND], event[PITCH]))
+    assert found[:3] == [(2 * BAR, ON, 60), (3 * BAR, OFF, 60), (3 * BAR, ON, 60)]
+
+
 def test_what_sounds_when_a_part_plays_again_ends_there():
     one = player(form({}, {1: (EXACT, 1, 0)}, {}), parts=frozenset({1}))
     for event in ((0, 0, ON, 1, 60, 16, 10), (1, 0, OFF, 1, 60, 0, 10), (2, 0, ON, 1, 72, 16, 10)):
