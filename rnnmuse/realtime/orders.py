@@ -247,6 +247,8 @@ class Orders:
         send(m.SetMode(0, number, seat.mode, place))
         if seat.started:
             send(m.Start(0, number, place))
+        elif seat.mode in ("free", "loop"):  # these begin with the mode where the clock runs
+            send(m.Stop(0, number, place))
 
     def _set_up_texts(self) -> None:
         send = self._tickets.send

@@ -157,6 +157,25 @@ def test_an_engine_that_never_becomes_ready_is_replaced(stage):
     assert began(stage)
 
 
+@pytest.mark.parametrize("mode", ["free", "loop"])
+def test_a_player_that_is_stopped_stays_so_when_its_engine_is_replaced(stage, mode):
+    """Both modes begin to play where they are set while the clock runs."""
+    playing(stage)
+    stage.send(f"{P1}/mode", mode)
+    stage.run(2.0)
+    stage.send(f"{P1}/stop")
+    stage.settle()
+    stage.kill_engine()
+    since = len(stage.output.events)
+    stage.run(4.0)
+    assert stage.stage.clock.running
+    assert not began(stage, since)
+    assert stage.ask(f"{P1}/mode") == (mode,)
+    stage.send(f"{P1}/start")
+    stage.run(4.0)
+    assert mode == "loop" or began(stage, since)
+
+
 # -- 2. jumps and times ---------------------------------------------------------------------------------------------
 
 JUMPS = {
