@@ -209,7 +209,8 @@ def test_the_demo_has_no_empty_bar_and_an_end():
         bars = [sum(16 + 2 * bar - 0.05 <= n.start < 18 + 2 * bar - 0.05 for n in made.notes) for bar in range(16)]
         assert all(any(16 + 2 * bar - 0.05 <= n.start < 18 + 2 * bar - 0.05 for n in piano) for bar in range(16))
         thin += sum(count <= median(bars) / 3 for count in bars[:-4])
-        assert min(bars[-4:-1]) > median(bars) / 6, f"the last four bars come to rest, and do not stop: {bars}"
+        least = median(bars) / (4 if seed <= 3 else 6)
+        assert min(bars[-4:-1]) > least, f"the last four bars come to rest, and do not stop: {bars}"
         assert min((n for n in piano if n.end > 47.9), key=lambda n: n.pitch).pitch % 12 == 8, "A flat"
     assert thin <= 3, "of 72 bars, few have a third of the notes"
 
