@@ -421,7 +421,7 @@ class Player:
         return plan is not None and plan.home is not None and plan.verbatim > 0
 
     def _next_of_bars(self, earliest: int, end: int) -> Event | None:
-        """The next event, where parts play earlier bars again: what the model draws for the others, or what is due."""
+        """The next event where some parts play earlier bars again: one that is due, or one that the model draws."""
         restated = self._restated
         if restated.bar is None:
             restated.bar = self.frame.bar_of(max(earliest, self.grid) + EARLY) - 1
@@ -447,10 +447,9 @@ class Player:
                     event = self._free(earliest, end)
 
     def _free(self, earliest: int, end: int) -> Event | None:
-        """The next event before ``end`` of what is not settled, as far as the bar that is played can tell.
+        """The next event before ``end`` that the model draws for the parts that are free; None where it draws none.
 
-        Where the model draws what is settled for another time it is asked again, a few times; then it waits for what
-        is due.
+        An event of a settled part is refused, and the model is asked again, up to ASKED times.
         """
         for _ in range(ASKED):
             if not self._has_free():
@@ -532,12 +531,7 @@ class Player:
         if due.pitch != DRAWN and not free[due.pitch]:  # it would go on with a piece of the corpus
             restated.release(part)
             return None
-        expected = self._expect().copy()
-        for head, value in ((BEATS, wait // GRID), (SUB, wait % GRID)):
-            expected.choose(head, value)
-        expected.place(self.frame.at(grid))
-        for head, value in ((KIND, ON), (PART, part)):
-            expected.choose(head, value)
+        expected = self._beginning(wait, part)
         if due.pitch == DRAWN:
             near = free & (np.abs(np.arange(128) - due.near) <= AROUND)
             free = near if near.any() else free
@@ -559,29 +553,29 @@ class Player:
 
     def chosen(self, wait: int, part: int, pitches: Collection[int]) -> int:
         """The pitch of several that the model would start in ``part`` after ``wait`` grid steps; nothing is played."""
-        expected = self._expect().copy()
-        for head, value in ((BEATS, wait // GRID), (SUB, wait % GRID)):
-            expected.choose(head, value)
-        expected.place(self.frame.at(self.grid + wait))
-        expected.choose(KIND, ON)
-        expected.choose(PART, part)
+        expected = self._beginning(wait, part)
         lean = self._with_memory(expected, part, self.rules.leaning(part, self.grid + wait))
         logits = expected.logits(PITCH)
         return sample(
             logits if lean is None else logits + lean, self.random, self.temperature, self.top_p, _only(128, pitches)
         )
 
-    def struck(self, wait: int, part: int, pitch: int) -> tuple[int, int]:
-        """How the model would strike ``pitch`` in ``part`` after ``wait`` grid steps: classes of velocity and
-        micro-timing; nothing is played."""
+    def _beginning(self, wait: int, part: int) -> Distribution:
+        """What the model expects of a note that begins in ``part`` after ``wait`` grid steps."""
         expected = self._expect().copy()
         for head, value in ((BEATS, wait // GRID), (SUB, wait % GRID)):
             expected.choose(head, value)
         expected.place(self.frame.at(self.grid + wait))
-        for head, value in ((KIND, ON), (PART, part), (PITCH, pitch)):
-            if head == PITCH:
-                expected.logits(PITCH)
+        for head, value in ((KIND, ON), (PART, part)):
             expected.choose(head, value)
+        return expected
+
+    def struck(self, wait: int, part: int, pitch: int) -> tuple[int, int]:
+        """How the model would strike ``pitch`` in ``part`` after ``wait`` grid steps: classes of velocity and
+        micro-timing; nothing is played."""
+        expected = self._beginning(wait, part)
+        expected.logits(PITCH)
+        expected.choose(PITCH, pitch)
         return self._pick(expected, VELOCITY, None), self._pick(expected, MICROTIME, None)
 
     def may_start(self, pitches: Collection[int]) -> bool:
